@@ -1,0 +1,61 @@
+# `make dev` runs Cognate on this machine, `make test` proves it. Neither needs an account.
+
+# The system's Python, 3.11 or newer; it makes .venv, and everything else runs from there.
+PYTHON ?= python3
+PORT ?= 8787
+
+bin := .venv/bin
+# The Worker's code is importable on the host, as it is in the Worker.
+export PYTHONPATH := src
+.DEFAULT_GOAL := help
+.PHONY: help dev test setup format-check format lint types unit contract worker lock clean distclean
+
+help: ## Show the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+dev: setup ## Run the Worker, its database, queue, models and vector indexes here (PORT=8787)
+	@$(bin)/python -m local.launcher --port $(PORT)
+
+test: setup format-check lint types unit contract worker ## Check everything, as CI does
+	@echo "Formatting, lint, types, unit, contract and Worker tests have passed."
+
+setup: ## Install what is missing, all of it below this folder
+	@command -v $(PYTHON) >/dev/null || { echo "Cognate needs Python 3.11 or newer, and there is no $(PYTHON): install it, or name another, as in 'make dev PYTHON=python3.12'." >&2; exit 1; }
+	@$(PYTHON) -m local.bootstrap
+
+format: setup ## Format the code
+	$(bin)/ruff format
+	$(bin)/ruff check --fix --select I
+
+format-check: setup
+	$(bin)/ruff format --check
+
+lint: setup ## Lint the code
+	$(bin)/ruff check
+
+types: setup ## Check the types
+	$(bin)/mypy
+
+unit: setup ## Run the tests that need no Worker
+	$(bin)/pytest tests/unit
+
+contract: setup
+	$(bin)/pytest tests/contract
+
+worker: setup ## Run the tests against the Worker in its real runtime
+	$(bin)/pytest tests/worker
+
+lock: setup ## Write the lock files again, after a change of pyproject.toml or package.json
+	$(lock) --all-groups --output-file requirements.txt
+	$(lock) --only-group bootstrap --output-file requirements-bootstrap.txt
+	$(lock) --no-default-groups --output-file requirements-worker.txt
+	$(bin)/npm install --package-lock-only --ignore-scripts --no-audit --no-fund
+
+lock = UV_SYSTEM_CERTS=1 $(bin)/uv export --quiet --no-header --format requirements-txt
+
+clean: ## Forget the data of `make dev`
+	rm -rf .local/state
+
+distclean: ## Remove everything that was installed or made here
+	rm -rf .local .venv .venv-workers .wrangler node_modules python_modules
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,225 @@
+"""The whole of Cognate on one machine: the Python platform, and the Worker in wrangler dev.
+
+`make dev` and the tests start the same class; they differ in ports and in where the state lies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from cognate.errors import DefinitionError
+from local.index_file import write_index_config
+from local.layout import Layout
+from local.leashed import Leashed
+from local.loopback import HOST, NotHealthyError, free_port, is_free, wait_until_healthy
+from local.seed import seed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+_START_SECONDS: Final = 90.0
+"""Ten on an idle machine; the rest is for one that is busy."""
+
+
+class StartError(Exception):
+    """Cognate did not start; the message is the one sentence that a person needs."""
+
+
+@dataclass(frozen=True)
+class LocalConfig:
+    """Where to listen and where to keep things.
+
+    Attributes:
+        state: folder of the database, the vectors and the logs; made when it is missing.
+        port: of the Worker.
+        platform_port: of the Python process that is Workers AI and Vectorize.
+        variables: of the Worker, over those of wrangler.toml.
+    """
+
+    state: Path
+    port: int = field(default_factory=free_port)
+    platform_port: int = field(default_factory=free_port)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+class LocalWorker:
+    """A running Cognate; a context manager that starts it and ends every process of it."""
+
+    def __init__(self, config: LocalConfig, layout: Layout | None = None) -> None:
+        self.config = config
+        self.layout = layout or Layout()
+        self._resources = ExitStack()
+        self._wrangler: Leashed | None = None
+
+    @property
+    def url(self) -> str:
+        """Of the Worker, without a slash at the end."""
+        return f"http://{HOST}:{self.config.port}"
+
+    @property
+    def platform_url(self) -> str:
+        """Of the Python platform, where tests ask for faults and counts."""
+        return f"http://{HOST}:{self.config.platform_port}"
+
+    @property
+    def wrangler_log(self) -> Path:
+        """What wrangler and the Worker printed since this start."""
+        return self.config.state / "logs" / "wrangler.log"
+
+    @property
+    def platform_log(self) -> Path:
+        """What the Python platform printed since this start."""
+        return self.config.state / "logs" / "platform.log"
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file of the D1 database.
+
+        Raises:
+            StartError: there is none; migrations make it.
+        """
+        folder = self._persisted / "v3" / "d1" / "miniflare-D1DatabaseObject"
+        for found in sorted(folder.glob("*.sqlite")):
+            if found.name != "metadata.sqlite":
+                return found
+        message = f"The local database is not in {folder}: run `make clean` and start again."
+        raise StartError(message)
+
+    @property
+    def _persisted(self) -> Path:
+        return self.config.state / "wrangler"
+
+    def __enter__(self) -> LocalWorker:
+        try:
+            self._start()
+        except BaseException:
+            self._resources.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._resources.close()
+
+    def _start(self) -> None:
+        self._claim_state()
+        for port in (self.config.port, self.config.platform_port):
+            if not is_free(port):
+                message = (
+                    f"Port {port} is taken by another program: end that one, or choose another "
+                    f"port, as in `make dev PORT={port + 1}`."
+                )
+                raise StartError(message)
+        platform = self._start_platform()
+        self._migrate()
+        seed(self.database)
+        self._wait(platform, "The local platform", self.platform_url)
+        self._wrangler = self._start_wrangler()
+        self._wait(self._wrangler, "The Worker", self.url)
+
+    def is_running(self) -> bool:
+        """Whether the Worker was started and has not ended."""
+        return self._wrangler is not None and self._wrangler.is_running()
+
+    def _claim_state(self) -> None:
+        """Two processes on one SQLite file would lose data, so the second does not start."""
+        self.config.state.mkdir(parents=True, exist_ok=True)
+        lock = self._resources.enter_context((self.config.state / "lock").open("w"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            message = f"Cognate runs already with the data in {self.config.state}: end it first."
+            raise StartError(message) from None
+
+    def _start_platform(self) -> Leashed:
+        try:
+            indexes = write_index_config(self.config.state / "indexes.json")
+        except DefinitionError as error:
+            message = f"src/schema.py: {error}."
+            raise StartError(message) from error
+        command = [sys.executable, "-m", "local.platform"]
+        options = [
+            f"--port={self.config.platform_port}",
+            f"--state={self.config.state / 'platform'}",
+            f"--index-config={indexes}",
+        ]
+        return self._leash([*command, *options], self.platform_log)
+
+    def _start_wrangler(self) -> Leashed:
+        command = self.layout.wrangler(
+            "dev",
+            "--config=wrangler.toml",
+            "--config=local/wrangler.toml",
+            "--env=local",
+            f"--ip={HOST}",
+            f"--port={self.config.port}",
+            "--inspector-port=0",
+            f"--persist-to={self._persisted}",
+            *(f"--var={name}:{value}" for name, value in self.config.variables.items()),
+        )
+        return self._leash(command, self.wrangler_log)
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **self.layout.environment(),
+            "PLATFORM_URL": self.platform_url,
+            # Without it, Workers of equal names in two checkouts would find each other.
+            "WRANGLER_REGISTRY_PATH": str(self.config.state / "registry"),
+            "WRANGLER_LOG_PATH": str(self.config.state / "logs" / "wrangler"),
+            "NO_COLOR": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _leash(self, command: list[str], log: Path) -> Leashed:
+        leashed = Leashed.start(
+            command, log=log, environment=self._environment(), folder=self.layout.root
+        )
+        self._resources.callback(leashed.end)
+        return leashed
+
+    def _migrate(self) -> None:
+        """Apply the migrations that are new; asking wrangler takes seconds, so only then."""
+        digest = hashlib.sha256()
+        for migration in sorted((self.layout.root / "migrations").glob("*.sql")):
+            digest.update(json.dumps([migration.name, migration.read_text("utf-8")]).encode())
+        stamp = self.config.state / "migrated"
+        if stamp.is_file() and stamp.read_text("ascii") == digest.hexdigest():
+            return
+        log = self.config.state / "logs" / "migrations.log"
+        command = self.layout.wrangler("d1", "migrations", "apply", "DB", "--local", "--env=local")
+        with log.open("wb") as output:
+            status = subprocess.run(
+                [*command, f"--persist-to={self._persisted}"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._environment(),
+                cwd=self.layout.root,
+                check=False,
+            ).returncode
+        if status != 0:
+            message = f"A migration failed; {log} says which and why."
+            raise StartError(message)
+        stamp.write_text(digest.hexdigest(), "ascii")
+
+    def _wait(self, leashed: Leashed, what: str, url: str) -> None:
+        try:
+            wait_until_healthy(
+                f"{url}/healthz", seconds=_START_SECONDS, is_running=leashed.is_running
+            )
+        except NotHealthyError as error:
+            message = f"{what} did not start: {error}; {leashed.log} says why."
+            raise StartError(message) from error

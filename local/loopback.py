@@ -1,0 +1,89 @@
+"""Ports and answers on this machine's loopback address."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HOST: Final = "127.0.0.1"
+"""Everything that is started here listens on this address only."""
+
+_POLL_SECONDS: Final = 0.1
+_ANSWER_SECONDS: Final = 30.0
+"""The first request waits until the runtime has started Python."""
+
+_ERROR_GRACE_SECONDS: Final = 5.0
+"""A server that answers with an error for this long will not mend by itself."""
+
+# A proxy of the environment must not be asked for an address of this machine.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class NotHealthyError(Exception):
+    """A server did not come up; the message says what it did instead."""
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on `port`."""
+    with socket.socket() as listener:
+        # As servers do: connections that were closed a moment ago are no reason to refuse.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def wait_until_healthy(url: str, *, seconds: float, is_running: Callable[[], bool]) -> None:
+    """Ask `url` until it answers 200.
+
+    Raises:
+        NotHealthyError: the process behind it ended, it kept answering with an error, or `seconds`
+            passed.
+    """
+    deadline = time.monotonic() + seconds
+    erring_since: float | None = None
+    while time.monotonic() < deadline:
+        if not is_running():
+            message = "it ended before it answered"
+            raise NotHealthyError(message)
+        status = _status(url)
+        if status == http.HTTPStatus.OK:
+            return
+        now = time.monotonic()
+        erring_since = None if status is None else erring_since or now
+        if erring_since is not None and now - erring_since > _ERROR_GRACE_SECONDS:
+            message = f"it answers {url} with status {status}"
+            raise NotHealthyError(message)
+        time.sleep(_POLL_SECONDS)
+    message = f"it did not answer {url} within {seconds:.0f} seconds"
+    raise NotHealthyError(message)
+
+
+def _status(url: str) -> int | None:
+    """The status of one request, None where nothing answered."""
+    try:
+        with _DIRECT.open(url, timeout=_ANSWER_SECONDS) as response:
+            status: int = response.status
+            return status
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+    except (OSError, http.client.HTTPException):
+        return None

@@ -1,0 +1,77 @@
+-- One row for every time that a record, or a posted text, was to be embedded.
+-- scope is the table's name, or "_texts:<model>" for texts that belong to no table.
+CREATE TABLE cognate_jobs (
+  id TEXT PRIMARY KEY,
+  -- Null only on a failed job whose message named no organization: nobody's list shows it.
+  organization_id TEXT,
+  scope TEXT NOT NULL,
+  record_id TEXT,
+  model TEXT,
+  -- A text given with the job, embedded in place of what the record says.
+  content TEXT,
+  source TEXT NOT NULL,
+  status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'done', 'failed', 'superseded')),
+  -- Times that the job was started, and how many of those failed by its own fault.
+  attempts INTEGER NOT NULL DEFAULT 0,
+  charges INTEGER NOT NULL DEFAULT 0,
+  -- Whether the index is written even if nothing changed: an older result may have overwritten it.
+  forced INTEGER NOT NULL DEFAULT 0,
+  error_code TEXT,
+  error_message TEXT,
+  -- When the sweeper looks at the job, should it still be queued or running then.
+  due_at TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  completed_at TEXT
+);
+
+-- Equal pending jobs of a record are one.
+CREATE UNIQUE INDEX cognate_jobs_one_queued_per_record
+  ON cognate_jobs (organization_id, scope, record_id) WHERE status = 'queued';
+
+CREATE INDEX cognate_jobs_by_record ON cognate_jobs (organization_id, scope, record_id, id);
+
+CREATE INDEX cognate_jobs_by_organization ON cognate_jobs (organization_id, id);
+
+CREATE INDEX cognate_jobs_by_status ON cognate_jobs (organization_id, status, id);
+
+CREATE INDEX cognate_jobs_due ON cognate_jobs (due_at) WHERE status IN ('queued', 'running');
+
+CREATE INDEX cognate_jobs_completed ON cognate_jobs (completed_at) WHERE completed_at IS NOT NULL;
+
+-- What is known of each record's vectors. The row outlives its record: it says which vectors to
+-- remove.
+CREATE TABLE cognate_embeddings (
+  organization_id TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  record_id TEXT NOT NULL,
+  -- The part of the vector ids before the dot.
+  vector_key TEXT NOT NULL UNIQUE,
+  -- Rises with every write that its vectors must follow: a result for an older one is dropped.
+  revision INTEGER NOT NULL DEFAULT 1,
+  -- Of the text whose vectors are stored; null while there are none.
+  content_hash TEXT,
+  -- The model, its pooling and the chunker that made them.
+  fingerprint TEXT,
+  -- Of what the index was last given; null while that is not known.
+  index_hash TEXT,
+  -- Where each stored chunk lies in the text: [[start, end], ...].
+  chunks TEXT NOT NULL DEFAULT '[]',
+  -- No vector of this record in any index has a chunk number of this or above. It never falls.
+  max_chunks INTEGER NOT NULL DEFAULT 1,
+  embedded_at TEXT,
+  PRIMARY KEY (organization_id, scope, record_id)
+) WITHOUT ROWID;
+
+CREATE INDEX cognate_embeddings_recent
+  ON cognate_embeddings (organization_id, scope, embedded_at) WHERE embedded_at IS NOT NULL;
+
+-- Texts that were posted without a table, under their job's id.
+CREATE TABLE cognate_texts (
+  organization_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  content TEXT NOT NULL,
+  embedding BLOB,
+  created_at TEXT NOT NULL,
+  PRIMARY KEY (organization_id, id)
+);

@@ -1,0 +1,168 @@
+"""The one table from errors to responses: RFC 9457 `application/problem+json`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal
+
+from cognate import errors
+from cognate.api import refusals
+from cognate.api.http import Response
+from cognate.api.wire import MAX_REPORTED_ERRORS, AnswerModel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Layer = Literal["authentication", "firewall", "access", "guards", "validation", "platform"]
+"""Where a request was stopped: who asks, for which organization, with which rights, with what
+values they may set, in what form, or by what it runs on."""
+
+CONTENT_TYPE: Final = "application/problem+json"
+TYPE_PREFIX: Final = "urn:cognate:problem:"
+
+INTERNAL_DETAIL: Final = "Something went wrong on our side; the request id finds it in the logs."
+BUSY_DETAIL: Final = "A service that this depends on did not answer as it should; try again later."
+
+
+@dataclass(frozen=True)
+class ProblemKind:
+    """How one class of errors is answered.
+
+    Attributes:
+        detail: stands in for the error's own message where that is not for callers.
+        retry_after: seconds, sent as `Retry-After`.
+    """
+
+    status: int
+    title: str
+    layer: Layer
+    detail: str | None = None
+    retry_after: int | None = None
+
+
+INTERNAL: Final = ProblemKind(500, "Internal error", "platform", INTERNAL_DETAIL)
+
+_UNAUTHENTICATED: Final = ProblemKind(401, "Authentication needed", "authentication")
+_FAILED: Final = ProblemKind(503, "Temporarily unavailable", "platform", BUSY_DETAIL, 5)
+_OVERLOADED: Final = ProblemKind(503, "Temporarily unavailable", "platform", BUSY_DETAIL, 30)
+_USELESS: Final = ProblemKind(503, "Temporarily unavailable", "platform", BUSY_DETAIL, 60)
+
+PROBLEMS: Final[Mapping[type[errors.CognateError], ProblemKind]] = MappingProxyType(
+    {
+        errors.CognateError: INTERNAL,
+        errors.DefinitionError: INTERNAL,
+        # Its message names the setting, never its value: the operator reads it from the answer.
+        errors.ConfigurationError: ProblemKind(
+            503, "The deployment is not configured", "platform", None, 60
+        ),
+        errors.AuthenticationError: _UNAUTHENTICATED,
+        errors.MissingCredential: _UNAUTHENTICATED,
+        errors.InvalidCredential: _UNAUTHENTICATED,
+        errors.NoActiveOrganization: ProblemKind(400, "No active organization", "firewall"),
+        errors.NotFound: ProblemKind(404, "Not found", "firewall"),
+        errors.InvalidInput: ProblemKind(
+            400,
+            "The request breaks a rule",
+            "validation",
+            "One or more values are not as they must be; see errors.",
+        ),
+        errors.ModelMismatch: ProblemKind(422, "Another model than the table's", "validation"),
+        refusals.Refusal: ProblemKind(400, "Refused", "validation"),
+        refusals.MethodNotAllowed: ProblemKind(405, "Method not allowed", "validation"),
+        refusals.UnsupportedMediaType: ProblemKind(415, "Unsupported media type", "validation"),
+        refusals.PayloadTooLarge: ProblemKind(413, "Payload too large", "validation"),
+        refusals.MalformedJson: ProblemKind(400, "Malformed JSON", "validation"),
+        refusals.OriginNotAllowed: ProblemKind(403, "Origin not allowed", "access"),
+        errors.PlatformError: _FAILED,
+        errors.DatabaseError: _FAILED,
+        errors.QueueError: _FAILED,
+        errors.EmbedderError: _FAILED,
+        errors.EmbedderBusy: _OVERLOADED,
+        errors.EmbedderTimeout: _FAILED,
+        errors.EmbedderRejected: _USELESS,
+        errors.UnusableEmbeddings: _FAILED,
+        errors.VectorIndexError: _FAILED,
+        errors.VectorIndexUnavailable: _OVERLOADED,
+        errors.VectorIndexRejected: _USELESS,
+    }
+)
+
+
+class FieldProblem(AnswerModel):
+    """One broken rule: `pointer` is a JSON pointer into the body, or `?name` of the query."""
+
+    pointer: str
+    message: str
+
+
+class Problem(AnswerModel):
+    """The body of every error."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    layer: Layer
+    request_id: str
+    errors: list[FieldProblem] | None = None
+
+
+def kind_of(error: Exception) -> ProblemKind:
+    """How an error is answered: as the nearest of its classes that the table has."""
+    for ancestor in type(error).__mro__:
+        if ancestor in PROBLEMS:
+            return PROBLEMS[ancestor]
+    return INTERNAL
+
+
+def code_of(error: Exception) -> str:
+    """The stable code of an error."""
+    return error.code if isinstance(error, errors.CognateError) else errors.CognateError.code
+
+
+def problem_response(error: Exception, *, path: str, request_id: str) -> Response:
+    """The response to an error; of an unknown one it tells nothing but that it happened."""
+    kind, code = kind_of(error), code_of(error)
+    problem = Problem(
+        type=TYPE_PREFIX + code.lower().replace("_", "-"),
+        title=kind.title,
+        status=kind.status,
+        detail=kind.detail or str(error),
+        instance=path,
+        code=code,
+        layer=_layer(error, kind),
+        request_id=request_id,
+        errors=_fields(error),
+    )
+    body = problem.model_dump_json(by_alias=True, exclude_none=True).encode()
+    return Response(kind.status, {"content-type": CONTENT_TYPE, **_headers(error, kind)}, body)
+
+
+def _layer(error: Exception, kind: ProblemKind) -> Layer:
+    # Paths, tables and services are the same for everyone; only records and jobs have an owner.
+    if isinstance(error, errors.NotFound) and error.what in {"route", "table", "service"}:
+        return "validation"
+    return kind.layer
+
+
+def _fields(error: Exception) -> list[FieldProblem] | None:
+    if not isinstance(error, errors.InvalidInput):
+        return None
+    return [
+        FieldProblem(pointer=field.pointer, message=field.message)
+        for field in error.fields[:MAX_REPORTED_ERRORS]
+    ]
+
+
+def _headers(error: Exception, kind: ProblemKind) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if kind.status == 401:  # noqa: PLR2004 - the status itself
+        headers["www-authenticate"] = "Bearer"
+    if kind.retry_after is not None:
+        headers["retry-after"] = str(kind.retry_after)
+    if isinstance(error, refusals.MethodNotAllowed):
+        headers["allow"] = ", ".join(error.allowed)
+    return headers

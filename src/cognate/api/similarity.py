@@ -1,0 +1,258 @@
+"""Searching by meaning: the similarity services of the schema."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from pydantic import Field
+
+from cognate.api.route import Call, Route
+from cognate.api.wire import (
+    AnswerModel,
+    Cosine,
+    JsonObject,
+    OnlyIfGiven,
+    OnlyIfSo,
+    RequestModel,
+    Text,
+)
+from cognate.classification import Classification
+from cognate.definitions.similarities import MAX_LIMIT
+from cognate.search import embed, find_with_gray_zone, search
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cognate.definitions import Similarity
+    from cognate.search import SearchResult
+
+
+class SearchRequest(RequestModel):
+    """A search by text; what is left out is as the service defines it."""
+
+    query: Text
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] | None = None
+    threshold: Cosine | None = None
+    filter: JsonObject | None = None
+
+
+class GrayZoneRequest(RequestModel):
+    """A search that splits what is certain from what is not; `min` is not above `max`."""
+
+    query: Text
+    min: Cosine | None = None
+    max: Cosine | None = None
+    filter: JsonObject | None = None
+
+
+class EmbedRequest(RequestModel):
+    """A text whose vector is wanted."""
+
+    query: Text
+
+
+class ThresholdsAnswer(AnswerModel):
+    """The least cosine of each class."""
+
+    duplicate: float
+    confirms: float
+    related: float
+
+
+class GrayZoneBounds(AnswerModel):
+    """From `min` up to but without `max` a match is uncertain."""
+
+    min: float
+    max: float
+
+
+class Service(AnswerModel):
+    """A similarity service; `filters` are the fields that a filter may name."""
+
+    name: str
+    table: str
+    model: str
+    thresholds: ThresholdsAnswer
+    gray_zone: GrayZoneBounds
+    filters: list[str]
+
+
+class Services(AnswerModel):
+    """Every service, in the order of the schema."""
+
+    services: list[Service]
+
+
+class Result(AnswerModel):
+    """A record near to the query; `score` is the exact cosine of the stored vectors."""
+
+    id: str
+    score: float
+    classification: Classification
+    metadata: dict[str, Any]
+
+
+class SearchAnswer(AnswerModel):
+    """The records near to the query, best first.
+
+    `verdict` is the class of the best, NEW when nothing is near, and null when the search could
+    not look; then `degraded` is true, and `reason` says why.
+    """
+
+    verdict: Classification | None
+    results: list[Result]
+    degraded: bool
+    reason: str | None
+
+
+class GrayZoneAnswer(AnswerModel):
+    """Matches from the upper bound on, and those between the bounds; each best first.
+
+    `degraded` and `reason` are there only when something near may be missing.
+    """
+
+    high_confidence: Annotated[list[Result], Field(alias="high_confidence")]
+    gray_zone: Annotated[list[Result], Field(alias="gray_zone")]
+    degraded: OnlyIfSo = False
+    reason: OnlyIfGiven = None
+
+
+class EmbedAnswer(AnswerModel):
+    """The vector of a text, and the model that made it."""
+
+    vector: list[float]
+    dimensions: int
+    model: str
+
+
+async def get_services(call: Call) -> Services:
+    """List the services of the schema."""
+    return Services(services=[_service(item) for item in call.app.similarities.values()])
+
+
+async def post_search(call: Call) -> SearchAnswer:
+    """Find the records nearest to a text."""
+    body, similarity = call.body(SearchRequest), _similarity(call)
+    answer = await search(
+        call.platform,
+        call.organization_id,
+        similarity,
+        text=body.query,
+        limit=body.limit,
+        threshold=body.threshold,
+        filter=body.filter,
+    )
+    return SearchAnswer(
+        verdict=answer.verdict,
+        results=_results(answer.results),
+        degraded=answer.degraded is not None,
+        reason=answer.degraded,
+    )
+
+
+async def post_gray_zone(call: Call) -> GrayZoneAnswer:
+    """Split the near records into certain and uncertain ones."""
+    body, similarity = call.body(GrayZoneRequest), _similarity(call)
+    answer = await find_with_gray_zone(
+        call.platform,
+        call.organization_id,
+        similarity,
+        text=body.query,
+        min=body.min,
+        max=body.max,
+        filter=body.filter,
+    )
+    return GrayZoneAnswer(
+        high_confidence=_results(answer.high_confidence),
+        gray_zone=_results(answer.gray_zone),
+        degraded=answer.degraded is not None,
+        reason=answer.degraded,
+    )
+
+
+async def post_embed(call: Call) -> EmbedAnswer:
+    """Answer the vector of a text."""
+    body, similarity = call.body(EmbedRequest), _similarity(call)
+    vector = await embed(call.platform, similarity, body.query)
+    return EmbedAnswer(vector=vector, dimensions=len(vector), model=_model(similarity))
+
+
+def _similarity(call: Call) -> Similarity:
+    return call.app.similarity(call.parameters["service"])
+
+
+def _model(similarity: Similarity) -> str:
+    embeddings = similarity.table.embeddings
+    assert embeddings is not None, "a similarity has a table with embeddings"  # noqa: S101
+    return embeddings.model
+
+
+def _service(similarity: Similarity) -> Service:
+    thresholds, gray_zone = similarity.thresholds, similarity.gray_zone
+    return Service(
+        name=similarity.name,
+        table=similarity.table.name,
+        model=_model(similarity),
+        thresholds=ThresholdsAnswer(
+            duplicate=thresholds.duplicate,
+            confirms=thresholds.confirms,
+            related=thresholds.related,
+        ),
+        gray_zone=GrayZoneBounds(min=gray_zone.min, max=gray_zone.max),
+        filters=list(similarity.table.metadata),
+    )
+
+
+def _results(results: Sequence[SearchResult]) -> list[Result]:
+    return [
+        Result(
+            id=item.id,
+            score=item.score,
+            classification=item.classification,
+            metadata=dict(item.metadata),
+        )
+        for item in results
+    ]
+
+
+def _post(action: Literal["search", "gray-zone", "embed"]) -> str:
+    return f"/api/v1/similarity/{{service}}/{action}"
+
+
+ROUTES: Final = (
+    Route(
+        method="GET",
+        path="/api/v1/similarity",
+        name="similarity.services",
+        summary="List the similarity services with their thresholds and filters.",
+        handler=get_services,
+        response=Services,
+    ),
+    Route(
+        method="POST",
+        path=_post("search"),
+        name="similarity.search",
+        summary="Tell whether a text is new, related, a confirmation or a duplicate.",
+        handler=post_search,
+        request=SearchRequest,
+        response=SearchAnswer,
+    ),
+    Route(
+        method="POST",
+        path=_post("gray-zone"),
+        name="similarity.gray_zone",
+        summary="Split the records near to a text into certain and uncertain ones.",
+        handler=post_gray_zone,
+        request=GrayZoneRequest,
+        response=GrayZoneAnswer,
+    ),
+    Route(
+        method="POST",
+        path=_post("embed"),
+        name="similarity.embed",
+        summary="Answer the vector of a text.",
+        handler=post_embed,
+        request=EmbedRequest,
+        response=EmbedAnswer,
+    ),
+)

@@ -1,0 +1,116 @@
+"""The raw query of Vectorize, within the caller's organization."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from cognate.api.route import Call, Route
+from cognate.api.wire import (
+    AnswerModel,
+    Identifier,
+    JsonObject,
+    OnlyIfGiven,
+    OnlyIfSo,
+    RequestModel,
+    Text,
+    refuse_field,
+)
+from cognate.search import query_vectors
+
+DEFAULT_TOP_K: Final = 5
+"""As Vectorize has it."""
+
+MAX_TOP_K: Final = 50
+"""Matches of one query, as Vectorize has it where all metadata is asked for."""
+
+MAX_DIMENSIONS: Final = 1536
+"""Components of the longest vector that Vectorize takes."""
+
+
+class VectorQuery(RequestModel):
+    """A query by vector or by text, over one table or over the texts posted without one.
+
+    `model` says which of those texts: vectors of two models cannot be compared. Metadata comes from
+    D1, whole and current, so `indexed` and `all` are the same.
+    """
+
+    table: Identifier | None = None
+    model: Identifier | None = None
+    vector: Annotated[list[float], Field(min_length=1, max_length=MAX_DIMENSIONS)] | None = None
+    query: Text | None = None
+    top_k: Annotated[int, Field(ge=1, le=MAX_TOP_K)] = DEFAULT_TOP_K
+    filter: JsonObject | None = None
+    return_metadata: Literal["none", "indexed", "all"] = "all"
+
+    @model_validator(mode="after")
+    def _vector_or_query(self) -> Self:
+        if self.vector is None and self.query is None:
+            refuse_field("/query", "is required, or a vector in its place")
+        if self.vector is not None and self.query is not None:
+            refuse_field("/query", "must be left out where a vector is given")
+        return self
+
+
+class Match(AnswerModel):
+    """A record, or a posted text by its job's id, near to the query."""
+
+    id: str
+    score: float
+    metadata: dict[str, Any]
+
+
+class Matches(AnswerModel):
+    """The nearest, best first; `count` is their number.
+
+    `degraded` and `reason` are there only when something near may be missing.
+    """
+
+    count: int
+    matches: list[Match]
+    degraded: OnlyIfSo = False
+    reason: OnlyIfGiven = None
+
+
+async def post_query(call: Call) -> Matches:
+    """Find what is nearest to a vector or a text."""
+    body = call.body(VectorQuery)
+    found = await query_vectors(
+        call.platform,
+        call.app,
+        call.organization_id,
+        table=body.table,
+        model=body.model,
+        vector=body.vector,
+        text=body.query,
+        top_k=body.top_k,
+        filter=body.filter,
+    )
+    matches = [
+        Match(
+            id=match.id,
+            score=match.score,
+            metadata={} if body.return_metadata == "none" else dict(match.metadata),
+        )
+        for match in found.matches
+    ]
+    return Matches(
+        count=len(matches),
+        matches=matches,
+        degraded=found.degraded is not None,
+        reason=found.degraded,
+    )
+
+
+ROUTES: Final = (
+    Route(
+        method="POST",
+        path="/api/v1/vectors/query",
+        name="vectors.query",
+        summary="Find the vectors of your organization nearest to a vector or a text.",
+        handler=post_query,
+        request=VectorQuery,
+        response=Matches,
+    ),
+)

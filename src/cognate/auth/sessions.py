@@ -1,0 +1,143 @@
+"""Better Auth's tables: one session with its user's ban and its membership, in one round trip.
+
+Better Auth names its columns in camelCase or snake_case, and writes times as ISO text, seconds or
+milliseconds, depending on the adapter it was set up with. All of these are read here.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from cognate.ports import Statement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cognate.ports import Database, Row
+    from cognate.settings import AuthNaming
+
+MILLISECONDS_FROM: Final = 100_000_000_000
+"""A number from here on is milliseconds: as seconds it would be the year 5138, as milliseconds it
+is March 1973."""
+
+# The admin plugin adds the ban's columns, and without it they do not exist. A name that is not a
+# column of a subquery's own table is looked for in the query around it, and there
+# `no_admin_plugin` has it, as NULL.
+_SNAKE_CASE: Final = """
+SELECT session.token AS token, session.user_id AS user_id, session.expires_at AS expires_at,
+  session.active_organization_id AS organization_id,
+  (SELECT banned FROM "user" WHERE "user".id = session.user_id) AS banned,
+  (SELECT ban_expires FROM "user" WHERE "user".id = session.user_id) AS ban_expires,
+  member.id AS member_id, member.role AS role
+FROM session
+JOIN "user" AS owner ON owner.id = session.user_id
+CROSS JOIN (SELECT NULL AS banned, NULL AS ban_expires) AS no_admin_plugin
+LEFT JOIN member ON member.user_id = session.user_id
+  AND member.organization_id = session.active_organization_id
+WHERE session.token = ?1 COLLATE BINARY
+"""
+
+_CAMEL_CASE: Final = """
+SELECT session.token AS token, session.userId AS user_id, session.expiresAt AS expires_at,
+  session.activeOrganizationId AS organization_id,
+  (SELECT banned FROM "user" WHERE "user".id = session.userId) AS banned,
+  (SELECT banExpires FROM "user" WHERE "user".id = session.userId) AS ban_expires,
+  member.id AS member_id, member.role AS role
+FROM session
+JOIN "user" AS owner ON owner.id = session.userId
+CROSS JOIN (SELECT NULL AS banned, NULL AS banExpires) AS no_admin_plugin
+LEFT JOIN member ON member.userId = session.userId
+  AND member.organizationId = session.activeOrganizationId
+WHERE session.token = ?1 COLLATE BINARY
+"""
+
+_STATEMENTS: Final[Mapping[AuthNaming, str]] = MappingProxyType(
+    {"snake_case": _SNAKE_CASE, "camelCase": _CAMEL_CASE}
+)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session as it is stored, whether or not it still counts.
+
+    Attributes:
+        expires_at: None where the stored value is no time; such a session counts as expired.
+        banned: whether the user is marked as banned.
+        ban_expires_at: the end of the ban; None: it has none.
+        organization_id: the active organization, as the session names it.
+        is_member: whether the user has a member row in that very organization.
+        roles: of that membership; comma-joined roles are several.
+    """
+
+    user_id: str
+    expires_at: datetime | None
+    banned: bool
+    ban_expires_at: datetime | None
+    organization_id: str | None
+    is_member: bool
+    roles: frozenset[str]
+
+    def counts_at(self, now: datetime) -> bool:
+        """Whether the session is neither expired nor its user banned at this time."""
+        if self.expires_at is None or self.expires_at <= now:
+            return False
+        return not self.banned or (self.ban_expires_at is not None and self.ban_expires_at <= now)
+
+
+async def find_session(database: Database, naming: AuthNaming, token: str) -> Session | None:
+    """The session of exactly this token, or None; one round trip.
+
+    Raises:
+        DatabaseError: the tables are out of reach, or named otherwise than configured.
+    """
+    (rows,) = await database.batch([Statement(_STATEMENTS[naming], (token,))])
+    expected = token.encode("utf-8")
+    found = [row for row in rows if hmac.compare_digest(str(row["token"]).encode(), expected)]
+    return _session(found) if found else None
+
+
+def _session(rows: Sequence[Row]) -> Session:
+    first = rows[0]
+    organization_id = first["organization_id"]
+    return Session(
+        user_id=str(first["user_id"]),
+        expires_at=as_time(first["expires_at"]),
+        banned=str(first["banned"]).lower() not in {"none", "", "0", "0.0", "false"},
+        ban_expires_at=as_time(first["ban_expires"]),
+        organization_id=None if organization_id is None else str(organization_id),
+        is_member=any(row["member_id"] is not None for row in rows),
+        # Nothing in Better Auth's schema keeps a user from having two member rows.
+        roles=frozenset().union(*(roles_of(row["role"]) for row in rows)),
+    )
+
+
+def roles_of(value: str | None) -> frozenset[str]:
+    """The roles in a membership's `role`: `"admin, editor"` are two."""
+    return frozenset(filter(None, (role.strip() for role in (value or "").split(","))))
+
+
+def as_time(value: Any) -> datetime | None:  # noqa: ANN401 - whatever a column holds
+    """A time from ISO text, seconds or milliseconds since 1970; None where it is none of these.
+
+    Text without a zone is UTC. Digits in a text column are a number that SQLite turned into text.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return _iso_time(value) if isinstance(value, str) else None
+    try:
+        return datetime.fromtimestamp(number / 1000 if number >= MILLISECONDS_FROM else number, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _iso_time(value: str) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(value.strip())
+    except ValueError:
+        return None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

@@ -1,0 +1,36 @@
+"""D1 as the core's database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyodide.ffi import JsException, to_js
+
+from cognate.cloudflare.conversion import parameter, to_python
+from cognate.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cognate.cloudflare.conversion import JavaScriptObject
+    from cognate.ports import Row, Statement
+
+
+class D1Database:
+    """`ports.Database` over a D1 binding."""
+
+    def __init__(self, binding: JavaScriptObject) -> None:
+        """Take the binding, unwrapped."""
+        self._binding = binding
+
+    async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """See `ports.Database.batch`."""
+        try:
+            prepared = [
+                self._binding.prepare(statement.sql).bind(*map(parameter, statement.parameters))
+                for statement in statements
+            ]
+            answers = to_python(await self._binding.batch(to_js(prepared)))
+        except JsException as error:
+            raise DatabaseError(error.message) from error
+        return [answer.get("results") or [] for answer in answers]

@@ -1,0 +1,60 @@
+"""The embeddings queue: as the core's job queue, and as what arrives from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pyodide.ffi import JsException, to_js
+
+from cognate.cloudflare.conversion import to_javascript, to_python
+from cognate.errors import QueueError
+from cognate.ingest.claim import Delivery
+from cognate.ports import MAX_MESSAGES_PER_SEND
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cognate.cloudflare.conversion import JavaScriptObject
+    from cognate.ingest.batch import Verdicts
+
+
+class EmbeddingsQueue:
+    """`ports.JobQueue` over a queue's producer binding."""
+
+    def __init__(self, binding: JavaScriptObject) -> None:
+        """Take the binding, unwrapped."""
+        self._binding = binding
+
+    async def send(self, messages: Sequence[Mapping[str, Any]], *, delay_seconds: int = 0) -> None:
+        """See `ports.JobQueue.send`."""
+        for start in range(0, len(messages), MAX_MESSAGES_PER_SEND):
+            group = [
+                {"body": dict(message), "contentType": "json"}
+                for message in messages[start : start + MAX_MESSAGES_PER_SEND]
+            ]
+            try:
+                await self._binding.sendBatch(
+                    to_javascript(group), to_javascript({"delaySeconds": delay_seconds})
+                )
+            except JsException as error:
+                raise QueueError(error.message) from error
+
+
+def deliveries_of(batch: JavaScriptObject) -> list[Delivery]:
+    """The messages of a batch, unwrapped; their bodies cross in one text."""
+    messages = list(batch.messages)
+    bodies = to_python(to_js([message.body for message in messages]))
+    return [
+        Delivery(message.id, body, message.attempts)
+        for message, body in zip(messages, bodies, strict=True)
+    ]
+
+
+def settle(batch: JavaScriptObject, verdicts: Verdicts) -> None:
+    """Acknowledge each message or ask for it again, as was decided."""
+    for message in batch.messages:
+        after = verdicts.get(message.id)
+        if after is None:
+            message.ack()
+        else:
+            message.retry(to_javascript({"delaySeconds": after}))

@@ -1,0 +1,50 @@
+"""Vectors that stay in JavaScript."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from js import Array, Float32Array, Uint8Array
+from pyodide.ffi import to_js
+
+from cognate.ports import FLOAT32_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cognate.cloudflare.conversion import JavaScriptObject
+    from cognate.ports import Vectors
+
+
+class JavaScriptVectors:
+    """`ports.Vectors` over the arrays of numbers that Workers AI answered."""
+
+    def __init__(self, rows: JavaScriptObject) -> None:
+        """Take the rows as they came, whatever they are."""
+        self._rows = rows if rows is not None and Array.isArray(rows) else Array.new()
+        self._lengths: list[int] | None = None
+
+    def lengths(self) -> Sequence[int]:
+        """See `ports.Vectors.lengths`; a row that is no array has length 0."""
+        if self._lengths is None:
+            self._lengths = [row.length if Array.isArray(row) else 0 for row in self._rows]
+        return self._lengths
+
+    def float32(self) -> bytes:
+        """See `ports.Vectors.float32`: one copy for the whole batch."""
+        floats = Float32Array.new(self._rows.flat())
+        return bytes(Uint8Array.new(floats.buffer).to_bytes())
+
+    def row(self, position: int) -> JavaScriptObject:
+        """One vector as JavaScript has it."""
+        return self._rows[position]
+
+
+def row_of(vectors: Vectors, position: int) -> JavaScriptObject:
+    """One vector for a binding: the very array where there is one, else a `Float32Array`."""
+    if isinstance(vectors, JavaScriptVectors):
+        return vectors.row(position)
+    size = vectors.lengths()[position] * FLOAT32_BYTES
+    start = sum(vectors.lengths()[:position]) * FLOAT32_BYTES
+    data = to_js(vectors.float32()[start : start + size])
+    return Float32Array.new(data.slice().buffer)

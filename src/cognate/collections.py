@@ -1,0 +1,139 @@
+"""A collection: vectors that may be compared with each other, and the SQL table behind them.
+
+Those of one user table are one; so are the texts that were posted without a table, one collection
+for each model, because vectors of two models cannot be compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from cognate.definitions.names import camel_case
+from cognate.errors import NotFound
+from cognate.models import MODELS, EmbeddingModel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cognate.definitions import Cognate, MetadataType, Table
+    from cognate.ports import Row, Scalar
+
+TEXTS_PREFIX: Final = "_texts:"
+"""Opens the scope of posted texts; no table's name can start with an underscore."""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What the core needs to know of a table to embed its rows and to find them.
+
+    Attributes:
+        scope: names it in jobs and, as `table`, in the metadata of its vectors.
+        sql_table: the table of the rows.
+        model: the one model of all its vectors.
+        fields: columns that are joined to the text that is embedded.
+        separator: stands between them.
+        embedding_column: holds the vectors of a row.
+        metadata: column to metadata type, of what filters may ask for.
+    """
+
+    scope: str
+    sql_table: str
+    model: EmbeddingModel
+    fields: tuple[str, ...]
+    separator: str
+    embedding_column: str
+    metadata: Mapping[str, MetadataType]
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read to embed a row, each once."""
+        return tuple(dict.fromkeys((*self.fields, *self.metadata)))
+
+    @cached_property
+    def filter_fields(self) -> dict[str, MetadataType]:
+        """What filters may ask for, by the name that JSON and Vectorize use."""
+        return {camel_case(column): kind for column, kind in self.metadata.items()}
+
+    @property
+    def table_name(self) -> str | None:
+        """The name of the user's table; None for posted texts."""
+        return None if self.scope.startswith(TEXTS_PREFIX) else self.scope
+
+    def text_of(self, row: Row) -> str:
+        """The text of a row that is embedded: its non-blank fields, joined; maybe empty."""
+        values = (row[field] for field in self.fields)
+        return self.separator.join(value for value in values if value and value.strip())
+
+    def metadata_of(self, row: Row) -> dict[str, Scalar]:
+        """The metadata of a row by JSON name; what is null in the row is left out."""
+        return {
+            camel_case(column): bool(row[column]) if kind == "boolean" else row[column]
+            for column, kind in self.metadata.items()
+            if row[column] is not None
+        }
+
+
+def collection_of(table: Table) -> Collection | None:
+    """The collection of a user's table; None when the table embeds nothing."""
+    embeddings = table.embeddings
+    if embeddings is None:
+        return None
+    return Collection(
+        scope=table.name,
+        sql_table=table.name,
+        model=embeddings.embedding_model,
+        fields=embeddings.fields,
+        separator=embeddings.separator,
+        embedding_column=embeddings.embedding_column,
+        metadata=dict(zip(embeddings.metadata, table.metadata.values(), strict=True)),
+    )
+
+
+def texts_of(model: EmbeddingModel) -> Collection:
+    """The collection of texts that were posted without a table and embedded by this model."""
+    return Collection(
+        scope=TEXTS_PREFIX + model.name,
+        sql_table="cognate_texts",
+        model=model,
+        fields=("content",),
+        separator="",
+        embedding_column="embedding",
+        metadata={},
+    )
+
+
+class Collections:
+    """Every collection of a schema, by scope."""
+
+    def __init__(self, app: Cognate) -> None:
+        """Take the tables that embed something, and one collection of texts for each model."""
+        found = [collection_of(table) for table in app.tables.values()]
+        found.extend(texts_of(model) for model in MODELS.values())
+        self._by_scope = {item.scope: item for item in found if item is not None}
+
+    def __getitem__(self, scope: str) -> Collection:
+        """The collection of this scope; `KeyError` when the schema has none."""
+        return self._by_scope[scope]
+
+    def get(self, scope: Any) -> Collection | None:  # noqa: ANN401 - what a message says it is
+        """The collection of this scope, or None."""
+        return self._by_scope.get(scope) if isinstance(scope, str) else None
+
+    def of_table(self, name: str) -> Collection:
+        """The collection of a user's table.
+
+        Raises:
+            NotFound: there is no such table, or it embeds nothing.
+        """
+        found = self._by_scope.get(name)
+        if found is None or found.table_name is None:
+            known = ", ".join(scope for scope in self._by_scope if not scope.startswith("_"))
+            message = f"There is no such table with embeddings. There are: {known or 'none'}."
+            raise NotFound("table", message)
+        return found
+
+    def all(self) -> list[Collection]:
+        """Every collection: the tables' first, then the texts'."""
+        return list(self._by_scope.values())

@@ -1,0 +1,42 @@
+"""The queues' entry into the core: batches of jobs, and batches of dead letters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from cognate.collections import Collections
+from cognate.errors import DatabaseError
+from cognate.events import emit
+from cognate.ingest.batch import run_batch
+from cognate.ingest.dead_letters import record_dead_letters
+from cognate.retry import pause
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cognate.definitions import Cognate
+    from cognate.ingest.batch import Verdicts
+    from cognate.ingest.claim import Delivery
+    from cognate.ports import Platform
+
+DEAD_LETTER_SUFFIX: Final = "-dlq"
+"""Ends the name of the dead-letter queue in `wrangler.toml`."""
+
+
+async def consume(
+    platform: Platform, app: Cognate, queue: str, deliveries: Sequence[Delivery]
+) -> Verdicts:
+    """Handle one batch of the queue of this name.
+
+    Returns:
+        For each message, whether and when it must be delivered again.
+    """
+    collections = Collections(app)
+    if not queue.endswith(DEAD_LETTER_SUFFIX):
+        return await run_batch(platform, collections, deliveries)
+    try:
+        await record_dead_letters(platform, collections, deliveries)
+    except DatabaseError as error:
+        emit("dead_letters.not_stored", messages=len(deliveries), error=error.code)
+        return {item.message_id: pause(item.attempts, 0) for item in deliveries}
+    return {item.message_id: None for item in deliveries}

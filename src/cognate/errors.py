@@ -1,0 +1,192 @@
+"""Every error that Cognate raises on purpose.
+
+They say what happened in the words of the domain and know nothing of HTTP: `cognate.api.problems`
+is the one table that turns them into responses. A message is written for the person who can mend
+the cause; it never holds document text, credentials or another organization's data.
+
+    CognateError
+    ├── DefinitionError              a definition in schema.py contradicts itself
+    ├── ConfigurationError           a setting or binding of the deployment is missing
+    ├── AuthenticationError
+    │   ├── MissingCredential
+    │   └── InvalidCredential        unknown, expired, forged, or its user is banned
+    ├── NoActiveOrganization         a valid session that has no organization to act for
+    ├── NotFound                     nothing of that name or id in the caller's organization
+    ├── InvalidInput                 the request's content breaks a rule
+    ├── ModelMismatch                a model that is not the one of the table
+    └── PlatformError                Cloudflare (or its stand-in) failed
+        ├── DatabaseError
+        ├── QueueError
+        ├── EmbedderError
+        │   ├── EmbedderBusy         out of capacity, rate-limited or out of allowance
+        │   ├── EmbedderTimeout
+        │   ├── EmbedderRejected     the input or the model was refused: trying again is useless
+        │   └── UnusableEmbeddings   wrong count, wrong dimension, or not numbers
+        └── VectorIndexError
+            ├── VectorIndexUnavailable
+            └── VectorIndexRejected  the call broke a rule: trying again is useless
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class CognateError(Exception):
+    """Base of every error raised on purpose; `code` is stable and safe to show."""
+
+    code: str = "INTERNAL"
+
+
+class DefinitionError(CognateError):
+    """A definition in `schema.py` is wrong; the message says what to change."""
+
+    code = "DEFINITION_INVALID"
+
+
+class ConfigurationError(CognateError):
+    """A setting or binding of the deployment is missing or unusable.
+
+    Attributes:
+        setting: its name, as it stands in `wrangler.toml` or `wrangler secret put`.
+    """
+
+    code = "CONFIGURATION_MISSING"
+
+    def __init__(self, setting: str, message: str) -> None:
+        super().__init__(message)
+        self.setting = setting
+
+
+class AuthenticationError(CognateError):
+    """The caller did not prove who they are."""
+
+    code = "UNAUTHENTICATED"
+
+
+class MissingCredential(AuthenticationError):
+    """No cookie and no authorization header."""
+
+    code = "CREDENTIAL_MISSING"
+
+
+class InvalidCredential(AuthenticationError):
+    """A credential that is unknown, expired, forged, or whose user is banned.
+
+    One message for all of these: a caller learns nothing about sessions that are not theirs.
+    """
+
+    code = "CREDENTIAL_INVALID"
+
+
+class NoActiveOrganization(CognateError):
+    """A valid session without an active organization of which its user is a member."""
+
+    code = "NO_ACTIVE_ORGANIZATION"
+
+
+class NotFound(CognateError):
+    """Nothing of this name or id exists *in the caller's organization*.
+
+    The message is the same for what never existed and for what belongs to someone else.
+
+    Attributes:
+        what: `record`, `job`, `table`, `service` or `route`.
+    """
+
+    code = "NOT_FOUND"
+
+    def __init__(self, what: str, message: str) -> None:
+        super().__init__(message)
+        self.what = what
+        self.code = f"{what.upper()}_NOT_FOUND"
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One broken rule: `pointer` is a JSON pointer (RFC 6901) into the body, or `?name`."""
+
+    pointer: str
+    message: str
+
+
+class InvalidInput(CognateError):
+    """The request's content breaks one or more rules, all of them named in `fields`."""
+
+    code = "VALIDATION_FAILED"
+
+    def __init__(self, *fields: FieldError) -> None:
+        super().__init__("; ".join(f"{field.pointer}: {field.message}" for field in fields))
+        self.fields = fields
+
+
+class ModelMismatch(CognateError):
+    """The request names a model that is not the table's: their vectors cannot be compared."""
+
+    code = "MODEL_MISMATCH"
+
+
+class PlatformError(CognateError):
+    """Cloudflare, or what stands in for it, failed. The message is for logs, not for callers."""
+
+    code = "PLATFORM_ERROR"
+
+
+class DatabaseError(PlatformError):
+    """D1 could not run a batch; nothing of the batch was written."""
+
+    code = "DATABASE_ERROR"
+
+
+class QueueError(PlatformError):
+    """The queue did not take the messages."""
+
+    code = "QUEUE_ERROR"
+
+
+class EmbedderError(PlatformError):
+    """Workers AI failed in a way that has no name of its own."""
+
+    code = "AI_ERROR"
+
+
+class EmbedderBusy(EmbedderError):
+    """Out of capacity (3040), rate-limited, or out of the daily allowance (3036)."""
+
+    code = "AI_CAPACITY"
+
+
+class EmbedderTimeout(EmbedderError):
+    """Workers AI did not answer in time (3007)."""
+
+    code = "AI_TIMEOUT"
+
+
+class EmbedderRejected(EmbedderError):
+    """The input or the model was refused (3006, 5004, 5007, 3042): the same call fails again."""
+
+    code = "AI_INPUT_REJECTED"
+
+
+class UnusableEmbeddings(EmbedderError):
+    """The answer has the wrong number of vectors, a wrong dimension, or holds no numbers."""
+
+    code = "AI_ANSWER_UNUSABLE"
+
+
+class VectorIndexError(PlatformError):
+    """Vectorize failed in a way that has no name of its own."""
+
+    code = "VECTORIZE_ERROR"
+
+
+class VectorIndexUnavailable(VectorIndexError):
+    """Vectorize is out of reach or overloaded."""
+
+    code = "VECTORIZE_UNAVAILABLE"
+
+
+class VectorIndexRejected(VectorIndexError):
+    """The call broke a rule of Vectorize: the same call fails again."""
+
+    code = "VECTORIZE_REJECTED"

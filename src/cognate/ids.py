@@ -1,0 +1,67 @@
+"""Identifiers: those the server makes for records and jobs, and those of vectors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from base64 import b32encode
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+TIME_DIGITS: Final = 10
+RANDOM_DIGITS: Final = 16
+VECTOR_KEY_LENGTH: Final = 52
+"""Characters of a SHA-256 in base32 without padding."""
+
+
+def new_id(prefix: str, now: datetime) -> str:
+    """A new id such as `job_01jcvw8m6y…`: 48 bits of milliseconds, then 80 random bits (a ULID).
+
+    Ids of one prefix sort by the millisecond in which they were made.
+    """
+    milliseconds = int(now.timestamp() * 1000)
+    return (
+        f"{prefix}_{_crockford(milliseconds, TIME_DIGITS)}"
+        f"{_crockford(secrets.randbits(RANDOM_DIGITS * 5), RANDOM_DIGITS)}"
+    )
+
+
+def derived_id(prefix: str, seed: str) -> str:
+    """An id that is the same whenever the seed is: what arrives twice is known again.
+
+    It sorts among others by chance, not by time.
+    """
+    number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:16], "big")
+    return f"{prefix}_{_crockford(number, TIME_DIGITS + RANDOM_DIGITS)}"
+
+
+def vector_key(organization_id: str, scope: str, record_id: str) -> str:
+    """The part that all vector ids of one record share.
+
+    Ids are global in a Vectorize index and its by-id calls know no tenant, so the organization is
+    hashed in: equal record ids of two organizations never meet.
+    """
+    # JSON keeps the three apart: no choice of ids makes two records look alike.
+    seed = json.dumps([organization_id, scope, record_id]).encode()
+    return b32encode(hashlib.sha256(seed).digest()).decode().lower().rstrip("=")
+
+
+def vector_id(key: str, chunk: int) -> str:
+    """The id of one chunk's vector: 52 characters, a dot, and the chunk's number."""
+    return f"{key}.{chunk}"
+
+
+def parse_vector_id(text: str) -> tuple[str, int] | None:
+    """The key and chunk number of a vector id; None when it is not one of ours."""
+    key, dot, number = text.partition(".")
+    if dot and len(key) == VECTOR_KEY_LENGTH and number.isascii() and number.isdigit():
+        return key, int(number)
+    return None
+
+
+def _crockford(number: int, digits: int) -> str:
+    return "".join(CROCKFORD[number >> (5 * place) & 31] for place in reversed(range(digits)))

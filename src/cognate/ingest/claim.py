@@ -1,0 +1,299 @@
+"""The first D1 call of a batch: take its jobs, and read what they are about."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from cognate.fingerprint import content_hash, index_hash
+from cognate.ids import derived_id, vector_key
+from cognate.jobs import JOB_PREFIX
+from cognate.messages import ForeignText, JobReference, Malformed, Message
+from cognate.ports import Row, Statement
+from cognate.sql import json_groups
+from cognate.times import to_iso
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from cognate.collections import Collection, Collections
+    from cognate.ports import Database, Scalar
+
+LEASE: Final = timedelta(minutes=15)
+"""How long a started job is left to whoever started it; a consumer's longest run by Cloudflare's
+limits."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One message as the queue handed it over.
+
+    Attributes:
+        message_id: the queue's own id, the same for each delivery of one message.
+        body: what was sent, of any type.
+        attempts: how often it has been delivered, this time included; 1 or more.
+    """
+
+    message_id: str
+    body: object
+    attempts: int
+
+
+@dataclass(frozen=True)
+class ClaimedJob:
+    """A job that this batch has started.
+
+    Attributes:
+        source: who asked: `api`, `message`, `repair` and so on.
+        charges: failures by its own fault so far.
+        attempts: times it was started, this one included.
+    """
+
+    id: str
+    source: str
+    charges: int
+    attempts: int
+
+
+@dataclass
+class Task:
+    """One record to look at again, for one or more jobs of this batch.
+
+    Attributes:
+        exists: whether there is such a record now.
+        text: what is to be embedded; empty when there is nothing to embed.
+        revision: of the record when it was read; a result counts only while it is still this one.
+        stored_hash: content hash of the vectors in D1; None without any.
+        stored_index_hash: of what the index was last given; None where that is not known.
+        stored_chunks: number of vectors in D1.
+        max_chunks: no chunk number of this or above was ever written for this record.
+    """
+
+    collection: Collection
+    organization_id: str
+    record_id: str
+    vector_key: str
+    jobs: list[ClaimedJob]
+    exists: bool
+    text: str
+    metadata: dict[str, Scalar]
+    revision: int
+    stored_hash: str | None
+    stored_index_hash: str | None
+    stored_chunks: list[list[int]]
+    max_chunks: int
+    content_hash: str = field(init=False)
+    index_hash: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Hash what is to be stored."""
+        self.content_hash = content_hash(self.text, self.collection.model)
+        self.index_hash = index_hash(self.content_hash, self.metadata)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the record has nothing that could be found."""
+        return not self.exists or not self.text.strip()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a batch got.
+
+    Attributes:
+        tasks: the records to look at, each once.
+        job_of_message: message id to the id of the job it stands for; malformed ones are left out.
+        orphans: jobs whose table is no longer in the schema, or whose state row is missing.
+    """
+
+    tasks: list[Task]
+    job_of_message: dict[str, str]
+    orphans: list[ClaimedJob]
+
+
+async def claim(
+    database: Database,
+    collections: Collections,
+    messages: Sequence[tuple[Delivery, Message]],
+    now: datetime,
+) -> Claim:
+    """Record what arrived, start the jobs that nobody else is running, and read their records.
+
+    One D1 call, whatever the size of the batch. A job is started when it is queued; when it is
+    running but its message came back or its lease is over, whoever ran it has died.
+
+    Raises:
+        DatabaseError: nothing was started.
+    """
+    job_of_message: dict[str, str] = {}
+    arrived: list[dict[str, Any]] = []
+    scopes: set[str] = set()
+    for delivery, message in messages:
+        match message:
+            case JobReference():
+                job_of_message[delivery.message_id] = message.job_id
+                scopes.add(message.scope)
+            case ForeignText():
+                job_id = derived_id(JOB_PREFIX, delivery.message_id)
+                job_of_message[delivery.message_id] = job_id
+                scopes.add(message.collection.scope)
+                arrived.append(_arrival(job_id, message))
+            case Malformed():
+                arrived.append(_rejection(derived_id(JOB_PREFIX, delivery.message_id), message))
+    redelivered = [
+        job_of_message[delivery.message_id]
+        for delivery, _ in messages
+        if delivery.attempts > 1 and delivery.message_id in job_of_message
+    ]
+    # A reference without a scope that is known may be about any table.
+    known = [collections.get(scope) for scope in sorted(scopes)]
+    reads = [item for item in known if item] if all(known) else collections.all()
+    ids = sorted(set(job_of_message.values()))
+    statements = [
+        *_arrival_statements(arrived, now),
+        _start(ids, redelivered, now),
+        *(_read(collection, ids) for collection in reads),
+    ]
+    answers = await database.batch(statements)
+    started_rows, *read_rows = answers[len(statements) - len(reads) - 1 :]
+    started = {
+        row["id"]: ClaimedJob(row["id"], row["source"], row["charges"], row["attempts"])
+        for row in started_rows
+    }
+    tasks: dict[tuple[str, str, str], Task] = {}
+    seen: set[str] = set()
+    for collection, rows in zip(reads, read_rows, strict=True):
+        for row in rows:
+            if row["job_id"] in started:
+                seen.add(row["job_id"])
+                _add_task(tasks, collection, row, started[row["job_id"]])
+    orphans = [job for job_id, job in started.items() if job_id not in seen]
+    return Claim(list(tasks.values()), job_of_message, orphans)
+
+
+def _add_task(
+    tasks: dict[tuple[str, str, str], Task], collection: Collection, row: Row, job: ClaimedJob
+) -> None:
+    key = (collection.scope, row["organization_id"], row["record_id"])
+    earlier = tasks.get(key)
+    fields = {column: row[f"field_{column}"] for column in collection.columns}
+    exists = row["found"] is not None
+    rendered = collection.text_of(fields) if exists else ""
+    # A job that was started before may have written to the index and died before it said so.
+    uncertain = bool(row["forced"]) or job.attempts > 1
+    task = Task(
+        collection=collection,
+        organization_id=row["organization_id"],
+        record_id=row["record_id"],
+        vector_key=row["vector_key"],
+        jobs=[job, *(earlier.jobs if earlier else [])],
+        exists=exists,
+        text=(row["content"] or rendered) if exists else "",
+        metadata=collection.metadata_of(fields) if exists else {},
+        revision=row["revision"],
+        stored_hash=row["content_hash"],
+        stored_index_hash=None if uncertain else row["index_hash"],
+        stored_chunks=json.loads(row["chunks"]),
+        max_chunks=row["max_chunks"],
+    )
+    if earlier and earlier.stored_index_hash is None:
+        task.stored_index_hash = None
+    tasks[key] = task
+
+
+def _arrival(job_id: str, message: ForeignText) -> dict[str, Any]:
+    scope = message.collection.scope
+    record_id = message.record_id or job_id
+    return {
+        "job": job_id,
+        "organization": message.organization_id,
+        "scope": scope,
+        "record": record_id,
+        "is_text": message.record_id is None,
+        "key": vector_key(message.organization_id, scope, record_id),
+        "model": message.collection.model.name,
+        "content": message.content,
+        "status": "running",
+    }
+
+
+def _rejection(job_id: str, message: Malformed) -> dict[str, Any]:
+    return {
+        "job": job_id,
+        "organization": message.organization_id,
+        "scope": "",
+        "status": "failed",
+        "code": "MESSAGE_MALFORMED",
+        "message": f"The queue message was not understood: {message.reason}.",
+    }
+
+
+def _arrival_statements(arrived: Sequence[dict[str, Any]], now: datetime) -> list[Statement]:
+    """Write down the jobs of messages that had none; the same message twice is one job.
+
+    A job with a text starts out as running and overdue, so that `_start` takes it, and takes it
+    again when its message comes back.
+    """
+    return [
+        statement
+        for payload in json_groups(arrived)
+        for statement in _arrival_group(payload, to_iso(now))
+    ]
+
+
+def _arrival_group(payload: str, moment: str) -> list[Statement]:
+    completed = "CASE value ->> 'status' WHEN 'failed' THEN ?2 END"
+    return [
+        Statement(
+            "INSERT OR IGNORE INTO cognate_texts (organization_id, id, content, created_at) "
+            "SELECT value ->> 'organization', value ->> 'record', value ->> 'content', ?2 "
+            "FROM json_each(?1) WHERE value ->> 'is_text'",
+            (payload, moment),
+        ),
+        Statement(
+            "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key) "
+            "SELECT value ->> 'organization', value ->> 'scope', value ->> 'record', "
+            "value ->> 'key' FROM json_each(?1) WHERE value ->> 'status' = 'running' "
+            "AND NOT EXISTS (SELECT 1 FROM cognate_jobs WHERE id = value ->> 'job') "
+            "ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET revision = revision + 1",
+            (payload,),
+        ),
+        Statement(
+            "INSERT OR IGNORE INTO cognate_jobs (id, organization_id, scope, record_id, model, "  # noqa: S608 - a constant
+            "content, source, status, error_code, error_message, due_at, created_at, updated_at, "
+            "completed_at) SELECT value ->> 'job', value ->> 'organization', value ->> 'scope', "
+            "value ->> 'record', value ->> 'model', CASE WHEN NOT value ->> 'is_text' "
+            "THEN value ->> 'content' END, 'message', value ->> 'status', "
+            f"value ->> 'code', value ->> 'message', '', ?2, ?2, {completed} FROM json_each(?1)",
+            (payload, moment),
+        ),
+    ]
+
+
+def _start(ids: Sequence[str], redelivered: Sequence[str], now: datetime) -> Statement:
+    return Statement(
+        "UPDATE cognate_jobs SET status = 'running', attempts = attempts + 1, updated_at = ?3, "
+        "due_at = ?4 WHERE id IN (SELECT value FROM json_each(?1)) AND (status = 'queued' OR "
+        "(status = 'running' AND (due_at < ?3 OR id IN (SELECT value FROM json_each(?2))))) "
+        "RETURNING id, source, charges, attempts",
+        (json.dumps(ids), json.dumps(redelivered), to_iso(now), to_iso(now + LEASE)),
+    )
+
+
+def _read(collection: Collection, ids: Sequence[str]) -> Statement:
+    fields = "".join(f', r."{column}" AS "field_{column}"' for column in collection.columns)
+    return Statement(
+        "SELECT j.id AS job_id, j.organization_id, j.record_id, j.content, j.forced, "  # noqa: S608 - names of the schema
+        "r.id AS found, s.vector_key, s.revision, s.content_hash, s.index_hash, s.chunks, "
+        f"s.max_chunks{fields} FROM cognate_jobs j "
+        "JOIN cognate_embeddings s ON s.organization_id = j.organization_id "
+        "AND s.scope = j.scope AND s.record_id = j.record_id "
+        f'LEFT JOIN "{collection.sql_table}" r ON r.organization_id = j.organization_id '
+        "AND r.id = j.record_id "
+        "WHERE j.scope = ?2 AND j.status = 'running' "
+        "AND j.id IN (SELECT value FROM json_each(?1)) ORDER BY j.id",
+        (json.dumps(ids), collection.scope),
+    )

@@ -1,0 +1,75 @@
+"""Messages that ran out of deliveries: written on their jobs, not run again."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from cognate.events import emit
+from cognate.ids import derived_id
+from cognate.jobs import JOB_PREFIX
+from cognate.messages import ForeignText, JobReference, parse
+from cognate.ports import Statement
+from cognate.times import to_iso
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cognate.collections import Collections
+    from cognate.ingest.claim import Delivery
+    from cognate.ports import Platform
+
+
+async def record_dead_letters(
+    platform: Platform, collections: Collections, deliveries: Sequence[Delivery]
+) -> None:
+    """Fail the jobs of these messages, with the code of what failed last.
+
+    A text of another Worker that never got its job gets a failed one, so that it is not lost
+    without a trace.
+
+    Raises:
+        DatabaseError: nothing was written; the messages must be delivered again.
+    """
+    now = to_iso(platform.clock.now())
+    ids: list[str] = []
+    unknown: list[dict[str, str | None]] = []
+    for delivery in deliveries:
+        match parse(delivery.body, collections):
+            case JobReference(job_id=job_id):
+                ids.append(job_id)
+            case ForeignText() as text:
+                job_id = derived_id(JOB_PREFIX, delivery.message_id)
+                ids.append(job_id)
+                unknown.append(
+                    {
+                        "job": job_id,
+                        "organization": text.organization_id,
+                        "scope": text.collection.scope,
+                        "record": text.record_id or job_id,
+                        "model": text.collection.model.name,
+                    }
+                )
+            case _:
+                pass  # It was recorded when it first came.
+    statements = [
+        Statement(
+            "INSERT OR IGNORE INTO cognate_jobs (id, organization_id, scope, record_id, model, "
+            "source, status, due_at, created_at, updated_at) SELECT value ->> 'job', "
+            "value ->> 'organization', value ->> 'scope', value ->> 'record', value ->> 'model', "
+            "'message', 'running', '', ?2, ?2 FROM json_each(?1)",
+            (json.dumps(unknown), now),
+        ),
+        Statement(
+            "UPDATE cognate_jobs SET status = 'failed', completed_at = ?2, updated_at = ?2, "
+            "error_message = 'It was tried as often as the queue allows. ' || "
+            "COALESCE(error_message, 'Its handler never finished.'), "
+            "error_code = COALESCE(error_code, 'RETRIES_EXHAUSTED') "
+            "WHERE id IN (SELECT value FROM json_each(?1)) AND status IN ('queued', 'running') "
+            "RETURNING id, error_code",
+            (json.dumps(ids), now),
+        ),
+    ]
+    _, failed = await platform.database.batch(statements)
+    for row in failed:
+        emit("job.failed", job=row["id"], code=row["error_code"], dead_letter=True)

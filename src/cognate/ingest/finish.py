@@ -1,0 +1,224 @@
+"""The last D1 call of a batch: keep what was made, and say what became of each job.
+
+Everything is fenced by the record's revision. What was made of an older text is dropped; and
+because it may have reached the index after the newer one's vectors did, a repair is queued that
+writes the newer ones again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cognate.fingerprint import fingerprint
+from cognate.ids import new_id
+from cognate.ingest.work import Action, Work
+from cognate.jobs import JOB_PREFIX, JobStatus
+from cognate.ports import FLOAT32_BYTES, Statement
+from cognate.sql import json_groups
+from cognate.times import to_iso
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from cognate.collections import Collection
+    from cognate.ingest.embedding import Placed
+    from cognate.ingest.outcomes import JobOutcome
+    from cognate.ports import Database
+
+RECORD_KEY = (
+    "organization_id = value ->> 'organization' AND scope = value ->> 'scope' "
+    "AND record_id = value ->> 'record'"
+)
+CURRENT_STATE = (
+    "SELECT 1 FROM cognate_embeddings s WHERE s.organization_id = value ->> 'organization' "
+    "AND s.scope = value ->> 'scope' AND s.record_id = value ->> 'record' "
+    "AND s.revision = value ->> 'revision'"
+)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What the last call answered.
+
+    Attributes:
+        statuses: job id to the status it has now.
+        repairs: (job id, scope) of jobs to announce, because an older result may be in the index.
+    """
+
+    statuses: dict[str, JobStatus]
+    repairs: list[tuple[str, str]]
+
+
+async def finish(database: Database, outcomes: Sequence[JobOutcome], now: datetime) -> Finished:
+    """Store vectors, hashes and job statuses, in one transaction.
+
+    Raises:
+        DatabaseError: nothing was stored; the jobs are still running and their messages must be
+            delivered again.
+    """
+    works = list({id(outcome.work): outcome.work for outcome in outcomes if outcome.work}.values())
+    kept = [work for work in works if work.error is None and work.action is not Action.NOTHING]
+    moment = to_iso(now)
+    statements = [*_store_vectors(kept), *_store_state(kept, moment)]
+    first_status = len(statements)
+    statements += _store_statuses(outcomes, moment)
+    first_repair = len(statements)
+    statements += _queue_repairs([work for work in works if work.wrote_index], now)
+    answers = await database.batch(statements)
+    return Finished(
+        statuses={
+            row["id"]: JobStatus(row["status"])
+            for rows in answers[first_status:first_repair]
+            for row in rows
+        },
+        repairs=[(row["id"], row["scope"]) for rows in answers[first_repair:] for row in rows],
+    )
+
+
+def _key(work: Work) -> dict[str, Any]:
+    task = work.task
+    return {
+        "organization": task.organization_id,
+        "scope": task.collection.scope,
+        "record": task.record_id,
+        "revision": task.revision,
+    }
+
+
+def _store_vectors(works: Sequence[Work]) -> list[Statement]:
+    """One statement for up to 1.5 MB of vectors of a table, whatever their number."""
+    by_table: dict[str, tuple[Collection, list[dict[str, Any]]]] = {}
+    components = Components()
+    for work in works:
+        if work.action is Action.REINDEX:
+            continue
+        collection = work.task.collection
+        vectors = components.hex(work.placed) if work.action is Action.EMBED else None
+        by_table.setdefault(collection.scope, (collection, []))[1].append(
+            {**_key(work), "vectors": vectors}
+        )
+    return [
+        Statement(
+            f'UPDATE "{collection.sql_table}" SET "{collection.embedding_column}" = '  # noqa: S608 - names of the schema
+            "unhex(value ->> 'vectors') FROM json_each(?1) "
+            f"WHERE \"{collection.sql_table}\".organization_id = value ->> 'organization' "
+            f"AND \"{collection.sql_table}\".id = value ->> 'record' AND EXISTS ({CURRENT_STATE})",
+            (payload,),
+        )
+        for collection, rows in by_table.values()
+        for payload in json_groups(rows)
+    ]
+
+
+class Components:
+    """The float32 bytes of batches, each taken out of its runtime once."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._batches: dict[int, bytes] = {}
+
+    def hex(self, placed: Sequence[Placed]) -> str:
+        """The vectors at these places, one after the other, as hexadecimal digits."""
+        return "".join(self._row(place).hex() for place in placed)
+
+    def _row(self, place: Placed) -> bytes:
+        data = self._batches.get(id(place.vectors))
+        if data is None:
+            data = self._batches[id(place.vectors)] = place.vectors.float32()
+        size = place.vectors.lengths()[place.position] * FLOAT32_BYTES
+        return data[place.position * size : (place.position + 1) * size]
+
+
+def _store_state(works: Sequence[Work], moment: str) -> list[Statement]:
+    rows = []
+    for work in works:
+        gone = work.action is Action.REMOVE
+        rows.append(
+            {
+                **_key(work),
+                "content_hash": None if gone else work.task.content_hash,
+                "fingerprint": None if gone else fingerprint(work.task.collection.model),
+                "index_hash": None if gone else work.task.index_hash,
+                "chunks": json.dumps([[part.start, part.end] for part in work.chunks]),
+                "embedded_at": None if gone else moment,
+            }
+        )
+    return [
+        Statement(
+            "UPDATE cognate_embeddings SET content_hash = value ->> 'content_hash', "  # noqa: S608 - a constant
+            "fingerprint = value ->> 'fingerprint', index_hash = value ->> 'index_hash', "
+            "chunks = value ->> 'chunks', embedded_at = value ->> 'embedded_at' "
+            f"FROM json_each(?1) WHERE {RECORD_KEY} AND revision = value ->> 'revision'",
+            (payload,),
+        )
+        for payload in json_groups(rows)
+    ]
+
+
+def _store_statuses(outcomes: Sequence[JobOutcome], moment: str) -> list[Statement]:
+    rows = [
+        {
+            **(_key(outcome.work) if outcome.work else {}),
+            "job": outcome.job_id,
+            "status": outcome.status,
+            "charge": int(outcome.charged),
+            "due_at": outcome.due_at,
+            "code": outcome.code,
+            "message": outcome.message,
+        }
+        for outcome in outcomes
+    ]
+    # A job that waits for another try gives way to a newer one of its record.
+    another = (
+        "SELECT 1 FROM cognate_jobs q WHERE q.organization_id = cognate_jobs.organization_id "
+        "AND q.scope = cognate_jobs.scope AND q.record_id = cognate_jobs.record_id "
+        "AND q.status = 'queued' AND q.id <> cognate_jobs.id"
+    )
+    status = (
+        f"CASE WHEN value ->> 'status' = 'queued' AND EXISTS ({another}) THEN 'superseded' "
+        f"WHEN value ->> 'status' = 'done' AND NOT EXISTS ({CURRENT_STATE}) THEN 'superseded' "
+        "ELSE value ->> 'status' END"
+    )
+    final = f"({status}) NOT IN ('queued', 'running')"
+    return [
+        Statement(
+            f"UPDATE cognate_jobs SET status = {status}, "  # noqa: S608 - constants above
+            "charges = charges + (value ->> 'charge'), "
+            "error_code = value ->> 'code', error_message = value ->> 'message', "
+            "due_at = value ->> 'due_at', updated_at = ?2, "
+            f"completed_at = CASE WHEN {final} THEN ?2 END, "
+            "content = CASE WHEN value ->> 'status' = 'done' THEN NULL ELSE content END "
+            "FROM json_each(?1) WHERE cognate_jobs.id = value ->> 'job' "
+            "AND cognate_jobs.status = 'running' RETURNING cognate_jobs.id, cognate_jobs.status",
+            (payload, moment),
+        )
+        for payload in json_groups(rows)
+    ]
+
+
+def _queue_repairs(works: Sequence[Work], now: datetime) -> list[Statement]:
+    """Where a record moved on while its index entry was written, have the entry written again.
+
+    The repair is forced: what it finds in D1 may look as if nothing had to be done.
+    """
+    rows = [
+        {**_key(work), "job": new_id(JOB_PREFIX, now), "model": work.task.collection.model.name}
+        for work in works
+    ]
+    return [
+        Statement(
+            "INSERT INTO cognate_jobs (id, organization_id, scope, record_id, model, source, "
+            "status, forced, due_at, created_at, updated_at) SELECT value ->> 'job', "
+            "s.organization_id, s.scope, s.record_id, value ->> 'model', 'repair', 'queued', 1, "
+            "?2, ?2, ?2 FROM json_each(?1) JOIN cognate_embeddings s "
+            "ON s.organization_id = value ->> 'organization' AND s.scope = value ->> 'scope' "
+            "AND s.record_id = value ->> 'record' WHERE s.revision <> value ->> 'revision' "
+            "ON CONFLICT (organization_id, scope, record_id) WHERE status = 'queued' "
+            "DO UPDATE SET forced = 1 RETURNING id, scope",
+            (payload, to_iso(now)),
+        )
+        for payload in json_groups(rows)
+    ]

@@ -1,0 +1,102 @@
+"""From vectors to the index: what is new goes in, what is surplus comes out."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from cognate.errors import PlatformError, VectorIndexRejected
+from cognate.ids import vector_id
+from cognate.ingest.isolating import isolating
+from cognate.ports import MAX_UPSERT, Statement, VectorEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cognate.ingest.work import Work
+    from cognate.ports import Database, VectorIndex
+
+
+async def reserve_chunks(database: Database, works: Sequence[Work]) -> None:
+    """Write down how many chunks a record may get in the index, *before* it gets them.
+
+    Whatever dies afterwards, a later deletion knows how many vectors there may be. Nothing is
+    written where the count was as high before, so a batch of short texts costs no call.
+
+    Raises:
+        DatabaseError: nothing was reserved; nothing may be upserted.
+    """
+    rising = [
+        {"key": work.task.vector_key, "chunks": len(work.chunks)}
+        for work in works
+        if len(work.chunks) > work.task.max_chunks
+    ]
+    if rising:
+        sql = (
+            "UPDATE cognate_embeddings SET max_chunks = MAX(max_chunks, value ->> 'chunks') "
+            "FROM json_each(?1) WHERE vector_key = value ->> 'key'"
+        )
+        await database.batch([Statement(sql, (json.dumps(rising),))])
+        for work in works:
+            work.task.max_chunks = max(work.task.max_chunks, len(work.chunks))
+
+
+async def upsert(index: VectorIndex, works: Sequence[Work]) -> None:
+    """Write the vectors of works that have some, in calls of at most 1,000.
+
+    A record that Vectorize refuses is found by halving. A failed record gets its `error`.
+    """
+    for group in _groups(works):
+        for part, result in await isolating(
+            group,
+            lambda items: index.upsert([entry for work in items for entry in entries(work)]),
+            divides=lambda error, _: isinstance(error, VectorIndexRejected),
+        ):
+            for work in part:
+                work.wrote_index = True
+                work.error = result if isinstance(result, PlatformError) else None
+
+
+async def remove(index: VectorIndex, works: Sequence[Work]) -> None:
+    """Delete the surplus vectors of works. A failed call is the `error` of all of its records."""
+    surplus = [(work, identifier) for work in works for identifier in work.surplus_ids]
+    for start in range(0, len(surplus), MAX_UPSERT):
+        group = surplus[start : start + MAX_UPSERT]
+        for work, _ in group:
+            work.wrote_index = True
+        try:
+            await index.delete([identifier for _, identifier in group])
+        except PlatformError as error:
+            for work, _ in group:
+                work.error = error
+
+
+def entries(work: Work) -> list[VectorEntry]:
+    """The entries of one record, a vector for each chunk.
+
+    The organization and the table come from D1, never from the record's own fields.
+    """
+    task = work.task
+    metadata = {
+        **task.metadata,
+        "organizationId": task.organization_id,
+        "table": task.collection.scope,
+    }
+    return [
+        VectorEntry(vector_id(task.vector_key, number), place.vectors, place.position, metadata)
+        for number, place in enumerate(work.placed)
+    ]
+
+
+def _groups(works: Sequence[Work]) -> Iterator[list[Work]]:
+    """Works in order, in groups of at most 1,000 vectors; a record's vectors stay together."""
+    group: list[Work] = []
+    size = 0
+    for work in works:
+        if group and size + len(work.placed) > MAX_UPSERT:
+            yield group
+            group, size = [], 0
+        group.append(work)
+        size += len(work.placed)
+    if group:
+        yield group

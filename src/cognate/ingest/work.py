@@ -1,0 +1,87 @@
+"""What is to be done for one record of a batch, decided before anything is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from cognate.chunking import Chunk, chunk
+from cognate.errors import CognateError
+from cognate.ids import vector_id
+
+if TYPE_CHECKING:
+    from cognate.ingest.claim import Task
+    from cognate.ingest.embedding import Placed
+
+MAX_CHUNKS: Final = 200
+"""Vectors of one record: at 1,024 dimensions 0.8 MB, so that a row with its text fits D1's 2 MB."""
+
+
+class TextTooLong(CognateError):
+    """A record whose text has more chunks than a row can hold vectors of."""
+
+    code = "TEXT_TOO_LONG"
+
+
+class Action(Enum):
+    """What a record needs."""
+
+    EMBED = "embed"
+    """Its text changed, or was never embedded."""
+    REINDEX = "reindex"
+    """Its vectors are right, but the index may not have them with the metadata of now."""
+    REMOVE = "remove"
+    """It is gone or empty: so are its vectors."""
+    NOTHING = "nothing"
+    """All is as it should be."""
+
+
+@dataclass
+class Work:
+    """One task on its way through a batch.
+
+    Attributes:
+        chunks: of the text, where it is embedded; else as they are stored.
+        placed: the vector of each chunk, once there is one.
+        error: why it stopped; None while it goes well.
+        wrote_index: whether a call that may have changed the index was made for it.
+    """
+
+    task: Task
+    action: Action
+    chunks: list[Chunk] = field(default_factory=list)
+    placed: list[Placed] = field(default_factory=list)
+    error: CognateError | None = None
+    wrote_index: bool = False
+
+    @property
+    def surplus_ids(self) -> list[str]:
+        """Vector ids of chunk numbers that the record has no longer.
+
+        Where the index is known to agree with D1 these are the stored chunks beyond the new ones;
+        where it is not, all that were ever written.
+        """
+        task = self.task
+        known = task.stored_index_hash is not None and self.action is not Action.REMOVE
+        end = len(task.stored_chunks) if known else task.max_chunks
+        start = 0 if self.action is Action.REMOVE else len(self.chunks)
+        return [vector_id(task.vector_key, number) for number in range(start, end)]
+
+
+def work_for(task: Task) -> Work:
+    """Decide what a record needs."""
+    if task.is_gone:
+        return Work(task, Action.REMOVE)
+    if task.content_hash == task.stored_hash:
+        chunks = [Chunk(start, end) for start, end in task.stored_chunks]
+        if task.index_hash == task.stored_index_hash:
+            return Work(task, Action.NOTHING, chunks)
+        return Work(task, Action.REINDEX, chunks)
+    work = Work(task, Action.EMBED, chunk(task.text, task.collection.model.max_tokens))
+    if len(work.chunks) > MAX_CHUNKS:
+        work.error = TextTooLong(
+            f"The text has {len(work.chunks)} chunks of {task.collection.model.max_tokens} tokens; "
+            f"a record can have {MAX_CHUNKS}. Split it into several records."
+        )
+    return work

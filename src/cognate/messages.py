@@ -1,0 +1,144 @@
+"""The messages of the embeddings queue, as they are sent and as they arrive.
+
+Ours are small: they name a job, and the consumer reads the text from D1. Another Worker may send
+`content` of its own; such a message gets its job when it arrives. Whoever can send to the queue is
+trusted with the organization it names: a queue has no callers from outside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
+
+from cognate.collections import TEXTS_PREFIX, Collection, Collections
+from cognate.models import DEFAULT_MODEL, MODELS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MESSAGE_TYPE: Final = "embedding"
+MESSAGE_VERSION: Final = 1
+MAX_CONTENT_CHARACTERS: Final = 100_000
+"""Length of a text that is posted or sent: about 25,000 tokens, or 60 chunks."""
+MAX_ID_CHARACTERS: Final = 128
+"""Length of an id of a record, job or organization in a message."""
+
+
+@dataclass(frozen=True)
+class JobReference:
+    """A message of ours: the job is in D1.
+
+    Attributes:
+        job_id: of the job.
+        scope: of its collection, a hint that saves reading every table; D1 decides.
+    """
+
+    job_id: str
+    scope: str
+
+
+@dataclass(frozen=True)
+class ForeignText:
+    """A message of another Worker with a text of its own.
+
+    Attributes:
+        organization_id: whom the text belongs to.
+        collection: where its vector goes.
+        record_id: the row that gets the vector; None for a text without a table.
+        content: the text, not blank.
+    """
+
+    organization_id: str
+    collection: Collection
+    record_id: str | None
+    content: str
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """A message that cannot be understood; it is recorded as a failed job and acknowledged.
+
+    Attributes:
+        reason: a sentence for whoever sent it, without the message's content.
+        organization_id: whom it names, when it does.
+    """
+
+    reason: str
+    organization_id: str | None = None
+
+
+Message = JobReference | ForeignText | Malformed
+
+
+def reference(job_id: str, scope: str) -> dict[str, str | int]:
+    """The message that announces a job."""
+    return {
+        "type": MESSAGE_TYPE,
+        "version": MESSAGE_VERSION,
+        "jobId": job_id,
+        "scope": scope,
+    }
+
+
+def parse(body: object, collections: Collections) -> Message:
+    """Understand one message; never raises, whatever it is."""
+    if not isinstance(body, dict):
+        return Malformed('a message must be an object such as {"type": "embedding", ...}')
+    if body.get("type") != MESSAGE_TYPE:
+        return Malformed('a message needs "type": "embedding"')
+    if body.get("version", MESSAGE_VERSION) != MESSAGE_VERSION:
+        return Malformed(f'this consumer knows "version": {MESSAGE_VERSION} only')
+    if "content" in body:
+        return _foreign(body, collections)
+    job_id = body.get("jobId")
+    if not _is_id(job_id):
+        return Malformed('a message needs a "jobId", or "organizationId" and "content"')
+    scope = body.get("scope")
+    return JobReference(job_id, scope if isinstance(scope, str) else "")
+
+
+class _Unclear(Exception):
+    """Why a message with content cannot be understood."""
+
+
+def _foreign(body: Mapping[str, Any], collections: Collections) -> ForeignText | Malformed:
+    organization_id = body.get("organizationId")
+    if not _is_id(organization_id):
+        return Malformed('a message with "content" needs the "organizationId" it belongs to')
+    try:
+        content = _content(body["content"])
+        collection, record_id = _place(body, collections)
+    except _Unclear as reason:
+        return Malformed(str(reason), organization_id)
+    return ForeignText(organization_id, collection, record_id, content)
+
+
+def _content(content: object) -> str:
+    if not (isinstance(content, str) and content.strip()):
+        raise _Unclear('"content" must be a text that is not blank')
+    if len(content) > MAX_CONTENT_CHARACTERS:
+        raise _Unclear(f'"content" must have at most {MAX_CONTENT_CHARACTERS} characters')
+    return content
+
+
+def _place(body: Mapping[str, Any], collections: Collections) -> tuple[Collection, str | None]:
+    """The collection and the record that a text is for."""
+    table, record_id, model = body.get("table"), body.get("id"), body.get("model")
+    if model is not None and (not isinstance(model, str) or model not in MODELS):
+        raise _Unclear(f'"model" must be one of {", ".join(MODELS)}')
+    if table is None:
+        if record_id is not None:
+            raise _Unclear('an "id" needs the "table" it is in')
+        return collections[TEXTS_PREFIX + (model or DEFAULT_MODEL)], None
+    known = collections.get(table)
+    if known is None or known.table_name is None:
+        raise _Unclear('"table" must be a table of the schema that has embeddings')
+    if not _is_id(record_id):
+        raise _Unclear('a "table" needs the "id" of a record in it')
+    if model not in {None, known.model.name}:
+        raise _Unclear(f'the "model" of this table is {known.model.name}')
+    return known, record_id
+
+
+def _is_id(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARACTERS

@@ -1,0 +1,80 @@
+"""The catalogue of embedding models: what each takes, what it answers, which index holds it.
+
+The numbers are those of Cloudflare's model pages, November 2026. (One of them gives 386 dimensions
+for bge-small, a typing error: the model answers 384.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal
+
+from cognate.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Pooling = Literal["cls", "mean"]
+
+DEFAULT_MODEL: Final = "@cf/baai/bge-base-en-v1.5"
+
+INDEX_BINDINGS: Final[Mapping[int, str]] = MappingProxyType(
+    {384: "VECTORIZE_384", 768: "VECTORIZE", 1024: "VECTORIZE_1024"}
+)
+"""The Vectorize binding of each dimension: an index has one dimension, fixed when it is made."""
+
+
+@dataclass(frozen=True)
+class EmbeddingModel:
+    """One model of Workers AI.
+
+    Attributes:
+        name: as Workers AI calls it.
+        dimensions: components of a vector.
+        max_tokens: tokens of a text that the model reads; the bge models cut the rest silently.
+        max_texts: texts in one call.
+        pooling: how token vectors become one; vectors of two poolings cannot be compared.
+            Workers AI's own default is `mean`, but bge was trained for `cls`. None: not a setting
+            of this model.
+    """
+
+    name: str
+    dimensions: int
+    max_tokens: int
+    max_texts: int
+    pooling: Pooling | None
+
+    @property
+    def index_binding(self) -> str:
+        """The name of the Vectorize binding that holds this model's vectors."""
+        return INDEX_BINDINGS[self.dimensions]
+
+
+MODELS: Final[Mapping[str, EmbeddingModel]] = MappingProxyType(
+    {
+        model.name: model
+        for model in (
+            EmbeddingModel("@cf/baai/bge-small-en-v1.5", 384, 512, 100, "cls"),
+            EmbeddingModel(DEFAULT_MODEL, 768, 512, 100, "cls"),
+            EmbeddingModel("@cf/baai/bge-large-en-v1.5", 1024, 512, 100, "cls"),
+            # Multilingual. It can read 8,192 tokens, but one vector for so much text blurs what a
+            # passage says, so it is given the same 512 as the others.
+            EmbeddingModel("@cf/baai/bge-m3", 1024, 512, 100, None),
+        )
+    }
+)
+
+
+def model_named(name: str) -> EmbeddingModel:
+    """The model of this name.
+
+    Raises:
+        DefinitionError: no such model in the catalogue; the message lists those there are.
+    """
+    try:
+        return MODELS[name]
+    except KeyError:
+        known = ", ".join(MODELS)
+        message = f"there is no embedding model {name!r}; use one of {known}"
+        raise DefinitionError(message) from None

@@ -1,0 +1,86 @@
+"""What becomes of a job that failed: a value, from a pure function of the error and its history.
+
+Two histories count. *Deliveries* are how often the queue handed the message over; they set the
+pause. *Charges* are failures that may be the record's own fault; only they use up its attempts. An
+outage of the platform therefore costs a record nothing but time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from cognate.errors import (
+    CognateError,
+    ConfigurationError,
+    EmbedderRejected,
+    PlatformError,
+    UnusableEmbeddings,
+    VectorIndexRejected,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_CHARGES: Final = 3
+"""Failures by its own fault after which a job is given up."""
+
+FIRST_PAUSE_SECONDS: Final = 5
+LONGEST_PAUSE_SECONDS: Final = 900
+"""An outage is looked at again at least this often; Queues would allow 43,200 s."""
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Deliver it again after a pause.
+
+    Attributes:
+        after_seconds: the pause.
+        charged: whether this failure counts against the record.
+    """
+
+    after_seconds: int
+    charged: bool
+
+
+@dataclass(frozen=True)
+class Fail:
+    """Give it up, with the error's code and sentence on the job."""
+
+
+Decision = Retry | Fail
+
+
+def decide(
+    error: CognateError, *, charges: int, deliveries: int, jitter: Callable[[], float]
+) -> Decision:
+    """Decide what becomes of a failed job.
+
+    Args:
+        error: why it failed.
+        charges: failures charged to it before this one, 0 or more.
+        deliveries: how often the queue has delivered it, this time included, 1 or more.
+        jitter: a number in [0, 1), so that what failed together does not come back together.
+    """
+    if isinstance(error, EmbedderRejected | VectorIndexRejected):
+        return Fail()  # The same call fails again.
+    if isinstance(error, UnusableEmbeddings):
+        if charges + 1 >= MAX_CHARGES:
+            return Fail()
+        return Retry(pause(deliveries, jitter()), charged=True)
+    if isinstance(error, PlatformError | ConfigurationError):
+        # An outage, or a deployment that lacks a binding: not the record's fault, and it ends.
+        return Retry(pause(deliveries, jitter()), charged=False)
+    return Fail()  # An error of our own: it would be the same the next time.
+
+
+def pause(deliveries: int, jitter: float) -> int:
+    """Seconds until the next delivery: doubling from 5 to at most 900, less up to half at random.
+
+    Args:
+        deliveries: 1 or more.
+        jitter: in [0, 1).
+    """
+    doublings = min(deliveries - 1, 16)
+    longest: int = min(FIRST_PAUSE_SECONDS << doublings, LONGEST_PAUSE_SECONDS)
+    return max(1, round(longest * (1 - jitter / 2)))

@@ -1,0 +1,222 @@
+"""The records nearest to a vector: the one place that reads an index, and the fences around it.
+
+Four fences keep a search in its organization: the organization is hashed into every vector's id, it
+is a condition of the query, each match is asserted to carry it, and D1 is asked for the record in
+that organization only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from cognate.errors import ConfigurationError, VectorIndexError
+from cognate.events import emit
+from cognate.fingerprint import fingerprint
+from cognate.ids import parse_vector_id
+from cognate.ports import FLOAT32_BYTES, MAX_TOP_K, IndexMatch, Row, Statement
+from cognate.times import to_iso
+from cognate.vectors import QueryVector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from cognate.collections import Collection
+    from cognate.filters import Filter
+    from cognate.ports import Platform, Scalar, Vectors
+    from cognate.principal import OrganizationId
+
+VISIBILITY_WINDOW: Final = timedelta(minutes=5)
+"""Vectorize shows a write within 2 minutes (99 of 100); what is younger than this is also compared
+from D1."""
+
+MAX_RECENT_CHUNKS: Final = 200
+"""Vectors of the visibility window that one search compares: about 15 ms of CPU at 768."""
+
+INDEX_UNAVAILABLE: Final = "VECTORIZE_UNAVAILABLE"
+TOO_MANY_RECENT: Final = "RECENT_RECORDS_NOT_COMPARED"
+
+
+@dataclass(frozen=True)
+class Match:
+    """A record near to the query.
+
+    Attributes:
+        id: of the record; of the job, for a text without a table.
+        score: the exact cosine of its nearest chunk, in -1 to 1.
+        metadata: by JSON name, as D1 has it now.
+        chunk: where the nearest chunk lies in the text that was embedded: (start, end) characters.
+    """
+
+    id: str
+    score: float
+    metadata: Mapping[str, Scalar]
+    chunk: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """What a search found.
+
+    Attributes:
+        matches: each record once, best first; ties by id.
+        degraded: why something near may be missing; None when nothing is.
+    """
+
+    matches: list[Match] = field(default_factory=list)
+    degraded: str | None = None
+
+
+async def nearest(  # noqa: PLR0913 - a query has these parts
+    platform: Platform,
+    collection: Collection,
+    organization_id: OrganizationId,
+    query: Vectors,
+    *,
+    filter: Filter,  # noqa: A002 - the field's word
+    wanted: int,
+) -> Nearest:
+    """The records of the organization nearest to the first vector of `query`.
+
+    An index that fails makes the answer degraded, not an error: what was embedded in the last
+    minutes is still compared.
+
+    Args:
+        platform: the ports.
+        collection: what is searched.
+        organization_id: within which organization.
+        query: checked; its first vector is the query.
+        filter: over the collection's metadata.
+        wanted: how many records the caller will use; 1 or more.
+
+    Raises:
+        InvalidInput: the filter is too long.
+        ConfigurationError: the deployment lacks the index's binding.
+        DatabaseError: D1 failed.
+    """
+    binding = collection.model.index_binding
+    index = platform.indexes.get(binding)
+    if index is None:
+        raise ConfigurationError(binding, f"The Vectorize binding {binding} is missing.")
+    conditions = filter.with_scope(organization_id, collection.scope)
+    degraded = None
+    found: Sequence[IndexMatch] = ()
+    try:
+        # Chunks of one record count as one, and an approximate order is only nearly right: so more
+        # is asked for than is wanted.
+        top_k = min(MAX_TOP_K, 2 * wanted + 10)
+        found = await index.query(query, top_k=top_k, conditions=conditions)
+    except VectorIndexError as error:
+        emit("search.index_failed", code=error.code, index=binding)
+        degraded = INDEX_UNAVAILABLE
+    keys = list(_own(found, organization_id, collection))
+    matched, recent = await platform.database.batch(
+        [
+            _read_matched(collection, organization_id, keys),
+            _read_recent(collection, organization_id, platform.clock.now()),
+        ]
+    )
+    if degraded is None and any(row["left_out"] for row in recent):
+        degraded = TOO_MANY_RECENT
+    query_vector = QueryVector(query.float32()[: collection.model.dimensions * FLOAT32_BYTES])
+    best: dict[str, Match] = {}
+    for row in (*matched, *recent):
+        for match in _compare(row, collection, query_vector, filter):
+            if match.id not in best or best[match.id].score < match.score:
+                best[match.id] = match
+    ranked = sorted(best.values(), key=lambda match: (-match.score, match.id))
+    return Nearest(ranked, degraded)
+
+
+def _own(
+    found: Sequence[IndexMatch], organization_id: OrganizationId, collection: Collection
+) -> Iterator[dict[str, Any]]:
+    """The keys of matches that carry the caller's organization and the collection."""
+    for match in found:
+        parsed = parse_vector_id(match.id)
+        if (
+            parsed is None
+            or match.metadata.get("organizationId") != organization_id
+            or match.metadata.get("table") != collection.scope
+        ):
+            emit("search.foreign_match_dropped", index=collection.model.index_binding)
+            continue
+        yield {"key": parsed[0], "chunk": parsed[1]}
+
+
+def _columns(collection: Collection) -> str:
+    return "".join(f', r."{column}" AS "field_{column}"' for column in collection.metadata)
+
+
+def _join_record(collection: Collection) -> str:
+    return (
+        f'JOIN "{collection.sql_table}" r ON r.organization_id = s.organization_id '
+        f'AND r.id = s.record_id AND r."{collection.embedding_column}" IS NOT NULL '
+    )
+
+
+def _read_matched(
+    collection: Collection, organization_id: OrganizationId, keys: Sequence[Mapping[str, Any]]
+) -> Statement:
+    """The stored vectors of matched chunks, of records that are still there."""
+    size = collection.model.dimensions * FLOAT32_BYTES
+    return Statement(
+        "SELECT s.record_id, s.chunks, value ->> 'chunk' AS first, 0 AS left_out, "  # noqa: S608 - names of the schema
+        f"hex(substr(r.\"{collection.embedding_column}\", 1 + (value ->> 'chunk') * {size}, "
+        f"{size})) AS vectors{_columns(collection)} FROM json_each(?3) "
+        "JOIN cognate_embeddings s ON s.vector_key = value ->> 'key' "
+        f"{_join_record(collection)}"
+        "WHERE s.organization_id = ?1 AND s.scope = ?2 AND s.fingerprint = ?4",
+        (organization_id, collection.scope, json.dumps(keys), fingerprint(collection.model)),
+    )
+
+
+def _read_recent(
+    collection: Collection, organization_id: OrganizationId, now: datetime
+) -> Statement:
+    """All stored vectors of what the index may not show yet, the newest first, within bounds.
+
+    A record that does not fit is one row without vectors: the answer says that it was left out.
+    """
+    return Statement(
+        "SELECT s.record_id, s.chunks, 0 AS first, s.running > ?5 AS left_out, "  # noqa: S608 - names of the schema
+        f"CASE WHEN s.running <= ?5 THEN hex(r.\"{collection.embedding_column}\") ELSE '' END "
+        f"AS vectors{_columns(collection)} FROM (SELECT *, "
+        "SUM(json_array_length(chunks)) OVER (ORDER BY embedded_at DESC, record_id) AS running "
+        "FROM (SELECT * FROM cognate_embeddings WHERE organization_id = ?1 AND scope = ?2 "
+        "AND embedded_at > ?3 AND fingerprint = ?4 "
+        "ORDER BY embedded_at DESC, record_id LIMIT ?5 + 1)) s "
+        f"{_join_record(collection)}",
+        (
+            organization_id,
+            collection.scope,
+            to_iso(now - VISIBILITY_WINDOW),
+            fingerprint(collection.model),
+            MAX_RECENT_CHUNKS,
+        ),
+    )
+
+
+def _compare(
+    row: Row,
+    collection: Collection,
+    query: QueryVector,
+    filter: Filter,  # noqa: A002
+) -> Iterator[Match]:
+    """Matches of the vectors in a row: one for each chunk it holds."""
+    fields = {column: row[f"field_{column}"] for column in collection.metadata}
+    metadata = collection.metadata_of(fields)
+    if not filter.matches(metadata):
+        return
+    size = collection.model.dimensions * FLOAT32_BYTES
+    data = bytes.fromhex(row["vectors"])
+    chunks = json.loads(row["chunks"])
+    for position in range(len(data) // size):
+        number = row["first"] + position
+        if number < len(chunks):
+            score = query.cosine(data[position * size : (position + 1) * size])
+            start, end = chunks[number]
+            yield Match(row["record_id"], score, metadata, (start, end))

@@ -1,0 +1,209 @@
+"""A similarity service at work: search with classification, gray zone, and plain embedding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cognate.chunking import chunk
+from cognate.classification import Classification, classify
+from cognate.collections import Collection, collection_of
+from cognate.definitions.similarities import MAX_LIMIT
+from cognate.errors import FieldError, InvalidInput
+from cognate.filters import parse_filter
+from cognate.search.nearest import Match, Nearest, nearest
+from cognate.vectors import checked, from_float32
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cognate.definitions import Similarity, Thresholds
+    from cognate.ports import Platform, Scalar, Vectors
+    from cognate.principal import OrganizationId
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """A record near to the text.
+
+    Attributes:
+        score: the exact cosine, in -1 to 1.
+        classification: by the thresholds of the service.
+        chunk: which part of the record's text is nearest: (start, end) in characters.
+    """
+
+    id: str
+    score: float
+    classification: Classification
+    metadata: Mapping[str, Scalar]
+    chunk: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class SearchAnswer:
+    """What a search found.
+
+    Attributes:
+        verdict: the class of the best match, whatever `threshold` and `limit` left of the list;
+            NEW when nothing is near; None when the search could not look everywhere and what it
+            saw does not settle it.
+        results: best first.
+        degraded: why something near may be missing; None when nothing is.
+    """
+
+    verdict: Classification | None
+    results: list[SearchResult]
+    degraded: str | None
+
+
+@dataclass(frozen=True)
+class GrayZoneAnswer:
+    """Matches from the zone's upper bound on, and those within it; each best first.
+
+    Attributes:
+        degraded: why something near may be missing; None when nothing is.
+    """
+
+    high_confidence: list[SearchResult]
+    gray_zone: list[SearchResult]
+    degraded: str | None
+
+
+async def search(  # noqa: PLR0913 - a search has these parts
+    platform: Platform,
+    organization_id: OrganizationId,
+    similarity: Similarity,
+    *,
+    text: str,
+    limit: int | None = None,
+    threshold: float | None = None,
+    filter: Mapping[str, Any] | None = None,  # noqa: A002 - the field's word
+) -> SearchAnswer:
+    """Tell what a text is to the organization's records.
+
+    Args:
+        platform: the ports.
+        organization_id: within which organization.
+        similarity: the service.
+        text: what to look for. Of a text longer than the model reads, the first chunk.
+        limit: at most this many results, 1 to 50; the service's default when None.
+        threshold: no result below this cosine; the service's default when None.
+        filter: over the table's metadata, by JSON name.
+
+    Raises:
+        InvalidInput: a filter that cannot be.
+        EmbedderError: the text could not be embedded.
+        DatabaseError: D1 failed.
+    """
+    limit = similarity.default_limit if limit is None else limit
+    threshold = similarity.default_threshold if threshold is None else threshold
+    found = await _find(platform, organization_id, similarity, text, filter, wanted=limit)
+    results = [
+        _result(match, similarity.thresholds)
+        for match in found.matches[:limit]
+        if match.score >= threshold
+    ]
+    return SearchAnswer(_verdict(found, similarity.thresholds), results, found.degraded)
+
+
+async def find_with_gray_zone(  # noqa: PLR0913 - a search has these parts
+    platform: Platform,
+    organization_id: OrganizationId,
+    similarity: Similarity,
+    *,
+    text: str,
+    min: float | None = None,  # noqa: A002 - the field's word
+    max: float | None = None,  # noqa: A002 - the field's word
+    filter: Mapping[str, Any] | None = None,  # noqa: A002 - the field's word
+) -> GrayZoneAnswer:
+    """Split what is near into certain matches and uncertain ones, at most 50 in all.
+
+    Args:
+        platform: the ports.
+        organization_id: within which organization.
+        similarity: the service.
+        text: what to look for.
+        min: the zone's lower bound; the service's own when None.
+        max: the zone's upper bound, itself certain; the service's own when None.
+        filter: over the table's metadata, by JSON name.
+
+    Raises:
+        InvalidInput: `min` above `max`, or a filter that cannot be.
+        EmbedderError: the text could not be embedded.
+        DatabaseError: D1 failed.
+    """
+    lower = similarity.gray_zone.min if min is None else min
+    upper = similarity.gray_zone.max if max is None else max
+    if lower > upper:
+        pointer = "/min" if max is None else "/max"
+        raise InvalidInput(
+            FieldError(pointer, f"min must not be above max; they are {lower} and {upper}")
+        )
+    found = await _find(platform, organization_id, similarity, text, filter, wanted=MAX_LIMIT)
+    results = [_result(match, similarity.thresholds) for match in found.matches[:MAX_LIMIT]]
+    return GrayZoneAnswer(
+        high_confidence=[item for item in results if item.score >= upper],
+        gray_zone=[item for item in results if lower <= item.score < upper],
+        degraded=found.degraded,
+    )
+
+
+async def embed(platform: Platform, similarity: Similarity, text: str) -> list[float]:
+    """The vector of a text by the service's model: `[dimensions]` numbers.
+
+    Raises:
+        EmbedderError: the text could not be embedded.
+    """
+    vectors = await embed_query(platform, _collection(similarity), text)
+    return from_float32(vectors.float32()).tolist()
+
+
+async def embed_query(platform: Platform, collection: Collection, text: str) -> Vectors:
+    """One vector for a text that somebody waits for, checked.
+
+    Of a text longer than the model reads the first chunk counts, chosen here rather than cut by
+    the model somewhere in a word.
+
+    Raises:
+        EmbedderError: the text could not be embedded.
+    """
+    model = collection.model
+    [first, *_] = chunk(text, model.max_tokens)
+    answer = await platform.embedder.embed(model, [text[first.start : first.end]], urgent=True)
+    return checked(answer, count=1, model=model)
+
+
+async def _find(  # noqa: PLR0913 - the parts of a search
+    platform: Platform,
+    organization_id: OrganizationId,
+    similarity: Similarity,
+    text: str,
+    filter: Mapping[str, Any] | None,  # noqa: A002 - the field's word
+    *,
+    wanted: int,
+) -> Nearest:
+    collection = _collection(similarity)
+    conditions = parse_filter(filter or {}, collection.filter_fields)
+    query = await embed_query(platform, collection, text)
+    return await nearest(
+        platform, collection, organization_id, query, filter=conditions, wanted=wanted
+    )
+
+
+def _collection(similarity: Similarity) -> Collection:
+    collection = collection_of(similarity.table)
+    assert collection is not None, "a similarity has a table with embeddings"  # noqa: S101
+    return collection
+
+
+def _result(match: Match, thresholds: Thresholds) -> SearchResult:
+    return SearchResult(
+        match.id, match.score, classify(match.score, thresholds), match.metadata, match.chunk
+    )
+
+
+def _verdict(found: Nearest, thresholds: Thresholds) -> Classification | None:
+    best = classify(found.matches[0].score, thresholds) if found.matches else Classification.NEW
+    if found.degraded and best is not Classification.DUPLICATE:
+        return None  # What was not seen may be nearer; only the highest class cannot change.
+    return best

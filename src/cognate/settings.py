@@ -1,0 +1,124 @@
+"""The deployment's settings: read once at the edge, from plain text variables, and then frozen."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Literal, cast, get_args
+
+from cognate.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+AuthNaming = Literal["snake_case", "camelCase"]
+"""How the columns of Better Auth's tables are named; which one it is depends on its adapter."""
+
+SECRET: Final = "BETTER_AUTH_SECRET"  # noqa: S105 - the name of the variable, not its value
+ALLOWED_ORIGINS: Final = "ALLOWED_ORIGINS"
+AUTH_NAMING: Final = "AUTH_COLUMN_NAMING"
+
+JOB_RETENTION: Final = "JOB_RETENTION_DAYS"
+
+VARIABLES: Final = (SECRET, ALLOWED_ORIGINS, AUTH_NAMING, JOB_RETENTION)
+"""Every variable that `Settings.read` asks for: what the edge has to look up."""
+
+MAX_RETENTION_DAYS: Final = 3650
+
+_ORIGIN: Final = re.compile(
+    r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a deployment may choose.
+
+    Attributes:
+        auth_secret: the secret that Better Auth signs with; None where none was set, which only
+            public routes can live with.
+        allowed_origins: origins of browser frontends, exactly as a browser sends them.
+        auth_naming: the naming of the columns in Better Auth's tables.
+        job_retention: how long finished jobs are kept.
+    """
+
+    auth_secret: str | None = field(default=None, repr=False)
+    allowed_origins: frozenset[str] = frozenset()
+    auth_naming: AuthNaming = "snake_case"
+    job_retention: timedelta = timedelta(days=30)
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str | None]) -> Settings:
+        """Settings from variables by name; absent, None and blank all mean *not set*.
+
+        Raises:
+            ConfigurationError: a value that cannot be meant; the message says what to write.
+        """
+
+        def text(name: str) -> str:
+            return (variables.get(name) or "").strip()
+
+        return cls(
+            # Not stripped: a secret is exactly what Better Auth has.
+            auth_secret=(variables.get(SECRET) or None) if text(SECRET) else None,
+            allowed_origins=_origins(text(ALLOWED_ORIGINS)),
+            auth_naming=_naming(text(AUTH_NAMING)),
+            job_retention=_days(text(JOB_RETENTION)),
+        )
+
+    def require_auth_secret(self) -> str:
+        """The secret of Better Auth.
+
+        Raises:
+            ConfigurationError: it is not set; the message names it.
+        """
+        if self.auth_secret is None:
+            message = (
+                f"{SECRET} is not set, so no session can be verified; "
+                f"set the value that Better Auth uses with `wrangler secret put {SECRET}`"
+            )
+            raise ConfigurationError(SECRET, message)
+        return self.auth_secret
+
+
+def _origins(value: str) -> frozenset[str]:
+    origins = [part.strip() for part in value.split(",") if part.strip()]
+    for position, origin in enumerate(origins, start=1):
+        if origin == "*":
+            message = (
+                f"{ALLOWED_ORIGINS} cannot be '*', because requests carry cookies; "
+                "list each frontend's origin, like https://app.example.com"
+            )
+            raise ConfigurationError(ALLOWED_ORIGINS, message)
+        if not _ORIGIN.fullmatch(origin) or _has_default_port(origin):
+            message = (
+                f"entry {position} of {ALLOWED_ORIGINS} is not an origin as browsers send it: "
+                "scheme and host in lower case, a port only if it is not the scheme's own, "
+                "no path and no slash at the end, like https://app.example.com"
+            )
+            raise ConfigurationError(ALLOWED_ORIGINS, message)
+    return frozenset(origins)
+
+
+def _days(value: str) -> timedelta:
+    if not value:
+        return Settings.job_retention
+    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= MAX_RETENTION_DAYS):
+        message = f"{JOB_RETENTION} must be a whole number of days, 1 to {MAX_RETENTION_DAYS}"
+        raise ConfigurationError(JOB_RETENTION, message)
+    return timedelta(days=int(value))
+
+
+def _has_default_port(origin: str) -> bool:
+    return (origin.startswith("https:") and origin.endswith(":443")) or (
+        origin.startswith("http:") and origin.endswith(":80")
+    )
+
+
+def _naming(value: str) -> AuthNaming:
+    known = get_args(AuthNaming)
+    if value and value not in known:
+        message = f"{AUTH_NAMING} must be one of {', '.join(known)}"
+        raise ConfigurationError(AUTH_NAMING, message)
+    return cast("AuthNaming", value or "snake_case")

@@ -1,0 +1,16 @@
+"""Times as D1 and JSON hold them: ISO 8601 in UTC with milliseconds, so that text sorts by time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def to_iso(moment: datetime) -> str:
+    """`2026-11-17T09:30:00.000Z`."""
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def from_iso(text: str) -> datetime:
+    """The moment that `to_iso` wrote, in UTC."""
+    return datetime.fromisoformat(text).astimezone(UTC)

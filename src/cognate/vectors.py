@@ -1,0 +1,77 @@
+"""What the core does with vectors: check a model's answer, and compare two of them exactly."""
+
+from __future__ import annotations
+
+import math
+import sys
+from array import array
+from typing import TYPE_CHECKING
+
+from cognate.errors import UnusableEmbeddings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cognate.models import EmbeddingModel
+    from cognate.ports import Vectors
+
+if sys.version_info >= (3, 12):
+    from math import sumprod
+else:  # the host's oldest Python; the Worker runs a newer one
+
+    def sumprod(left: Sequence[float], right: Sequence[float]) -> float:
+        """The inner product of two equally long sequences."""
+        return math.fsum(a * b for a, b in zip(left, right, strict=True))
+
+
+def checked(vectors: Vectors, *, count: int, model: EmbeddingModel) -> Vectors:
+    """The same vectors, once their number and every length are what was asked for.
+
+    Nothing positional is trusted: an answer that is one short would give every later text its
+    neighbour's vector.
+
+    Raises:
+        UnusableEmbeddings: a wrong count, or a vector of a wrong length.
+    """
+    lengths = vectors.lengths()
+    if len(lengths) != count:
+        message = f"{model.name} answered {len(lengths)} vectors for {count} texts"
+        raise UnusableEmbeddings(message)
+    wrong = {length for length in lengths if length != model.dimensions}
+    if wrong:
+        message = f"{model.name} answered vectors of {sorted(wrong)} instead of {model.dimensions}"
+        raise UnusableEmbeddings(message)
+    return vectors
+
+
+class QueryVector:
+    """One vector, prepared to be compared with many.
+
+    Attributes:
+        components: float32 values.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        """Take one vector as little-endian float32 bytes."""
+        self.components = from_float32(data)
+        self._norm = math.sqrt(sumprod(self.components, self.components))
+
+    def cosine(self, data: bytes) -> float:
+        """The cosine with another vector of as many components, in -1 to 1.
+
+        Computed in double precision from the stored float32 values; 0 when either is all zeros.
+        """
+        other = from_float32(data)
+        norm = self._norm * math.sqrt(sumprod(other, other))
+        if norm == 0:
+            return 0.0
+        return max(-1.0, min(1.0, sumprod(self.components, other) / norm))
+
+
+def from_float32(data: bytes) -> array[float]:
+    """The components of little-endian float32 bytes."""
+    components = array("f")
+    components.frombytes(data)
+    if sys.byteorder == "big":
+        components.byteswap()
+    return components

@@ -1,0 +1,13 @@
+"""A fresh stage for each test."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.api.stage import Stage
+
+
+@pytest.fixture
+def stage() -> Stage:
+    """An application with two organizations and nothing in them."""
+    return Stage()

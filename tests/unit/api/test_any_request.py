@@ -1,0 +1,86 @@
+"""Whatever is sent, it is answered, and never by a 500."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cognate.api.routes import ROUTES
+from tests.unit.api.stage import ADA, Stage
+
+if TYPE_CHECKING:
+    from cognate.api.route import Route
+
+NAMES = st.sampled_from(
+    [
+        "content",
+        "table",
+        "id",
+        "model",
+        "query",
+        "vector",
+        "limit",
+        "threshold",
+        "filter",
+        "topK",
+        "min",
+        "max",
+        "returnMetadata",
+        "storyId",
+        "$eq",
+        "$in",
+        "",
+        "a/b",
+    ]
+)
+SCALARS: st.SearchStrategy[Any] = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**20), 10**20)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(["claims", "notes", "c1", "text", "", "\x00", "@cf/baai/bge-m3"])
+    | st.text(st.characters(codec="utf-8"), max_size=20)
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=6,
+)
+POSTS = [route for route in ROUTES if route.method == "POST"]
+
+
+@pytest.mark.parametrize("route", POSTS, ids=lambda route: route.name)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(body=st.dictionaries(NAMES, VALUES, max_size=5))
+def test_any_object_is_taken_or_refused(stage: Stage, route: Route, body: dict[str, Any]) -> None:
+    """With fields of the right and of the wrong names, types and depths."""
+    answer = stage.ask("POST", route.path.replace("{service}", "claimSimilarity"), body)
+
+    assert answer.status in {200, 202, 400, 404, 422}, answer.json
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    raw=st.binary(min_size=1, max_size=60) | VALUES.map(lambda value: json.dumps(value).encode())
+)
+def test_any_bytes_are_refused(stage: Stage, raw: bytes) -> None:
+    """They are no request, and may not even be JSON."""
+    answer = stage.ask("POST", POSTS[0].path, headers=ADA, raw=raw)
+
+    assert answer.status in {202, 400, 404, 422}
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(path=st.text("/aA1.%2fF~{}\u00e9 +", max_size=30), header=st.text(max_size=40))
+def test_any_path_and_credential_are_refused(stage: Stage, path: str, header: str) -> None:
+    """Odd characters in either are nobody's."""
+    job = f"/api/v1/embeddings/jobs/{path}"
+
+    assert stage.ask("GET", f"/{path}", headers={"authorization": header}).status in {401, 404}
+    assert stage.ask("GET", job, headers={"authorization": f"Bearer {header}"}).status in {401, 404}
+    assert stage.ask("GET", job, headers={"cookie": header}).status in {401, 404}
+    assert stage.ask("GET", job, headers=ADA).status == 404

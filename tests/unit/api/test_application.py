@@ -1,0 +1,322 @@
+"""From a request to its response: the order of refusals, the headers, the log."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+from cognate.api.application import Application
+from cognate.api.bodies import MAX_BODY_BYTES
+from cognate.api.http import Request
+from cognate.api.route import Call, Route
+from cognate.api.wire import AnswerModel
+from cognate.auth.signature import sign
+from cognate.errors import ConfigurationError, DatabaseError
+from cognate.settings import Settings
+from tests.unit.api.stage import ADA, FRONTEND, OWN_ORIGIN, SCHEMA, SECRET, Stage
+from tests.unit.auth.stage import EARLIER
+
+if TYPE_CHECKING:
+    from cognate.api.http import Response
+
+POST = "/api/v1/embeddings"
+TABLES = "/api/v1/embeddings/tables"
+
+
+class Reply(AnswerModel):
+    """What the routes of these tests answer."""
+
+    caller: str
+
+
+async def tell_caller(call: Call) -> Reply:
+    """Say who asks."""
+    return Reply(caller=f"{call.principal.user_id} of {call.organization_id}")
+
+
+async def fail_by_accident(call: Call) -> Reply:
+    """Raise what nobody expected, with a text in it."""
+    raise KeyError(call.request.query["text"][0])
+
+
+async def fail_by_platform(_call: Call) -> Reply:
+    """Raise what an adapter would."""
+    message = "D1_ERROR: no such table"
+    raise DatabaseError(message)
+
+
+ROUTES = (
+    Route("GET", "/caller", "test.caller", "Who asks.", tell_caller, Reply),
+    Route("GET", "/accident", "test.accident", "An accident.", fail_by_accident, Reply),
+    Route("GET", "/outage", "test.outage", "An outage.", fail_by_platform, Reply),
+)
+
+
+@pytest.fixture
+def small() -> Stage:
+    """An application with the routes above only."""
+    return Stage(ROUTES)
+
+
+def events(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """What was logged."""
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_caller_acts_for_the_active_organization(small: Stage) -> None:
+    """By bearer token or cookie, whatever organization the request itself names."""
+    cookie = f"better-auth.session_token={quote(sign('token-of-bob', SECRET), safe='')}"
+    named = {"x-organization-id": "org_acme"}
+
+    by_bearer = small.ask("GET", "/caller?organizationId=org_globex", headers=ADA)
+    by_cookie = small.ask("GET", "/caller", headers={"cookie": cookie, **named})
+
+    assert by_bearer.json == {"caller": "ada of org_acme"}
+    assert by_cookie.json == {"caller": "bob of org_globex"}
+
+
+def test_refusals_come_in_order(stage: Stage) -> None:
+    """With everything wrong at once, each repair uncovers the next refusal."""
+    stage.settings = Settings()
+    stage.database.change("UPDATE session SET active_organization_id = NULL")
+    headers = {"content-type": "text/plain", "origin": "https://evil.example.com"}
+    method, path, raw = "PUT", "/api/v1/embedding", b"x" * (MAX_BODY_BYTES + 1)
+    seen = []
+
+    def ask() -> None:
+        answer = stage.ask(method, path, headers=headers, raw=raw)
+        seen.append((answer.status, answer.code if answer.status >= 400 else ""))
+
+    ask()
+    path = POST
+    ask()
+    method = "POST"
+    ask()
+    stage.settings = Settings(auth_secret=SECRET)
+    ask()
+    headers["cookie"] = "better-auth.session_token=token-of-ada.forged"
+    ask()
+    headers["cookie"] = f"better-auth.session_token={quote(sign('token-of-ada', SECRET), safe='')}"
+    ask()
+    del headers["origin"]
+    ask()
+    stage.database.change(
+        "UPDATE session SET active_organization_id = 'org_acme' WHERE user_id = 'ada'"
+    )
+    ask()
+    headers["content-type"] = "application/json"
+    ask()
+    raw = b'{"content": '
+    ask()
+    raw = b'{"content": ""}'
+    ask()
+    raw = b'{"content": "text", "table": "nothing", "id": "1"}'
+    ask()
+    raw = b'{"content": "text", "table": "claims", "id": "1"}'
+    ask()
+    stage.add_claim("org_acme", "1")
+    ask()
+
+    assert seen == [
+        (404, "ROUTE_NOT_FOUND"),
+        (405, "METHOD_NOT_ALLOWED"),
+        (503, "CONFIGURATION_MISSING"),
+        (401, "CREDENTIAL_MISSING"),
+        (401, "CREDENTIAL_INVALID"),
+        (403, "ORIGIN_NOT_ALLOWED"),
+        (400, "NO_ACTIVE_ORGANIZATION"),
+        (415, "UNSUPPORTED_MEDIA_TYPE"),
+        (413, "PAYLOAD_TOO_LARGE"),
+        (400, "MALFORMED_JSON"),
+        (400, "VALIDATION_FAILED"),
+        (404, "TABLE_NOT_FOUND"),
+        (404, "RECORD_NOT_FOUND"),
+        (202, ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        f"UPDATE session SET expires_at = '{EARLIER}'",  # noqa: S608 - a constant
+        'UPDATE "user" SET banned = 1',
+        "DELETE FROM session",
+    ],
+    ids=["expired", "banned", "signed out"],
+)
+def test_a_dead_session_is_refused(small: Stage, change: str) -> None:
+    """With the challenge that tells a client what to send."""
+    small.database.change(change)
+
+    answer = small.ask("GET", "/caller", headers=ADA)
+
+    assert (answer.status, answer.code) == (401, "CREDENTIAL_INVALID")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_an_outage_of_the_auth_tables_signs_nobody_out(small: Stage) -> None:
+    """It is a 503, without the database's own words."""
+    small.database.fails = True
+
+    answer = small.ask("GET", "/caller", headers=ADA)
+
+    assert (answer.status, answer.code) == (503, "DATABASE_ERROR")
+    assert "retry-after" in answer.headers
+    assert b"secret detail" not in answer.body
+
+
+def test_a_missing_secret_is_named(small: Stage) -> None:
+    """In the answer to every route that needs it."""
+    small.settings = Settings()
+
+    answer = small.ask("GET", "/caller", headers=ADA)
+
+    assert answer.status == 503
+    assert "BETTER_AUTH_SECRET" in answer.json["detail"]
+    assert small.database.batches == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/caller", 200), ("GET", "/nothing", 404), ("OPTIONS", "/caller", 204)],
+)
+def test_every_response_has_the_common_headers(
+    small: Stage, method: str, path: str, status: int
+) -> None:
+    """Nobody caches an organization's data, and nobody guesses its type."""
+    answer = small.ask(method, path, headers=ADA)
+
+    assert answer.status == status
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["vary"] == "Origin"
+    assert answer.headers["x-request-id"]
+
+
+def test_head_is_get_without_a_body(small: Stage) -> None:
+    """Errors too."""
+    found = small.ask("HEAD", "/caller", headers=ADA)
+    missing = small.ask("HEAD", "/nothing", headers=ADA)
+
+    assert (found.status, found.body) == (200, b"")
+    assert found.headers["content-type"] == "application/json"
+    assert (missing.status, missing.body) == (404, b"")
+
+
+@pytest.mark.parametrize(
+    "given", ["a", "0f8fad5b-d9cb-469f-a165-70867728950e", "x" * 64, "A.b_c-1"]
+)
+def test_a_sane_request_id_is_kept(small: Stage, given: str) -> None:
+    """So that a caller finds its request in the logs."""
+    answer = small.ask("GET", "/nothing", headers={"x-request-id": given})
+
+    assert answer.headers["x-request-id"] == answer.json["requestId"] == given
+
+
+@pytest.mark.parametrize("given", ["", " ", "x" * 65, "a b", "-a", "a\nb", "\u00e9", '"'])
+def test_any_other_request_id_is_replaced(small: Stage, given: str) -> None:
+    """It goes into logs and headers."""
+    answer = small.ask("GET", "/nothing", headers={"x-request-id": given})
+
+    assert answer.headers["x-request-id"].startswith("req_")
+    assert answer.headers["x-request-id"] == answer.json["requestId"]
+
+
+def test_request_ids_differ(small: Stage) -> None:
+    """Each request has its own."""
+    first, second = (small.ask("GET", "/caller").headers["x-request-id"] for _ in range(2))
+
+    assert first != second
+
+
+def test_an_accident_tells_nothing(small: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither to the caller nor to the log, which learns where it was."""
+    answer = small.ask("GET", "/accident?text=canary", headers=ADA)
+    (event,) = events(capsys)
+
+    assert (answer.status, answer.code) == (500, "INTERNAL")
+    assert b"canary" not in answer.body
+    assert "canary" not in json.dumps(event)
+    assert (event["status"], event["code"]) == (500, "INTERNAL")
+    assert event["cause"].startswith("KeyError in ")
+    assert "test_application, line " in event["cause"]
+
+
+def test_an_outage_is_explained_in_the_log_only(
+    small: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An adapter wrote its message for that."""
+    answer = small.ask("GET", "/outage", headers=ADA)
+    (event,) = events(capsys)
+
+    assert answer.status == 503
+    assert b"D1_ERROR" not in answer.body
+    assert event["cause"] == "D1_ERROR: no such table"
+
+
+def test_each_request_is_one_event(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what it takes to find it, and without texts, credentials or paths."""
+    stage.add_claim("org_acme", "record-canary")
+    body = {"content": "text-canary", "table": "claims", "id": "record-canary"}
+    stage.ask("POST", POST, body, {**ADA, "x-request-id": "r1"})
+    stage.ask("GET", "/path-canary", headers={"x-request-id": "r2"})
+
+    logged = events(capsys)
+
+    assert logged == [
+        {
+            "event": "request.answered",
+            "requestId": "r1",
+            "method": "POST",
+            "route": "embeddings.post",
+            "organizationId": "org_acme",
+            "status": 202,
+            "code": None,
+            "cause": None,
+        },
+        {
+            "event": "request.answered",
+            "requestId": "r2",
+            "method": "GET",
+            "route": None,
+            "organizationId": None,
+            "status": 404,
+            "code": "ROUTE_NOT_FOUND",
+            "cause": None,
+        },
+    ]
+    assert "canary" not in json.dumps(logged)
+    assert "token-of-ada" not in json.dumps(logged)
+
+
+def test_an_error_before_the_platform_is_a_problem_too() -> None:
+    """Such as settings that cannot be read."""
+    application = Application(SCHEMA)
+    request = Request.of("GET", OWN_ORIGIN + "/healthz", [("origin", FRONTEND)])
+
+    response: Response = application.refuse(request, ConfigurationError("S", "S is wrong"))
+
+    assert response.status == 503
+    assert json.loads(response.body)["detail"] == "S is wrong"
+    assert response.headers["cache-control"] == "no-store"
+
+
+def test_a_method_in_lower_case_is_the_same(small: Stage) -> None:
+    """The edge hands over what came."""
+    assert small.ask("get", "/caller", headers=ADA).status == 200
+
+
+def test_the_body_is_read_by_no_route_without_one(small: Stage) -> None:
+    """A GET with a body is not worth an error."""
+    assert small.ask("GET", "/caller", headers=ADA, raw=b"junk").status == 200
+
+
+def test_tables_are_listed(stage: Stage) -> None:
+    """An end-to-end check of an ordinary answer."""
+    answer = stage.ask("GET", TABLES)
+
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.status == 200

@@ -1,0 +1,169 @@
+"""The one table from errors to responses."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cognate import errors
+from cognate.api import refusals
+from cognate.api.problems import PROBLEMS, TYPE_PREFIX, kind_of, problem_response
+from cognate.api.wire import MAX_REPORTED_ERRORS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def every_error(
+    above: type[errors.CognateError] = errors.CognateError,
+) -> Iterator[type[errors.CognateError]]:
+    """All error classes of the project."""
+    yield above
+    for child in above.__subclasses__():
+        if child.__module__.startswith("cognate."):
+            yield from every_error(child)
+
+
+def example(kind: type[errors.CognateError]) -> errors.CognateError:
+    """An error of that class."""
+    special: dict[type[errors.CognateError], tuple[Any, ...]] = {
+        errors.ConfigurationError: ("SETTING", "SETTING is not set"),
+        errors.NotFound: ("job", "no such job"),
+        errors.InvalidInput: (errors.FieldError("/a", "must be b"),),
+        refusals.MethodNotAllowed: (["GET", "HEAD"],),
+        refusals.PayloadTooLarge: (5,),
+        refusals.UnsupportedMediaType: (),
+        refusals.OriginNotAllowed: (),
+    }
+    return kind(*special.get(kind, ("the message",)))
+
+
+def body_of(error: Exception) -> dict[str, Any]:
+    """The problem of an error."""
+    response = problem_response(error, path="/a", request_id="r1")
+    body: dict[str, Any] = json.loads(response.body)
+    return body
+
+
+@pytest.mark.parametrize("kind", list(every_error()), ids=lambda kind: kind.__name__)
+def test_every_error_is_mapped(kind: type[errors.CognateError]) -> None:
+    """By its own entry, not by that of a parent: a new class needs a decision."""
+    assert kind in PROBLEMS
+
+    response = problem_response(example(kind), path="/a%20b", request_id="r1")
+    body = json.loads(response.body)
+
+    assert response.headers["content-type"] == "application/problem+json"
+    assert set(body) - {"errors"} == {
+        *("type", "title", "status", "detail", "instance", "code", "layer", "requestId")
+    }
+    assert body["status"] == response.status == PROBLEMS[kind].status
+    assert body["type"] == TYPE_PREFIX + body["code"].lower().replace("_", "-")
+    assert body["instance"] == "/a%20b"
+    assert body["requestId"] == "r1"
+    assert body["detail"]
+
+
+def test_codes_are_one_to_a_class() -> None:
+    """A caller can tell every error from every other."""
+    codes = [example(kind).code for kind in every_error()]
+
+    assert len(set(codes)) == len(codes)
+    assert all(code == code.upper() and code.replace("_", "").isalpha() for code in codes)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code", "layer"),
+    [
+        (errors.MissingCredential("m"), 401, "CREDENTIAL_MISSING", "authentication"),
+        (errors.InvalidCredential("m"), 401, "CREDENTIAL_INVALID", "authentication"),
+        (errors.NoActiveOrganization("m"), 400, "NO_ACTIVE_ORGANIZATION", "firewall"),
+        (errors.NotFound("record", "m"), 404, "RECORD_NOT_FOUND", "firewall"),
+        (errors.NotFound("job", "m"), 404, "JOB_NOT_FOUND", "firewall"),
+        (errors.NotFound("table", "m"), 404, "TABLE_NOT_FOUND", "validation"),
+        (errors.NotFound("service", "m"), 404, "SERVICE_NOT_FOUND", "validation"),
+        (errors.NotFound("route", "m"), 404, "ROUTE_NOT_FOUND", "validation"),
+        (errors.InvalidInput(), 400, "VALIDATION_FAILED", "validation"),
+        (errors.ModelMismatch("m"), 422, "MODEL_MISMATCH", "validation"),
+        (errors.ConfigurationError("S", "m"), 503, "CONFIGURATION_MISSING", "platform"),
+        (errors.DatabaseError("m"), 503, "DATABASE_ERROR", "platform"),
+        (errors.EmbedderBusy("m"), 503, "AI_CAPACITY", "platform"),
+        (errors.VectorIndexUnavailable("m"), 503, "VECTORIZE_UNAVAILABLE", "platform"),
+        (refusals.OriginNotAllowed(), 403, "ORIGIN_NOT_ALLOWED", "access"),
+        (refusals.MalformedJson("m"), 400, "MALFORMED_JSON", "validation"),
+        (refusals.PayloadTooLarge(1), 413, "PAYLOAD_TOO_LARGE", "validation"),
+        (refusals.UnsupportedMediaType(), 415, "UNSUPPORTED_MEDIA_TYPE", "validation"),
+        (errors.DefinitionError("m"), 500, "DEFINITION_INVALID", "platform"),
+        (KeyError("m"), 500, "INTERNAL", "platform"),
+    ],
+)
+def test_the_contract_of_each_error(error: Exception, status: int, code: str, layer: str) -> None:
+    """Status, code and layer are promised to callers."""
+    body = body_of(error)
+
+    assert (body["status"], body["code"], body["layer"]) == (status, code, layer)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("the secret"),
+        errors.CognateError("the secret"),
+        errors.DefinitionError("the secret"),
+        errors.DatabaseError("the secret"),
+        errors.EmbedderRejected("the secret"),
+        errors.VectorIndexError("the secret"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_messages_for_the_log_stay_there(error: Exception) -> None:
+    """Unknown errors and those of the platform tell a caller nothing of themselves."""
+    assert "secret" not in json.dumps(body_of(error))
+
+
+def test_a_missing_setting_is_named() -> None:
+    """Whoever deployed it reads there what to do."""
+    assert body_of(errors.ConfigurationError("S", "S is not set"))["detail"] == "S is not set"
+
+
+def test_validation_points_at_fields() -> None:
+    """With every pointer and message."""
+    body = body_of(
+        errors.InvalidInput(errors.FieldError("/a", "must be b"), errors.FieldError("?c", "d"))
+    )
+
+    assert body["errors"] == [
+        {"pointer": "/a", "message": "must be b"},
+        {"pointer": "?c", "message": "d"},
+    ]
+    assert "errors" not in body_of(errors.ModelMismatch("m"))
+
+
+def test_the_number_of_told_errors_is_bounded() -> None:
+    """A filter of a megabyte could break as many rules."""
+    fields = [errors.FieldError(f"/{number}", "m") for number in range(1000)]
+
+    assert len(body_of(errors.InvalidInput(*fields))["errors"]) == MAX_REPORTED_ERRORS
+
+
+@pytest.mark.parametrize("kind", list(every_error()), ids=lambda kind: kind.__name__)
+def test_headers_follow_the_status(kind: type[errors.CognateError]) -> None:
+    """401 challenges, 405 allows, 503 says when to come back."""
+    response = problem_response(example(kind), path="/", request_id="r")
+
+    challenged = response.headers.get("www-authenticate")
+    assert challenged == ("Bearer" if response.status == 401 else None)
+    assert ("retry-after" in response.headers) is (response.status == 503)
+    allowed = response.headers.get("allow")
+    assert allowed == ("GET, HEAD" if response.status == 405 else None)
+
+
+def test_a_new_child_is_answered_as_its_parent() -> None:
+    """Until it has an entry of its own, it is at least no 500."""
+
+    class Fresh(errors.EmbedderBusy):
+        """Defined in a test."""
+
+    assert kind_of(Fresh("m")) is PROBLEMS[errors.EmbedderBusy]

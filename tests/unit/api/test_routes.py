@@ -1,0 +1,50 @@
+"""The list of routes is complete and says enough to be documented."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cognate.api.routes import ROUTES
+
+if TYPE_CHECKING:
+    from cognate.api.route import Route
+    from tests.unit.api.stage import Stage
+
+
+def test_the_routes_of_this_version() -> None:
+    """A route more or less is a decision."""
+    assert sorted(f"{route.method} {route.path}" for route in ROUTES) == [
+        "GET /api/v1/embeddings/jobs/{jobId}",
+        "GET /api/v1/embeddings/tables",
+        "GET /api/v1/similarity",
+        "GET /healthz",
+        "POST /api/v1/embeddings",
+        "POST /api/v1/similarity/{service}/embed",
+        "POST /api/v1/similarity/{service}/gray-zone",
+        "POST /api/v1/similarity/{service}/search",
+        "POST /api/v1/vectors/query",
+    ]
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+def test_each_route_can_be_documented(route: Route) -> None:
+    """One sentence, and models that pydantic can describe; a body only where there may be one."""
+    assert route.summary.endswith(".")
+    assert "\n" not in route.summary
+    assert route.response.model_json_schema(by_alias=True)["type"] == "object"
+    assert (route.request is not None) is (route.method == "POST")
+    if route.request is not None:
+        assert route.request.model_json_schema(by_alias=True)["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+def test_each_route_needs_a_credential_unless_it_is_public(stage: Stage, route: Route) -> None:
+    """Health is the only public one."""
+    path = route.path.replace("{jobId}", "j").replace("{service}", "claimSimilarity")
+
+    answer = stage.ask(route.method, path, headers={})
+
+    assert route.public is (route.name == "health.get")
+    assert answer.status == (200 if route.public else 401)

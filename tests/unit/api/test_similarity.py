@@ -1,0 +1,220 @@
+"""The similarity services over HTTP."""
+
+from __future__ import annotations
+
+import pytest
+
+from cognate.api.wire import MAX_TEXT_CHARACTERS
+from cognate.errors import EmbedderBusy, VectorIndexUnavailable
+from cognate.models import DEFAULT_MODEL
+from tests.unit.api.stage import BOB, Stage
+
+SEARCH = "/api/v1/similarity/claimSimilarity/search"
+GRAY_ZONE = "/api/v1/similarity/claimSimilarity/gray-zone"
+EMBED = "/api/v1/similarity/claimSimilarity/embed"
+
+
+@pytest.fixture
+def filled(stage: Stage) -> Stage:
+    """Claims of Acme from near to far, and one of Globex under the id of the nearest."""
+    stage.add_embedded_claim("org_acme", "near", 0.95, "s1")
+    stage.add_embedded_claim("org_acme", "middle", 0.875, "s2")
+    stage.add_embedded_claim("org_acme", "far", 0.6)
+    stage.add_embedded_claim("org_globex", "near", 0.80, "globex")
+    return stage
+
+
+def test_services_are_listed(stage: Stage) -> None:
+    """With their thresholds, and the fields that filters may name in JSON's spelling."""
+    assert stage.ask("GET", "/api/v1/similarity").json == {
+        "services": [
+            {
+                "name": "claimSimilarity",
+                "table": "claims",
+                "model": DEFAULT_MODEL,
+                "thresholds": {"duplicate": 0.90, "confirms": 0.85, "related": 0.75},
+                "grayZone": {"min": 0.5, "max": 0.8},
+                "filters": ["storyId"],
+            }
+        ]
+    }
+
+
+def test_a_search_answers_verdict_and_results(filled: Stage) -> None:
+    """Best first, with the classes of the service and each record's metadata."""
+    answer = filled.ask("POST", SEARCH, {"query": "anything"})
+
+    near, middle = answer.json.pop("results")
+    assert answer.status == 200
+    assert near.pop("score") == pytest.approx(0.95, abs=1e-6)
+    assert near == {"id": "near", "classification": "DUPLICATE", "metadata": {"storyId": "s1"}}
+    assert (middle["id"], middle["classification"]) == ("middle", "CONFIRMS")
+    assert filled.ask("POST", SEARCH, {"query": "anything"}).json["verdict"] == "DUPLICATE"
+    assert set(answer.json) == {"verdict", "results", "degraded", "reason"}
+    assert (answer.json["degraded"], answer.json["reason"]) == (False, None)
+
+
+def test_each_organization_finds_its_own(filled: Stage) -> None:
+    """Under one and the same id."""
+    acme = filled.ask("POST", SEARCH, {"query": "anything", "threshold": -1}).json["results"]
+    globex = filled.ask("POST", SEARCH, {"query": "anything", "threshold": -1}, BOB).json["results"]
+
+    assert [result["id"] for result in acme] == ["near", "middle", "far"]
+    assert [result["metadata"] for result in globex] == [{"storyId": "globex"}]
+
+
+def test_limit_threshold_and_filter_narrow(filled: Stage) -> None:
+    """Each by itself."""
+
+    def found(**options: object) -> list[str]:
+        answer = filled.ask("POST", SEARCH, {"query": "anything", **options})
+        return [result["id"] for result in answer.json["results"]]
+
+    assert found(threshold=-1) == ["near", "middle", "far"]
+    assert found(threshold=-1, limit=1) == ["near"]
+    assert found(threshold=0.9) == ["near"]
+    assert found(filter={"storyId": "s2"}) == ["middle"]
+    assert found(filter={"storyId": {"$in": ["s1", "s3"]}}) == ["near"]
+    assert found(limit=None, threshold=None, filter=None) == ["near", "middle"]
+
+
+def test_nothing_near_is_new(stage: Stage) -> None:
+    """An empty organization has no duplicates."""
+    answer = stage.ask("POST", SEARCH, {"query": "anything"})
+
+    assert answer.json == {"verdict": "NEW", "results": [], "degraded": False, "reason": None}
+
+
+def test_an_index_in_an_outage_degrades_the_answer(stage: Stage) -> None:
+    """It never says NEW for lack of an index."""
+    stage.index.error = VectorIndexUnavailable("VECTOR_QUERY_ERROR")
+
+    answer = stage.ask("POST", SEARCH, {"query": "anything"})
+
+    assert answer.status == 200
+    assert answer.json == {
+        "verdict": None,
+        "results": [],
+        "degraded": True,
+        "reason": "VECTORIZE_UNAVAILABLE",
+    }
+
+
+def test_a_busy_model_is_a_503(stage: Stage) -> None:
+    """That says when to come back."""
+    stage.embedder.error = EmbedderBusy("3040: Capacity temporarily exceeded")
+
+    answer = stage.ask("POST", SEARCH, {"query": "anything"})
+
+    assert (answer.status, answer.code) == (503, "AI_CAPACITY")
+    assert answer.headers["retry-after"] == "30"
+    assert b"3040" not in answer.body
+
+
+def test_the_gray_zone_splits(filled: Stage) -> None:
+    """By the service's bounds or those of the request, under the keys of the contract."""
+    by_service = filled.ask("POST", GRAY_ZONE, {"query": "anything"}).json
+    by_request = filled.ask("POST", GRAY_ZONE, {"query": "anything", "min": 0.7, "max": 0.9}).json
+
+    assert set(by_service) == {"high_confidence", "gray_zone"}
+    assert [item["id"] for item in by_service["high_confidence"]] == ["near", "middle"]
+    assert [item["id"] for item in by_service["gray_zone"]] == ["far"]
+    assert set(by_service["gray_zone"][0]) == {"id", "score", "classification", "metadata"}
+    assert [item["id"] for item in by_request["high_confidence"]] == ["near"]
+    assert [item["id"] for item in by_request["gray_zone"]] == ["middle"]
+
+
+def test_a_degraded_gray_zone_says_so(stage: Stage) -> None:
+    """Empty lists alone would look like nothing near."""
+    stage.index.error = VectorIndexUnavailable("VECTOR_QUERY_ERROR")
+
+    assert stage.ask("POST", GRAY_ZONE, {"query": "anything"}).json == {
+        "high_confidence": [],
+        "gray_zone": [],
+        "degraded": True,
+        "reason": "VECTORIZE_UNAVAILABLE",
+    }
+
+
+def test_a_text_is_embedded(stage: Stage) -> None:
+    """By the model of the service's table."""
+    answer = stage.ask("POST", EMBED, {"query": "anything"}).json
+
+    assert answer == {"vector": [1.0] + [0.0] * 767, "dimensions": 768, "model": DEFAULT_MODEL}
+    assert stage.embedder.texts == ["anything"]
+
+
+@pytest.mark.parametrize(
+    ("options", "pointers"),
+    [
+        ({"query": None}, ["/query"]),
+        ({"query": " "}, ["/query"]),
+        ({"query": "x" * (MAX_TEXT_CHARACTERS + 1)}, ["/query"]),
+        ({"limit": 0}, ["/limit"]),
+        ({"limit": 51}, ["/limit"]),
+        ({"limit": "5"}, ["/limit"]),
+        ({"threshold": 1.5}, ["/threshold"]),
+        ({"threshold": 1e999}, ["/threshold"]),
+        ({"filter": {"organizationId": "org_globex"}}, ["/filter/organizationId"]),
+        ({"filter": {"organization_id": "org_globex"}}, ["/filter/organization_id"]),
+        ({"filter": {"table": "claims"}}, ["/filter/table"]),
+        ({"filter": {"content": "x"}}, ["/filter/content"]),
+        ({"filter": {"storyId": 5}}, ["/filter/storyId"]),
+        ({"filter": {"storyId": {"$regex": "x"}}}, ["/filter/storyId/$regex"]),
+        ({"filter": "storyId"}, ["/filter"]),
+        ({"organizationId": "org_globex"}, ["/organizationId"]),
+        ({"table": "claims"}, ["/table"]),
+    ],
+)
+def test_a_search_that_breaks_a_rule_is_refused(
+    stage: Stage, options: dict[str, object], pointers: list[str]
+) -> None:
+    """Before anything is embedded."""
+    raw = None
+    if options.get("threshold") == 1e999:
+        raw, options = b'{"query": "x", "threshold": 1e999}', {}
+
+    answer = stage.ask("POST", SEARCH, {"query": "anything", **options}, raw=raw)
+
+    assert (answer.status, answer.pointers) == (400, pointers)
+    assert stage.embedder.texts == []
+
+
+@pytest.mark.parametrize("limit", [1, 50])
+@pytest.mark.parametrize("threshold", [-1, 0, 0.5, 1])
+def test_the_bounds_themselves_are_allowed(stage: Stage, limit: int, threshold: float) -> None:
+    """From one to fifty results, from opposite to equal."""
+    body = {"query": "x" * MAX_TEXT_CHARACTERS, "limit": limit, "threshold": threshold}
+
+    assert stage.ask("POST", SEARCH, body).status == 200
+
+
+@pytest.mark.parametrize(
+    ("bounds", "pointers"),
+    [
+        ({"min": 0.9, "max": 0.8}, ["/max"]),
+        ({"min": 0.81}, ["/min"]),
+        ({"max": 0.49}, ["/max"]),
+        ({"min": -1.1}, ["/min"]),
+        ({"max": 1.1}, ["/max"]),
+        ({"min": "0.5"}, ["/min"]),
+        ({"limit": 5}, ["/limit"]),
+    ],
+)
+def test_a_gray_zone_that_cannot_be_is_refused(
+    stage: Stage, bounds: dict[str, object], pointers: list[str]
+) -> None:
+    """Even where only one bound is given and the other is the service's."""
+    answer = stage.ask("POST", GRAY_ZONE, {"query": "anything", **bounds})
+
+    assert (answer.status, answer.pointers) == (400, pointers)
+
+
+@pytest.mark.parametrize("action", ["search", "gray-zone", "embed"])
+@pytest.mark.parametrize("service", ["nothing", "claims", "claim_similarity", "%20", "..%2F"])
+def test_an_unknown_service_is_not_found(stage: Stage, service: str, action: str) -> None:
+    """The answer lists those there are."""
+    answer = stage.ask("POST", f"/api/v1/similarity/{service}/{action}", {"query": "x"})
+
+    assert (answer.status, answer.code) == (404, "SERVICE_NOT_FOUND")
+    assert "claimSimilarity" in answer.json["detail"]

@@ -1,0 +1,126 @@
+"""The raw query over HTTP."""
+
+from __future__ import annotations
+
+import pytest
+
+from cognate.errors import VectorIndexUnavailable
+from cognate.models import DEFAULT_MODEL
+from tests.unit.api.stage import BOB, Stage
+
+QUERY = "/api/v1/vectors/query"
+
+
+@pytest.fixture
+def filled(stage: Stage) -> Stage:
+    """Two claims of Acme, one of Globex, and a posted text of each."""
+    stage.add_embedded_claim("org_acme", "c1", 0.9, "s1")
+    stage.add_embedded_claim("org_acme", "c2", 0.1)
+    stage.add_embedded_claim("org_globex", "c1", 0.5, "globex")
+    stage.add_embedded_text("org_acme", "job_a", DEFAULT_MODEL)
+    stage.add_embedded_text("org_globex", "job_g", DEFAULT_MODEL)
+    return stage
+
+
+def test_a_text_finds_the_nearest_records_of_a_table(filled: Stage) -> None:
+    """Without any threshold, with exactly the contract's keys."""
+    answer = filled.ask("POST", QUERY, {"table": "claims", "query": "anything"})
+
+    first, second = answer.json["matches"]
+    assert answer.status == 200
+    assert set(answer.json) == {"count", "matches"}
+    assert answer.json["count"] == 2
+    assert first.pop("score") == pytest.approx(0.9, abs=1e-6)
+    assert first == {"id": "c1", "metadata": {"storyId": "s1"}}
+    assert second["id"] == "c2"
+
+
+def test_a_vector_finds_the_same_without_the_model(filled: Stage) -> None:
+    """It is not embedded again."""
+    vector = [1, *[0.0] * 767]
+
+    answer = filled.ask("POST", QUERY, {"table": "claims", "vector": vector, "topK": 1})
+
+    assert [match["id"] for match in answer.json["matches"]] == ["c1"]
+    assert filled.embedder.texts == []
+
+
+def test_without_a_table_posted_texts_are_found(filled: Stage) -> None:
+    """Under their job's id, by each organization its own."""
+    acme = filled.ask("POST", QUERY, {"query": "anything"}).json
+    globex = filled.ask("POST", QUERY, {"query": "anything"}, BOB).json
+
+    assert [match["id"] for match in acme["matches"]] == ["job_a"]
+    assert [match["id"] for match in globex["matches"]] == ["job_g"]
+
+
+def test_metadata_can_be_left_out(filled: Stage) -> None:
+    """As Vectorize does it."""
+    body = {"table": "claims", "query": "anything", "topK": 1}
+
+    def metadata(option: str) -> dict[str, object]:
+        answer = filled.ask("POST", QUERY, {**body, "returnMetadata": option})
+        found: dict[str, object] = answer.json["matches"][0]["metadata"]
+        return found
+
+    assert metadata("none") == {}
+    assert metadata("indexed") == metadata("all") == {"storyId": "s1"}
+
+
+def test_a_filter_narrows(filled: Stage) -> None:
+    """By the metadata that the table declares."""
+    body = {"table": "claims", "query": "anything", "filter": {"storyId": {"$ne": "s1"}}}
+
+    assert filled.ask("POST", QUERY, body).json == {"count": 0, "matches": []}
+
+
+def test_an_outage_of_the_index_is_told(filled: Stage) -> None:
+    """An empty list alone would look like nothing stored."""
+    filled.index.error = VectorIndexUnavailable("VECTOR_QUERY_ERROR")
+
+    assert filled.ask("POST", QUERY, {"query": "anything"}).json == {
+        "count": 0,
+        "matches": [],
+        "degraded": True,
+        "reason": "VECTORIZE_UNAVAILABLE",
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ({}, ["/query"]),
+        ({"query": "x", "vector": [1.0]}, ["/query"]),
+        ({"query": " "}, ["/query"]),
+        ({"vector": []}, ["/vector"]),
+        ({"vector": [1.0] * 1537}, ["/vector"]),
+        ({"vector": [1.0] * 767}, ["/vector"]),
+        ({"vector": [0.0] * 768}, ["/vector"]),
+        ({"vector": ["1"]}, ["/vector/0"]),
+        ({"vector": [True]}, ["/vector/0"]),
+        ({"query": "x", "topK": 0}, ["/topK"]),
+        ({"query": "x", "topK": 51}, ["/topK"]),
+        ({"query": "x", "top_k": 5}, ["/top_k"]),
+        ({"query": "x", "returnMetadata": "some"}, ["/returnMetadata"]),
+        ({"query": "x", "returnValues": True}, ["/returnValues"]),
+        ({"query": "x", "namespace": "other"}, ["/namespace"]),
+        ({"query": "x", "filter": {"organizationId": {"$ne": ""}}}, ["/filter/organizationId"]),
+        ({"query": "x", "table": "claims", "filter": {"table": "notes"}}, ["/filter/table"]),
+        ({"query": "x", "model": "@cf/nobody/nothing"}, ["/model"]),
+    ],
+)
+def test_a_query_that_breaks_a_rule_is_refused(
+    stage: Stage, body: dict[str, object], pointers: list[str]
+) -> None:
+    """With a pointer to each."""
+    answer = stage.ask("POST", QUERY, body)
+
+    assert (answer.status, answer.pointers) == (400, pointers)
+
+
+@pytest.mark.parametrize("table", ["nothing", "notes", "session", "_texts:" + DEFAULT_MODEL])
+def test_only_tables_with_embeddings_can_be_asked(stage: Stage, table: str) -> None:
+    """Whatever else the database or the index holds."""
+    answer = stage.ask("POST", QUERY, {"table": table, "query": "x"})
+
+    assert (answer.status, answer.code) == (404, "TABLE_NOT_FOUND")

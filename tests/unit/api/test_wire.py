@@ -1,0 +1,163 @@
+"""Requests are taken at their word, and errors point at fields."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import Field, ValidationError
+
+from cognate.api.wire import (
+    MAX_REPORTED_ERRORS,
+    MAX_TEXT_CHARACTERS,
+    AnswerModel,
+    Cosine,
+    Identifier,
+    RequestModel,
+    Text,
+    parse,
+    pointer_to,
+)
+from cognate.errors import InvalidInput
+
+
+class Item(RequestModel):
+    """Something inside a body."""
+
+    text_value: Text
+
+
+class Body(RequestModel):
+    """One field of each kind."""
+
+    some_text: Text = "text"
+    limit: Annotated[int, Field(ge=1, le=50)] = 1
+    threshold: Cosine = 0
+    name: Identifier = "name"
+    flag: bool = False
+    kind: Literal["one", "two"] = "one"
+    numbers: Annotated[list[float], Field(min_length=1, max_length=3)] = Field(
+        default_factory=lambda: [1.0]
+    )
+    items: list[Item] = Field(default_factory=list)
+    filter: dict[str, Any] | None = None
+
+
+class Answer(AnswerModel):
+    """An answer of two words."""
+
+    job_id: str
+    high_confidence: Annotated[int, Field(alias="high_confidence")]
+
+
+def errors_of(value: dict[str, Any]) -> list[tuple[str, str]]:
+    """Pointer and message of every rule that a body breaks."""
+    with pytest.raises(InvalidInput) as caught:
+        parse(Body, value)
+    return [(field.pointer, field.message) for field in caught.value.fields]
+
+
+@pytest.mark.parametrize(
+    ("value", "pointer", "message"),
+    [
+        ({"limit": "5"}, "/limit", "must be a whole number"),
+        ({"limit": 5.0}, "/limit", "must be a whole number"),
+        ({"limit": True}, "/limit", "must be a whole number"),
+        ({"limit": None}, "/limit", "must be a whole number"),
+        ({"limit": 0}, "/limit", "must be at least 1"),
+        ({"limit": 51}, "/limit", "must be at most 50"),
+        ({"threshold": "0.5"}, "/threshold", "must be a number"),
+        ({"threshold": True}, "/threshold", "must be a number"),
+        ({"threshold": 1.01}, "/threshold", "must be at most 1"),
+        ({"threshold": -1.01}, "/threshold", "must be at least -1"),
+        ({"threshold": float("inf")}, "/threshold", "must be a finite number"),
+        ({"name": ""}, "/name", "must have at least 1 character(s)"),
+        ({"name": 5}, "/name", "must be a string"),
+        ({"flag": "true"}, "/flag", "must be true or false"),
+        ({"flag": 1}, "/flag", "must be true or false"),
+        ({"kind": "three"}, "/kind", "must be one of 'one' or 'two'"),
+        ({"numbers": []}, "/numbers", "must have at least 1 item(s)"),
+        ({"numbers": [1, 2, 3, 4]}, "/numbers", "must have at most 3 items"),
+        ({"numbers": "123"}, "/numbers", "must be an array"),
+        ({"numbers": [1, "2"]}, "/numbers/1", "must be a number"),
+        ({"items": [{"textValue": "a"}, {}]}, "/items/1/textValue", "is required"),
+        ({"items": [[]]}, "/items/0", "must be an object"),
+        ({"someText": ""}, "/someText", "must hold some text, not only white space"),
+        ({"someText": " \n\u00a0"}, "/someText", "must hold some text, not only white space"),
+        ({"someText": ["a"]}, "/someText", "must be a string"),
+        ({"other": 1}, "/other", "is not a field of this request; remove it"),
+        ({"some_text": "a"}, "/some_text", "is not a field of this request; remove it"),
+        ({"a/b~c": 1}, "/a~1b~0c", "is not a field of this request; remove it"),
+        ({"filter": []}, "/filter", "must be an object"),
+    ],
+)
+def test_says_what_each_field_must_be(value: dict[str, Any], pointer: str, message: str) -> None:
+    """Nothing is converted; the message says what to do, the pointer where."""
+    assert errors_of(value) == [(pointer, message)]
+
+
+def test_a_text_may_have_exactly_the_limit() -> None:
+    """And one character more is too many."""
+    longest = "\u00e9" * MAX_TEXT_CHARACTERS
+
+    assert parse(Body, {"someText": longest}).some_text == longest
+    ((pointer, message),) = errors_of({"someText": longest + "x"})
+    assert (pointer, message) == ("/someText", "must have at most 100000 characters")
+
+
+def test_a_text_keeps_its_white_space() -> None:
+    """It is checked, not changed."""
+    assert parse(Body, {"someText": "  a\n"}).some_text == "  a\n"
+
+
+def test_every_broken_rule_is_told_at_once() -> None:
+    """So that a form can show all of them."""
+    pointers = [pointer for pointer, _ in errors_of({"limit": 0, "flag": 1, "x": 1})]
+
+    assert pointers == ["/limit", "/flag", "/x"]
+
+
+def test_the_number_of_told_errors_is_bounded() -> None:
+    """A hostile body could break a rule in every byte."""
+    assert len(errors_of({f"x{number}": 1 for number in range(1000)})) == MAX_REPORTED_ERRORS
+
+
+def test_a_long_unknown_name_is_not_handed_back() -> None:
+    """Its place is told instead."""
+    assert errors_of({"x" * 65: 1}) == [("", "is not a field of this request; remove it")]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"limit": "canary"},
+        {"kind": "canary"},
+        {"someText": {"canary": "canary"}},
+        {"numbers": ["canary"]},
+        {"filter": "canary"},
+        {"flag": "canary"},
+    ],
+)
+def test_no_error_repeats_the_input(value: dict[str, Any]) -> None:
+    """It may be document text."""
+    assert "canary" not in json.dumps(errors_of(value))
+
+
+def test_an_answer_is_made_by_python_names_and_sent_in_camel_case() -> None:
+    """But for the names that the contract spells otherwise."""
+    answer = Answer(job_id="j", high_confidence=1)
+
+    assert json.loads(answer.to_json()) == {"jobId": "j", "high_confidence": 1}
+
+
+def test_an_answer_has_no_other_fields() -> None:
+    """A column that nobody declared cannot slip out."""
+    with pytest.raises(ValidationError):
+        Answer.model_validate({"jobId": "j", "high_confidence": 1, "embedding": "x"})
+
+
+def test_pointers_are_escaped() -> None:
+    """RFC 6901."""
+    assert pointer_to("a/b", 0, "c~d") == "/a~1b/0/c~0d"
+    assert pointer_to() == ""

@@ -1,0 +1,223 @@
+"""Better Auth's tables in both namings and with every kind of time."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cognate.auth.sessions import as_time, find_session, roles_of
+from cognate.errors import DatabaseError
+from tests.unit.auth.stage import CAMEL_CASE_TABLES, LATER, NOW, SqliteDatabase, populated
+
+if TYPE_CHECKING:
+    from cognate.auth.sessions import Session
+
+
+def find(database: SqliteDatabase, token: str) -> Session | None:
+    """The session of a token, with the columns named as the migrations name them."""
+    return asyncio.run(find_session(database, "snake_case", token))
+
+
+def test_reads_session_ban_and_membership_in_one_round_trip() -> None:
+    """One batch of one statement."""
+    database = populated()
+
+    session = find(database, "token-of-ada")
+
+    assert session is not None
+    assert session.user_id == "ada"
+    assert session.organization_id == "org_acme"
+    assert session.is_member
+    assert session.roles == {"owner", "editor"}
+    assert session.counts_at(NOW)
+    assert (database.batches, len(database.statements)) == (1, 1)
+
+
+def camel_case_database() -> SqliteDatabase:
+    """Tables as Better Auth's own adapter makes them."""
+    database = SqliteDatabase.made_of(CAMEL_CASE_TABLES)
+    database.insert("user", id="u1", banned=1, banExpires="2026-11-01")
+    database.insert("member", id="m1", organizationId="o1", userId="u1", role="admin")
+    database.insert(
+        "session", id="s1", token="t1", userId="u1", expiresAt=LATER, activeOrganizationId="o1"
+    )
+    return database
+
+
+def test_reads_camel_case_columns_where_configured() -> None:
+    """Better Auth's own adapter names them so."""
+    session = asyncio.run(find_session(camel_case_database(), "camelCase", "t1"))
+
+    assert session is not None
+    assert (session.user_id, session.organization_id) == ("u1", "o1")
+    assert session.roles == {"admin"}
+    assert session.banned
+    assert session.counts_at(NOW)  # the ban is over
+
+
+def test_the_wrong_naming_is_an_error_not_an_absent_session() -> None:
+    """Silence would look like a wrong password."""
+    with pytest.raises(DatabaseError):
+        asyncio.run(find_session(camel_case_database(), "snake_case", "t1"))
+
+
+@pytest.mark.parametrize("naming", ["snake_case", "camelCase"])
+def test_works_without_the_admin_plugin(naming: str) -> None:
+    """Without it the ban's columns do not exist, and nobody is banned."""
+    if naming == "camelCase":
+        database = camel_case_database()
+        database.change('ALTER TABLE "user" DROP COLUMN banExpires')
+        database.change('ALTER TABLE "user" DROP COLUMN banned')
+        session = asyncio.run(find_session(database, "camelCase", "t1"))
+    else:
+        database = populated()
+        database.change('ALTER TABLE "user" DROP COLUMN ban_expires')
+        database.change('ALTER TABLE "user" DROP COLUMN banned')
+        session = find(database, "token-of-ada")
+
+    assert session is not None
+    assert not session.banned
+
+
+@pytest.mark.parametrize(
+    "token", ["TOKEN-OF-ADA", "token-of-ad", "token-of-ada ", "token-of-%", "", "token_of_ada"]
+)
+def test_a_token_is_compared_exactly(token: str) -> None:
+    """Neither case, nor a beginning, nor a pattern will do."""
+    assert find(populated(), token) is None
+
+
+def test_a_token_is_compared_exactly_even_where_the_column_ignores_case() -> None:
+    """Whatever collation somebody gave the column."""
+    tables = CAMEL_CASE_TABLES.replace("token TEXT UNIQUE", "token TEXT UNIQUE COLLATE NOCASE")
+    database = SqliteDatabase.made_of(tables)
+    database.insert("user", id="u1")
+    database.insert("session", id="s1", token="Token", userId="u1", expiresAt=LATER)
+
+    assert asyncio.run(find_session(database, "camelCase", "token")) is None
+    assert asyncio.run(find_session(database, "camelCase", "Token")) is not None
+
+
+def test_a_membership_of_another_organization_does_not_count() -> None:
+    """Both user and organization must be the session's."""
+    database = populated()
+    database.change(
+        "UPDATE session SET active_organization_id = 'org_globex' WHERE id = 'session_ada'"
+    )
+
+    session = find(database, "token-of-ada")
+
+    assert session is not None
+    assert session.organization_id == "org_globex"
+    assert not session.is_member
+    assert session.roles == frozenset()
+
+
+def test_two_member_rows_are_one_membership_with_the_roles_of_both() -> None:
+    """Nothing in Better Auth's own schema forbids them."""
+    database = camel_case_database()
+    database.insert("member", id="m2", organizationId="o1", userId="u1", role="editor")
+    session = asyncio.run(find_session(database, "camelCase", "t1"))
+
+    assert session is not None
+    assert session.roles == {"admin", "editor"}
+
+
+@pytest.mark.parametrize(
+    ("banned", "ban_expires", "counts"),
+    [
+        (None, None, True),
+        (0, None, True),
+        ("false", None, True),
+        (1, None, False),
+        ("true", None, False),
+        (1, "2026-11-20T12:00:00.001Z", False),
+        (1, "2026-11-20T12:00:00.000Z", True),
+        (1, "no time at all", False),
+        (0, LATER, True),
+    ],
+)
+def test_a_ban_holds_until_it_ends(banned: object, ban_expires: object, *, counts: bool) -> None:
+    """A ban without a readable end has none."""
+    database = populated()
+    database.connection.execute(
+        "UPDATE \"user\" SET banned = ?, ban_expires = ? WHERE id = 'ada'", (banned, ban_expires)
+    )
+
+    session = find(database, "token-of-ada")
+
+    assert session is not None
+    assert session.counts_at(NOW) is counts
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-11-20T12:00:00.000Z",
+        "2026-11-20T12:00:00+00:00",
+        "2026-11-20T13:00:00+01:00",
+        "2026-11-20 12:00:00",
+        1_795_176_000,
+        1_795_176_000.0,
+        1_795_176_000_000,
+        "1795176000",
+        "1795176000000",
+    ],
+)
+def test_reads_every_kind_of_time(value: object) -> None:
+    """ISO text with or without a zone, seconds, milliseconds, and digits in a text column."""
+    assert as_time(value) == NOW
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, "", "soon", "nan", "inf", "1e999", 10**400, float("inf"), b"\xff", [], "2026-13-01"],
+)
+def test_anything_else_is_no_time(value: object) -> None:
+    """Nothing is guessed, and nothing raises."""
+    assert as_time(value) is None
+
+
+@pytest.mark.parametrize("as_number", [1, 1000], ids=["seconds", "milliseconds"])
+def test_a_session_ends_at_its_time(as_number: int) -> None:
+    """At that very moment it is over."""
+    database = populated()
+    end = int(NOW.timestamp()) * as_number
+    database.connection.execute("UPDATE session SET expires_at = ?", (end,))
+
+    session = find(database, "token-of-ada")
+
+    assert session is not None
+    assert session.expires_at == datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+    assert session.counts_at(NOW - timedelta(seconds=1))
+    assert not session.counts_at(NOW)
+
+
+def test_a_session_without_a_readable_end_is_over() -> None:
+    """What cannot be read does not let anyone in."""
+    database = populated()
+    database.change("UPDATE session SET expires_at = 'soon'")
+
+    session = find(database, "token-of-ada")
+
+    assert session is not None
+    assert not session.counts_at(NOW)
+
+
+@pytest.mark.parametrize(
+    ("role", "roles"),
+    [
+        ("owner", {"owner"}),
+        ("admin,editor", {"admin", "editor"}),
+        (" admin , editor ,", {"admin", "editor"}),
+        (",", set()),
+        ("", set()),
+        (None, set()),
+    ],
+)
+def test_comma_joined_roles_are_several(role: str | None, roles: set[str]) -> None:
+    """Better Auth keeps them in one column."""
+    assert roles_of(role) == roles

@@ -1,0 +1,16 @@
+"""Tests of `local.errors`."""
+
+from local.errors import PlatformError
+
+
+def test_an_error_crosses_the_wire_as_its_name_and_message() -> None:
+    """The stand-in Worker throws an Error made of exactly these two."""
+    assert PlatformError("AiError", "3040: busy").to_wire() == {
+        "name": "AiError",
+        "message": "3040: busy",
+    }
+
+
+def test_an_error_reads_as_javascript_writes_it() -> None:
+    """Logs of both sides can be compared."""
+    assert str(PlatformError("AiError", "3040: busy")) == "AiError: 3040: busy"

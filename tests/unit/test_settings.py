@@ -1,0 +1,98 @@
+"""Settings are read once, and a wrong one is one clear error."""
+
+from __future__ import annotations
+
+import pytest
+
+from cognate.errors import ConfigurationError
+from cognate.settings import ALLOWED_ORIGINS, AUTH_NAMING, SECRET, VARIABLES, Settings
+
+
+def test_nothing_set_is_the_default() -> None:
+    """Absent, None and blank are alike."""
+    blank = dict.fromkeys(VARIABLES, " ")
+
+    assert Settings.read({}) == Settings.read(dict.fromkeys(VARIABLES)) == Settings()
+    assert Settings.read(blank) == Settings()
+
+
+def test_reads_every_variable() -> None:
+    """Those it knows, and no others."""
+    settings = Settings.read(
+        {
+            SECRET: " secret ",
+            ALLOWED_ORIGINS: "https://a.example.com, http://localhost:5173 ,",
+            AUTH_NAMING: "camelCase",
+            "OTHER": "x",
+        }
+    )
+
+    assert settings.require_auth_secret() == " secret "
+    assert settings.allowed_origins == {"https://a.example.com", "http://localhost:5173"}
+    assert settings.auth_naming == "camelCase"
+
+
+def test_a_missing_secret_is_named() -> None:
+    """With the command that sets it."""
+    with pytest.raises(ConfigurationError) as caught:
+        Settings().require_auth_secret()
+
+    assert caught.value.setting == "BETTER_AUTH_SECRET"
+    assert "wrangler secret put BETTER_AUTH_SECRET" in str(caught.value)
+
+
+def test_the_secret_is_not_in_the_representation() -> None:
+    """It would end in a log."""
+    assert "canary" not in repr(Settings(auth_secret="canary"))
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://app.example.com",
+        "http://localhost:3000",
+        "http://127.0.0.1:8080",
+        "http://[::1]:3000",
+        "https://xn--bcher-kva.example",
+        "http://app",
+    ],
+)
+def test_an_origin_is_taken_as_browsers_send_it(origin: str) -> None:
+    """Scheme, host, and a port that is not the scheme's own."""
+    assert Settings.read({ALLOWED_ORIGINS: origin}).allowed_origins == {origin}
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://app.example.com/",
+        "https://app.example.com/path",
+        "https://App.example.com",
+        "https://app.example.com:443",
+        "http://app.example.com:80",
+        "https://*.example.com",
+        "https://user@app.example.com",
+        "app.example.com",
+        "ftp://app.example.com",
+        "https://",
+        "null",
+        "https://a.example.com https://b.example.com",
+    ],
+)
+def test_anything_else_would_never_match(origin: str) -> None:
+    """So it is refused, and the message shows what to write."""
+    with pytest.raises(ConfigurationError, match=r"entry 2 of ALLOWED_ORIGINS .* like https://"):
+        Settings.read({ALLOWED_ORIGINS: f"https://ok.example.com,{origin}"})
+
+
+@pytest.mark.parametrize("value", ["*", "https://a.example.com,*"])
+def test_every_origin_at_once_is_refused(value: str) -> None:
+    """Any page could read with the cookie of whoever looks at it."""
+    with pytest.raises(ConfigurationError, match="cannot be '\\*', because requests carry cookies"):
+        Settings.read({ALLOWED_ORIGINS: value})
+
+
+def test_another_naming_is_refused() -> None:
+    """The message lists those there are."""
+    with pytest.raises(ConfigurationError, match="must be one of snake_case, camelCase"):
+        Settings.read({AUTH_NAMING: "kebab-case"})
