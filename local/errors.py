@@ -1,4 +1,4 @@
-"""The one error with which the local platform answers a call."""
+"""The errors of the local platform: what a binding throws, and why it cannot start."""
 
 from __future__ import annotations
 

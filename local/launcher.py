@@ -26,8 +26,9 @@ _BROKEN = 1
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run Cognate until it is interrupted; the answer is the exit status."""
     options = _parser().parse_args(arguments)
-    # Whoever ends the launcher means what Ctrl-C means.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # Whoever ends the launcher means what Ctrl-C means, also where a shell started it in the
+    # background and so with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     worker = LocalWorker(LocalConfig(state=options.state.resolve(), port=options.port))
     try:

@@ -178,7 +178,7 @@ class LocalWorker:
             "PLATFORM_URL": self.platform_url,
             # Without it, Workers of equal names in two checkouts would find each other.
             "WRANGLER_REGISTRY_PATH": str(self.config.state / "registry"),
-            "WRANGLER_LOG_PATH": str(self.config.state / "logs" / "wrangler"),
+            "WRANGLER_LOG_PATH": str(self.config.state / "logs" / "wrangler-debug.log"),
             "NO_COLOR": "1",
             "PYTHONUNBUFFERED": "1",
         }

@@ -144,6 +144,22 @@ def test_the_estimate_is_never_below_the_real_count(tokenizer: Tokenizer, text: 
     assert len(tokenizer.encode(encodable).ids) <= estimate_tokens(text)
 
 
+@pytest.mark.parametrize(
+    "word",
+    [
+        # The tokenizer takes "web", longer than the listed "we", and what is left costs more.
+        "weboarding",
+        # A word that is judged in parts: "international" is one token only where a word begins.
+        "xq" * 10 + "international",
+        # What is dropped joins its neighbours: the second "the" does not begin a word.
+        "the\u200bthe",
+    ],
+)
+def test_a_greedy_tokenizer_does_not_outwit_the_estimate(tokenizer: Tokenizer, word: str) -> None:
+    """Where a longer first piece or a joined word costs more tokens, the bound has them."""
+    assert len(tokenizer.encode(word).ids) <= estimate_tokens(word)
+
+
 @pytest.mark.parametrize("first", range(0, 0x30000, 0x1000))
 def test_no_single_character_is_underestimated(tokenizer: Tokenizer, first: int) -> None:
     """Each character of the first three planes, alone and between letters, is bounded."""

@@ -101,8 +101,19 @@ def test_a_token_is_compared_exactly_even_where_the_column_ignores_case() -> Non
     assert asyncio.run(find_session(database, "camelCase", "Token")) is not None
 
 
+def test_a_token_is_compared_as_text_even_where_the_column_holds_numbers() -> None:
+    """SQLite would take `1000.0` for 1000 there."""
+    tables = CAMEL_CASE_TABLES.replace("token TEXT UNIQUE", "token NUMERIC")
+    database = SqliteDatabase.made_of(tables)
+    database.insert("user", id="u1")
+    database.insert("session", id="s1", token="1000", userId="u1", expiresAt=LATER)
+
+    assert asyncio.run(find_session(database, "camelCase", "1000.0")) is None
+    assert asyncio.run(find_session(database, "camelCase", "1000")) is not None
+
+
 def test_a_membership_of_another_organization_does_not_count() -> None:
-    """Both user and organization must be the session's."""
+    """Both user and organization must be the session's: Ada is no member where only Bob is."""
     database = populated()
     database.change(
         "UPDATE session SET active_organization_id = 'org_globex' WHERE id = 'session_ada'"
@@ -112,6 +123,21 @@ def test_a_membership_of_another_organization_does_not_count() -> None:
 
     assert session is not None
     assert session.organization_id == "org_globex"
+    assert not session.is_member
+    assert session.roles == frozenset()
+
+
+def test_nor_does_it_with_camel_case_columns() -> None:
+    """That is another statement."""
+    database = camel_case_database()
+    database.insert("user", id="u2")
+    database.insert("member", id="m2", organizationId="o2", userId="u2", role="owner")
+    database.change("UPDATE session SET activeOrganizationId = 'o2'")
+
+    session = asyncio.run(find_session(database, "camelCase", "t1"))
+
+    assert session is not None
+    assert session.organization_id == "o2"
     assert not session.is_member
     assert session.roles == frozenset()
 
