@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import sys
 
-# The system's Python may be older than the one the rest is written for.
-if sys.version_info < (3, 11):  # noqa: UP036
+if sys.version_info < (3, 11):  # noqa: UP036 - the system's Python may be any
     sys.exit(
         "Cognate needs Python 3.11 or newer, and this is Python {}.{}: install one and name it, "
         "as in `make dev PYTHON=python3.12`.".format(*sys.version_info[:2])

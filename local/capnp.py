@@ -15,9 +15,11 @@ The layout follows https://capnproto.org/encoding.html. The schema is workerd's 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _WORD: Final = 8
 _MODULE_DATA_WORDS: Final = 1

@@ -179,6 +179,4 @@ def _uv_environment(environment: dict[str, str]) -> dict[str, str]:
 
 def uv_settings(listing: str) -> dict[str, str]:
     """The variables of uv that say what `pip config list` says about index and certificates."""
-    return {
-        _UV_NAME_OF_PIP_SETTING[name]: value for name, value in _PIP_SETTING.findall(listing)
-    }
+    return {_UV_NAME_OF_PIP_SETTING[name]: value for name, value in _PIP_SETTING.findall(listing)}

@@ -23,7 +23,7 @@ _POLL_SECONDS: Final = 0.2
 
 
 def hold(command: list[str]) -> None:
-    """Run `command` until it ends or standard input closes, then end the group, this process too."""
+    """Run `command` until it ends or standard input closes, then end the whole group."""
     # The group's signals are for the others in it; this process goes last. A handler that does
     # nothing, unlike SIG_IGN, is not handed on to the command.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from cognate.errors import DefinitionError
 from local.index_file import write_index_config
@@ -98,7 +98,7 @@ class LocalWorker:
     def _persisted(self) -> Path:
         return self.config.state / "wrangler"
 
-    def __enter__(self) -> LocalWorker:
+    def __enter__(self) -> Self:
         try:
             self._start()
         except BaseException:

@@ -22,8 +22,8 @@ _ANSWER_SECONDS: Final = 30.0
 _ERROR_GRACE_SECONDS: Final = 5.0
 """A server that answers with an error for this long will not mend by itself."""
 
-# A proxy of the environment must not be asked for an address of this machine.
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Opens addresses of this machine, for which no proxy of the environment must be asked."""
 
 
 class NotHealthyError(Exception):
@@ -79,7 +79,7 @@ def wait_until_healthy(url: str, *, seconds: float, is_running: Callable[[], boo
 def _status(url: str) -> int | None:
     """The status of one request, None where nothing answered."""
     try:
-        with _DIRECT.open(url, timeout=_ANSWER_SECONDS) as response:
+        with DIRECT.open(url, timeout=_ANSWER_SECONDS) as response:
             status: int = response.status
             return status
     except urllib.error.HTTPError as error:

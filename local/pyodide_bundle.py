@@ -29,13 +29,13 @@ def adapt_loader(loader: str, prelude: str) -> str:
     """Put ``prelude`` before npm's loader and export its factory under the names workerd imports.
 
     Raises:
-        BundleError: the loader does not end in the default export that it had when this was written.
+        BundleError: the loader does not end in the default export that is expected.
     """
     body, export, rest = loader.rpartition(_FACTORY_EXPORT)
     if not export or rest.strip():
         raise BundleError(
             f"pyodide.asm.mjs does not end in {_FACTORY_EXPORT!r}: this version of the npm package "
-            "is not the one that package.json pins; run `make clean` and try again."
+            "is not the one that package.json pins; run `make distclean` and try again."
         )
     exports = "export { rememberRuntime as default, rememberRuntime as _createPyodideModule };\n"
     return f"{prelude}\n{body}\n{exports}"

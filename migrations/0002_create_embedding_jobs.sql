@@ -16,6 +16,12 @@ CREATE TABLE cognate_jobs (
   charges INTEGER NOT NULL DEFAULT 0,
   -- Whether the index is written even if nothing changed: an older result may have overwritten it.
   forced INTEGER NOT NULL DEFAULT 0,
+  -- 0 where only the record's metadata changed: stored vectors are indexed again, none are made.
+  embeds INTEGER NOT NULL DEFAULT 1,
+  -- 0 where somebody waits for it, 1 for a backfill; within an organization lower goes first.
+  priority INTEGER NOT NULL DEFAULT 0,
+  -- Whether its message was sent; until then it waits for room in its organization's window.
+  announced INTEGER NOT NULL DEFAULT 0,
   error_code TEXT,
   error_message TEXT,
   -- When the sweeper looks at the job, should it still be queued or running then.
@@ -28,6 +34,12 @@ CREATE TABLE cognate_jobs (
 -- Equal pending jobs of a record are one.
 CREATE UNIQUE INDEX cognate_jobs_one_queued_per_record
   ON cognate_jobs (organization_id, scope, record_id) WHERE status = 'queued';
+
+CREATE INDEX cognate_jobs_waiting
+  ON cognate_jobs (organization_id, priority, id) WHERE status = 'queued' AND announced = 0;
+
+CREATE INDEX cognate_jobs_announced
+  ON cognate_jobs (organization_id) WHERE status = 'queued' AND announced = 1 AND attempts = 0;
 
 CREATE INDEX cognate_jobs_by_record ON cognate_jobs (organization_id, scope, record_id, id);
 

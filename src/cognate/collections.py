@@ -36,6 +36,7 @@ class Collection:
         separator: stands between them.
         embedding_column: holds the vectors of a row.
         metadata: column to metadata type, of what filters may ask for.
+        soft_delete: whether a deleted row stays, with its `deleted_at` set.
     """
 
     scope: str
@@ -45,6 +46,20 @@ class Collection:
     separator: str
     embedding_column: str
     metadata: Mapping[str, MetadataType]
+    soft_delete: bool = False
+
+    @property
+    def live_record(self) -> str:
+        """An SQL condition: ?1 (organization) has the record `value ->> 'record'`."""
+        return (
+            f'EXISTS (SELECT 1 FROM "{self.sql_table}" r WHERE r.organization_id = ?1 '  # noqa: S608 - a name of the schema
+            f"AND r.id = value ->> 'record'{self.not_deleted})"
+        )
+
+    @property
+    def not_deleted(self) -> str:
+        """An SQL condition on a row `r`, opened by AND; empty where deleting removes the row."""
+        return " AND r.deleted_at IS NULL" if self.soft_delete else ""
 
     @cached_property
     def columns(self) -> tuple[str, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from cognate.collections import Collections
+from cognate.counting import CountingDatabase
 from cognate.errors import DatabaseError
 from cognate.events import emit
 from cognate.ingest.batch import run_batch
@@ -32,8 +34,12 @@ async def consume(
         For each message, whether and when it must be delivered again.
     """
     collections = Collections(app)
+    counted = CountingDatabase(platform.database)
+    platform = replace(platform, database=counted)
     if not queue.endswith(DEAD_LETTER_SUFFIX):
-        return await run_batch(platform, collections, deliveries)
+        verdicts = await run_batch(platform, collections, deliveries)
+        emit("queue.handled", messages=len(deliveries), databaseCalls=counted.calls)
+        return verdicts
     try:
         await record_dead_letters(platform, collections, deliveries)
     except DatabaseError as error:

@@ -7,29 +7,20 @@ sweeper sends it again.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from cognate.collections import Collection, collection_of, texts_of
-from cognate.errors import FieldError, InvalidInput, ModelMismatch, NotFound, QueueError
-from cognate.events import emit
-from cognate.ids import new_id, vector_key
-from cognate.jobs import JOB_PREFIX
-from cognate.messages import reference
+from cognate.errors import FieldError, InvalidInput, ModelMismatch, NotFound
+from cognate.ids import new_id
 from cognate.models import DEFAULT_MODEL, MODELS, EmbeddingModel
 from cognate.ports import Statement
+from cognate.queueing import JOB_PREFIX, Wanted, announce, queue_statements, release_statement
 from cognate.times import to_iso
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
     from cognate.definitions import Table
     from cognate.ports import Platform
     from cognate.principal import OrganizationId
-
-DELIVERY_PATIENCE: Final = timedelta(minutes=5)
-"""How long a job may wait for its message before the sweeper sends another."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +56,18 @@ async def enqueue_text(
         "VALUES (?1, ?2, ?3, ?4)",
         (organization_id, job_id, content, to_iso(now)),
     )
-    statements = [
-        insert,
-        *_job_statements(collection, organization_id, job_id, job_id=job_id, now=now),
-    ]
-    await platform.database.batch(statements)
-    await announce(platform, [(job_id, collection.scope)])
+    queue = queue_statements(
+        collection,
+        organization_id,
+        [Wanted(job_id)],
+        source="api",
+        now=now,
+        condition="TRUE",
+        job_ids=[job_id],
+    )
+    statements = [insert, *queue, release_statement(organization_id, now)]
+    *_, released = await platform.database.batch(statements)
+    await announce(platform, released)
     return QueuedJob(job_id, collection, None)
 
 
@@ -110,35 +107,22 @@ async def enqueue_record(  # noqa: PLR0913 - each is one field of the request
         )
         raise ModelMismatch(message)
     now = platform.clock.now()
-    statements = _job_statements(
+    queue = queue_statements(
         collection,
         organization_id,
-        record_id,
-        job_id=new_id(JOB_PREFIX, now),
-        content=content,
+        [Wanted(record_id, content)],
+        source="api",
         now=now,
+        condition=collection.live_record,
     )
-    *_, queued = await platform.database.batch(statements)
+    *_, queued, released = await platform.database.batch(
+        [*queue, release_statement(organization_id, now)]
+    )
     if not queued:
         message = f"There is no such record in the table {table.name!r} of your organization."
         raise NotFound("record", message)
-    job_id: str = queued[0]["id"]
-    await announce(platform, [(job_id, collection.scope)])
-    return QueuedJob(job_id, collection, record_id)
-
-
-async def announce(platform: Platform, jobs: Sequence[tuple[str, str]]) -> None:
-    """Send the messages of jobs that are in D1 already, given as (id, scope).
-
-    A queue that does not take them is an event, not an error: the sweeper sends them when they are
-    due.
-    """
-    if not jobs:
-        return
-    try:
-        await platform.queue.send([reference(job_id, scope) for job_id, scope in jobs])
-    except QueueError as error:
-        emit("queue.send_failed", jobs=len(jobs), error=error.code)
+    await announce(platform, released)
+    return QueuedJob(queued[0]["id"], collection, record_id)
 
 
 def _model(name: str | None) -> EmbeddingModel:
@@ -148,50 +132,3 @@ def _model(name: str | None) -> EmbeddingModel:
         raise InvalidInput(
             FieldError("/model", f"must be one of {', '.join(MODELS)}"),
         ) from None
-
-
-def _job_statements(  # noqa: PLR0913 - each is a column
-    collection: Collection,
-    organization_id: OrganizationId,
-    record_id: str,
-    *,
-    job_id: str,
-    now: datetime,
-    content: str | None = None,
-) -> list[Statement]:
-    """Raise the record's revision and queue a job for it, provided that the record exists.
-
-    The last statement returns the id of the queued job, or no row where there is no such record.
-    """
-    key = vector_key(organization_id, collection.scope, record_id)
-    found = f'FROM "{collection.sql_table}" WHERE organization_id = ?1 AND id = ?3'
-    raise_revision = (
-        "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key) "
-        f"SELECT ?1, ?2, id, ?4 {found} "
-        "ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET revision = revision + 1"
-    )
-    queue = (
-        "INSERT INTO cognate_jobs (organization_id, scope, record_id, id, model, content, source, "
-        "status, due_at, created_at, updated_at) "
-        f"SELECT ?1, ?2, id, ?4, ?5, ?6, 'api', 'queued', ?7, ?8, ?8 {found} "
-        "ON CONFLICT (organization_id, scope, record_id) WHERE status = 'queued' "
-        "DO UPDATE SET content = excluded.content, updated_at = excluded.updated_at "
-        "RETURNING id"
-    )
-    due = to_iso(now + DELIVERY_PATIENCE)
-    return [
-        Statement(raise_revision, (organization_id, collection.scope, record_id, key)),
-        Statement(
-            queue,
-            (
-                organization_id,
-                collection.scope,
-                record_id,
-                job_id,
-                collection.model.name,
-                content,
-                due,
-                to_iso(now),
-            ),
-        ),
-    ]

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from cognate.ports import Database
     from cognate.principal import OrganizationId
 
-JOB_PREFIX: Final = "job"
 COLUMNS: Final = (
     "id, status, scope, record_id, model, attempts, error_code, error_message, "
     "created_at, updated_at, completed_at"

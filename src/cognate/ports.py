@@ -32,6 +32,9 @@ MAX_TOP_K: Final = 100
 MAX_UPSERT: Final = 1000
 """Vectors in one upsert from a Worker."""
 
+MAX_DELETE: Final = 100
+"""Ids in one `deleteByIds`: the answer to more is error 40007; the page of limits is silent."""
+
 MAX_FILTER_BYTES: Final = 2047
 """Length of a Vectorize filter as compact JSON: fewer than 2,048 bytes."""
 
@@ -150,10 +153,11 @@ class VectorIndex(Protocol):
         ...
 
     async def delete(self, ids: Sequence[str]) -> None:
-        """Delete by id, at most 1,000; unknown ids are no error.
+        """Delete by id, in calls of at most 100; unknown ids are no error.
 
         Raises:
-            VectorIndexError: or one of its children.
+            VectorIndexError: or one of its children; some or none were deleted, and deleting all
+                of them again is safe.
         """
         ...
 

@@ -1,8 +1,9 @@
 """What the clock does every minute: nothing that was written down is forgotten.
 
-A job whose message was lost is announced again, one whose handler died is taken back, and old
-finished ones are removed. Each run does a bounded amount of work, and two at once share it: a job
-that one run has taken is no longer due for the other.
+A job whose message was lost is announced again, one whose handler died is taken back, one that
+waits for room in its organization's window is let out, and old finished ones are removed. Each run
+does a bounded amount of work, and two at once share it: a job that one run has taken is no longer
+due for the other.
 """
 
 from __future__ import annotations
@@ -10,21 +11,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cognate.enqueue import announce
 from cognate.events import emit
 from cognate.ports import Statement
+from cognate.queueing import announce, release_statement
 from cognate.times import to_iso
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from cognate.ports import Platform
 
 MAX_JOBS_PER_RUN: Final = 500
-"""Jobs that are announced in one run: five calls of the queue."""
+"""Overdue jobs that are announced in one run: five calls of the queue."""
+
+MAX_ORGANIZATIONS_PER_RUN: Final = 20
+"""Organizations whose window is looked at in one run. Usually the consumer keeps windows full; this
+is for those whose last messages were lost."""
 
 MAX_PRUNED_PER_RUN: Final = 1000
 """Rows that are removed in one run."""
+
+FIRST_PATIENCE_MINUTES: Final = 10
+"""Until a job that was announced again is overdue again; then as long as it is old."""
 
 ANOTHER_QUEUED: Final = (
     "SELECT 1 FROM cognate_jobs q WHERE q.organization_id = cognate_jobs.organization_id "
@@ -42,7 +50,7 @@ class Swept:
     """What one run did.
 
     Attributes:
-        announced: jobs whose message was sent again.
+        announced: jobs whose message was sent, again or for the first time.
         pruned: jobs that were removed.
     """
 
@@ -61,43 +69,72 @@ async def sweep(platform: Platform, retention: timedelta) -> Swept:
         DatabaseError: D1 failed; the next run does what this one did not.
     """
     now = platform.clock.now()
-    moment, limit = to_iso(now), MAX_JOBS_PER_RUN
-    *_, announced, pruned = await platform.database.batch(
-        [
-            # A handler that died may have written to the index: whoever is next must write again.
-            Statement(
-                "UPDATE cognate_jobs SET forced = 1 FROM (SELECT organization_id AS o, scope AS s, "
-                "record_id AS r FROM cognate_jobs WHERE status = 'running' AND due_at < ?1 "
-                "LIMIT ?2) WHERE status = 'queued' AND organization_id = o AND scope = s "
-                "AND record_id = r",
-                (moment, limit),
-            ),
-            # OR IGNORE: of two dead jobs of one record the second waits for the next run.
-            Statement(
-                "UPDATE OR IGNORE cognate_jobs SET "  # noqa: S608 - constants
-                f"status = CASE WHEN EXISTS ({ANOTHER_QUEUED}) "
-                "THEN 'superseded' ELSE 'queued' END, "
-                f"completed_at = CASE WHEN EXISTS ({ANOTHER_QUEUED}) THEN ?1 END, updated_at = ?1 "
-                f"WHERE status = 'running' AND id IN ({OVERDUE})",
-                (moment, limit),
-            ),
-            # Each time the pause doubles: a queue with a long backlog is not flooded.
-            Statement(
-                "UPDATE cognate_jobs SET due_at = strftime('%Y-%m-%dT%H:%M:%fZ', julianday(?1) "  # noqa: S608 - constants
-                "+ MAX(?3 / 1440.0, julianday(?1) - julianday(created_at))) "
-                f"WHERE status = 'queued' AND id IN ({OVERDUE}) RETURNING id, scope",
-                (moment, limit, 10),
-            ),
-            Statement(
-                "DELETE FROM cognate_jobs WHERE id IN (SELECT id FROM cognate_jobs "
-                "WHERE completed_at < ?1 AND (status IN ('done', 'superseded') "
-                "OR organization_id IS NULL) ORDER BY completed_at LIMIT ?2) RETURNING id",
-                (to_iso(now - retention), MAX_PRUNED_PER_RUN),
-            ),
-        ]
+    *_, overdue, pruned, stalled = await platform.database.batch(
+        [*_take_back(now), _overdue(now), _prune(now - retention), _stalled()]
     )
-    await announce(platform, [(row["id"], row["scope"]) for row in announced])
+    released = []
+    if stalled:
+        statements = [release_statement(row["organization_id"], now) for row in stalled]
+        released = [row for rows in await platform.database.batch(statements) for row in rows]
+    announced = [*overdue, *released]
+    await announce(platform, announced)
     swept = Swept(len(announced), len(pruned))
     if swept.announced or swept.pruned:
         emit("sweep.finished", announced=swept.announced, pruned=swept.pruned)
     return swept
+
+
+def _take_back(now: datetime) -> list[Statement]:
+    """Queue again what was started and not finished within its lease."""
+    parameters = (to_iso(now), MAX_JOBS_PER_RUN)
+    return [
+        # A handler that died may have written to the index: whoever is next must write again.
+        Statement(
+            "UPDATE cognate_jobs SET forced = 1 FROM (SELECT organization_id AS o, scope AS s, "
+            "record_id AS r FROM cognate_jobs WHERE status = 'running' AND due_at < ?1 "
+            "LIMIT ?2) WHERE status = 'queued' AND organization_id = o AND scope = s "
+            "AND record_id = r",
+            parameters,
+        ),
+        # OR IGNORE: of two dead jobs of one record the second waits for the next run.
+        Statement(
+            "UPDATE OR IGNORE cognate_jobs SET "  # noqa: S608 - constants
+            f"status = CASE WHEN EXISTS ({ANOTHER_QUEUED}) THEN 'superseded' ELSE 'queued' END, "
+            f"completed_at = CASE WHEN EXISTS ({ANOTHER_QUEUED}) THEN ?1 END, updated_at = ?1 "
+            f"WHERE status = 'running' AND id IN ({OVERDUE})",
+            parameters,
+        ),
+    ]
+
+
+def _overdue(now: datetime) -> Statement:
+    """Announce what is overdue; each time the pause doubles, so a long backlog is not flooded."""
+    return Statement(
+        "UPDATE cognate_jobs SET announced = 1, due_at = strftime('%Y-%m-%dT%H:%M:%fZ', "  # noqa: S608 - constants
+        "julianday(?1) + MAX(?3 / 1440.0, julianday(?1) - julianday(created_at))) "
+        f"WHERE status = 'queued' AND id IN ({OVERDUE}) RETURNING id, scope",
+        (to_iso(now), MAX_JOBS_PER_RUN, FIRST_PATIENCE_MINUTES),
+    )
+
+
+def _prune(before: datetime) -> Statement:
+    return Statement(
+        "DELETE FROM cognate_jobs WHERE id IN (SELECT id FROM cognate_jobs "
+        "WHERE completed_at < ?1 AND (status IN ('done', 'superseded') "
+        "OR organization_id IS NULL) ORDER BY completed_at LIMIT ?2) RETURNING id",
+        (to_iso(before), MAX_PRUNED_PER_RUN),
+    )
+
+
+def _stalled() -> Statement:
+    """Organizations with jobs that wait to be let out, one index step each."""
+    first = (
+        "SELECT MIN(organization_id) FROM cognate_jobs WHERE status = 'queued' AND announced = 0"
+    )
+    return Statement(
+        f"WITH RECURSIVE waiting (organization_id) AS ({first} UNION ALL "  # noqa: S608 - constants
+        f"SELECT ({first} AND organization_id > waiting.organization_id) FROM waiting "
+        "WHERE waiting.organization_id IS NOT NULL) "
+        "SELECT organization_id FROM waiting WHERE organization_id IS NOT NULL LIMIT ?1",
+        (MAX_ORGANIZATIONS_PER_RUN,),
+    )

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pyodide.ffi import JsException
 
 from cognate.cloudflare.conversion import to_javascript, to_python
 from cognate.cloudflare.vectors import row_of
-from cognate.errors import VectorIndexError, VectorIndexRejected, VectorIndexUnavailable
-from cognate.ports import IndexMatch
+from cognate.platform_errors import vector_index_error
+from cognate.ports import MAX_DELETE, IndexMatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cognate.cloudflare.conversion import JavaScriptObject
     from cognate.ports import VectorEntry, Vectors
-
-CODE: Final = re.compile(r"code = (\d+)")
-BROKEN_RULE: Final = range(40000, 50000)
-"""Codes of calls that break a rule of Vectorize; all others are its own failures."""
 
 
 class VectorizeIndex:
@@ -47,10 +42,12 @@ class VectorizeIndex:
 
     async def delete(self, ids: Sequence[str]) -> None:
         """See `ports.VectorIndex.delete`."""
-        try:
-            await self._binding.deleteByIds(to_javascript(list(ids)))
-        except JsException as error:
-            raise vector_index_error(error.message) from error
+        for start in range(0, len(ids), MAX_DELETE):
+            group = list(ids[start : start + MAX_DELETE])
+            try:
+                await self._binding.deleteByIds(to_javascript(group))
+            except JsException as error:
+                raise vector_index_error(error.message) from error
 
     async def query(
         self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]
@@ -65,12 +62,3 @@ class VectorizeIndex:
             IndexMatch(match["id"], match["score"], match.get("metadata") or {})
             for match in to_python(answer)["matches"]
         ]
-
-
-def vector_index_error(message: str) -> VectorIndexError:
-    """The error that a message of Vectorize stands for."""
-    found = CODE.search(message)
-    if found is None:
-        return VectorIndexUnavailable(message)
-    broken = int(found[1]) in BROKEN_RULE
-    return VectorIndexRejected(message) if broken else VectorIndexError(message)

@@ -6,7 +6,6 @@ import random
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from cognate.enqueue import announce
 from cognate.errors import ConfigurationError, DatabaseError, PlatformError
 from cognate.events import emit
 from cognate.ingest.claim import Delivery, claim
@@ -19,6 +18,7 @@ from cognate.ingest.work import Action, Work, work_for
 from cognate.jobs import JobStatus
 from cognate.messages import parse
 from cognate.ports import MAX_UPSERT
+from cognate.queueing import announce
 from cognate.retry import pause
 
 if TYPE_CHECKING:
@@ -56,12 +56,14 @@ async def run_batch(
     for delivery in deliveries:
         if job_id := claimed.job_of_message.get(delivery.message_id):
             times[job_id] = max(delivery.attempts, times.get(job_id, 0))
-    pauses = await _settle(platform, [orphan(job) for job in claimed.orphans], times)
+    pauses = await _settle(
+        platform, [orphan(job) for job in claimed.orphans], claimed.waiting, times
+    )
     for wave in _waves([work_for(task) for task in claimed.tasks]):
         await _run(platform, wave)
         now = platform.clock.now()
         outcomes = [item for work in wave for item in outcomes_of(work, times, now, _jitter)]
-        pauses |= await _settle(platform, outcomes, times)
+        pauses |= await _settle(platform, outcomes, claimed.waiting, times)
     return {
         delivery.message_id: pauses.get(claimed.job_of_message.get(delivery.message_id, ""))
         for delivery in deliveries
@@ -69,18 +71,21 @@ async def run_batch(
 
 
 async def _settle(
-    platform: Platform, outcomes: Sequence[JobOutcome], times: Mapping[str, int]
+    platform: Platform,
+    outcomes: Sequence[JobOutcome],
+    waiting: Sequence[str],
+    times: Mapping[str, int],
 ) -> dict[str, int]:
     """Store the outcomes; job id to pause, of those whose message must come back."""
     if not outcomes:
         return {}
     try:
-        finished = await finish(platform.database, outcomes, platform.clock.now())
+        finished = await finish(platform.database, outcomes, waiting, platform.clock.now())
     except DatabaseError as error:
         emit("batch.not_stored", jobs=len(outcomes), error=error.code)
         return {item.job_id: pause(times[item.job_id], _jitter()) for item in outcomes}
     _report(outcomes, finished)
-    await announce(platform, finished.repairs)
+    await announce(platform, finished.released)
     return {
         item.job_id: item.after_seconds
         for item in outcomes
@@ -169,7 +174,7 @@ def _report(outcomes: Sequence[JobOutcome], finished: Finished) -> None:
         "batch.finished",
         jobs=len(finished.statuses),
         done=sum(status is JobStatus.DONE for status in finished.statuses.values()),
-        repairs=len(finished.repairs),
+        repairs=finished.repairs,
     )
 
 

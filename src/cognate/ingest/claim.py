@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cognate.fingerprint import content_hash, index_hash
 from cognate.ids import derived_id, vector_key
-from cognate.jobs import JOB_PREFIX
 from cognate.messages import ForeignText, JobReference, Malformed, Message
 from cognate.ports import Row, Statement
+from cognate.queueing import JOB_PREFIX
 from cognate.sql import json_groups
 from cognate.times import to_iso
 
@@ -63,6 +63,7 @@ class Task:
     """One record to look at again, for one or more jobs of this batch.
 
     Attributes:
+        embeds: False where a changed text is not to be embedded, only indexed as it is stored.
         exists: whether there is such a record now.
         text: what is to be embedded; empty when there is nothing to embed.
         revision: of the record when it was read; a result counts only while it is still this one.
@@ -77,6 +78,7 @@ class Task:
     record_id: str
     vector_key: str
     jobs: list[ClaimedJob]
+    embeds: bool
     exists: bool
     text: str
     metadata: dict[str, Scalar]
@@ -91,6 +93,8 @@ class Task:
     def __post_init__(self) -> None:
         """Hash what is to be stored."""
         self.content_hash = content_hash(self.text, self.collection.model)
+        if not self.embeds and self.stored_hash is not None:
+            self.content_hash = self.stored_hash
         self.index_hash = index_hash(self.content_hash, self.metadata)
 
     @property
@@ -107,11 +111,13 @@ class Claim:
         tasks: the records to look at, each once.
         job_of_message: message id to the id of the job it stands for; malformed ones are left out.
         orphans: jobs whose table is no longer in the schema, or whose state row is missing.
+        waiting: organizations that have jobs which are not announced yet.
     """
 
     tasks: list[Task]
     job_of_message: dict[str, str]
     orphans: list[ClaimedJob]
+    waiting: list[str]
 
 
 async def claim(
@@ -155,10 +161,11 @@ async def claim(
     statements = [
         *_arrival_statements(arrived, now),
         _start(ids, redelivered, now),
+        _waiting(ids),
         *(_read(collection, ids) for collection in reads),
     ]
     answers = await database.batch(statements)
-    started_rows, *read_rows = answers[len(statements) - len(reads) - 1 :]
+    started_rows, waiting_rows, *read_rows = answers[len(statements) - len(reads) - 2 :]
     started = {
         row["id"]: ClaimedJob(row["id"], row["source"], row["charges"], row["attempts"])
         for row in started_rows
@@ -171,7 +178,8 @@ async def claim(
                 seen.add(row["job_id"])
                 _add_task(tasks, collection, row, started[row["job_id"]])
     orphans = [job for job_id, job in started.items() if job_id not in seen]
-    return Claim(list(tasks.values()), job_of_message, orphans)
+    waiting = [row["organization_id"] for row in waiting_rows]
+    return Claim(list(tasks.values()), job_of_message, orphans, waiting)
 
 
 def _add_task(
@@ -190,6 +198,7 @@ def _add_task(
         record_id=row["record_id"],
         vector_key=row["vector_key"],
         jobs=[job, *(earlier.jobs if earlier else [])],
+        embeds=bool(row["embeds"]) or (earlier is not None and earlier.embeds),
         exists=exists,
         text=(row["content"] or rendered) if exists else "",
         metadata=collection.metadata_of(fields) if exists else {},
@@ -263,10 +272,11 @@ def _arrival_group(payload: str, moment: str) -> list[Statement]:
         ),
         Statement(
             "INSERT OR IGNORE INTO cognate_jobs (id, organization_id, scope, record_id, model, "  # noqa: S608 - a constant
-            "content, source, status, error_code, error_message, due_at, created_at, updated_at, "
-            "completed_at) SELECT value ->> 'job', value ->> 'organization', value ->> 'scope', "
-            "value ->> 'record', value ->> 'model', CASE WHEN NOT value ->> 'is_text' "
-            "THEN value ->> 'content' END, 'message', value ->> 'status', "
+            "content, source, announced, status, error_code, error_message, due_at, created_at, "
+            "updated_at, completed_at) SELECT value ->> 'job', value ->> 'organization', "
+            "value ->> 'scope', value ->> 'record', value ->> 'model', "
+            "CASE WHEN NOT value ->> 'is_text' THEN value ->> 'content' END, 'message', 1, "
+            "value ->> 'status', "
             f"value ->> 'code', value ->> 'message', '', ?2, ?2, {completed} FROM json_each(?1)",
             (payload, moment),
         ),
@@ -283,16 +293,25 @@ def _start(ids: Sequence[str], redelivered: Sequence[str], now: datetime) -> Sta
     )
 
 
+def _waiting(ids: Sequence[str]) -> Statement:
+    return Statement(
+        "SELECT DISTINCT j.organization_id FROM cognate_jobs j "
+        "WHERE j.id IN (SELECT value FROM json_each(?1)) AND EXISTS (SELECT 1 FROM cognate_jobs w "
+        "WHERE w.organization_id = j.organization_id AND w.status = 'queued' AND w.announced = 0)",
+        (json.dumps(ids),),
+    )
+
+
 def _read(collection: Collection, ids: Sequence[str]) -> Statement:
     fields = "".join(f', r."{column}" AS "field_{column}"' for column in collection.columns)
     return Statement(
-        "SELECT j.id AS job_id, j.organization_id, j.record_id, j.content, j.forced, "  # noqa: S608 - names of the schema
+        "SELECT j.id AS job_id, j.organization_id, j.record_id, j.content, j.forced, j.embeds, "  # noqa: S608 - names of the schema
         "r.id AS found, s.vector_key, s.revision, s.content_hash, s.index_hash, s.chunks, "
         f"s.max_chunks{fields} FROM cognate_jobs j "
         "JOIN cognate_embeddings s ON s.organization_id = j.organization_id "
         "AND s.scope = j.scope AND s.record_id = j.record_id "
         f'LEFT JOIN "{collection.sql_table}" r ON r.organization_id = j.organization_id '
-        "AND r.id = j.record_id "
+        f"AND r.id = j.record_id{collection.not_deleted} "
         "WHERE j.scope = ?2 AND j.status = 'running' "
         "AND j.id IN (SELECT value FROM json_each(?1)) ORDER BY j.id",
         (json.dumps(ids), collection.scope),

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from cognate.events import emit
 from cognate.ids import derived_id
-from cognate.jobs import JOB_PREFIX
 from cognate.messages import ForeignText, JobReference, parse
 from cognate.ports import Statement
+from cognate.queueing import JOB_PREFIX
 from cognate.times import to_iso
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ async def record_dead_letters(
     statements = [
         Statement(
             "INSERT OR IGNORE INTO cognate_jobs (id, organization_id, scope, record_id, model, "
-            "source, status, due_at, created_at, updated_at) SELECT value ->> 'job', "
+            "source, announced, status, due_at, created_at, updated_at) SELECT value ->> 'job', "
             "value ->> 'organization', value ->> 'scope', value ->> 'record', value ->> 'model', "
-            "'message', 'running', '', ?2, ?2 FROM json_each(?1)",
+            "'message', 1, 'running', '', ?2, ?2 FROM json_each(?1)",
             (json.dumps(unknown), now),
         ),
         Statement(

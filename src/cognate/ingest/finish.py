@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from cognate.fingerprint import fingerprint
 from cognate.ids import new_id
 from cognate.ingest.work import Action, Work
-from cognate.jobs import JOB_PREFIX, JobStatus
-from cognate.ports import FLOAT32_BYTES, Statement
+from cognate.jobs import JobStatus
+from cognate.ports import FLOAT32_BYTES, Row, Statement
+from cognate.queueing import DELIVERY_PATIENCE, JOB_PREFIX, release_statement
 from cognate.sql import json_groups
 from cognate.times import to_iso
 
@@ -45,15 +46,25 @@ class Finished:
 
     Attributes:
         statuses: job id to the status it has now.
-        repairs: (job id, scope) of jobs to announce, because an older result may be in the index.
+        repairs: number of jobs queued because an older result may be in the index.
+        released: rows of (id, scope), of jobs whose messages are to be sent now.
     """
 
     statuses: dict[str, JobStatus]
-    repairs: list[tuple[str, str]]
+    repairs: int
+    released: list[Row]
 
 
-async def finish(database: Database, outcomes: Sequence[JobOutcome], now: datetime) -> Finished:
-    """Store vectors, hashes and job statuses, in one transaction.
+async def finish(
+    database: Database, outcomes: Sequence[JobOutcome], waiting: Sequence[str], now: datetime
+) -> Finished:
+    """Store vectors, hashes and job statuses, and let out the next jobs, in one transaction.
+
+    Args:
+        database: D1.
+        outcomes: of every job that was started.
+        waiting: organizations that may have jobs which are not announced yet.
+        now: the time.
 
     Raises:
         DatabaseError: nothing was stored; the jobs are still running and their messages must be
@@ -67,6 +78,8 @@ async def finish(database: Database, outcomes: Sequence[JobOutcome], now: dateti
     statements += _store_statuses(outcomes, moment)
     first_repair = len(statements)
     statements += _queue_repairs([work for work in works if work.wrote_index], now)
+    first_release = len(statements)
+    statements += [release_statement(organization, now) for organization in waiting]
     answers = await database.batch(statements)
     return Finished(
         statuses={
@@ -74,7 +87,8 @@ async def finish(database: Database, outcomes: Sequence[JobOutcome], now: dateti
             for rows in answers[first_status:first_repair]
             for row in rows
         },
-        repairs=[(row["id"], row["scope"]) for rows in answers[first_repair:] for row in rows],
+        repairs=sum(len(rows) for rows in answers[first_repair:first_release]),
+        released=[row for rows in answers[first_repair:] for row in rows],
     )
 
 
@@ -190,7 +204,8 @@ def _store_statuses(outcomes: Sequence[JobOutcome], moment: str) -> list[Stateme
             "error_code = value ->> 'code', error_message = value ->> 'message', "
             "due_at = value ->> 'due_at', updated_at = ?2, "
             f"completed_at = CASE WHEN {final} THEN ?2 END, "
-            "content = CASE WHEN value ->> 'status' = 'done' THEN NULL ELSE content END "
+            # A failed job keeps its text: it can be replayed.
+            f"content = CASE WHEN ({status}) IN ('done', 'superseded') THEN NULL ELSE content END "
             "FROM json_each(?1) WHERE cognate_jobs.id = value ->> 'job' "
             "AND cognate_jobs.status = 'running' RETURNING cognate_jobs.id, cognate_jobs.status",
             (payload, moment),
@@ -211,14 +226,14 @@ def _queue_repairs(works: Sequence[Work], now: datetime) -> list[Statement]:
     return [
         Statement(
             "INSERT INTO cognate_jobs (id, organization_id, scope, record_id, model, source, "
-            "status, forced, due_at, created_at, updated_at) SELECT value ->> 'job', "
-            "s.organization_id, s.scope, s.record_id, value ->> 'model', 'repair', 'queued', 1, "
-            "?2, ?2, ?2 FROM json_each(?1) JOIN cognate_embeddings s "
+            "status, forced, announced, due_at, created_at, updated_at) SELECT value ->> 'job', "
+            "s.organization_id, s.scope, s.record_id, value ->> 'model', 'repair', 'queued', 1, 1, "
+            "?3, ?2, ?2 FROM json_each(?1) JOIN cognate_embeddings s "
             "ON s.organization_id = value ->> 'organization' AND s.scope = value ->> 'scope' "
             "AND s.record_id = value ->> 'record' WHERE s.revision <> value ->> 'revision' "
             "ON CONFLICT (organization_id, scope, record_id) WHERE status = 'queued' "
             "DO UPDATE SET forced = 1 RETURNING id, scope",
-            (payload, to_iso(now)),
+            (payload, to_iso(now), to_iso(now + DELIVERY_PATIENCE)),
         )
         for payload in json_groups(rows)
     ]

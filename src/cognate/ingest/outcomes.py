@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from cognate.enqueue import DELIVERY_PATIENCE
 from cognate.errors import CognateError, PlatformError
 from cognate.jobs import JobStatus
+from cognate.queueing import DELIVERY_PATIENCE
 from cognate.retry import Fail, decide
 from cognate.times import to_iso
 

@@ -154,7 +154,8 @@ def _columns(collection: Collection) -> str:
 def _join_record(collection: Collection) -> str:
     return (
         f'JOIN "{collection.sql_table}" r ON r.organization_id = s.organization_id '
-        f'AND r.id = s.record_id AND r."{collection.embedding_column}" IS NOT NULL '
+        f'AND r.id = s.record_id AND r."{collection.embedding_column}" IS NOT NULL'
+        f"{collection.not_deleted} "
     )
 
 

@@ -1,0 +1,148 @@
+"""SQLite as the core's database, with D1's rules: what runs here runs there.
+
+As in D1, numbers arrive as floating point, foreign keys hold, and SQLite's own limits are as low
+as workerd sets them. Rows come back as the JSON that D1 answers would have them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Any, Final
+
+from cognate.errors import DatabaseError
+from cognate.ports import MAX_STATEMENT_PARAMETERS
+from local.adapters.unhex import unhex
+from local.layout import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from cognate.ports import Parameter, Row, Statement
+
+MAX_STATEMENT_BYTES: Final = 100_000
+"""Length of one statement: D1's page of limits."""
+MAX_VALUE_BYTES: Final = 2_000_000
+"""Size of a text, a blob or a row: D1's page of limits."""
+
+_LIMITS: Final = {
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: MAX_STATEMENT_BYTES,
+    sqlite3.SQLITE_LIMIT_LENGTH: MAX_VALUE_BYTES,
+    sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER: MAX_STATEMENT_PARAMETERS,
+    sqlite3.SQLITE_LIMIT_COLUMN: 100,
+    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 100,
+    sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 5,
+    sqlite3.SQLITE_LIMIT_FUNCTION_ARG: 32,
+    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 50,
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 10,
+}
+"""What workerd allows a statement (`setupSecurity` in its sqlite.c++)."""
+
+_FOREIGN_ERRORS: Final = (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError)
+"""What the driver raises for a statement or parameter that it cannot take."""
+
+
+class SqliteDatabase:
+    """`cognate.ports.Database` over one SQLite file, or over memory."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Open the file, which is made when it is missing; None keeps everything in memory."""
+        self._connection = sqlite3.connect(
+            path or ":memory:", isolation_level=None, check_same_thread=False
+        )
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        for limit, most in _LIMITS.items():
+            self._connection.setlimit(limit, most)
+        if sqlite3.sqlite_version_info < (3, 41):
+            self._connection.create_function("unhex", 1, unhex, deterministic=True)
+        self._in_batch = False
+        self._connection.set_authorizer(self._authorize)
+
+    @classmethod
+    def migrated(
+        cls, path: Path | None = None, folder: Path = ROOT / "migrations"
+    ) -> SqliteDatabase:
+        """A database with the migrations of the project, or of another folder, applied."""
+        database = cls(path)
+        database.migrate(folder)
+        return database
+
+    def migrate(self, folder: Path = ROOT / "migrations") -> list[str]:
+        """Apply the migrations that are new, in the order of their names, each as a whole.
+
+        Returns:
+            The names of those that were applied; they are remembered in the table in which
+            wrangler remembers its own.
+
+        Raises:
+            DatabaseError: one of them failed; the earlier ones stay applied.
+        """
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, "
+            "name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)"
+        )
+        known = {name for (name,) in self._connection.execute("SELECT name FROM d1_migrations")}
+        new = [path for path in sorted(folder.glob("*.sql")) if path.name not in known]
+        for path in new:
+            try:
+                self._connection.executescript(f"BEGIN;\n{path.read_text('utf-8')}\n;COMMIT;")
+            except sqlite3.Error as error:
+                self._undo()
+                raise DatabaseError(f"{path.name}: {error}") from error
+            self._connection.execute("INSERT INTO d1_migrations (name) VALUES (?1)", (path.name,))
+        return [path.name for path in new]
+
+    async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """See `cognate.ports.Database.batch`."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._in_batch = True
+        try:
+            answers = [self._run(statement) for statement in statements]
+            self._in_batch = False
+            self._connection.execute("COMMIT")
+        except _FOREIGN_ERRORS as error:
+            self._undo()
+            raise DatabaseError(str(error)) from error
+        return answers
+
+    def close(self) -> None:
+        """Close the file; memory is forgotten."""
+        self._connection.close()
+
+    def _run(self, statement: Statement) -> list[Row]:
+        parameters = [_bound(parameter) for parameter in statement.parameters]
+        cursor = self._connection.execute(statement.sql, parameters)
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, map(_answered, row), strict=True)) for row in cursor]
+
+    def _undo(self) -> None:
+        self._in_batch = False
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _authorize(self, action: int, *_: str | None) -> int:
+        """Refuse what D1 refuses: a statement cannot begin or end a transaction."""
+        if self._in_batch and action in {sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT}:
+            return sqlite3.SQLITE_DENY
+        return sqlite3.SQLITE_OK
+
+
+def _bound(parameter: Parameter) -> str | float | None:
+    """A parameter as it arrives in D1: every number is a double, and text is valid Unicode."""
+    if parameter is None:
+        return None
+    if isinstance(parameter, str):
+        return parameter.encode("utf-8", "replace").decode()
+    return float(parameter)
+
+
+def _answered(value: Any) -> Any:  # noqa: ANN401 - any value of SQLite, any value of JSON
+    """A value as it comes back from D1, which sends JSON: it has one kind of number."""
+    if isinstance(value, bytes):
+        return list(value)
+    if isinstance(value, int):
+        return int(float(value))
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

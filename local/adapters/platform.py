@@ -1,0 +1,86 @@
+"""The composition root for tests and tools: everything the core needs, in one process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cognate.ports import Platform
+from local.adapters.clock import ManualClock, SecondsClock
+from local.adapters.database import SqliteDatabase
+from local.adapters.embedder import LocalEmbedder
+from local.adapters.queue import InMemoryQueue
+from local.adapters.vector_index import LocalVectorIndex
+from local.adapters.words import WordEncoder
+from local.embedding_spaces import StandInEncoder
+from local.index_config import IndexConfig
+from local.rpc import Bindings
+from local.vector_store import VectorStore
+from local.vectorize import LocalVectorize
+from local.workers_ai import LONG_CONTEXT_MODELS, LocalWorkersAI
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cognate.definitions import Cognate
+    from local.embedding_spaces import TextEncoder
+
+
+@dataclass(frozen=True)
+class LocalPlatform(Platform):
+    """`cognate.ports.Platform` whose parts show their local side.
+
+    Attributes:
+        bindings: Workers AI and Vectorize below the ports: `faults` makes calls fail, `counts`
+            counts them, `indexes` sets `visibility_seconds` and sweeps what is stored.
+    """
+
+    embedder: LocalEmbedder
+    indexes: Mapping[str, LocalVectorIndex]
+    database: SqliteDatabase
+    auth_database: SqliteDatabase
+    queue: InMemoryQueue
+    clock: ManualClock
+    bindings: Bindings
+
+
+def local_platform(
+    app: Cognate,
+    *,
+    database: SqliteDatabase | None = None,
+    encoder: TextEncoder | None = None,
+    clock: ManualClock | None = None,
+    visibility_seconds: float = 0.0,
+) -> LocalPlatform:
+    """A platform with nothing in it, forgotten with its last reference.
+
+    Args:
+        app: whose Vectorize indexes there are.
+        database: with its tables; one in memory with the project's migrations when None. It is
+            the database of Better Auth too.
+        encoder: a cheap one that knows words and no meaning when None; with the sentence model
+            it is `StandInEncoder(SentenceModel.load(), LONG_CONTEXT_MODELS)`.
+        clock: the time of all parts; one that stands still until it is moved.
+        visibility_seconds: until a write to an index is seen by queries, on that clock.
+    """
+    clock = clock or ManualClock()
+    database = database or SqliteDatabase.migrated()
+    encoder = encoder or StandInEncoder(WordEncoder(), LONG_CONTEXT_MODELS)
+    store, seconds = VectorStore(), SecondsClock(clock)
+    configs = [
+        IndexConfig(index.binding, index.name, index.dimensions, dict(index.metadata_indexes))
+        for index in app.vector_indexes()
+    ]
+    bindings = Bindings(
+        LocalWorkersAI(encoder),
+        [LocalVectorize(config, store, seconds, visibility_seconds) for config in configs],
+    )
+    return LocalPlatform(
+        embedder=LocalEmbedder(bindings),
+        indexes={config.binding: LocalVectorIndex(bindings, config.binding) for config in configs},
+        database=database,
+        auth_database=database,
+        queue=InMemoryQueue(clock),
+        clock=clock,
+        bindings=bindings,
+    )

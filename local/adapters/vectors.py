@@ -1,0 +1,40 @@
+"""Vectors as the local platform has them: lists of numbers, as in JSON."""
+
+from __future__ import annotations
+
+from array import array
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from cognate.ports import FLOAT32_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cognate.ports import Vectors
+
+
+class ListVectors:
+    """`cognate.ports.Vectors` over the lists that the local Workers AI answered."""
+
+    def __init__(self, rows: Sequence[list[float]]) -> None:
+        """Take the rows as they came."""
+        self.rows = rows
+
+    def lengths(self) -> Sequence[int]:
+        """See `cognate.ports.Vectors.lengths`."""
+        return [len(row) for row in self.rows]
+
+    def float32(self) -> bytes:
+        """See `cognate.ports.Vectors.float32`; for a machine that is little-endian."""
+        return array("f", chain.from_iterable(self.rows)).tobytes()
+
+
+def row_of(vectors: Vectors, position: int) -> list[float]:
+    """One vector as the local Vectorize takes it."""
+    if isinstance(vectors, ListVectors):
+        return vectors.rows[position]
+    lengths = vectors.lengths()
+    start = sum(lengths[:position]) * FLOAT32_BYTES
+    numbers = array("f", vectors.float32()[start : start + lengths[position] * FLOAT32_BYTES])
+    return numbers.tolist()

@@ -1,0 +1,60 @@
+"""What stops Cognate from starting is one sentence, and nothing stays behind."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.index_config import read_index_config
+from local.index_file import write_index_config
+from local.layout import Layout, MissingToolError
+from local.local_worker import LocalConfig, LocalWorker, StartError
+from local.loopback import HOST, free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
+    """A person learns which port it is and how to choose another."""
+    port = free_port()
+    with socket.create_server((HOST, port)), pytest.raises(StartError) as failure:
+        LocalWorker(LocalConfig(state=tmp_path, port=port)).__enter__()
+
+    assert str(failure.value).startswith(f"Port {port} is taken by another program")
+    assert f"make dev PORT={port + 1}" in str(failure.value)
+
+
+def test_one_state_is_used_by_one_at_a_time(tmp_path: Path) -> None:
+    """The second start is refused, and the lock is free again after a failed one."""
+    port = free_port()
+    with socket.create_server((HOST, port)):
+        config = LocalConfig(state=tmp_path, port=port)
+        for _ in range(2):
+            with pytest.raises(StartError, match="taken"):
+                LocalWorker(config).__enter__()
+
+
+def test_the_database_is_named_when_it_is_missing(tmp_path: Path) -> None:
+    """A state that somebody half deleted says how to make it anew."""
+    with pytest.raises(StartError, match="make clean"):
+        _ = LocalWorker(LocalConfig(state=tmp_path)).database
+
+
+def test_a_missing_installation_says_how_to_get_it(tmp_path: Path) -> None:
+    """Whoever starts the launcher without `make` is told of the set-up."""
+    with pytest.raises(MissingToolError, match="make setup"):
+        Layout(root=tmp_path).wrangler("dev")
+
+
+def test_the_platform_understands_what_the_schema_needs(tmp_path: Path) -> None:
+    """The file between the two is written by one and read by the other."""
+    indexes = read_index_config(write_index_config(tmp_path / "indexes.json"))
+
+    assert {index.binding: index.dimensions for index in indexes} == {
+        "VECTORIZE_384": 384,
+        "VECTORIZE": 768,
+        "VECTORIZE_1024": 1024,
+    }
