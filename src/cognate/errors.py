@@ -14,6 +14,7 @@ the cause; it never holds document text, credentials or another organization's d
     ├── NotFound                     nothing of that name or id in the caller's organization
     ├── InvalidInput                 the request's content breaks a rule
     ├── ModelMismatch                a model that is not the one of the table
+    ├── NotEmbedded                  a record that has no vector to compare by
     └── PlatformError                Cloudflare (or its stand-in) failed
         ├── DatabaseError
         ├── QueueError
@@ -124,6 +125,12 @@ class ModelMismatch(CognateError):
     """The request names a model that is not the table's: their vectors cannot be compared."""
 
     code = "MODEL_MISMATCH"
+
+
+class NotEmbedded(CognateError):
+    """The record is there, but has no vector of the table's model yet."""
+
+    code = "RECORD_NOT_EMBEDDED"
 
 
 class PlatformError(CognateError):

@@ -68,6 +68,7 @@ PROBLEMS: Final[Mapping[type[errors.CognateError], ProblemKind]] = MappingProxyT
             "One or more values are not as they must be; see errors.",
         ),
         errors.ModelMismatch: ProblemKind(422, "Another model than the table's", "validation"),
+        errors.NotEmbedded: ProblemKind(409, "Not embedded yet", "validation"),
         refusals.Refusal: ProblemKind(400, "Refused", "validation"),
         refusals.MethodNotAllowed: ProblemKind(405, "Method not allowed", "validation"),
         refusals.UnsupportedMediaType: ProblemKind(415, "Unsupported media type", "validation"),

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cognate.api.route import Call, Route
 from cognate.api.wire import (
     AnswerModel,
     Cosine,
+    Identifier,
     JsonObject,
     OnlyIfGiven,
     OnlyIfSo,
     RequestModel,
     Text,
+    refuse_field,
 )
 from cognate.classification import Classification
 from cognate.definitions.similarities import MAX_LIMIT
@@ -28,12 +30,21 @@ if TYPE_CHECKING:
 
 
 class SearchRequest(RequestModel):
-    """A search by text; what is left out is as the service defines it."""
+    """A search by text, or by a record that is there; what is left out is the service's own."""
 
-    query: Text
+    query: Text | None = None
+    id: Identifier | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] | None = None
     threshold: Cosine | None = None
     filter: JsonObject | None = None
+
+    @model_validator(mode="after")
+    def _query_or_id(self) -> Self:
+        if self.query is None and self.id is None:
+            refuse_field("/query", "is required, or the id of a record in its place")
+        if self.query is not None and self.id is not None:
+            refuse_field("/id", "must be left out where a query is given")
+        return self
 
 
 class GrayZoneRequest(RequestModel):
@@ -83,13 +94,25 @@ class Services(AnswerModel):
     services: list[Service]
 
 
+class TextRange(AnswerModel):
+    """Part of a text, in characters: from `start` up to but without `end`."""
+
+    start: int
+    end: int
+
+
 class Result(AnswerModel):
-    """A record near to the query; `score` is the exact cosine of the stored vectors."""
+    """A record near to the query.
+
+    `score` is the exact cosine of the stored vectors, and `chunk` the part of the record's text
+    that is nearest.
+    """
 
     id: str
     score: float
     classification: Classification
     metadata: dict[str, Any]
+    chunk: TextRange
 
 
 class SearchAnswer(AnswerModel):
@@ -138,6 +161,7 @@ async def post_search(call: Call) -> SearchAnswer:
         call.organization_id,
         similarity,
         text=body.query,
+        record_id=body.id,
         limit=body.limit,
         threshold=body.threshold,
         filter=body.filter,
@@ -210,6 +234,7 @@ def _results(results: Sequence[SearchResult]) -> list[Result]:
             score=item.score,
             classification=item.classification,
             metadata=dict(item.metadata),
+            chunk=TextRange(start=item.chunk[0], end=item.chunk[1]),
         )
         for item in results
     ]

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from cognate.errors import ConfigurationError, VectorIndexError
+from cognate.errors import ConfigurationError, NotEmbedded, NotFound, VectorIndexError
 from cognate.events import emit
 from cognate.fingerprint import fingerprint
 from cognate.ids import parse_vector_id
-from cognate.ports import FLOAT32_BYTES, MAX_TOP_K, IndexMatch, Row, Statement
+from cognate.ports import FLOAT32_BYTES, MAX_TOP_K, IndexMatch, Row, Statement, StoredVectors
 from cognate.times import to_iso
 from cognate.vectors import QueryVector
 
@@ -78,6 +78,7 @@ async def nearest(  # noqa: PLR0913 - a query has these parts
     *,
     filter: Filter,  # noqa: A002 - the field's word
     wanted: int,
+    without: str | None = None,
 ) -> Nearest:
     """The records of the organization nearest to the first vector of `query`.
 
@@ -91,6 +92,7 @@ async def nearest(  # noqa: PLR0913 - a query has these parts
         query: checked; its first vector is the query.
         filter: over the collection's metadata.
         wanted: how many records the caller will use; 1 or more.
+        without: a record to leave out, because it is the one that is compared.
 
     Raises:
         InvalidInput: the filter is too long.
@@ -125,6 +127,8 @@ async def nearest(  # noqa: PLR0913 - a query has these parts
     best: dict[str, Match] = {}
     for row in (*matched, *recent):
         for match in _compare(row, collection, query_vector, filter):
+            if match.id == without:
+                continue
             if match.id not in best or best[match.id].score < match.score:
                 best[match.id] = match
     ranked = sorted(best.values(), key=lambda match: (-match.score, match.id))
@@ -221,3 +225,36 @@ def _compare(
             score = query.cosine(data[position * size : (position + 1) * size])
             start, end = chunks[number]
             yield Match(row["record_id"], score, metadata, (start, end))
+
+
+async def stored_vector(
+    platform: Platform, collection: Collection, organization_id: OrganizationId, record_id: str
+) -> Vectors:
+    """The first vector that is stored for a record of the organization.
+
+    Raises:
+        NotFound: there is no such record in this organization.
+        NotEmbedded: it has no vector yet, or none of the model of now.
+        DatabaseError: D1 failed.
+    """
+    size = collection.model.dimensions * FLOAT32_BYTES
+    sql = (
+        f'SELECT CASE WHEN s.fingerprint = ?4 THEN hex(substr(r."{collection.embedding_column}", '  # noqa: S608 - names of the schema
+        f'1, {size})) END AS vector FROM "{collection.sql_table}" r '
+        "LEFT JOIN cognate_embeddings s ON s.organization_id = r.organization_id "
+        "AND s.scope = ?2 AND s.record_id = r.id "
+        f"WHERE r.organization_id = ?1 AND r.id = ?3{collection.not_deleted}"
+    )
+    parameters = (organization_id, collection.scope, record_id, fingerprint(collection.model))
+    [rows] = await platform.database.batch([Statement(sql, parameters)])
+    if not rows:
+        message = f"There is no such record in the table {collection.scope!r} of your organization."
+        raise NotFound("record", message)
+    data = bytes.fromhex(rows[0]["vector"] or "")
+    if len(data) != size:
+        message = (
+            "The record has no vector yet: its job is still open or failed, or its text is empty. "
+            "The list of embedding jobs, by its table and id, says which."
+        )
+        raise NotEmbedded(message)
+    return StoredVectors(data, collection.model.dimensions)

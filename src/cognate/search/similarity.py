@@ -11,7 +11,7 @@ from cognate.collections import Collection, collection_of
 from cognate.definitions.similarities import MAX_LIMIT
 from cognate.errors import FieldError, InvalidInput
 from cognate.filters import parse_filter
-from cognate.search.nearest import Match, Nearest, nearest
+from cognate.search.nearest import Match, Nearest, nearest, stored_vector
 from cognate.vectors import checked, from_float32
 
 if TYPE_CHECKING:
@@ -74,30 +74,49 @@ async def search(  # noqa: PLR0913 - a search has these parts
     organization_id: OrganizationId,
     similarity: Similarity,
     *,
-    text: str,
+    text: str | None = None,
+    record_id: str | None = None,
     limit: int | None = None,
     threshold: float | None = None,
     filter: Mapping[str, Any] | None = None,  # noqa: A002 - the field's word
 ) -> SearchAnswer:
-    """Tell what a text is to the organization's records.
+    """Tell what a text, or a record that is there already, is to the organization's records.
 
     Args:
         platform: the ports.
         organization_id: within which organization.
         similarity: the service.
         text: what to look for. Of a text longer than the model reads, the first chunk.
+        record_id: in place of a text: the record whose others are looked for, by its first chunk;
+            it costs no AI call.
         limit: at most this many results, 1 to 50; the service's default when None.
         threshold: no result below this cosine; the service's default when None.
         filter: over the table's metadata, by JSON name.
 
     Raises:
         InvalidInput: a filter that cannot be.
+        NotFound: no such record in this organization.
+        NotEmbedded: the record has no vector yet.
         EmbedderError: the text could not be embedded.
         DatabaseError: D1 failed.
     """
     limit = similarity.default_limit if limit is None else limit
     threshold = similarity.default_threshold if threshold is None else threshold
-    found = await _find(platform, organization_id, similarity, text, filter, wanted=limit)
+    collection = _collection(similarity)
+    conditions = parse_filter(filter or {}, collection.filter_fields)
+    if record_id is not None:
+        query = await stored_vector(platform, collection, organization_id, record_id)
+    else:
+        query = await embed_query(platform, collection, text or "")
+    found = await nearest(
+        platform,
+        collection,
+        organization_id,
+        query,
+        filter=conditions,
+        wanted=limit,
+        without=record_id,
+    )
     results = [
         _result(match, similarity.thresholds)
         for match in found.matches[:limit]
@@ -139,7 +158,12 @@ async def find_with_gray_zone(  # noqa: PLR0913 - a search has these parts
         raise InvalidInput(
             FieldError(pointer, f"min must not be above max; they are {lower} and {upper}")
         )
-    found = await _find(platform, organization_id, similarity, text, filter, wanted=MAX_LIMIT)
+    collection = _collection(similarity)
+    conditions = parse_filter(filter or {}, collection.filter_fields)
+    query = await embed_query(platform, collection, text)
+    found = await nearest(
+        platform, collection, organization_id, query, filter=conditions, wanted=MAX_LIMIT
+    )
     results = [_result(match, similarity.thresholds) for match in found.matches[:MAX_LIMIT]]
     return GrayZoneAnswer(
         high_confidence=[item for item in results if item.score >= upper],
@@ -171,23 +195,6 @@ async def embed_query(platform: Platform, collection: Collection, text: str) -> 
     [first, *_] = chunk(text, model.max_tokens)
     answer = await platform.embedder.embed(model, [text[first.start : first.end]], urgent=True)
     return checked(answer, count=1, model=model)
-
-
-async def _find(  # noqa: PLR0913 - the parts of a search
-    platform: Platform,
-    organization_id: OrganizationId,
-    similarity: Similarity,
-    text: str,
-    filter: Mapping[str, Any] | None,  # noqa: A002 - the field's word
-    *,
-    wanted: int,
-) -> Nearest:
-    collection = _collection(similarity)
-    conditions = parse_filter(filter or {}, collection.filter_fields)
-    query = await embed_query(platform, collection, text)
-    return await nearest(
-        platform, collection, organization_id, query, filter=conditions, wanted=wanted
-    )
 
 
 def _collection(similarity: Similarity) -> Collection:

@@ -47,7 +47,12 @@ def test_a_search_answers_verdict_and_results(filled: Stage) -> None:
     near, middle = answer.json.pop("results")
     assert answer.status == 200
     assert near.pop("score") == pytest.approx(0.95, abs=1e-6)
-    assert near == {"id": "near", "classification": "DUPLICATE", "metadata": {"storyId": "s1"}}
+    assert near == {
+        "id": "near",
+        "classification": "DUPLICATE",
+        "metadata": {"storyId": "s1"},
+        "chunk": {"start": 0, "end": 4},
+    }
     assert (middle["id"], middle["classification"]) == ("middle", "CONFIRMS")
     assert filled.ask("POST", SEARCH, {"query": "anything"}).json["verdict"] == "DUPLICATE"
     assert set(answer.json) == {"verdict", "results", "degraded", "reason"}
@@ -119,7 +124,13 @@ def test_the_gray_zone_splits(filled: Stage) -> None:
     assert set(by_service) == {"high_confidence", "gray_zone"}
     assert [item["id"] for item in by_service["high_confidence"]] == ["near", "middle"]
     assert [item["id"] for item in by_service["gray_zone"]] == ["far"]
-    assert set(by_service["gray_zone"][0]) == {"id", "score", "classification", "metadata"}
+    assert set(by_service["gray_zone"][0]) == {
+        "id",
+        "score",
+        "classification",
+        "metadata",
+        "chunk",
+    }
     assert [item["id"] for item in by_request["high_confidence"]] == ["near"]
     assert [item["id"] for item in by_request["gray_zone"]] == ["middle"]
 

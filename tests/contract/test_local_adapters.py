@@ -1,0 +1,159 @@
+"""The contract suites over the adapters of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from local.adapters import local_platform
+from local.adapters.vectors import row_of
+from local.embedding_spaces import StandInEncoder
+from local.sentence_model import SentenceModel
+from local.workers_ai import LONG_CONTEXT_MODELS
+from schema import app
+from tests.contract.cases import case_names, run_test, tests_of
+from tests.contract.clock_suite import ClockSuite
+from tests.contract.database_suite import DatabaseSuite
+from tests.contract.embedder_suite import EmbedderSuite
+from tests.contract.queue_suite import QueueSuite, verdicts_of
+from tests.contract.vector_index_suite import MODEL, VectorIndexSuite
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cognate.ingest.batch import Verdicts
+    from cognate.ingest.claim import Delivery
+    from cognate.ports import Clock, Database, Embedder, JobQueue, VectorIndex, Vectors
+    from local.embedding_spaces import TextEncoder
+    from tests.contract.cases import Suite
+
+
+class LocalClock(ClockSuite):
+    """The clock that a test moves."""
+
+    def __init__(self) -> None:
+        self._clock = local_platform(app).clock
+
+    def clock(self) -> Clock:
+        """The platform's clock."""
+        return self._clock
+
+    async def elapse(self) -> None:
+        """Move it."""
+        self._clock.advance(1)
+
+
+class LocalDatabase(DatabaseSuite):
+    """SQLite in memory."""
+
+    def __init__(self) -> None:
+        self._database = local_platform(app).database
+
+    def database(self) -> Database:
+        """The platform's database."""
+        return self._database
+
+
+class WordsEmbedder(EmbedderSuite):
+    """The local Workers AI over the encoder that counts words."""
+
+    def __init__(self) -> None:
+        self._embedder = local_platform(app, encoder=self.encoder()).embedder
+
+    def encoder(self) -> TextEncoder | None:
+        """The platform's default."""
+        return None
+
+    def embedder(self) -> Embedder:
+        """The platform's embedder."""
+        return self._embedder
+
+    def numbers(self, vectors: Vectors, position: int) -> Sequence[float]:
+        """The list that was answered."""
+        return row_of(vectors, position)
+
+
+class SentencesEmbedder(WordsEmbedder):
+    """The local Workers AI over the sentence model."""
+
+    def encoder(self) -> TextEncoder | None:
+        """The sentence model, which takes a moment to load."""
+        return _sentence_encoder()
+
+
+class LocalQueue(QueueSuite):
+    """The queue in memory."""
+
+    def __init__(self) -> None:
+        platform = local_platform(app)
+        self._queue, self._clock = platform.queue, platform.clock
+        self._deliveries: list[Delivery] = []
+
+    def queue(self) -> JobQueue:
+        """The platform's queue."""
+        return self._queue
+
+    async def deliveries(self) -> Sequence[Delivery]:
+        """Deliver what is due a second later."""
+        self._clock.advance(1)
+        await self._queue.drain(self._consume)
+        return self._deliveries
+
+    async def _consume(self, batch: Sequence[Delivery]) -> Verdicts:
+        self._deliveries += batch
+        return verdicts_of(batch)
+
+
+class LocalIndex(VectorIndexSuite):
+    """The local Vectorize, whose writes are seen after three seconds."""
+
+    def __init__(self) -> None:
+        self._platform = local_platform(app, visibility_seconds=3)
+
+    def index(self) -> VectorIndex:
+        """The platform's index of the model's dimension."""
+        return self._platform.indexes[MODEL.index_binding]
+
+    def embedder(self) -> Embedder:
+        """The platform's embedder."""
+        return self._platform.embedder
+
+    async def elapse(self) -> None:
+        """Move the clock on."""
+        self._platform.clock.advance(1)
+
+
+IMPLEMENTATIONS: Final[Sequence[type[Suite]]] = (
+    LocalClock,
+    LocalDatabase,
+    WordsEmbedder,
+    SentencesEmbedder,
+    LocalQueue,
+    LocalIndex,
+)
+
+
+@pytest.mark.parametrize(
+    ("implementation", "test"),
+    [
+        pytest.param(kind, test, id=f"{kind.__name__}.{test}")
+        for kind in IMPLEMENTATIONS
+        for test in tests_of(kind)
+    ],
+)
+def test_a_local_adapter_keeps_the_contract(implementation: type[Suite], test: str) -> None:
+    """One promise of a port, on this machine."""
+    asyncio.run(run_test(implementation, test))
+
+
+def test_every_suite_is_run() -> None:
+    """No port is without a local adapter that is tested."""
+    assert case_names(IMPLEMENTATIONS) == case_names()
+
+
+@cache
+def _sentence_encoder() -> TextEncoder:
+    return StandInEncoder(SentenceModel.load(), LONG_CONTEXT_MODELS)

@@ -1,0 +1,110 @@
+"""`wrangler.toml` says in one place what the code, the laptop and production agree on."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+
+from cognate.settings import SECRET
+from local.layout import Layout
+from schema import app
+
+ROOT = Layout().root
+DEVELOPMENT_FLAG = "python_workers_development"
+CONSUMER_SETTINGS = {
+    "queue",
+    "max_batch_size",
+    "max_batch_timeout",
+    "max_retries",
+    "retry_delay",
+    "max_concurrency",
+}
+
+
+def _configuration(path: str) -> dict[str, Any]:
+    return tomllib.loads((ROOT / path).read_text(encoding="utf-8"))
+
+
+PRODUCTION = _configuration("wrangler.toml")
+LOCAL = PRODUCTION["env"]["local"]
+STAND_IN = _configuration("local/wrangler.toml")
+
+
+def _bindings(environment: dict[str, Any]) -> set[str]:
+    entries = [
+        environment.get("ai", {"binding": "AI"}),
+        *environment.get("vectorize", []),
+        *environment.get("services", []),
+        *environment["d1_databases"],
+        *environment["queues"]["producers"],
+    ]
+    return {entry["binding"] for entry in entries}
+
+
+def test_both_environments_bind_the_same_names() -> None:
+    """The code cannot tell a laptop from production."""
+    assert _bindings(PRODUCTION) == _bindings(LOCAL)
+
+
+def test_production_binds_the_indexes_that_the_schema_needs() -> None:
+    """Binding and index name come from the schema; a table of another dimension needs its own."""
+    bound = {entry["binding"]: entry["index_name"] for entry in PRODUCTION["vectorize"]}
+
+    assert bound == {index.binding: index.name for index in app.vector_indexes()}
+
+
+def test_each_stand_in_is_an_entrypoint_of_the_second_worker() -> None:
+    """Service and class exist under the names that the first Worker asks for."""
+    code = (ROOT / "local" / "stand_in.js").read_text(encoding="utf-8")
+    exported = set(re.findall(r"export class (\w+)", code))
+
+    assert {service["entrypoint"] for service in LOCAL["services"]} == exported
+    assert {service["service"] for service in LOCAL["services"]} == {
+        STAND_IN["env"]["local"]["name"]
+    }
+
+
+def test_the_stand_in_stays_a_thin_forwarder() -> None:
+    """Behaviour belongs into Python, where it is typed and tested."""
+    lines = (ROOT / "local" / "stand_in.js").read_text(encoding="utf-8").splitlines()
+
+    assert len(lines) < 60
+
+
+@pytest.mark.parametrize("environment", [PRODUCTION, LOCAL], ids=["production", "local"])
+def test_every_queue_setting_is_written_down(environment: dict[str, Any]) -> None:
+    """Defaults differ between production and Miniflare, so none is left to them."""
+    consumers = {entry["queue"]: set(entry) for entry in environment["queues"]["consumers"]}
+
+    assert consumers == {
+        "cognate-embeddings": CONSUMER_SETTINGS | {"dead_letter_queue"},
+        "cognate-embeddings-dlq": CONSUMER_SETTINGS,
+    }
+
+
+def test_dead_letters_have_a_consumer() -> None:
+    """A dead-letter queue that nobody reads is where jobs are lost."""
+    for environment in (PRODUCTION, LOCAL):
+        first, second = environment["queues"]["consumers"]
+        assert first["dead_letter_queue"] == second["queue"]
+
+
+def test_development_flags_stay_on_the_laptop() -> None:
+    """Production runs the released Python, and nothing experimental."""
+    assert PRODUCTION["compatibility_flags"] == ["python_workers"]
+    assert DEVELOPMENT_FLAG in LOCAL["compatibility_flags"]
+
+
+def test_the_secret_is_a_secret_in_production_only() -> None:
+    """The demonstration value is not inherited; production must be given its own."""
+    assert SECRET not in PRODUCTION["vars"]
+    assert PRODUCTION["secrets"]["required"] == [SECRET]
+    assert SECRET in LOCAL["vars"]
+
+
+def test_both_workers_run_on_the_same_date() -> None:
+    """Two dates would be two runtimes."""
+    assert PRODUCTION["compatibility_date"] == STAND_IN["compatibility_date"]
