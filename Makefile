@@ -8,7 +8,7 @@ bin := .venv/bin
 # The Worker's code is importable on the host, as it is in the Worker.
 export PYTHONPATH := src
 .DEFAULT_GOAL := help
-.PHONY: help dev test setup format-check format lint types unit contract worker lock clean distclean
+.PHONY: help deployment dev test setup format-check format lint types unit contract worker lock clean distclean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -52,6 +52,9 @@ lock: setup ## Write the lock files again, after a change of pyproject.toml or p
 	$(bin)/npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 
 lock = UV_SYSTEM_CERTS=1 $(bin)/uv export --quiet --no-header --format requirements-txt
+
+deployment: setup ## Show the commands that deploy to Cloudflare
+	@$(bin)/python -m local.deployment
 
 clean: ## Forget the data of `make dev`
 	rm -rf .local/state

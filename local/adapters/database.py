@@ -6,7 +6,9 @@ as workerd sets them. Rows come back as the JSON that D1 answers would have them
 
 from __future__ import annotations
 
+import math
 import sqlite3
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from cognate.errors import DatabaseError
@@ -35,9 +37,15 @@ _LIMITS: Final = {
     sqlite3.SQLITE_LIMIT_FUNCTION_ARG: 32,
     sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 50,
     sqlite3.SQLITE_LIMIT_ATTACHED: 0,
-    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 10,
 }
-"""What workerd allows a statement (`setupSecurity` in its sqlite.c++)."""
+"""D1's page of limits, and where it is silent, what a statement is refused for in workerd."""
+
+_SCIENTIFIC: Final = 1e21
+"""From here on JavaScript writes whole numbers with an exponent, which makes them floats."""
+
+_BEGIN: Final = "BEGIN IMMEDIATE -- a batch"
+_COMMIT: Final = "COMMIT -- a batch"
+"""Unlike anybody else's: the driver remembers statements that were allowed once."""
 
 _FOREIGN_ERRORS: Final = (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError)
 """What the driver raises for a statement or parameter that it cannot take."""
@@ -85,25 +93,28 @@ class SqliteDatabase:
         known = {name for (name,) in self._connection.execute("SELECT name FROM d1_migrations")}
         new = [path for path in sorted(folder.glob("*.sql")) if path.name not in known]
         for path in new:
+            quoted = path.name.replace("'", "''")
+            remembered = f"INSERT INTO d1_migrations (name) VALUES ('{quoted}')"
+            script = f"BEGIN;\n{path.read_text('utf-8')}\n;{remembered};\nCOMMIT;"
             try:
-                self._connection.executescript(f"BEGIN;\n{path.read_text('utf-8')}\n;COMMIT;")
+                self._connection.executescript(script)
             except sqlite3.Error as error:
                 self._undo()
                 raise DatabaseError(f"{path.name}: {error}") from error
-            self._connection.execute("INSERT INTO d1_migrations (name) VALUES (?1)", (path.name,))
         return [path.name for path in new]
 
     async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """See `cognate.ports.Database.batch`."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._in_batch = True
         try:
+            self._connection.execute(_BEGIN)
+            self._in_batch = True
             answers = [self._run(statement) for statement in statements]
             self._in_batch = False
-            self._connection.execute("COMMIT")
+            self._connection.execute(_COMMIT)
         except _FOREIGN_ERRORS as error:
-            self._undo()
             raise DatabaseError(str(error)) from error
+        finally:
+            self._undo()
         return answers
 
     def close(self) -> None:
@@ -111,12 +122,15 @@ class SqliteDatabase:
         self._connection.close()
 
     def _run(self, statement: Statement) -> list[Row]:
+        if not statement.sql.strip():
+            raise sqlite3.ProgrammingError("No SQL statements detected.")
         parameters = [_bound(parameter) for parameter in statement.parameters]
         cursor = self._connection.execute(statement.sql, parameters)
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, map(_answered, row), strict=True)) for row in cursor]
 
     def _undo(self) -> None:
+        """Leave no transaction open; nothing happens where there is none."""
         self._in_batch = False
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
@@ -141,8 +155,15 @@ def _answered(value: Any) -> Any:  # noqa: ANN401 - any value of SQLite, any val
     """A value as it comes back from D1, which sends JSON: it has one kind of number."""
     if isinstance(value, bytes):
         return list(value)
-    if isinstance(value, int):
-        return int(float(value))
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
+    if isinstance(value, int | float):
+        return _number(float(value))
+    return value
+
+
+def _number(value: float) -> float | None:
+    """A number as Python reads what `JSON.stringify` writes."""
+    if not math.isfinite(value):
+        return None
+    if value.is_integer() and abs(value) < _SCIENTIFIC:
+        return int(Decimal(repr(value)))
     return value

@@ -155,6 +155,6 @@ class InMemoryQueue:
 def _encoded(message: Mapping[str, Any]) -> str:
     """A body as `JSON.stringify` writes it."""
     try:
-        return json.dumps(dict(message), ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(dict(message), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
         raise QueueError(f"a message is no JSON: {error}") from error

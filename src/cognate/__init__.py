@@ -1,13 +1,27 @@
 """Cognate: automatic embeddings and organization-scoped similarity search on Cloudflare."""
 
 from cognate.definitions import (
+    Access,
     Cognate,
     Embeddings,
     GrayZone,
+    Guards,
+    Owner,
     Record,
     Similarity,
     Table,
     Thresholds,
 )
 
-__all__ = ["Cognate", "Embeddings", "GrayZone", "Record", "Similarity", "Table", "Thresholds"]
+__all__ = [
+    "Access",
+    "Cognate",
+    "Embeddings",
+    "GrayZone",
+    "Guards",
+    "Owner",
+    "Record",
+    "Similarity",
+    "Table",
+    "Thresholds",
+]

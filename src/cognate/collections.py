@@ -103,6 +103,7 @@ def collection_of(table: Table) -> Collection | None:
         separator=embeddings.separator,
         embedding_column=embeddings.embedding_column,
         metadata=dict(zip(embeddings.metadata, table.metadata.values(), strict=True)),
+        soft_delete=table.soft_delete,
     )
 
 

@@ -25,7 +25,7 @@ from cognate.ports import MAX_FILTER_BYTES, Scalar
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from cognate.definitions.tables import MetadataType
+    from cognate.definitions.scalars import MetadataType
 
 MAX_LIST: Final = 100
 """Values in one `$in` or `$nin`; our own limit, the filter's length is Vectorize's."""

@@ -27,7 +27,7 @@ SUITES: Final[Sequence[type[Suite]]] = (
 _PREFIX: Final = "test_"
 
 
-def tests_of(kind: type[Suite]) -> list[str]:
+def names_of_tests(kind: type[Suite]) -> list[str]:
     """The names of a suite's tests, or of those that an implementation inherits."""
     return [name.removeprefix(_PREFIX) for name in dir(kind) if name.startswith(_PREFIX)]
 
@@ -39,7 +39,7 @@ def suite_of(kind: type[Suite]) -> type[Suite]:
 
 def case_names(kinds: Sequence[type[Suite]] = SUITES) -> set[str]:
     """`DatabaseSuite.foreign_keys_hold` and so on, of suites or of implementations of them."""
-    return {f"{suite_of(kind).__name__}.{test}" for kind in kinds for test in tests_of(kind)}
+    return {f"{suite_of(kind).__name__}.{test}" for kind in kinds for test in names_of_tests(kind)}
 
 
 async def run_test(implementation: type[Suite], test: str) -> None:

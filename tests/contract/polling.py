@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
 
 DEADLINE_SECONDS: Final = 30.0
 """Far more than anything here takes; it only ends what would wait for ever."""
+
+_PAUSE_SECONDS: Final = 0.05
+"""Between two looks, so that what is waited for has its turn."""
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -20,3 +24,4 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not await condition():
         assert time.monotonic() < deadline, f"not true after {DEADLINE_SECONDS:.0f} seconds"
+        await asyncio.sleep(_PAUSE_SECONDS)

@@ -14,7 +14,7 @@ from local.embedding_spaces import StandInEncoder
 from local.sentence_model import SentenceModel
 from local.workers_ai import LONG_CONTEXT_MODELS
 from schema import app
-from tests.contract.cases import case_names, run_test, tests_of
+from tests.contract.cases import case_names, names_of_tests, run_test
 from tests.contract.clock_suite import ClockSuite
 from tests.contract.database_suite import DatabaseSuite
 from tests.contract.embedder_suite import EmbedderSuite
@@ -141,7 +141,7 @@ IMPLEMENTATIONS: Final[Sequence[type[Suite]]] = (
     [
         pytest.param(kind, test, id=f"{kind.__name__}.{test}")
         for kind in IMPLEMENTATIONS
-        for test in tests_of(kind)
+        for test in names_of_tests(kind)
     ],
 )
 def test_a_local_adapter_keeps_the_contract(implementation: type[Suite], test: str) -> None:

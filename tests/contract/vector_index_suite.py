@@ -153,7 +153,7 @@ class VectorIndexSuite(ABC):
         )
         await self.wait_for(org, [f"{org}.{name}" for name in tables], one(1))
 
-        async def found(condition: Any) -> set[str]:  # noqa: ANN401 - any filter
+        async def found(condition: Any) -> set[str]:
             matches = await self.found(org, one(1), **{TABLE: condition})
             return {match.id.partition(".")[2] for match in matches}
 

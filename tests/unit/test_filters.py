@@ -16,7 +16,7 @@ from cognate.ports import MAX_FILTER_BYTES, Scalar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cognate.definitions.tables import MetadataType
+    from cognate.definitions.scalars import MetadataType
 
 FIELDS: Final[dict[str, MetadataType]] = {
     "storyId": "string",

@@ -25,5 +25,15 @@ def to_python(value: JavaScriptObject) -> Any:  # noqa: ANN401 - any value that 
 
 
 def parameter(value: str | float | None) -> JavaScriptObject:
-    """A bound parameter: D1 refuses `undefined`, which is what None would become."""
-    return jsnull if value is None else value
+    """A bound parameter, of the types that D1 takes.
+
+    None would become `undefined`, and a large int a `BigInt`; a float is always a number.
+    """
+    if value is None:
+        return jsnull
+    return float(value) if isinstance(value, int) else value
+
+
+def from_json(text: str) -> JavaScriptObject:
+    """A JavaScript value from JSON: nulls stay null, where `to_js` makes them `undefined`."""
+    return JSON.parse(text)

@@ -25,6 +25,8 @@ class D1Database:
 
     async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """See `ports.Database.batch`."""
+        if not statements:
+            return []  # D1 calls it an error.
         try:
             prepared = [
                 self._binding.prepare(statement.sql).bind(*map(parameter, statement.parameters))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from pyodide.ffi import JsException, to_js
 
-from cognate.cloudflare.conversion import to_javascript, to_python
+from cognate.cloudflare.conversion import from_json, to_javascript, to_python
 from cognate.errors import QueueError
 from cognate.ingest.claim import Delivery
 from cognate.ports import MAX_MESSAGES_PER_SEND
@@ -34,10 +35,13 @@ class EmbeddingsQueue:
             ]
             try:
                 await self._binding.sendBatch(
-                    to_javascript(group), to_javascript({"delaySeconds": delay_seconds})
+                    from_json(json.dumps(group, allow_nan=False)),
+                    to_javascript({"delaySeconds": delay_seconds}),
                 )
             except JsException as error:
                 raise QueueError(error.message) from error
+            except (TypeError, ValueError) as error:
+                raise QueueError(f"a message is no JSON: {error}") from error
 
 
 def deliveries_of(batch: JavaScriptObject) -> list[Delivery]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
-from cognate.definitions.tables import SCOPE_METADATA, MetadataType, Table
+from cognate.definitions.tables import SCOPE_METADATA, Table
 from cognate.errors import DefinitionError, NotFound
 from cognate.models import INDEX_BINDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cognate.definitions.scalars import MetadataType
     from cognate.definitions.similarities import Similarity
 
 MAX_METADATA_INDEXES: Final = 10

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cognate.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SNAKE_CASE: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 CAMEL_CASE: Final = re.compile(r"[a-z][a-zA-Z0-9]*")
 MAX_NAME_LENGTH: Final = 63
+
+SERVER_COLUMNS: Final = frozenset(
+    {"id", "organization_id", "created_at", "updated_at", "deleted_at", "revision"}
+)
+"""Columns that Cognate writes itself."""
 
 
 def camel_case(name: str) -> str:
@@ -35,3 +43,20 @@ def require_snake_case(name: str, what: str) -> None:
             f"underscores, starting with a letter, at most {MAX_NAME_LENGTH} characters"
         )
         raise DefinitionError(message)
+
+
+def field_names(option: str, names: Iterable[object]) -> tuple[str, ...]:
+    """The names that an option lists, in order.
+
+    Raises:
+        DefinitionError: no list of texts, or one that names a field twice.
+    """
+    found = [name for name in names if isinstance(name, str)]
+    # A text is iterable too, letter by letter.
+    if isinstance(names, str) or found != list(names):
+        message = f"{option} must be a list of field names, such as ['content']"
+        raise DefinitionError(message)
+    if len(set(found)) != len(found):
+        message = f"{option} names a field twice: {', '.join(found)}"
+        raise DefinitionError(message)
+    return tuple(found)

@@ -1,29 +1,24 @@
-"""Tables, their records, and what of them is embedded."""
+"""Tables, their records, and who may do what with them."""
 
 from __future__ import annotations
 
-import enum
-import types
-from dataclasses import dataclass
+import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from cognate.definitions.names import camel_case, require_snake_case
+from cognate.definitions.access import Access
+from cognate.definitions.guards import Guards
+from cognate.definitions.names import SERVER_COLUMNS, camel_case, require_snake_case
+from cognate.definitions.scalars import Kind, MetadataType, kind_of, scalar_type
 from cognate.errors import DefinitionError
-from cognate.models import DEFAULT_MODEL, EmbeddingModel, model_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from cognate.definitions.embeddings import Embeddings
+    from cognate.definitions.ownership import Owner
 
-MetadataType = Literal["string", "number", "boolean"]
-"""What a Vectorize metadata index can hold."""
-
-SERVER_COLUMNS: Final = frozenset(
-    {"id", "organization_id", "created_at", "updated_at", "deleted_at", "revision"}
-)
-"""Columns that Cognate writes itself."""
+ID_PREFIX: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 
 SCOPE_METADATA: Final[dict[str, MetadataType]] = {"organizationId": "string", "table": "string"}
 """Metadata of every vector, set by Cognate: the fence of a search."""
@@ -45,86 +40,6 @@ class Record(BaseModel):
     model_config = ConfigDict(alias_generator=camel_case, populate_by_name=True, extra="forbid")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Embeddings:
-    """What of a record is embedded, when, and by which model.
-
-    Attributes:
-        fields: the text fields that are joined, in this order.
-        model: a name from `cognate.models.MODELS`.
-        on_insert: embed a record when it is created.
-        on_update: embed it again after a change: of any embedded field (True), never (False), or
-            of the fields named here, which need not be embedded ones.
-        embedding_column: the BLOB column of the stored vectors (float32, little-endian, one chunk
-            after the other).
-        separator: stands between the joined fields.
-        metadata: fields copied to Vectorize, which similarity filters may use.
-    """
-
-    fields: tuple[str, ...]
-    model: str = DEFAULT_MODEL
-    on_insert: bool = True
-    on_update: bool | tuple[str, ...] = True
-    embedding_column: str = "embedding"
-    separator: str = " "
-    metadata: tuple[str, ...] = ()
-
-    def __init__(  # noqa: PLR0913 - the options of a definition, all but one with a default
-        self,
-        *,
-        fields: list[str] | tuple[str, ...],
-        model: str = DEFAULT_MODEL,
-        on_insert: bool = True,
-        on_update: bool | list[str] | tuple[str, ...] = True,
-        embedding_column: str = "embedding",
-        separator: str = " ",
-        metadata: list[str] | tuple[str, ...] = (),
-    ) -> None:
-        """Check the options that can be judged without the record.
-
-        Raises:
-            DefinitionError: no field, a field named twice, an unknown model, a bad column name.
-        """
-        named = {
-            "fields": _names("fields", fields),
-            "metadata": _names("metadata", metadata),
-            "on_update": on_update
-            if isinstance(on_update, bool)
-            else _names("on_update", on_update),
-        }
-        for option, value in named.items():
-            object.__setattr__(self, option, value)
-        object.__setattr__(self, "model", model)
-        object.__setattr__(self, "on_insert", on_insert)
-        object.__setattr__(self, "embedding_column", embedding_column)
-        object.__setattr__(self, "separator", separator)
-        if not self.fields:
-            message = "Embeddings(fields=[...]) needs at least one field to embed"
-            raise DefinitionError(message)
-        model_named(model)
-        require_snake_case(embedding_column, "the embedding column")
-        if embedding_column in SERVER_COLUMNS:
-            message = f"the embedding column {embedding_column!r} is a column of Cognate's own"
-            raise DefinitionError(message)
-
-    @property
-    def embedding_model(self) -> EmbeddingModel:
-        """The catalogue's entry of `model`."""
-        return model_named(self.model)
-
-
-def _names(option: str, names: Iterable[object]) -> tuple[str, ...]:
-    found = [name for name in names if isinstance(name, str)]
-    # A text is iterable too, letter by letter.
-    if isinstance(names, str) or found != list(names):
-        message = f"{option} must be a list of field names, such as ['content']"
-        raise DefinitionError(message)
-    if len(set(found)) != len(found):
-        message = f"{option} names a field twice: {', '.join(found)}"
-        raise DefinitionError(message)
-    return tuple(found)
-
-
 class Table:
     """A D1 table of records that belong to organizations.
 
@@ -132,11 +47,26 @@ class Table:
         name: of the SQL table, and in the API's paths.
         record: the declared fields.
         embeddings: what is embedded; None for a table without vectors.
-        metadata: what filters may ask for: JSON name to type.
+        access: the roles that may do each operation.
+        guards: the fields that a caller may set.
+        owner: whether records belong to those who created them.
+        soft_delete: whether a deleted row stays, with its `deleted_at` set; the SQL table needs
+            that column. Its id stays taken.
+        id_prefix: opens the ids that the server makes: `claims_01jcvw8m6y…`.
+        metadata: what filters of a search may ask for: JSON name to type.
     """
 
-    def __init__(
-        self, name: str, record: type[Record], *, embeddings: Embeddings | None = None
+    def __init__(  # noqa: PLR0913 - the options of a definition, all but two with a default
+        self,
+        name: str,
+        record: type[Record],
+        *,
+        embeddings: Embeddings | None = None,
+        access: Access | None = None,
+        guards: Guards | None = None,
+        owner: Owner | None = None,
+        soft_delete: bool = False,
+        id_prefix: str | None = None,
     ) -> None:
         """Check the definition against the record's fields.
 
@@ -146,7 +76,16 @@ class Table:
         self.name = name
         self.record = record
         self.embeddings = embeddings
+        self.access = access or Access()
+        self.guards = guards or Guards()
+        self.owner = owner
+        self.soft_delete = soft_delete
+        self.id_prefix = name if id_prefix is None else id_prefix
         self._check_names()
+        self._check_fields()
+        self._check_guards()
+        if owner is not None:
+            self._check_owner(owner)
         self.metadata: dict[str, MetadataType] = {}
         if embeddings is not None:
             self._check_embeddings(embeddings)
@@ -163,6 +102,15 @@ class Table:
         """The declared fields, in order."""
         return tuple(self.record.model_fields)
 
+    @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        """How the column of each declared field holds its values, in order."""
+        return {name: kind_of(info.annotation) for name, info in self.record.model_fields.items()}
+
+    def is_settable(self, operation: Literal["create", "update"], field: str) -> bool:
+        """Whether a caller may set this field in this operation."""
+        return field != self._owner_field and self.guards.allows(operation, field)
+
     def _check_names(self) -> None:
         require_snake_case(self.name, "the table")
         if self.name in RESERVED_TABLES or self.name.startswith(("cognate_", "sqlite_")):
@@ -172,14 +120,73 @@ class Table:
         if not (isinstance(record, type) and issubclass(record, Record)):
             message = f"the record of table {self.name!r} must be a subclass of cognate.Record"
             raise DefinitionError(message)
-        for field in self.record.model_fields:
-            require_snake_case(field, f"the field of {self.record.__name__}")
+        if not ID_PREFIX.fullmatch(self.id_prefix):
+            raise DefinitionError(
+                f"table {self.name!r}: the id_prefix {self.id_prefix!r} must be 1 to 63 letters, "
+                "digits and underscores, starting with a letter"
+            )
+
+    def _check_fields(self) -> None:
+        owner, known = self.record.__name__, dict[str, str]()
+        for field, info in self.record.model_fields.items():
+            require_snake_case(field, f"the field of {owner}")
+            name = camel_case(field)
             if field in SERVER_COLUMNS:
                 message = (
-                    f"{self.record.__name__}.{field} is a column that Cognate writes itself: "
+                    f"{owner}.{field} is a column that Cognate writes itself: "
                     "remove it from the record"
                 )
                 raise DefinitionError(message)
+            if {info.alias, info.validation_alias, info.serialization_alias} != {name}:
+                raise DefinitionError(
+                    f"{owner}.{field} has an alias of its own; remove it: in JSON it is {name!r}"
+                )
+            if name in known:
+                raise DefinitionError(
+                    f"{owner}.{known[name]} and {owner}.{field} are both {name!r} in JSON: "
+                    "rename one of them"
+                )
+            known[name] = field
+
+    def _check_guards(self) -> None:
+        for field in sorted(self.guards.named.difference(self.fields)):
+            raise DefinitionError(
+                f"table {self.name!r}: guards name {field!r}, which is no field of "
+                f"{self.record.__name__}; it has {', '.join(self.fields)}"
+            )
+        for field, info in self.record.model_fields.items():
+            settable = self.guards.allows("create", field)
+            if info.is_required() and not settable and field != self._owner_field:
+                raise DefinitionError(
+                    f"table {self.name!r}: {field!r} is required, but the guards let nobody set it "
+                    "when a record is created; give it a default or change the guards"
+                )
+
+    def _check_owner(self, owner: Owner) -> None:
+        if (
+            owner.field not in self.record.model_fields
+            or self._scalar_type(owner.field) != "string"
+        ):
+            raise DefinitionError(
+                f"table {self.name!r}: Owner({owner.field!r}) must name a text field of "
+                f"{self.record.__name__}, such as `{owner.field}: str | None = None`"
+            )
+        allowed = self.guards.create or self.guards.update or frozenset()
+        if owner.field in allowed:
+            raise DefinitionError(
+                f"table {self.name!r}: {owner.field!r} is set by the server, for it says who owns "
+                "a record; take it out of the guards"
+            )
+        if "read" in owner.only and self.embeddings is not None:
+            raise DefinitionError(
+                f"table {self.name!r}: records that only their owner may read cannot have "
+                "embeddings, because a search looks at those of the whole organization; take "
+                "'read' out of Owner(only=[...]) or leave out the embeddings"
+            )
+
+    @property
+    def _owner_field(self) -> str | None:
+        return None if self.owner is None else self.owner.field
 
     def _check_embeddings(self, embeddings: Embeddings) -> None:
         watched = embeddings.on_update if isinstance(embeddings.on_update, tuple) else ()
@@ -227,27 +234,4 @@ class Table:
         return found
 
     def _scalar_type(self, field: str) -> MetadataType | None:
-        return _scalar_type(self.record.model_fields[field].annotation)
-
-
-def _scalar_type(annotation: Any) -> MetadataType | None:  # noqa: ANN401 - any annotation at all
-    """The metadata type of an annotation; None when it has none or more than one."""
-    origin = get_origin(annotation)
-    if origin in (Union, types.UnionType):
-        kinds = {_scalar_type(arm) for arm in get_args(annotation) if arm is not types.NoneType}
-        return kinds.pop() if len(kinds) == 1 else None
-    if origin is Literal:
-        kinds = {_scalar_type(type(value)) for value in get_args(annotation)}
-        return kinds.pop() if len(kinds) == 1 else None
-    if isinstance(annotation, type):
-        if issubclass(annotation, enum.Enum) and not issubclass(annotation, (str, int, float)):
-            return None
-        for kind, found in (
-            (bool, "boolean"),
-            (str, "string"),
-            (int, "number"),
-            (float, "number"),
-        ):
-            if issubclass(annotation, kind):
-                return found  # type: ignore[return-value]  # the tuple above holds the literals
-    return None
+        return scalar_type(self.record.model_fields[field].annotation)

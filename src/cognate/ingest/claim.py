@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cognate.fingerprint import content_hash, index_hash
 from cognate.ids import derived_id, vector_key
 from cognate.messages import ForeignText, JobReference, Malformed, Message
-from cognate.ports import Row, Statement
+from cognate.ports import FLOAT32_BYTES, Row, Statement
 from cognate.queueing import JOB_PREFIX
 from cognate.sql import json_groups
 from cognate.times import to_iso
@@ -71,6 +71,7 @@ class Task:
         stored_index_hash: of what the index was last given; None where that is not known.
         stored_chunks: number of vectors in D1.
         max_chunks: no chunk number of this or above was ever written for this record.
+        is_uncertain: whether an earlier try may have written to the index and not said so.
     """
 
     collection: Collection
@@ -87,6 +88,7 @@ class Task:
     stored_index_hash: str | None
     stored_chunks: list[list[int]]
     max_chunks: int
+    is_uncertain: bool
     content_hash: str = field(init=False)
     index_hash: str = field(init=False)
 
@@ -190,9 +192,14 @@ def _add_task(
     fields = {column: row[f"field_{column}"] for column in collection.columns}
     exists = row["found"] is not None
     rendered = collection.text_of(fields) if exists else ""
+    chunks: list[list[int]] = json.loads(row["chunks"])
+    # A record that was deleted and made again has lost the vectors that its state row tells of.
+    has_vectors = row["stored_bytes"] == (len(chunks) * collection.model.dimensions * FLOAT32_BYTES)
     # A job that was started before may have written to the index and died before it said so.
-    uncertain = bool(row["forced"]) or job.attempts > 1
-    task = Task(
+    uncertain = (
+        bool(row["forced"]) or job.attempts > 1 or (earlier is not None and earlier.is_uncertain)
+    )
+    tasks[key] = Task(
         collection=collection,
         organization_id=row["organization_id"],
         record_id=row["record_id"],
@@ -203,14 +210,12 @@ def _add_task(
         text=(row["content"] or rendered) if exists else "",
         metadata=collection.metadata_of(fields) if exists else {},
         revision=row["revision"],
-        stored_hash=row["content_hash"],
+        stored_hash=row["content_hash"] if has_vectors else None,
         stored_index_hash=None if uncertain else row["index_hash"],
-        stored_chunks=json.loads(row["chunks"]),
+        stored_chunks=chunks,
         max_chunks=row["max_chunks"],
+        is_uncertain=uncertain,
     )
-    if earlier and earlier.stored_index_hash is None:
-        task.stored_index_hash = None
-    tasks[key] = task
 
 
 def _arrival(job_id: str, message: ForeignText) -> dict[str, Any]:
@@ -306,7 +311,8 @@ def _read(collection: Collection, ids: Sequence[str]) -> Statement:
     fields = "".join(f', r."{column}" AS "field_{column}"' for column in collection.columns)
     return Statement(
         "SELECT j.id AS job_id, j.organization_id, j.record_id, j.content, j.forced, j.embeds, "  # noqa: S608 - names of the schema
-        "r.id AS found, s.vector_key, s.revision, s.content_hash, s.index_hash, s.chunks, "
+        f'r.id AS found, length(r."{collection.embedding_column}") AS stored_bytes, '
+        "s.vector_key, s.revision, s.content_hash, s.index_hash, s.chunks, "
         f"s.max_chunks{fields} FROM cognate_jobs j "
         "JOIN cognate_embeddings s ON s.organization_id = j.organization_id "
         "AND s.scope = j.scope AND s.record_id = j.record_id "

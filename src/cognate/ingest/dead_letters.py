@@ -60,6 +60,14 @@ async def record_dead_letters(
             "'message', 1, 'running', '', ?2, ?2 FROM json_each(?1)",
             (json.dumps(unknown), now),
         ),
+        # A handler that died may have written to the index: whoever is next must write again.
+        Statement(
+            "UPDATE cognate_embeddings SET index_hash = NULL FROM cognate_jobs j "
+            "WHERE j.id IN (SELECT value FROM json_each(?1)) AND j.status = 'running' "
+            "AND cognate_embeddings.organization_id = j.organization_id "
+            "AND cognate_embeddings.scope = j.scope AND cognate_embeddings.record_id = j.record_id",
+            (json.dumps(ids),),
+        ),
         Statement(
             "UPDATE cognate_jobs SET status = 'failed', completed_at = ?2, updated_at = ?2, "
             "error_message = 'It was tried as often as the queue allows. ' || "
@@ -70,6 +78,6 @@ async def record_dead_letters(
             (json.dumps(ids), now),
         ),
     ]
-    _, failed = await platform.database.batch(statements)
+    *_, failed = await platform.database.batch(statements)
     for row in failed:
         emit("job.failed", job=row["id"], code=row["error_code"], dead_letter=True)

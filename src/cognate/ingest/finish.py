@@ -71,13 +71,14 @@ async def finish(
             delivered again.
     """
     works = list({id(outcome.work): outcome.work for outcome in outcomes if outcome.work}.values())
-    kept = [work for work in works if work.error is None and work.action is not Action.NOTHING]
+    kept = [work for work in works if _is_kept(work)]
     moment = to_iso(now)
-    statements = [*_store_vectors(kept), *_store_state(kept, moment)]
+    unsure = [work for work in works if work.leaves_index_unsure]
+    statements = [*_store_vectors(kept), *_store_state(kept, moment), *_forget_index(unsure)]
     first_status = len(statements)
     statements += _store_statuses(outcomes, moment)
     first_repair = len(statements)
-    statements += _queue_repairs([work for work in works if work.wrote_index], now)
+    statements += _queue_repairs([work for work in works if work.may_have_written], now)
     first_release = len(statements)
     statements += [release_statement(organization, now) for organization in waiting]
     answers = await database.batch(statements)
@@ -90,6 +91,17 @@ async def finish(
         repairs=sum(len(rows) for rows in answers[first_repair:first_release]),
         released=[row for rows in answers[first_repair:] for row in rows],
     )
+
+
+def _is_kept(work: Work) -> bool:
+    """Whether there is something to store.
+
+    Vectors that were made are kept even where the index did not take them: the next try writes
+    them to the index without another call of the model, and until then a search finds them in D1.
+    """
+    if work.error is not None:
+        return work.action is Action.EMBED and bool(work.placed)
+    return work.action is not Action.NOTHING
 
 
 def _key(work: Work) -> dict[str, Any]:
@@ -155,7 +167,7 @@ def _store_state(works: Sequence[Work], moment: str) -> list[Statement]:
                 **_key(work),
                 "content_hash": None if gone else work.task.content_hash,
                 "fingerprint": None if gone else fingerprint(work.task.collection.model),
-                "index_hash": None if gone else work.task.index_hash,
+                "index_hash": None if gone or work.error else work.task.index_hash,
                 "chunks": json.dumps([[part.start, part.end] for part in work.chunks]),
                 "embedded_at": None if gone else moment,
             }
@@ -169,6 +181,18 @@ def _store_state(works: Sequence[Work], moment: str) -> list[Statement]:
             (payload,),
         )
         for payload in json_groups(rows)
+    ]
+
+
+def _forget_index(works: Sequence[Work]) -> list[Statement]:
+    """What failed may have left anything in the index: whoever is next must write again."""
+    return [
+        Statement(
+            "UPDATE cognate_embeddings SET index_hash = NULL "  # noqa: S608 - a constant
+            f"FROM json_each(?1) WHERE {RECORD_KEY} AND revision = value ->> 'revision'",
+            (payload,),
+        )
+        for payload in json_groups([_key(work) for work in works])
     ]
 
 

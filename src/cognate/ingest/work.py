@@ -56,6 +56,16 @@ class Work:
     wrote_index: bool = False
 
     @property
+    def may_have_written(self) -> bool:
+        """Whether this try, or one before it, may have changed the index for this revision."""
+        return self.wrote_index or (self.error is not None and self.task.is_uncertain)
+
+    @property
+    def leaves_index_unsure(self) -> bool:
+        """Whether it failed when the index may hold something else than D1 says."""
+        return self.error is not None and self.may_have_written
+
+    @property
     def surplus_ids(self) -> list[str]:
         """Vector ids of chunk numbers that the record has no longer.
 
@@ -73,6 +83,8 @@ def work_for(task: Task) -> Work:
     """Decide what a record needs."""
     if task.is_gone:
         return Work(task, Action.REMOVE)
+    if not task.embeds and task.stored_hash is None:
+        return Work(task, Action.NOTHING)  # Nothing of it is indexed, so no metadata can be stale.
     if task.content_hash == task.stored_hash:
         chunks = [Chunk(start, end) for start, end in task.stored_chunks]
         if task.index_hash == task.stored_index_hash:

@@ -12,7 +12,15 @@ from cognate.ports import Platform
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from cognate.ports import Database, IndexMatch, Row, Statement, VectorEntry, VectorIndex, Vectors
+    from cognate.ports import (
+        Database,
+        IndexMatch,
+        Row,
+        Statement,
+        VectorEntry,
+        VectorIndex,
+        Vectors,
+    )
 
 Result = TypeVar("Result")
 
@@ -72,15 +80,21 @@ class Worker(Generic[Result]):
 
     async def kill(self) -> None:
         """End it where it stands, unless it was done before."""
-        if self._task is not None and not self._task.done():
+        if self._task is not None and self._task.done():
+            return
+        self.is_killed = True
+        if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-            self.is_killed = True
 
     async def finish(self) -> Result:
         """Let it go on to its end; its result."""
         while await self.step():
             pass
+        return self.result()
+
+    def result(self) -> Result:
+        """What it answered, once it is done."""
         assert self._task is not None
         return self._task.result()
 

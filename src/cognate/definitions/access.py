@@ -1,0 +1,97 @@
+"""Who may do what with the records of a table, by their roles in the organization."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from cognate.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+Operation = Literal["read", "create", "update", "delete"]
+
+OPERATIONS: Final[tuple[Operation, ...]] = get_args(Operation)
+
+RANKS: Final = ("member", "admin", "owner")
+"""The roles that have an order, lowest first: Better Auth's own."""
+
+Roles = str | list[str] | tuple[str, ...]
+"""Roles as a definition writes them: `"member+"`, `"editor"`, or a list of such."""
+
+
+def roles_of(option: str, written: Roles) -> frozenset[str]:
+    """The roles that a definition means.
+
+    Args:
+        option: names it in a message.
+        written: `"admin+"` is that role or a higher one in owner > admin > member; a plain role,
+            which may be one of your own, is that role alone; a list is any of these, and an
+            empty one nobody.
+
+    Raises:
+        DefinitionError: no role, or a `+` behind a role that has no order.
+    """
+    names: object = [written] if isinstance(written, str) else written
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise DefinitionError(f'{option} must be a role such as "member+", or a list of roles')
+    found: set[str] = set()
+    for name in names:
+        role = name.removesuffix("+")
+        if not role or role.strip() != role or "," in role or "+" in role:
+            raise DefinitionError(
+                f'{option} must name roles such as "member+" or "editor", not {name!r}; several '
+                'roles are a list: ["editor", "admin+"]'
+            )
+        if role == name:
+            found.add(role)
+        elif role in RANKS:
+            found.update(RANKS[RANKS.index(role) :])
+        else:
+            raise DefinitionError(
+                f"{option} says {name!r}, but only {', '.join(RANKS)} have an order; write "
+                f"{role!r} for exactly this role, or a list of roles"
+            )
+    return frozenset(found)
+
+
+@dataclass(frozen=True)
+class Access:
+    """The roles that may do each operation; checked before anything is read or written.
+
+    Reading is also what a search over the table needs, and updating what posting a text for one
+    of its records needs.
+
+    Attributes:
+        read: roles that may get, list and search.
+        create: roles that may create.
+        update: roles that may change.
+        delete: roles that may delete.
+    """
+
+    read: frozenset[str]
+    create: frozenset[str]
+    update: frozenset[str]
+    delete: frozenset[str]
+
+    def __init__(
+        self,
+        *,
+        read: Roles = "member+",
+        create: Roles = "member+",
+        update: Roles = "member+",
+        delete: Roles = "member+",
+    ) -> None:
+        """Read the roles; see `roles_of`.
+
+        Raises:
+            DefinitionError: a role that cannot be meant.
+        """
+        for operation, written in zip(OPERATIONS, (read, create, update, delete), strict=True):
+            object.__setattr__(self, operation, roles_of(f"Access({operation}=...)", written))
+
+    def allows(self, operation: Operation, roles: Collection[str]) -> bool:
+        """Whether somebody with these roles may do it."""
+        allowed: frozenset[str] = getattr(self, operation)
+        return not allowed.isdisjoint(roles)

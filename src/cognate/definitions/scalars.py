@@ -1,0 +1,74 @@
+"""Which kind of value an annotation stands for: what SQL can compare, and what it cannot."""
+
+from __future__ import annotations
+
+import enum
+import types
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from uuid import UUID
+
+MetadataType = Literal["string", "number", "boolean"]
+"""What a Vectorize metadata index can hold."""
+
+Kind = Literal["string", "number", "boolean", "text", "json"]
+"""How a column holds a field: as a scalar; as the text that JSON writes for it (`text`: dates,
+times, UUIDs, decimals); or as JSON."""
+
+_SCALARS: Final[tuple[tuple[type, MetadataType], ...]] = (
+    (bool, "boolean"),  # before int, which it is too
+    (str, "string"),
+    (int, "number"),
+    (float, "number"),
+)
+_WRITTEN_AS_TEXT: Final = (datetime, date, time, UUID, Decimal)
+
+
+def scalar_type(annotation: Any) -> MetadataType | None:  # noqa: ANN401 - any annotation at all
+    """The scalar that an annotation, or what it allows beside None, stands for.
+
+    None when it stands for none, or for more than one.
+    """
+    kinds = {_scalar_of(arm) for arm in _arms(annotation)}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def kind_of(annotation: Any) -> Kind:  # noqa: ANN401 - any annotation at all
+    """How a column holds values of an annotation."""
+    found = scalar_type(annotation)
+    if found is not None:
+        return found
+    arms = _arms(annotation)
+    if arms and all(isinstance(arm, type) and issubclass(arm, _WRITTEN_AS_TEXT) for arm in arms):
+        return "text"
+    return "json"
+
+
+def allows_none(annotation: Any) -> bool:  # noqa: ANN401 - any annotation at all
+    """Whether None is a value of an annotation."""
+    if get_origin(annotation) is Annotated:
+        return allows_none(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        return any(allows_none(arm) for arm in get_args(annotation))
+    return annotation in (None, types.NoneType, Any)
+
+
+def _arms(annotation: Any) -> list[Any]:  # noqa: ANN401 - any annotation at all
+    """What an annotation allows beside None, one by one."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _arms(get_args(annotation)[0])
+    if origin in (Union, types.UnionType):
+        return [arm for part in get_args(annotation) for arm in _arms(part)]
+    if origin is Literal:
+        return [type(value) for value in get_args(annotation) if value is not None]
+    return [] if annotation in (None, types.NoneType) else [annotation]
+
+
+def _scalar_of(arm: Any) -> MetadataType | None:  # noqa: ANN401 - any annotation at all
+    if not isinstance(arm, type):
+        return None
+    if issubclass(arm, enum.Enum) and not issubclass(arm, (str, int, float)):
+        return None
+    return next((found for scalar, found in _SCALARS if issubclass(arm, scalar)), None)

@@ -1,0 +1,191 @@
+"""A random story: records come and go while consumers overlap, fail, die, and start again."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from cognate.consumer import consume
+from cognate.errors import QueueError
+from cognate.ingest.claim import Delivery
+from tests.unit.core.faults import FailingDatabase, Worker
+from tests.unit.core.stage import (
+    ACME,
+    DEAD_LETTERS,
+    GLOBEX,
+    QUEUE,
+    Stage,
+    long_text,
+)
+
+if TYPE_CHECKING:
+    from cognate.ingest.batch import Verdicts
+    from cognate.ports import Platform
+
+TEXTS: Final = (
+    "A harbour in the morning.",
+    "A railway over the mountains.",
+    "The weather of tomorrow.",
+    long_text(2, "harbour"),
+    long_text(4, "railway"),
+    " ",
+)
+POISON: Final = "This text is poison to the model."
+AI_ERRORS: Final = ("3040: out of capacity", "3007: timeout", "1031: something else")
+INDEX_ERRORS: Final = ("connection lost", "VECTOR_ERROR (code = 50000): something else")
+MOST_DELIVERIES: Final = 21
+
+
+class RandomStory:
+    """Everything that may happen, drawn from one seed."""
+
+    REFUSED: ClassVar = 0.08
+    UNHEARD: ClassVar = 0.05
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)  # noqa: S311 - a story, no secret
+        self.stage = Stage()
+        self.workers: list[tuple[Worker[Verdicts], list[Delivery]]] = []
+        self.waiting: list[Delivery] = []
+        self.log: list[str] = []
+
+    async def play(self, moves: int) -> list[str]:
+        """What is wrong at the end, when the faults have stopped and every message was handled."""
+        self.local = self.stage.local
+        choices = (
+            (self.write, 30),
+            (self.delete, 6),
+            (self.start, 20),
+            (self.step, 120),
+            (self.kill, 4),
+            (self.fail, 14),
+            (self.pass_time, 6),
+            (self.outage, 2),
+        )
+        for _ in range(moves):
+            [move] = self.random.choices(
+                [move for move, _ in choices], [weight for _, weight in choices]
+            )
+            await move()
+            self.local.clock.advance(0.001)
+        self.local.bindings.faults.clear()
+        self.local.queue.outage = None
+        for worker, deliveries in list(self.workers):
+            await worker.finish()
+            self.done(worker, deliveries)
+        while self.waiting:
+            self.take()
+            again, self.waiting = self.waiting, []
+            verdicts = await self.stage.consume(again)
+            self.waiting = [
+                self.again(item) for item in again if verdicts[item.message_id] is not None
+            ]
+        await self.stage.settle()
+        return await self.stage.discrepancies()
+
+    def record(self) -> tuple[str, str]:
+        """One of a few records; both organizations have the same ids."""
+        return self.random.choice([ACME, GLOBEX]), self.random.choice(["r1", "r2"])
+
+    async def write(self) -> None:
+        """A record is created or changed."""
+        organization_id, record_id = self.record()
+        text = self.random.choice([*TEXTS, *TEXTS, POISON])
+        story = self.random.choice(["one", "two", None])
+        self.log.append(f"write {organization_id} {record_id} {text[:12]!r} {story}")
+        await self.stage.write(organization_id, record_id, text, story)
+
+    async def delete(self) -> None:
+        """A record is deleted."""
+        organization_id, record_id = self.record()
+        self.log.append(f"delete {organization_id} {record_id}")
+        await self.stage.delete(organization_id, record_id)
+
+    async def start(self) -> None:
+        """A consumer gets a batch, perhaps with a message twice."""
+        self.take()
+        if not self.waiting or len(self.workers) > 3:
+            return
+        self.random.shuffle(self.waiting)
+        size = self.random.randint(1, 4)
+        batch, self.waiting = self.waiting[:size], self.waiting[size:]
+        if self.random.random() < 0.1:
+            self.waiting.append(batch[0])
+        database = FailingDatabase(
+            self.local.database,
+            refused=frozenset(n for n in range(1, 5) if self.random.random() < self.REFUSED),
+            unheard=frozenset(n for n in range(1, 5) if self.random.random() < self.UNHEARD),
+        )
+        self.stage.with_database(database)
+
+        async def work(platform: Platform) -> Verdicts:
+            return await consume(platform, self.stage.app, QUEUE, batch)
+
+        worker = Worker(self.stage.platform, work)
+        self.stage.platform = self.local
+        self.log.append(
+            f"start {[item.body['jobId'][-4:] for item in batch]} {database.refused} {database.unheard}"
+        )
+        self.workers.append((worker, batch))
+
+    async def step(self) -> None:
+        """One consumer makes its next call."""
+        if self.workers:
+            worker, deliveries = self.random.choice(self.workers)
+            self.log.append(f"step {self.workers.index((worker, deliveries))}")
+            if not await worker.step():
+                self.done(worker, deliveries)
+
+    async def kill(self) -> None:
+        """One consumer dies."""
+        if self.workers:
+            worker, deliveries = self.random.choice(self.workers)
+            self.log.append(f"kill {self.workers.index((worker, deliveries))}")
+            await worker.kill()
+            self.done(worker, deliveries)
+
+    async def fail(self) -> None:
+        """A call of the model or of the index will fail."""
+        match self.random.randrange(6):
+            case 0 | 1:
+                self.stage.fault("run", message=self.random.choice(AI_ERRORS))
+            case 2:
+                self.stage.fault("run", self.random.choice(["short", "dimension", "empty"]))
+            case 3:
+                method = self.random.choice(["upsert", "deleteByIds"])
+                self.stage.fault(method, "after", self.random.choice(INDEX_ERRORS))
+            case _:
+                method = self.random.choice(["upsert", "deleteByIds"])
+                self.stage.fault(method, message=self.random.choice(INDEX_ERRORS))
+        self.stage.fault("run", message="5006: invalid", match=POISON, count=3)
+
+    async def outage(self) -> None:
+        """The queue takes nothing for a while, or takes it again."""
+        down = self.local.queue.outage is None
+        self.local.queue.outage = QueueError("out of reach") if down else None
+        self.log.append("queue")
+
+    async def pass_time(self) -> None:
+        """Minutes go by, and the sweeper comes."""
+        self.log.append("time")
+        self.local.clock.advance(self.random.choice([10, 400, 1000]))
+        await self.stage.sweep()
+
+    def take(self) -> None:
+        """Messages that were sent."""
+        self.waiting += self.local.queue.take()
+        self.local.queue.settle({})
+
+    def again(self, item: Delivery) -> Delivery:
+        """The same message, delivered once more."""
+        return Delivery(item.message_id, item.body, item.attempts + 1)
+
+    def done(self, worker: Worker[Verdicts], deliveries: list[Delivery]) -> None:
+        """A consumer ended: what it did not acknowledge comes back."""
+        self.workers.remove((worker, deliveries))
+        verdicts = None if worker.is_killed else worker.result()
+        self.waiting += [
+            self.again(item)
+            for item in deliveries
+            if verdicts is None or verdicts[item.message_id] is not None
+        ]

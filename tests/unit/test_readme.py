@@ -1,0 +1,48 @@
+"""The README says what the code does: its generated parts and its excerpts are held to it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from local.readme import generated
+
+ROOT: Final = Path(__file__).parents[2]
+README: Final = (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_generated_parts_are_up_to_date() -> None:
+    """Routes and deployment commands are the code's; `python -m local.readme` writes them."""
+    assert generated(README) == README
+
+
+def test_every_excerpt_of_the_schema_stands_there() -> None:
+    """A Python block is a piece of `src/schema.py`, word for word."""
+    schema = (ROOT / "src" / "schema.py").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+    assert blocks != []
+    assert [block for block in blocks if block not in schema] == []
+
+
+def test_every_make_target_exists() -> None:
+    """No command is named that the Makefile does not know."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    named = set(re.findall(r"`make ([a-z-]+)`|^make ([a-z-]+)", README, flags=re.MULTILINE))
+    targets = {first or second for first, second in named}
+
+    assert {"dev", "test", "clean", "deployment"} <= targets
+    assert [name for name in targets if not re.search(rf"^{name}:", makefile, re.MULTILINE)] == []
+
+
+def test_every_linked_file_exists() -> None:
+    """A link into the repository leads somewhere."""
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+
+    assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
+
+
+def test_it_is_short_enough_to_be_read() -> None:
+    """Under two hundred lines."""
+    assert len(README.splitlines()) < 200
