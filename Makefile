@@ -3,12 +3,13 @@
 # The system's Python, 3.11 or newer; it makes .venv, and everything else runs from there.
 PYTHON ?= python3
 PORT ?= 8787
+STEPS ?= 20000
 
 bin := .venv/bin
 # The Worker's code is importable on the host, as it is in the Worker.
 export PYTHONPATH := src
 .DEFAULT_GOAL := help
-.PHONY: help deployment dev test setup format-check format lint types unit contract worker lock clean distclean
+.PHONY: help deployment dev test setup format-check format lint types unit contract worker soak lock clean distclean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -44,6 +45,9 @@ contract: setup
 
 worker: setup ## Run the tests against the Worker in its real runtime
 	$(bin)/pytest tests/worker
+
+soak: setup ## Tell a longer random story, in process and in the real runtime (SEED=7 STEPS=20000)
+	SEED=$(SEED) STEPS=$(STEPS) $(bin)/pytest tests/worker/test_randomized_story.py
 
 lock: setup ## Write the lock files again, after a change of pyproject.toml or package.json
 	$(lock) --all-groups --output-file requirements.txt

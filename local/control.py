@@ -59,6 +59,7 @@ class Control:
             Route("/calls", self.reset_calls, methods=["DELETE"]),
             Route("/visibility", self.visibility, methods=["PUT"]),
             Route("/noise", self.noise, methods=["PUT"]),
+            Route("/settle", self.settle, methods=["POST"]),
             Route("/reset", self.reset, methods=["POST"]),
             Route("/vectors/{binding}", self.vectors, methods=["GET"]),
         ]
@@ -98,6 +99,12 @@ class Control:
         for index in self._bindings.indexes.values():
             index.score_noise = body.amount
         return JSONResponse(body.model_dump())
+
+    async def settle(self, _: Request) -> Response:
+        """Make every pending write visible."""
+        for index in self._bindings.indexes.values():
+            index.settle()
+        return JSONResponse({"settled": True})
 
     async def reset(self, _: Request) -> Response:
         """Drop all vectors and all pending writes."""

@@ -13,7 +13,7 @@ from local.errors import PlatformError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-FaultKind = Literal["error", "after", "slow", "short", "dimension", "empty"]
+FaultKind = Literal["error", "after", "slow", "late", "short", "dimension", "empty"]
 FAULT_KINDS: Final[tuple[FaultKind, ...]] = get_args(FaultKind)
 SHAPE_KINDS: Final = frozenset({"short", "dimension", "empty"})
 """Kinds that spoil the answer of `AI.run`; other methods do not have them."""
@@ -27,12 +27,13 @@ class Fault:
         binding: such as `AI` or `VECTORIZE`.
         method: such as `run` or `upsert`.
         kind: `error` fails without effect; `after` takes effect and then fails; `slow` waits
-            `seconds` and then answers; `short` answers `by` vectors too few, `dimension` vectors
-            with `by` components too few, `empty` none at all.
+            `seconds` and then answers; `late` takes effect at once and answers after `seconds`;
+            `short` answers `by` vectors too few, `dimension` vectors with `by` components too few,
+            `empty` none at all.
         count: calls it applies to.
         name: of the error of `error` and `after`.
         message: of the error of `error` and `after`.
-        seconds: of `slow`.
+        seconds: of `slow` and `late`.
         by: of `short` and `dimension`.
         match: only calls whose arguments, as JSON, contain this text.
     """

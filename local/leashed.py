@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -43,6 +45,11 @@ class Leashed:
     def is_running(self) -> bool:
         """Whether the command has not ended."""
         return self.process.poll() is None
+
+    def kill(self) -> None:
+        """Kill the whole group where it stands, as a power cut would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=_END_SECONDS)
 
     def release(self) -> None:
         """Tell the whole group to end, without waiting for it."""

@@ -130,6 +130,20 @@ class LocalWorker:
         self._wrangler = self._start_wrangler()
         self._wait(self._wrangler, "The Worker", self.url)
 
+    def crash(self) -> None:
+        """Kill the Worker where it stands; the platform goes on, and the data stays."""
+        if self._wrangler is not None:
+            self._wrangler.kill()
+
+    def restart(self) -> None:
+        """Start the Worker again after `crash`, on the same port and data.
+
+        Raises:
+            StartError: it did not start.
+        """
+        self._wrangler = self._start_wrangler()
+        self._wait(self._wrangler, "The Worker", self.url)
+
     def is_running(self) -> bool:
         """Whether the Worker was started and has not ended."""
         return self._wrangler is not None and self._wrangler.is_running()

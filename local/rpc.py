@@ -74,6 +74,8 @@ class Bindings:
             await self._sleep(fault.seconds)
         answer = await run_sync(run)
         self._count(method, arguments, answer)
+        if fault is not None and fault.kind == "late":
+            await self._sleep(fault.seconds)
         if fault is not None and fault.kind == "after":
             raise fault.error()
         if fault is not None and fault.kind in SHAPE_KINDS and isinstance(answer, dict):

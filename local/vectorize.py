@@ -6,6 +6,7 @@ unless `score_noise` is set, and the delay of a write is `visibility_seconds`, 0
 
 from __future__ import annotations
 
+import math
 import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -153,6 +154,11 @@ class LocalVectorize:
             self._visible()
             return self._store.pending(self.config.name)
 
+    def settle(self) -> None:
+        """Make every write visible now, however long it was to wait."""
+        with self._lock:
+            self._visible(math.inf)
+
     def clear(self) -> None:
         """Drop all vectors and pending mutations."""
         with self._lock:
@@ -208,9 +214,9 @@ class LocalVectorize:
         self._store.record(self.config.name, mutation, self._clock.now() + self.visibility_seconds)
         return {"mutationId": mutation.id}
 
-    def _visible(self) -> VectorMatrix:
+    def _visible(self, now: float | None = None) -> VectorMatrix:
         """Return the matrix with every mutation in it whose time has come."""
-        applied = self._store.apply_due(self.config.name, self._clock.now())
+        applied = self._store.apply_due(self.config.name, self._clock.now() if now is None else now)
         if self._matrix is None:
             self._matrix = VectorMatrix(self.config.dimensions)
             for vector in self._store.vectors(self.config.name):

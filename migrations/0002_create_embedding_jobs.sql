@@ -41,15 +41,15 @@ CREATE INDEX cognate_jobs_waiting
 CREATE INDEX cognate_jobs_announced
   ON cognate_jobs (organization_id) WHERE status = 'queued' AND announced = 1 AND attempts = 0;
 
-CREATE INDEX cognate_jobs_by_record ON cognate_jobs (organization_id, scope, record_id, id);
-
-CREATE INDEX cognate_jobs_by_organization ON cognate_jobs (organization_id, id);
-
-CREATE INDEX cognate_jobs_by_status ON cognate_jobs (organization_id, status, id);
+CREATE INDEX cognate_jobs_by_record
+  ON cognate_jobs (organization_id, scope, record_id, created_at, id);
 
 CREATE INDEX cognate_jobs_due ON cognate_jobs (due_at) WHERE status IN ('queued', 'running');
 
-CREATE INDEX cognate_jobs_completed ON cognate_jobs (completed_at) WHERE completed_at IS NOT NULL;
+CREATE INDEX cognate_jobs_completed
+  ON cognate_jobs (completed_at) WHERE status IN ('done', 'superseded');
+
+CREATE INDEX cognate_jobs_of_nobody ON cognate_jobs (completed_at) WHERE organization_id IS NULL;
 
 -- What is known of each record's vectors. The row outlives its record: it says which vectors to
 -- remove.
@@ -61,7 +61,8 @@ CREATE TABLE cognate_embeddings (
   vector_key TEXT NOT NULL UNIQUE,
   -- Rises with every write that its vectors must follow: a result for an older one is dropped.
   revision INTEGER NOT NULL DEFAULT 1,
-  -- Of the text whose vectors are stored; null while there are none.
+  -- Of the text whose vectors are stored, even where it is empty and they are none; null until a
+  -- job has looked at the record.
   content_hash TEXT,
   -- The model, its pooling and the chunker that made them.
   fingerprint TEXT,

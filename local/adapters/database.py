@@ -94,7 +94,7 @@ class SqliteDatabase:
         new = [path for path in sorted(folder.glob("*.sql")) if path.name not in known]
         for path in new:
             quoted = path.name.replace("'", "''")
-            remembered = f"INSERT INTO d1_migrations (name) VALUES ('{quoted}')"
+            remembered = f"INSERT INTO d1_migrations (name) VALUES ('{quoted}')"  # noqa: S608 - quoted
             script = f"BEGIN;\n{path.read_text('utf-8')}\n;{remembered};\nCOMMIT;"
             try:
                 self._connection.executescript(script)
@@ -107,19 +107,23 @@ class SqliteDatabase:
         """See `cognate.ports.Database.batch`."""
         try:
             self._connection.execute(_BEGIN)
-            self._in_batch = True
-            answers = [self._run(statement) for statement in statements]
-            self._in_batch = False
-            self._connection.execute(_COMMIT)
+            try:
+                return self._run_all(statements)
+            finally:
+                self._undo()
         except _FOREIGN_ERRORS as error:
             raise DatabaseError(str(error)) from error
-        finally:
-            self._undo()
-        return answers
 
     def close(self) -> None:
         """Close the file; memory is forgotten."""
         self._connection.close()
+
+    def _run_all(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        self._in_batch = True
+        answers = [self._run(statement) for statement in statements]
+        self._in_batch = False
+        self._connection.execute(_COMMIT)
+        return answers
 
     def _run(self, statement: Statement) -> list[Row]:
         if not statement.sql.strip():

@@ -45,7 +45,9 @@ class LocalVectorIndex:
         self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]
     ) -> list[IndexMatch]:
         """See `cognate.ports.VectorIndex.query`."""
-        options = {"topK": top_k, "filter": dict(conditions), "returnMetadata": "indexed"}
+        options: dict[str, Any] = {"topK": top_k, "returnMetadata": "indexed"}
+        if conditions:  # An empty filter is an error.
+            options["filter"] = dict(conditions)
         answer = await self._call("query", row_of(vectors, 0), options)
         return [
             IndexMatch(match["id"], match["score"], match.get("metadata") or {})

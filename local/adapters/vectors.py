@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -25,6 +26,14 @@ class ListVectors:
         """See `cognate.ports.Vectors.lengths`."""
         return [len(row) for row in self.rows]
 
+    def are_finite(self) -> bool:
+        """See `cognate.ports.Vectors.are_finite`."""
+        return all(
+            isinstance(number, int | float) and math.isfinite(number)
+            for row in self.rows
+            for number in row
+        )
+
     def float32(self) -> bytes:
         """See `cognate.ports.Vectors.float32`; for a machine that is little-endian."""
         return array("f", chain.from_iterable(self.rows)).tobytes()
@@ -34,7 +43,6 @@ def row_of(vectors: Vectors, position: int) -> list[float]:
     """One vector as the local Vectorize takes it."""
     if isinstance(vectors, ListVectors):
         return vectors.rows[position]
-    lengths = vectors.lengths()
-    start = sum(lengths[:position]) * FLOAT32_BYTES
-    numbers = array("f", vectors.float32()[start : start + lengths[position] * FLOAT32_BYTES])
-    return numbers.tolist()
+    size = vectors.lengths()[position] * FLOAT32_BYTES
+    start = position * size
+    return array("f", vectors.float32()[start : start + size]).tolist()

@@ -50,10 +50,10 @@ class Collection:
 
     @property
     def live_record(self) -> str:
-        """An SQL condition: ?1 (organization) has the record `value ->> 'record'`."""
+        """An SQL condition on `json_each`: organization ?1 has the record `value ->> 'record'`."""
         return (
             f'EXISTS (SELECT 1 FROM "{self.sql_table}" r WHERE r.organization_id = ?1 '  # noqa: S608 - a name of the schema
-            f"AND r.id = value ->> 'record'{self.not_deleted})"
+            f"AND r.id = json_each.value ->> 'record'{self.not_deleted})"
         )
 
     @property
@@ -78,8 +78,10 @@ class Collection:
 
     def text_of(self, row: Row) -> str:
         """The text of a row that is embedded: its non-blank fields, joined; maybe empty."""
+        # A column without text affinity may hold a number; a blob is no text.
         values = (row[field] for field in self.fields)
-        return self.separator.join(value for value in values if value and value.strip())
+        texts = [str(value) for value in values if isinstance(value, str | int | float)]
+        return self.separator.join(text for text in texts if text.strip())
 
     def metadata_of(self, row: Row) -> dict[str, Scalar]:
         """The metadata of a row by JSON name; what is null in the row is left out."""

@@ -1,16 +1,18 @@
-"""The queues' entry into the core: batches of jobs, and batches of dead letters."""
+"""The queues' entry into the core: batches of jobs and backfill steps, and of dead letters."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from cognate.backfill.step import take_step
 from cognate.collections import Collections
 from cognate.counting import CountingDatabase
 from cognate.errors import DatabaseError
 from cognate.events import emit
 from cognate.ingest.batch import run_batch
 from cognate.ingest.dead_letters import record_dead_letters
+from cognate.messages import BackfillStep, parse
 from cognate.retry import pause
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ async def consume(
     counted = CountingDatabase(platform.database)
     platform = replace(platform, database=counted)
     if not queue.endswith(DEAD_LETTER_SUFFIX):
-        verdicts = await run_batch(platform, collections, deliveries)
+        verdicts = await _run(platform, collections, deliveries)
         emit("queue.handled", messages=len(deliveries), databaseCalls=counted.calls)
         return verdicts
     try:
@@ -46,3 +48,30 @@ async def consume(
         emit("dead_letters.not_stored", messages=len(deliveries), error=error.code)
         return {item.message_id: pause(item.attempts, 0) for item in deliveries}
     return {item.message_id: None for item in deliveries}
+
+
+async def _run(
+    platform: Platform, collections: Collections, deliveries: Sequence[Delivery]
+) -> Verdicts:
+    """Embed what the jobs of a batch ask for, then take the steps of backfills in it."""
+    steps = {
+        delivery.message_id: (delivery, message)
+        for delivery in deliveries
+        if isinstance(message := parse(delivery.body, collections), BackfillStep)
+    }
+    jobs = [delivery for delivery in deliveries if delivery.message_id not in steps]
+    verdicts = await run_batch(platform, collections, jobs) if jobs else {}
+    for delivery, message in steps.values():
+        verdicts[delivery.message_id] = await _take(platform, collections, delivery, message)
+    return verdicts
+
+
+async def _take(
+    platform: Platform, collections: Collections, delivery: Delivery, message: BackfillStep
+) -> int | None:
+    try:
+        await take_step(platform, collections, message)
+    except DatabaseError as error:
+        emit("backfill.step_failed", backfill=message.backfill_id, error=error.code)
+        return pause(delivery.attempts, 0)
+    return None

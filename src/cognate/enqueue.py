@@ -1,16 +1,19 @@
-"""Have a text or a record embedded: write the job down, then announce it.
+"""Have texts and records embedded: write the jobs down, then announce them.
 
-Durable first: the job is in D1 before its message is sent, so a send that fails loses nothing; the
-sweeper sends it again.
+Durable first: the jobs are in D1 before their messages are sent, so a send that fails loses
+nothing; the sweeper sends them again. A hundred items cost one D1 call, as one does.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
 
 from cognate.collections import Collection, collection_of, texts_of
-from cognate.errors import FieldError, InvalidInput, ModelMismatch, NotFound
+from cognate.errors import CognateError, FieldError, InvalidInput, ModelMismatch, NotFound
+from cognate.idempotency import TAKEN, first_jobs, keep_statement, read_statements, take_statements
 from cognate.ids import new_id
 from cognate.models import DEFAULT_MODEL, MODELS, EmbeddingModel
 from cognate.ports import Statement
@@ -18,111 +21,129 @@ from cognate.queueing import JOB_PREFIX, Wanted, announce, queue_statements, rel
 from cognate.times import to_iso
 
 if TYPE_CHECKING:
-    from cognate.definitions import Table
-    from cognate.ports import Platform
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from cognate.definitions import Cognate
+    from cognate.idempotency import IdempotencyKey
+    from cognate.ports import Platform, Row
     from cognate.principal import OrganizationId
+
+REQUEST_PREFIX: Final = "request"
 
 
 @dataclass(frozen=True)
-class QueuedJob:
-    """A job that was accepted.
+class Posting:
+    """One text to embed.
 
     Attributes:
-        id: of the job. Where one for the same record was still waiting, that one's id: it embeds
-            what the record says when its turn comes.
-        collection: where the vector will be found.
-        record_id: None for a text without a table.
+        content: the text. For a record it is embedded in place of what the record says, until the
+            record is next written.
+        table: of the record; None for a text that belongs to no table.
+        record_id: given with a table.
+        model: None, or a name of the catalogue; of a record, the table's own.
     """
 
-    id: str
-    collection: Collection
-    record_id: str | None
+    content: str
+    table: str | None = None
+    record_id: str | None = None
+    model: str | None = None
 
 
-async def enqueue_text(
-    platform: Platform, organization_id: OrganizationId, content: str, model_name: str | None
-) -> QueuedJob:
-    """Have a text embedded that belongs to no table; it is found under its job's id.
+@dataclass(frozen=True)
+class Enqueued:
+    """What became of postings.
 
-    Raises:
-        InvalidInput: the catalogue has no such model.
-        DatabaseError: nothing was accepted.
+    Attributes:
+        results: for each, in order, the id of its job or why there is none. A text without a table
+            is found under its job's id. A record of which a job was still waiting has that one's
+            id: it embeds the newest of its texts when its turn comes.
+        replayed: whether this is the answer that an earlier request got.
     """
-    collection = texts_of(_model(model_name))
-    now = platform.clock.now()
-    job_id = new_id(JOB_PREFIX, now)
-    insert = Statement(
-        "INSERT INTO cognate_texts (organization_id, id, content, created_at) "
-        "VALUES (?1, ?2, ?3, ?4)",
-        (organization_id, job_id, content, to_iso(now)),
-    )
-    queue = queue_statements(
-        collection,
-        organization_id,
-        [Wanted(job_id)],
-        source="api",
-        now=now,
-        condition="TRUE",
-        job_ids=[job_id],
-    )
-    statements = [insert, *queue, release_statement(organization_id, now)]
-    *_, released = await platform.database.batch(statements)
-    await announce(platform, released)
-    return QueuedJob(job_id, collection, None)
+
+    results: list[str | CognateError]
+    replayed: bool = False
 
 
-async def enqueue_record(  # noqa: PLR0913 - each is one field of the request
+async def enqueue(
     platform: Platform,
+    app: Cognate,
     organization_id: OrganizationId,
-    table: Table,
-    record_id: str,
+    postings: Sequence[Posting],
     *,
-    content: str | None = None,
-    model_name: str | None = None,
-) -> QueuedJob:
-    """Have a record of the organization embedded.
+    key: IdempotencyKey | None = None,
+) -> Enqueued:
+    """Have texts embedded, in one D1 call whatever their number.
+
+    Each is judged for itself: `NotFound` for a record that this organization does not have or a
+    table that embeds nothing, `InvalidInput` for a model that nobody has, `ModelMismatch` for one
+    that is not the table's.
 
     Args:
         platform: the ports.
-        organization_id: whose record it is.
-        table: the record's table.
-        record_id: of the record.
-        content: the text to embed in place of what the record says, until it is next written;
-            None to embed what it says.
-        model_name: None, or the table's own.
+        app: the definitions.
+        organization_id: whose texts and records they are.
+        postings: at most 100. Of several for one record the last one counts.
+        key: under which the request is done once; it stays free where nothing was queued.
 
     Raises:
-        NotFound: no such record in this organization, or a table that embeds nothing.
-        InvalidInput: the catalogue has no such model.
-        ModelMismatch: a model that is not the table's.
+        IdempotencyKeyReused: another request was sent under the key.
         DatabaseError: nothing was accepted.
     """
-    collection = collection_of(table)
+    now = platform.clock.now()
+    judged = [_judge(app, posting, place, now) for place, posting in enumerate(postings)]
+    places = [item for item in judged if isinstance(item, _Place)]
+    jobs: Mapping[int, str] = {}
+    replayed = False
+    if places:
+        jobs, replayed = await _queue(platform, organization_id, places, key, now)
+    return Enqueued([_result(item, jobs) for item in judged], replayed)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A posting that may be queued, and where it stands among the others."""
+
+    number: int
+    collection: Collection
+    record_id: str
+    job_id: str
+    content: str
+
+    @property
+    def is_text(self) -> bool:
+        return self.collection.table_name is None
+
+
+def _judge(app: Cognate, posting: Posting, number: int, now: datetime) -> _Place | CognateError:
+    """All that can be said without the database."""
+    job_id = new_id(JOB_PREFIX, now)
+    try:
+        if posting.table is None:
+            collection = texts_of(_model(posting.model))
+            return _Place(number, collection, job_id, job_id, posting.content)
+        return _Place(
+            number,
+            _collection(app, posting.table, posting.model),
+            posting.record_id or "",
+            job_id,
+            posting.content,
+        )
+    except CognateError as error:
+        return error
+
+
+def _collection(app: Cognate, table: str, model_name: str | None) -> Collection:
+    collection = collection_of(app.table(table))
     if collection is None:
-        raise NotFound("table", f"The table {table.name!r} has no embeddings.")
+        raise NotFound("table", f"The table {table!r} has no embeddings.")
     if model_name is not None and _model(model_name) is not collection.model:
         message = (
-            f"The table {table.name!r} is embedded by {collection.model.name}; vectors of another "
+            f"The table {table!r} is embedded by {collection.model.name}; vectors of another "
             "model cannot be compared with its own. Leave out `model`."
         )
         raise ModelMismatch(message)
-    now = platform.clock.now()
-    queue = queue_statements(
-        collection,
-        organization_id,
-        [Wanted(record_id, content)],
-        source="api",
-        now=now,
-        condition=collection.live_record,
-    )
-    *_, queued, released = await platform.database.batch(
-        [*queue, release_statement(organization_id, now)]
-    )
-    if not queued:
-        message = f"There is no such record in the table {table.name!r} of your organization."
-        raise NotFound("record", message)
-    await announce(platform, released)
-    return QueuedJob(queued[0]["id"], collection, record_id)
+    return collection
 
 
 def _model(name: str | None) -> EmbeddingModel:
@@ -132,3 +153,105 @@ def _model(name: str | None) -> EmbeddingModel:
         raise InvalidInput(
             FieldError("/model", f"must be one of {', '.join(MODELS)}"),
         ) from None
+
+
+def _result(item: _Place | CognateError, jobs: Mapping[int, str]) -> str | CognateError:
+    if isinstance(item, CognateError):
+        return item
+    if item.number in jobs:
+        return jobs[item.number]
+    message = (
+        f"There is no such record in the table {item.collection.scope!r} of your organization."
+    )
+    return NotFound("record", message)
+
+
+async def _queue(
+    platform: Platform,
+    organization_id: OrganizationId,
+    places: Sequence[_Place],
+    key: IdempotencyKey | None,
+    now: datetime,
+) -> tuple[Mapping[int, str], bool]:
+    """Queue what exists; place to job id, and whether an earlier request got these."""
+    token = new_id(REQUEST_PREFIX, now)
+    ordered = sorted(places, key=lambda place: place.collection.scope)
+    groups = [list(group) for _, group in groupby(ordered, lambda place: place.collection.scope)]
+    statements = [] if key is None else take_statements(organization_id, key, token, now)
+    queued_at: list[int] = []
+    for group in groups:
+        statements += _group_statements(organization_id, group, token, now, keyed=key is not None)
+        queued_at.append(len(statements) - (1 if key is None else 2))
+    if key is not None:
+        statements += read_statements(organization_id, key, token)
+    statements.append(release_statement(organization_id, now))
+    answers = await platform.database.batch(statements)
+    await announce(platform, answers[-1])
+    if key is not None:
+        first = first_jobs(answers[-2], key, token)
+        if first is not None:
+            return first, True
+    return _jobs(groups, [answers[position] for position in queued_at]), False
+
+
+def _jobs(groups: Sequence[Sequence[_Place]], answers: Sequence[list[Row]]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for group, rows in zip(groups, answers, strict=True):
+        ids = {row["record_id"]: row["id"] for row in rows}
+        found |= {place.number: ids[place.record_id] for place in group if place.record_id in ids}
+    return found
+
+
+def _group_statements(
+    organization_id: OrganizationId,
+    group: Sequence[_Place],
+    token: str,
+    now: datetime,
+    *,
+    keyed: bool,
+) -> list[Statement]:
+    """What queues the places of one collection.
+
+    The last one, or where keyed the one before it, returns (id, record_id) of their jobs.
+    """
+    collection = group[0].collection
+    is_text = group[0].is_text
+    exists = "TRUE" if is_text else collection.live_record
+    condition = f"{exists} AND {TAKEN}" if keyed else exists
+    latest = {place.record_id: place for place in group}
+    statements = []
+    if is_text:
+        texts = [
+            {"record": place.record_id, "content": place.content, "token": token} for place in group
+        ]
+        statements.append(_texts(organization_id, texts, now, condition))
+    statements += queue_statements(
+        collection,
+        organization_id,
+        [Wanted(place.record_id, None if is_text else place.content) for place in latest.values()],
+        source="api",
+        now=now,
+        condition=condition,
+        job_ids=[place.job_id for place in latest.values()],
+        token=token,
+    )
+    if keyed:
+        items = json.dumps(
+            [{"place": str(place.number), "record": place.record_id} for place in group]
+        )
+        statements.append(keep_statement(organization_id, collection.scope, items, token, exists))
+    return statements
+
+
+def _texts(
+    organization_id: OrganizationId,
+    texts: Sequence[Mapping[str, str]],
+    now: datetime,
+    condition: str,
+) -> Statement:
+    return Statement(
+        "INSERT INTO cognate_texts (organization_id, id, content, created_at) "  # noqa: S608 - a condition of ours
+        "SELECT ?1, value ->> 'record', value ->> 'content', ?3 FROM json_each(?2) "
+        f"WHERE {condition}",
+        (organization_id, json.dumps(texts, ensure_ascii=False), to_iso(now)),
+    )

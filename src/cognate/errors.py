@@ -12,8 +12,18 @@ the cause; it never holds document text, credentials or another organization's d
     │   └── InvalidCredential        unknown, expired, forged, or its user is banned
     ├── NoActiveOrganization         a valid session that has no organization to act for
     ├── NotFound                     nothing of that name or id in the caller's organization
+    ├── AccessDenied                 with these roles, or of somebody else's record, it may not be done
     ├── InvalidInput                 the request's content breaks a rule
+    │   └── FieldNotWritable         it sets a field that no caller may set
+    ├── Conflict                     the database refuses the record beside what it has
+    │   ├── RecordExists
+    │   └── WriteContended           others kept changing it
+    ├── PreconditionFailed           the record is not in the state that the caller has seen
+    ├── NotAttempted                 an earlier operation of the batch failed
     ├── ModelMismatch                a model that is not the one of the table
+    ├── IdempotencyKeyReused         another request was sent under this key
+    ├── JobNotFailed                 only failed jobs are tried again by hand
+    ├── BackfillRunning              another walk over the table has not ended
     ├── NotEmbedded                  a record that has no vector to compare by
     └── PlatformError                Cloudflare (or its stand-in) failed
         ├── DatabaseError
@@ -92,7 +102,7 @@ class NotFound(CognateError):
     The message is the same for what never existed and for what belongs to someone else.
 
     Attributes:
-        what: `record`, `job`, `table`, `service` or `route`.
+        what: `record`, `job`, `backfill`, `table`, `service` or `route`.
     """
 
     code = "NOT_FOUND"
@@ -121,6 +131,48 @@ class InvalidInput(CognateError):
         self.fields = fields
 
 
+class FieldNotWritable(InvalidInput):
+    """The request sets fields that callers may not set, all of them named in `fields`."""
+
+    code = "FIELD_NOT_WRITABLE"
+
+
+class AccessDenied(CognateError):
+    """The caller's roles do not allow it, or the record is somebody else's."""
+
+    code = "ACCESS_DENIED"
+
+
+class Conflict(CognateError):
+    """A record cannot be written beside what the database has, such as an equal unique value."""
+
+    code = "CONFLICT"
+
+
+class RecordExists(Conflict):
+    """The organization has a record of this id, or had one that leaves its id taken."""
+
+    code = "RECORD_EXISTS"
+
+
+class WriteContended(Conflict):
+    """Others changed the record each time before it could be written; trying again may help."""
+
+    code = "WRITE_CONTENDED"
+
+
+class PreconditionFailed(CognateError):
+    """The record is not in a state that `If-Match` names: somebody has changed it."""
+
+    code = "PRECONDITION_FAILED"
+
+
+class NotAttempted(CognateError):
+    """An operation of a batch that was left out because an earlier one had failed."""
+
+    code = "NOT_ATTEMPTED"
+
+
 class ModelMismatch(CognateError):
     """The request names a model that is not the table's: their vectors cannot be compared."""
 
@@ -131,6 +183,24 @@ class NotEmbedded(CognateError):
     """The record is there, but has no vector of the table's model yet."""
 
     code = "RECORD_NOT_EMBEDDED"
+
+
+class IdempotencyKeyReused(CognateError):
+    """An `Idempotency-Key` that an earlier request used to ask for something else."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+
+class JobNotFailed(CognateError):
+    """A job that cannot be tried again: it has not failed, or no record is known to it."""
+
+    code = "JOB_NOT_FAILED"
+
+
+class BackfillRunning(CognateError):
+    """A backfill of the table with other options has not ended yet."""
+
+    code = "BACKFILL_RUNNING"
 
 
 class PlatformError(CognateError):

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from cognate.collections import TEXTS_PREFIX
 from cognate.errors import NotFound
+from cognate.pagination import Page, decode_cursor, encode_cursor
 from cognate.ports import Row, Statement
-from cognate.times import from_iso
+from cognate.times import from_iso, to_iso
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from cognate.ports import Database
+    from cognate.ports import Database, Parameter
     from cognate.principal import OrganizationId
 
 COLUMNS: Final = (
@@ -88,3 +90,86 @@ async def find_job(database: Database, organization_id: OrganizationId, job_id: 
     if not rows:
         raise NotFound("job", "There is no such embedding job in your organization.")
     return job_of(rows[0])
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """What a list of jobs is narrowed to; None is no filter.
+
+    Attributes:
+        record_id: given with a table.
+        code: of the error that the job failed with, or failed with last.
+    """
+
+    status: JobStatus | None = None
+    table: str | None = None
+    record_id: str | None = None
+    code: str | None = None
+
+
+async def list_jobs(
+    database: Database,
+    organization_id: OrganizationId,
+    chosen: JobFilter,
+    *,
+    limit: int,
+    cursor: str | None,
+) -> Page[Job]:
+    """A page of the organization's jobs, the newest first.
+
+    Raises:
+        InvalidInput: the cursor is not one of this list with these filters.
+        DatabaseError: D1 failed.
+    """
+    context = f"jobs {chosen!r}"
+    after = None if cursor is None else decode_cursor(cursor, context, 2)
+    [rows] = await database.batch([list_statement(organization_id, chosen, limit + 1, after)])
+    jobs = [job_of(row) for row in rows[:limit]]
+    more = None
+    if len(rows) > limit:
+        more = encode_cursor([to_iso(jobs[-1].created_at), jobs[-1].id], context)
+    return Page(jobs, limit, more)
+
+
+def list_statement(
+    organization_id: OrganizationId,
+    chosen: JobFilter,
+    limit: int,
+    after: Sequence[Parameter] | None,
+) -> Statement:
+    """The jobs behind a place in the list; an index serves every combination of filters."""
+    parameters: list[Parameter] = [organization_id, limit]
+    conditions = ["organization_id = ?1"]
+    # A record has few jobs; the plus keeps SQLite from an index of something else.
+    plus = "" if chosen.record_id is None else "+"
+    for column, value in (
+        ("scope", chosen.table),
+        ("record_id", chosen.record_id),
+        (f"{plus}error_code", chosen.code),
+        (f"{plus}status", chosen.status),
+    ):
+        if value is not None:
+            parameters.append(str(value))
+            conditions.append(f"{column} = ?{len(parameters)}")
+    if after is not None:
+        parameters += after
+        last = len(parameters)
+        conditions.append(f"(created_at, id) < (?{last - 1}, ?{last})")
+    sql = (
+        f"SELECT {COLUMNS} FROM cognate_jobs WHERE {' AND '.join(conditions)} "  # noqa: S608 - constants
+        "ORDER BY created_at DESC, id DESC LIMIT ?2"
+    )
+    return Statement(sql, tuple(parameters))
+
+
+def resolved_by(failed: str) -> str:
+    """An SQL select of jobs that make up for a failed one, by the name it has in the statement.
+
+    A job that was to index metadata only does not make up for one that was to embed a text.
+    """
+    return (
+        f"SELECT 1 FROM cognate_jobs d WHERE d.organization_id = {failed}.organization_id "  # noqa: S608 - a name of ours
+        f"AND d.scope = {failed}.scope AND d.record_id = {failed}.record_id "
+        f"AND d.status = 'done' AND d.embeds >= {failed}.embeds "
+        f"AND (d.completed_at, d.rowid) > ({failed}.completed_at, {failed}.rowid)"
+    )

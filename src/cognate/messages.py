@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MESSAGE_TYPE: Final = "embedding"
+BACKFILL_TYPE: Final = "backfill"
 MESSAGE_VERSION: Final = 1
 MAX_CONTENT_CHARACTERS: Final = 100_000
 """Length of a text that is posted or sent: about 25,000 tokens, or 60 chunks."""
@@ -55,6 +56,21 @@ class ForeignText:
 
 
 @dataclass(frozen=True)
+class BackfillStep:
+    """A message of ours: the next step of a backfill is to be taken.
+
+    Attributes:
+        backfill_id: of the backfill, which is in D1.
+        scope: of the collection it walks over.
+        step: number of the step; one that was taken already is not taken again.
+    """
+
+    backfill_id: str
+    scope: str
+    step: int
+
+
+@dataclass(frozen=True)
 class Malformed:
     """A message that cannot be understood; it is recorded as a failed job and acknowledged.
 
@@ -67,7 +83,7 @@ class Malformed:
     organization_id: str | None = None
 
 
-Message = JobReference | ForeignText | Malformed
+Message = JobReference | ForeignText | BackfillStep | Malformed
 
 
 def reference(job_id: str, scope: str) -> dict[str, str | int]:
@@ -80,14 +96,29 @@ def reference(job_id: str, scope: str) -> dict[str, str | int]:
     }
 
 
+def backfill_step(backfill_id: str, scope: str, step: int) -> dict[str, str | int]:
+    """The message that has a step of a backfill taken."""
+    return {
+        "type": BACKFILL_TYPE,
+        "version": MESSAGE_VERSION,
+        "backfillId": backfill_id,
+        "scope": scope,
+        "step": step,
+    }
+
+
 def parse(body: object, collections: Collections) -> Message:
     """Understand one message; never raises, whatever it is."""
     if not isinstance(body, dict):
         return Malformed('a message must be an object such as {"type": "embedding", ...}')
-    if body.get("type") != MESSAGE_TYPE:
+    if body.get("type") not in (MESSAGE_TYPE, BACKFILL_TYPE):
         return Malformed('a message needs "type": "embedding"')
     if body.get("version", MESSAGE_VERSION) != MESSAGE_VERSION:
         return Malformed(f'this consumer knows "version": {MESSAGE_VERSION} only')
+    return _step(body) if body["type"] == BACKFILL_TYPE else _embedding(body, collections)
+
+
+def _embedding(body: Mapping[str, Any], collections: Collections) -> Message:
     if "content" in body:
         return _foreign(body, collections)
     job_id = body.get("jobId")
@@ -95,6 +126,15 @@ def parse(body: object, collections: Collections) -> Message:
         return Malformed('a message needs a "jobId", or "organizationId" and "content"')
     scope = body.get("scope")
     return JobReference(job_id, scope if isinstance(scope, str) else "")
+
+
+def _step(body: Mapping[str, Any]) -> BackfillStep | Malformed:
+    backfill_id, scope, step = body.get("backfillId"), body.get("scope"), body.get("step")
+    # True is an int of Python's, and 1.0 one of JavaScript's.
+    if not (_is_id(backfill_id) and isinstance(scope, str) and type(step) in (int, float)):
+        return Malformed('a message of a backfill needs its "backfillId", "scope" and "step"')
+    assert isinstance(step, int | float)  # noqa: S101 - for the type checker
+    return BackfillStep(backfill_id, scope, int(step))
 
 
 class _Unclear(Exception):
@@ -118,7 +158,8 @@ def _content(content: object) -> str:
         raise _Unclear('"content" must be a text that is not blank')
     if len(content) > MAX_CONTENT_CHARACTERS:
         raise _Unclear(f'"content" must have at most {MAX_CONTENT_CHARACTERS} characters')
-    return content
+    # JSON can hold half a surrogate pair, which no database can: it would stop the whole batch.
+    return content.encode("utf-8", "replace").decode()
 
 
 def _place(body: Mapping[str, Any], collections: Collections) -> tuple[Collection, str | None]:
@@ -141,4 +182,8 @@ def _place(body: Mapping[str, Any], collections: Collections) -> tuple[Collectio
 
 
 def _is_id(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARACTERS
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= MAX_ID_CHARACTERS
+        and not any("\ud800" <= character <= "\udfff" for character in value)
+    )

@@ -7,6 +7,7 @@ but `cognate.errors.PlatformError` and its children.
 
 from __future__ import annotations
 
+import math
 from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -67,6 +68,10 @@ class Vectors(Protocol):
         """The number of components of each vector, in order; its length is their count."""
         ...
 
+    def are_finite(self) -> bool:
+        """Whether every component is a number, and none infinite."""
+        ...
+
     def float32(self) -> bytes:
         """All components, little-endian float32, row after row: `[count, dimensions]`."""
         ...
@@ -92,6 +97,10 @@ class StoredVectors:
     def lengths(self) -> Sequence[int]:
         """See `Vectors.lengths`."""
         return [self.dimensions] * (len(self.data) // (self.dimensions * FLOAT32_BYTES))
+
+    def are_finite(self) -> bool:
+        """See `Vectors.are_finite`."""
+        return all(map(math.isfinite, array("f", self.data)))
 
     def float32(self) -> bytes:
         """See `Vectors.float32`."""
@@ -169,7 +178,8 @@ class VectorIndex(Protocol):
         Args:
             vectors: holds the query in its first row.
             top_k: 1 to 100.
-            conditions: a Vectorize filter; keys need a metadata index made before the write.
+            conditions: a Vectorize filter, or empty for none; keys need a metadata index made
+                before the write.
 
         Raises:
             VectorIndexError: or one of its children.

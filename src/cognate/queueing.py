@@ -59,11 +59,13 @@ class Wanted:
     Attributes:
         content: the text to embed in place of what the record says; None for what it says.
         embeds: False where only its metadata changed: the text is not embedded again.
+        written_at: the record's `updated_at` that the job is about, for a condition to ask.
     """
 
     record_id: str
     content: str | None = None
     embeds: bool = True
+    written_at: str | None = None
 
 
 def queue_statements(  # noqa: PLR0913 - each is a column
@@ -76,6 +78,8 @@ def queue_statements(  # noqa: PLR0913 - each is a column
     condition: str,
     priority: Priority = Priority.WRITE,
     job_ids: Sequence[str] = (),
+    forced: bool = False,
+    token: str = "",
 ) -> list[Statement]:
     """Raise the revisions of records and queue a job for each.
 
@@ -88,10 +92,12 @@ def queue_statements(  # noqa: PLR0913 - each is a column
         wanted: the records, each once.
         source: who asks, for the job's row.
         now: the time.
-        condition: an SQL condition on `value ->> 'record'`, and on ?1 (organization) and ?2
-            (scope): only where it holds, a job is queued.
+        condition: an SQL condition on `value ->> 'record'` and `value ->> 'token'`, and on ?1
+            (organization) and ?2 (scope): only where it holds, a job is queued.
         priority: who waits.
         job_ids: ids for the jobs, as many as there are records; new ones where there are none.
+        forced: whether the index is written even where nothing changed.
+        token: for the condition: by it one batch can ask what an earlier statement of it did.
 
     Returns:
         Two statements; the second returns (id, record_id) of the jobs that are queued.
@@ -105,9 +111,11 @@ def queue_statements(  # noqa: PLR0913 - each is a column
                 "job": job_id,
                 "content": item.content,
                 "embeds": int(item.embeds),
+                "token": token,
             }
             for item, job_id in zip(wanted, ids, strict=True)
-        ]
+        ],
+        ensure_ascii=False,  # a hundred posted texts stay below what D1 takes for one value
     )
     scope = (organization_id, collection.scope, payload)
     return [
@@ -120,9 +128,9 @@ def queue_statements(  # noqa: PLR0913 - each is a column
         ),
         Statement(
             "INSERT INTO cognate_jobs (organization_id, scope, record_id, id, model, content, "  # noqa: S608 - a condition of ours
-            "embeds, source, priority, status, due_at, created_at, updated_at) "
+            "embeds, source, priority, status, due_at, created_at, updated_at, forced) "
             "SELECT ?1, ?2, value ->> 'record', value ->> 'job', ?4, value ->> 'content', "
-            "value ->> 'embeds', ?5, ?6, 'queued', ?7, ?8, ?8 FROM json_each(?3) "
+            "value ->> 'embeds', ?5, ?6, 'queued', ?7, ?8, ?8, ?9 FROM json_each(?3) "
             f"WHERE {condition} "
             "ON CONFLICT (organization_id, scope, record_id) WHERE status = 'queued' DO UPDATE SET "
             "content = excluded.content, embeds = MAX(embeds, excluded.embeds), "
@@ -130,8 +138,8 @@ def queue_statements(  # noqa: PLR0913 - each is a column
             # One that waits for another try is let out at once: its record has changed.
             "announced = CASE WHEN attempts > 0 THEN 0 ELSE announced END, "
             # And what its earlier tries left in the index is not known.
-            "forced = MAX(forced, attempts > 0), attempts = 0, charges = 0, error_code = NULL, "
-            "error_message = NULL "
+            "forced = MAX(forced, excluded.forced, attempts > 0), attempts = 0, charges = 0, "
+            "error_code = NULL, error_message = NULL "
             "RETURNING id, record_id",
             (
                 *scope,
@@ -140,6 +148,7 @@ def queue_statements(  # noqa: PLR0913 - each is a column
                 int(priority),
                 NEVER_DUE,
                 to_iso(now),
+                int(forced),
             ),
         ),
     ]

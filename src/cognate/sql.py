@@ -20,11 +20,22 @@ def json_groups(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     group: list[str] = []
     size = 2
     for item in items:
-        text = json.dumps(item, separators=(",", ":"))  # ASCII: a character is a byte
-        if group and size + len(text) + 1 > MAX_PARAMETER_BYTES:
+        text, length = _encoded(item)
+        if group and size + length + 1 > MAX_PARAMETER_BYTES:
             yield f"[{','.join(group)}]"
             group, size = [], 2
         group.append(text)
-        size += len(text) + 1
+        size += length + 1
     if group:
         yield f"[{','.join(group)}]"
+
+
+def _encoded(item: Mapping[str, Any]) -> tuple[str, int]:
+    """An item as JSON, with its size in bytes."""
+    # Characters as they are: as escapes most would be twice as long, or three times.
+    text = json.dumps(item, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return text, len(text.encode())
+    except UnicodeEncodeError:  # half a character, which only an escape can hold
+        text = json.dumps(item, separators=(",", ":"))
+        return text, len(text)

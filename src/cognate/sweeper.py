@@ -1,9 +1,10 @@
 """What the clock does every minute: nothing that was written down is forgotten.
 
 A job whose message was lost is announced again, one whose handler died is taken back, one that
-waits for room in its organization's window is let out, and old finished ones are removed. Each run
-does a bounded amount of work, and two at once share it: a job that one run has taken is no longer
-due for the other.
+waits for room in its organization's window is let out, a backfill that lost its step goes on, and
+what is old is removed: finished jobs and backfills, idempotency keys. Each run does a bounded
+amount of work, and two at once share it: a job that one run has taken is no longer due for the
+other.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cognate import idempotency
+from cognate.backfill import rows as backfills
 from cognate.events import emit
+from cognate.jobs import resolved_by
 from cognate.ports import Statement
 from cognate.queueing import announce, release_statement
 from cognate.times import to_iso
@@ -52,10 +56,12 @@ class Swept:
     Attributes:
         announced: jobs whose message was sent, again or for the first time.
         pruned: jobs that were removed.
+        resumed: backfills whose next step was sent again.
     """
 
     announced: int
     pruned: int
+    resumed: int = 0
 
 
 async def sweep(platform: Platform, retention: timedelta) -> Swept:
@@ -63,14 +69,23 @@ async def sweep(platform: Platform, retention: timedelta) -> Swept:
 
     Args:
         platform: the ports.
-        retention: how long finished jobs are kept. Failed ones are kept until they are replayed.
+        retention: how long finished jobs and backfills are kept. Failed jobs are kept until they
+            are replayed, or until a later job of their record has been done for as long.
 
     Raises:
         DatabaseError: D1 failed; the next run does what this one did not.
     """
     now = platform.clock.now()
-    *_, overdue, pruned, stalled = await platform.database.batch(
-        [*_take_back(now), _overdue(now), _prune(now - retention), _stalled()]
+    *_, pruned, overdue, resumed, stalled = await platform.database.batch(
+        [
+            *_take_back(now),
+            idempotency.prune_statement(now),
+            backfills.prune_statement(now - retention),
+            *_prune(now - retention),
+            _overdue(now),
+            backfills.resume_statement(now),
+            _stalled(),
+        ]
     )
     released = []
     if stalled:
@@ -78,9 +93,15 @@ async def sweep(platform: Platform, retention: timedelta) -> Swept:
         released = [row for rows in await platform.database.batch(statements) for row in rows]
     announced = [*overdue, *released]
     await announce(platform, announced)
-    swept = Swept(len(announced), len(pruned))
-    if swept.announced or swept.pruned:
-        emit("sweep.finished", announced=swept.announced, pruned=swept.pruned)
+    await backfills.send_steps(platform, resumed)
+    swept = Swept(len(announced), len(pruned), len(resumed))
+    if swept.announced or swept.pruned or swept.resumed:
+        emit(
+            "sweep.finished",
+            announced=swept.announced,
+            pruned=swept.pruned,
+            resumed=swept.resumed,
+        )
     return swept
 
 
@@ -92,8 +113,8 @@ def _take_back(now: datetime) -> list[Statement]:
         Statement(
             "UPDATE cognate_jobs SET forced = 1 FROM (SELECT organization_id AS o, scope AS s, "
             "record_id AS r FROM cognate_jobs WHERE status = 'running' AND due_at < ?1 "
-            "LIMIT ?2) WHERE status = 'queued' AND organization_id = o AND scope = s "
-            "AND record_id = r",
+            "ORDER BY due_at LIMIT ?2) WHERE status = 'queued' AND organization_id = o "
+            "AND scope = s AND record_id = r",
             parameters,
         ),
         # OR IGNORE: of two dead jobs of one record the second waits for the next run.
@@ -117,13 +138,29 @@ def _overdue(now: datetime) -> Statement:
     )
 
 
-def _prune(before: datetime) -> Statement:
-    return Statement(
-        "DELETE FROM cognate_jobs WHERE id IN (SELECT id FROM cognate_jobs "
-        "WHERE completed_at < ?1 AND (status IN ('done', 'superseded') "
-        "OR organization_id IS NULL) ORDER BY completed_at LIMIT ?2) RETURNING id",
-        (to_iso(before), MAX_PRUNED_PER_RUN),
+def _prune(before: datetime) -> list[Statement]:
+    """Remove old jobs; the last statement returns those that went well."""
+    old = (
+        "SELECT id FROM cognate_jobs WHERE completed_at < ?1 AND status IN ('done', 'superseded') "
+        "ORDER BY completed_at LIMIT ?2"
     )
+    parameters = (to_iso(before), MAX_PRUNED_PER_RUN)
+    return [
+        # Together with the failed ones that it made up for, lest they seem the last word.
+        Statement(
+            "DELETE FROM cognate_jobs AS f WHERE f.status = 'failed' "  # noqa: S608 - constants
+            "AND (f.organization_id, f.scope, f.record_id) IN (SELECT organization_id, scope, "
+            f"record_id FROM cognate_jobs WHERE id IN ({old})) "
+            f"AND EXISTS ({resolved_by('f')} AND d.id IN ({old}))",
+            parameters,
+        ),
+        Statement(
+            "DELETE FROM cognate_jobs WHERE id IN (SELECT id FROM cognate_jobs "
+            "WHERE organization_id IS NULL AND completed_at < ?1 ORDER BY completed_at LIMIT ?2)",
+            parameters,
+        ),
+        Statement(f"DELETE FROM cognate_jobs WHERE id IN ({old}) RETURNING id", parameters),  # noqa: S608 - constants
+    ]
 
 
 def _stalled() -> Statement:

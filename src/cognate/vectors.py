@@ -25,13 +25,13 @@ else:  # the host's oldest Python; the Worker runs a newer one
 
 
 def checked(vectors: Vectors, *, count: int, model: EmbeddingModel) -> Vectors:
-    """The same vectors, once their number and every length are what was asked for.
+    """The same vectors, once their number and every length are what was asked for, all numbers.
 
     Nothing positional is trusted: an answer that is one short would give every later text its
     neighbour's vector.
 
     Raises:
-        UnusableEmbeddings: a wrong count, or a vector of a wrong length.
+        UnusableEmbeddings: a wrong count, a vector of a wrong length, or what is no number.
     """
     lengths = vectors.lengths()
     if len(lengths) != count:
@@ -40,6 +40,9 @@ def checked(vectors: Vectors, *, count: int, model: EmbeddingModel) -> Vectors:
     wrong = {length for length in lengths if length != model.dimensions}
     if wrong:
         message = f"{model.name} answered vectors of {sorted(wrong)} instead of {model.dimensions}"
+        raise UnusableEmbeddings(message)
+    if not vectors.are_finite():
+        message = f"{model.name} answered components that are no finite numbers"
         raise UnusableEmbeddings(message)
     return vectors
 
@@ -59,11 +62,13 @@ class QueryVector:
     def cosine(self, data: bytes) -> float:
         """The cosine with another vector of as many components, in -1 to 1.
 
-        Computed in double precision from the stored float32 values; 0 when either is all zeros.
+        Computed in double precision from the stored float32 values; 0 when either is all zeros, or
+        holds what is no number.
         """
         other = from_float32(data)
         norm = self._norm * math.sqrt(sumprod(other, other))
-        if norm == 0:
+        # Not NaN either: a bound of NaN would be 1, and the pair a duplicate.
+        if not 0 < norm < math.inf:
             return 0.0
         return max(-1.0, min(1.0, sumprod(self.components, other) / norm))
 

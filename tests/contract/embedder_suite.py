@@ -94,6 +94,7 @@ class EmbedderSuite(ABC):
         vectors = await self.embedder().embed(MODEL, ["An owl.", "?!", "🦉", " \n", "x" * 100_000])
 
         numbers = array("f", vectors.float32())
+        assert vectors.are_finite()
         assert all(map(math.isfinite, numbers))
         for row in range(5):
             assert any(numbers[row * MODEL.dimensions : (row + 1) * MODEL.dimensions])

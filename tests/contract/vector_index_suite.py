@@ -162,6 +162,14 @@ class VectorIndexSuite(ABC):
         assert await found({"$in": ["claims", "goods", "none"]}) == {"claims", "goods"}
         assert await found({"$gte": "d", "$lt": "n"}) == {"goods"}
 
+    async def test_no_conditions_are_no_filter(self) -> None:
+        """The whole index is asked."""
+        org = uuid4().hex
+        await self.index().upsert([entry(f"{org}.0", org, one(1))])
+        await self.wait_for(org, [f"{org}.0"], one(1))
+
+        assert await self.index().query(one(1), top_k=1, conditions={})
+
     async def test_a_key_without_a_metadata_index_matches_nothing(self) -> None:
         """No error says so: the reason that indexes are made from the schema."""
         org = uuid4().hex
@@ -169,6 +177,17 @@ class VectorIndexSuite(ABC):
         await self.wait_for(org, [f"{org}.0"], one(1))
 
         assert await self.found(org, one(1), unindexed="here") == []
+
+    async def test_numbers_of_every_size_can_be_metadata(self) -> None:
+        """A time in milliseconds, and the largest number that JSON can be trusted with."""
+        org = uuid4().hex
+        metadata: dict[str, Any] = {"a": 1_790_000_000_000, "b": 2**53 - 1, "c": 0.5, "d": True}
+
+        await self.index().upsert([entry(f"{org}.0", org, one(1), **metadata)])
+
+        await self.wait_for(org, [f"{org}.0"], one(1))
+        for number in (1_790_000_000_000, 2**53 - 1):
+            assert await self.found(org, one(1), unindexed=number) == []
 
     async def test_an_upsert_replaces_as_a_whole(self) -> None:
         """Vector and metadata, and the entry is still one."""

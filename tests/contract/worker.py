@@ -1,4 +1,4 @@
-"""The Worker that runs the contract suites over its bindings; it becomes `src/entry.py` of one.
+"""The Worker that runs the contract suites over its bindings.
 
 `GET /cases` lists the tests, `POST /cases/{name}` runs one and answers its traceback or nothing.
 """

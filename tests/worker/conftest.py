@@ -1,16 +1,52 @@
-"""One Worker in its real runtime for the whole session, with a state that nobody used before."""
+"""Workers in their real runtime for the whole session, with a state that nobody used before."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 import httpx
 import pytest
 
+from local.layout import ROOT
 from local.local_worker import LocalConfig, LocalWorker
+from tests.worker.instruments import Instruments
+from tests.workshop import checkout_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    Report = Callable[[str, Sequence[str]], None]
+    """Shows a table, by its title, at the end of the session."""
+
+REPORTS: Final = pytest.StashKey[list[tuple[str, list[str]]]]()
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print the tables that tests made, whether or not output is captured."""
+    for title, lines in config.stash.get(REPORTS, []):
+        terminalreporter.section(title)
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def report(pytestconfig: pytest.Config) -> Report:
+    """For a test with figures to show."""
+
+    def add(title: str, lines: Sequence[str]) -> None:
+        pytestconfig.stash.setdefault(REPORTS, []).append((title, list(lines)))
+
+    return add
+
+
+@contextmanager
+def _client(address: str) -> Iterator[httpx.Client]:
+    """A client that knows its server's address; no proxy of the environment is asked."""
+    with httpx.Client(base_url=address, timeout=30, trust_env=False) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")
@@ -22,13 +58,37 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorker]:
 
 @pytest.fixture(scope="session")
 def http(worker: LocalWorker) -> Iterator[httpx.Client]:
-    """A client of the Worker that knows its address; no proxy of the environment is asked."""
-    with httpx.Client(base_url=worker.url, timeout=30, trust_env=False) as client:
+    """A client of the Worker."""
+    with _client(worker.url) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def platform(worker: LocalWorker) -> Iterator[httpx.Client]:
     """A client of the Python platform, where faults are ordered and calls counted."""
-    with httpx.Client(base_url=worker.platform_url, timeout=30, trust_env=False) as client:
+    with _client(worker.platform_url) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def instrumented_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instruments]:
+    """Another Worker: the same code, with instruments below `/test/`."""
+    here = ROOT / "tests" / "worker"
+    layout = checkout_with(
+        tmp_path_factory.mktemp("checkout"), here / "instrumented.py", [here / "recording.py"]
+    )
+    config = LocalConfig(state=tmp_path_factory.mktemp("state"))
+    with (
+        LocalWorker(config, layout) as running,
+        _client(running.url) as worker,
+        _client(running.platform_url) as platform,
+    ):
+        yield Instruments(running, worker, platform)
+
+
+@pytest.fixture
+def instrumented(instrumented_worker: Instruments) -> Iterator[Instruments]:
+    """The instrumented Worker, with nothing out of order; organizations are a test's own."""
+    instrumented_worker.calm()
+    yield instrumented_worker
+    instrumented_worker.calm()

@@ -37,6 +37,14 @@ class Organization:
         """POST below `/api/v1`."""
         return self.http.post(f"/api/v1{path}", headers=self.headers, json=body)
 
+    def patch(self, path: str, body: Any) -> httpx.Response:
+        """PATCH below `/api/v1`."""
+        return self.http.patch(f"/api/v1{path}", headers=self.headers, json=body)
+
+    def delete(self, path: str) -> httpx.Response:
+        """DELETE below `/api/v1`."""
+        return self.http.delete(f"/api/v1{path}", headers=self.headers)
+
     def write(self, table: str, **record: Any) -> str:
         """Create a record and wait until everything queued for it is final; its id."""
         answer = self.post(f"/{table}", record)

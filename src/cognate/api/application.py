@@ -16,7 +16,8 @@ from cognate.api.bodies import read_object
 from cognate.api.cors import cors_headers, options_response, refuse_foreign_origin
 from cognate.api.http import Response
 from cognate.api.problems import code_of, problem_response
-from cognate.api.route import Call
+from cognate.api.queries import parse_query
+from cognate.api.route import Call, Reply
 from cognate.api.router import Router
 from cognate.api.routes import ROUTES
 from cognate.api.wire import parse
@@ -87,13 +88,24 @@ class Application:
         if not route.public:
             caller = await _caller(request, platform, settings)
             trace.organization_id = caller.organization_id
+        query = None if route.query is None else parse_query(route.query, request.query)
         parsed = None
         if route.request is not None:
             parsed = parse(route.request, await read_object(request))
-        parameters = endpoint.parameters_of(route)
-        call = Call(self._app, platform, request, parameters, caller, parsed)
-        answer = await route.handler(call)
-        return Response(route.status, {"content-type": CONTENT_TYPE}, answer.to_json())
+        call = Call(
+            self._app,
+            platform,
+            request,
+            endpoint.parameters_of(route),
+            caller,
+            parsed,
+            query,
+            trace.request_id,
+        )
+        answered = await route.handler(call)
+        reply = answered if isinstance(answered, Reply) else Reply(answered)
+        headers = {"content-type": CONTENT_TYPE, **reply.headers}
+        return Response(route.status, headers, reply.answer.to_json())
 
 
 async def _caller(request: Request, platform: Platform, settings: Settings) -> Principal:

@@ -1,19 +1,30 @@
-"""Posting texts to be embedded, and watching what becomes of them."""
+"""Posting texts to be embedded, and which tables embed their records."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, Self
+import re
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from cognate.api.route import Call, Route
-from cognate.api.wire import AnswerModel, Identifier, RequestModel, Text, refuse_field
-from cognate.enqueue import enqueue_record, enqueue_text
-from cognate.jobs import find_job
-from cognate.times import to_iso
+from cognate.api.problems import Problem, problem_of
+from cognate.api.refusals import InvalidIdempotencyKey
+from cognate.api.route import Call, Reply, Route
+from cognate.api.tables import permit_text
+from cognate.api.wire import AnswerModel, Identifier, JsonObject, RequestModel, Text, parse
+from cognate.enqueue import Enqueued, Posting, enqueue
+from cognate.errors import CognateError, PlatformError
+from cognate.idempotency import IdempotencyKey
+from cognate.validation import refuse_field
 
-if TYPE_CHECKING:
-    from cognate.jobs import Job
+MAX_BATCH_ITEMS: Final = 100
+"""Texts of one request: as many as one message batch of the queue."""
+
+IDEMPOTENCY_KEY: Final = "idempotency-key"
+IDEMPOTENCY_REPLAYED: Final = "idempotency-replayed"
+
+KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+"""A key: 1 to 255 visible ASCII characters."""
 
 
 class PostEmbedding(RequestModel):
@@ -57,43 +68,114 @@ class EmbeddedTables(AnswerModel):
     tables: list[EmbeddedTable]
 
 
-class JobError(AnswerModel):
-    """Why a job failed, or failed last."""
+class PostEmbeddings(RequestModel):
+    """Texts to embed, each as `POST /api/v1/embeddings` takes one and judged for itself."""
 
-    code: str
-    message: str
-
-
-class JobAnswer(AnswerModel):
-    """One job; times are ISO 8601 in UTC."""
-
-    job_id: str
-    status: str
-    table: str | None
-    id: str | None
-    model: str | None
-    attempts: int
-    error: JobError | None
-    created_at: str
-    updated_at: str
-    completed_at: str | None
+    items: Annotated[list[JsonObject], Field(min_length=1, max_length=MAX_BATCH_ITEMS)]
 
 
-async def post_embedding(call: Call) -> QueuedEmbedding:
-    """Queue a text, for a record or for itself."""
+class QueuedItem(QueuedEmbedding):
+    """What was queued for one item."""
+
+    index: int
+    status: Literal[202] = 202
+
+
+class RefusedItem(AnswerModel):
+    """Why nothing was queued for one item; pointers are into the item."""
+
+    index: int
+    status: int
+    error: Problem
+
+
+class ItemResults(AnswerModel):
+    """One result for each item, in order."""
+
+    results: list[QueuedItem | RefusedItem]
+
+
+async def post_embedding(call: Call) -> Reply:
+    """Queue a text: a batch of one."""
     body = call.body(PostEmbedding)
-    if body.table is None or body.id is None:
-        job = await enqueue_text(call.platform, call.organization_id, body.content, body.model)
-    else:
-        job = await enqueue_record(
-            call.platform,
-            call.organization_id,
-            call.app.table(body.table),
-            body.id,
-            content=body.content,
-            model_name=body.model,
-        )
-    return QueuedEmbedding(job_id=job.id, table=body.table, id=body.id, model=body.model)
+    await permit_text(call, body.table, body.id)
+    enqueued = await enqueue(
+        call.platform,
+        call.app,
+        call.organization_id,
+        [_posting(body)],
+        key=_key(call, body),
+    )
+    [result] = enqueued.results
+    if isinstance(result, CognateError):
+        raise result
+    answer = QueuedEmbedding(job_id=result, table=body.table, id=body.id, model=body.model)
+    return Reply(answer, _headers(enqueued))
+
+
+async def post_embeddings(call: Call) -> Reply:
+    """Queue up to a hundred texts; one that is refused leaves the others alone."""
+    body = call.body(PostEmbeddings)
+    judged = [await _judge(call, item) for item in body.items]
+    good = [item for item in judged if isinstance(item, PostEmbedding)]
+    enqueued = await enqueue(
+        call.platform,
+        call.app,
+        call.organization_id,
+        [_posting(item) for item in good],
+        key=_key(call, body),
+    )
+    results = iter(enqueued.results)
+    answer = ItemResults(
+        results=[
+            _refused(call, index, item)
+            if isinstance(item, CognateError)
+            else _item(call, index, item, next(results))
+            for index, item in enumerate(judged)
+        ]
+    )
+    return Reply(answer, _headers(enqueued))
+
+
+async def _judge(call: Call, item: JsonObject) -> PostEmbedding | CognateError:
+    try:
+        body = parse(PostEmbedding, item)
+        await permit_text(call, body.table, body.id)
+    except PlatformError:
+        raise
+    except CognateError as error:
+        return error
+    return body
+
+
+def _posting(body: PostEmbedding) -> Posting:
+    return Posting(body.content, body.table, body.id, body.model)
+
+
+def _item(
+    call: Call, index: int, body: PostEmbedding, result: str | CognateError
+) -> QueuedItem | RefusedItem:
+    if isinstance(result, CognateError):
+        return _refused(call, index, result)
+    return QueuedItem(index=index, job_id=result, table=body.table, id=body.id, model=body.model)
+
+
+def _refused(call: Call, index: int, error: CognateError) -> RefusedItem:
+    problem = problem_of(error, path=call.request.path, request_id=call.request_id)
+    return RefusedItem(index=index, status=problem.status, error=problem)
+
+
+def _key(call: Call, body: RequestModel) -> IdempotencyKey | None:
+    value = call.request.headers.get(IDEMPOTENCY_KEY)
+    if value is None:
+        return None
+    if not KEY.fullmatch(value):
+        raise InvalidIdempotencyKey
+    return IdempotencyKey.of(value, type(body).__name__, body.model_dump())
+
+
+def _headers(enqueued: Enqueued) -> dict[str, str]:
+    return {IDEMPOTENCY_REPLAYED: "true"} if enqueued.replayed else {}
 
 
 async def get_tables(call: Call) -> EmbeddedTables:
@@ -110,31 +192,6 @@ async def get_tables(call: Call) -> EmbeddedTables:
     return EmbeddedTables(tables=tables)
 
 
-async def get_job(call: Call) -> JobAnswer:
-    """Show one job of the caller's organization."""
-    job = await find_job(call.platform.database, call.organization_id, call.parameters["jobId"])
-    return job_answer(job)
-
-
-def job_answer(job: Job) -> JobAnswer:
-    """A job as it is shown."""
-    error = None
-    if job.error_code is not None:
-        error = JobError(code=job.error_code, message=job.error_message or "")
-    return JobAnswer(
-        job_id=job.id,
-        status=job.status,
-        table=job.table,
-        id=job.record_id,
-        model=job.model,
-        attempts=job.attempts,
-        error=error,
-        created_at=to_iso(job.created_at),
-        updated_at=to_iso(job.updated_at),
-        completed_at=None if job.completed_at is None else to_iso(job.completed_at),
-    )
-
-
 ROUTES: Final = (
     Route(
         method="POST",
@@ -147,19 +204,21 @@ ROUTES: Final = (
         status=202,
     ),
     Route(
+        method="POST",
+        path="/api/v1/embeddings/batch",
+        name="embeddings.batch",
+        summary="Queue up to a hundred texts to be embedded, each judged for itself.",
+        handler=post_embeddings,
+        request=PostEmbeddings,
+        response=ItemResults,
+        status=207,
+    ),
+    Route(
         method="GET",
         path="/api/v1/embeddings/tables",
         name="embeddings.tables",
         summary="List the tables whose records are embedded, and by which model.",
         handler=get_tables,
         response=EmbeddedTables,
-    ),
-    Route(
-        method="GET",
-        path="/api/v1/embeddings/jobs/{jobId}",
-        name="embeddings.job",
-        summary="Show how far an embedding job is.",
-        handler=get_job,
-        response=JobAnswer,
     ),
 )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from pydantic import Field
 
 from cognate import errors
 from cognate.api import refusals
 from cognate.api.http import Response
-from cognate.api.wire import MAX_REPORTED_ERRORS, AnswerModel
+from cognate.api.wire import AnswerModel
+from cognate.validation import MAX_REPORTED_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,6 +72,9 @@ PROBLEMS: Final[Mapping[type[errors.CognateError], ProblemKind]] = MappingProxyT
         ),
         errors.ModelMismatch: ProblemKind(422, "Another model than the table's", "validation"),
         errors.NotEmbedded: ProblemKind(409, "Not embedded yet", "validation"),
+        errors.IdempotencyKeyReused: ProblemKind(409, "Idempotency key reused", "validation"),
+        errors.JobNotFailed: ProblemKind(409, "The job has not failed", "validation"),
+        errors.BackfillRunning: ProblemKind(409, "A backfill is running", "validation"),
         refusals.Refusal: ProblemKind(400, "Refused", "validation"),
         refusals.MethodNotAllowed: ProblemKind(405, "Method not allowed", "validation"),
         refusals.UnsupportedMediaType: ProblemKind(415, "Unsupported media type", "validation"),
@@ -108,7 +114,9 @@ class Problem(AnswerModel):
     code: str
     layer: Layer
     request_id: str
-    errors: list[FieldProblem] | None = None
+    errors: Annotated[list[FieldProblem] | None, Field(exclude_if=lambda value: value is None)] = (
+        None
+    )
 
 
 def kind_of(error: Exception) -> ProblemKind:
@@ -126,8 +134,16 @@ def code_of(error: Exception) -> str:
 
 def problem_response(error: Exception, *, path: str, request_id: str) -> Response:
     """The response to an error; of an unknown one it tells nothing but that it happened."""
+    kind = kind_of(error)
+    problem = problem_of(error, path=path, request_id=request_id)
+    headers = {"content-type": CONTENT_TYPE, **_headers(error, kind)}
+    return Response(kind.status, headers, problem.to_json())
+
+
+def problem_of(error: Exception, *, path: str, request_id: str) -> Problem:
+    """The body of an answer to an error, or of the result of one item among others."""
     kind, code = kind_of(error), code_of(error)
-    problem = Problem(
+    return Problem(
         type=TYPE_PREFIX + code.lower().replace("_", "-"),
         title=kind.title,
         status=kind.status,
@@ -138,8 +154,6 @@ def problem_response(error: Exception, *, path: str, request_id: str) -> Respons
         request_id=request_id,
         errors=_fields(error),
     )
-    body = problem.model_dump_json(by_alias=True, exclude_none=True).encode()
-    return Response(kind.status, {"content-type": CONTENT_TYPE, **_headers(error, kind)}, body)
 
 
 def _layer(error: Exception, kind: ProblemKind) -> Layer:

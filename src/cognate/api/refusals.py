@@ -59,6 +59,15 @@ class MalformedJson(Refusal):
     code = "MALFORMED_JSON"
 
 
+class InvalidIdempotencyKey(Refusal):
+    """The header `Idempotency-Key` is not one."""
+
+    code = "IDEMPOTENCY_KEY_INVALID"
+
+    def __init__(self) -> None:
+        super().__init__("Idempotency-Key must be 1 to 255 visible ASCII characters.")
+
+
 class OriginNotAllowed(Refusal):
     """A browser sent the session's cookie along from a page that is not a known frontend."""
 

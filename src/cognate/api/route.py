@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from cognate.api.wire import AnswerModel, M, RequestModel
 
 if TYPE_CHECKING:
     from cognate.api.http import Request
+    from cognate.api.queries import Q, QueryModel
     from cognate.definitions import Cognate
     from cognate.ports import Platform
     from cognate.principal import OrganizationId, Principal
@@ -26,6 +27,7 @@ class Call:
         platform: the ports.
         request: as it came.
         parameters: of the path, decoded.
+        request_id: names the request in logs and problems.
     """
 
     app: Cognate
@@ -34,6 +36,8 @@ class Call:
     parameters: Mapping[str, str]
     caller: Principal | None = None
     parsed: RequestModel | None = None
+    parsed_query: QueryModel | None = None
+    request_id: str = ""
 
     @property
     def principal(self) -> Principal:
@@ -63,8 +67,27 @@ class Call:
             raise RuntimeError(message)  # noqa: TRY004 - a mistake of ours, not a bad value
         return self.parsed
 
+    def query(self, model: type[Q]) -> Q:
+        """The parsed query, which is of the route's query model.
 
-Handler = Callable[[Call], Awaitable[AnswerModel]]
+        Raises:
+            RuntimeError: the route declares another model.
+        """
+        if not isinstance(self.parsed_query, model):
+            message = f"the route does not declare {model.__name__} as its query"
+            raise RuntimeError(message)  # noqa: TRY004 - a mistake of ours, not a bad value
+        return self.parsed_query
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer that says something in its headers too."""
+
+    answer: AnswerModel
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Call], Awaitable[AnswerModel | Reply]]
 
 
 @dataclass(frozen=True)
@@ -79,6 +102,7 @@ class Route:
         handler: parses nothing and decides nothing: it asks a use case and shapes the answer.
         response: the model of a successful answer.
         request: the model of the body; None where a body is ignored.
+        query: the model of the query; None where it is ignored.
         status: of a successful answer.
         public: needs no credential.
     """
@@ -90,5 +114,6 @@ class Route:
     handler: Handler
     response: type[AnswerModel]
     request: type[RequestModel] | None = None
+    query: type[QueryModel] | None = None
     status: int = 200
     public: bool = False

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from cognate.api import embeddings, health, similarity, vectors
+from cognate.api import backfill, coverage, embeddings, health, jobs, similarity, vectors
 
-ROUTES: Final = (*health.ROUTES, *embeddings.ROUTES, *similarity.ROUTES, *vectors.ROUTES)
+ROUTES: Final = (
+    *health.ROUTES,
+    *embeddings.ROUTES,
+    *jobs.ROUTES,
+    *backfill.ROUTES,
+    *coverage.ROUTES,
+    *similarity.ROUTES,
+    *vectors.ROUTES,
+)

@@ -1,34 +1,19 @@
-"""What crosses the wire: base classes of requests and answers, and errors that point at fields.
-
-A message continues the field's name: `/limit` *must be at most 50*. It never repeats the input.
-"""
+"""What crosses the wire: base classes of requests and answers, and the types of their fields."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError
 
 from cognate.definitions.names import camel_case
-from cognate.errors import FieldError, InvalidInput
+from cognate.validation import invalid_input, refuse_field
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from pydantic_core import ErrorDetails
+    from collections.abc import Mapping
 
 MAX_TEXT_CHARACTERS: Final = 100_000
 """Characters of one text, to be embedded or searched for."""
-
-MAX_REPORTED_ERRORS: Final = 20
-"""Broken rules that one answer names: a body of a megabyte can break as many."""
-
-MAX_POINTER_NAME: Final = 64
-"""Characters of an unknown field's name that an answer repeats in a pointer."""
-
-REFUSED: Final = "refused"
-"""Pydantic's name for the errors that our own validators raise."""
 
 
 class RequestModel(BaseModel):
@@ -63,24 +48,7 @@ def parse(model: type[M], value: Mapping[str, Any]) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        fields = [_field_error(detail) for detail in details[:MAX_REPORTED_ERRORS]]
-        raise InvalidInput(*fields) from None
-
-
-def refuse_field(pointer: str, message: str) -> NoReturn:
-    """Refuse from a validator of a whole model, naming the field that has to change.
-
-    Args:
-        pointer: below the model, such as `/id`.
-        message: what it must be, without anything of the input.
-    """
-    raise PydanticCustomError(REFUSED, "{message}", {"pointer": pointer, "message": message})
-
-
-def pointer_to(*location: str | int) -> str:
-    """The JSON pointer (RFC 6901) of a location."""
-    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location)
+        raise invalid_input(error) from None
 
 
 def _not_blank(text: str) -> str:
@@ -106,39 +74,3 @@ OnlyIfSo = Annotated[bool, Field(exclude_if=lambda value: not value)]
 
 OnlyIfGiven = Annotated[str | None, Field(exclude_if=lambda value: value is None)]
 """A text of an answer that is left out where there is none."""
-
-_MESSAGES: Final = {
-    "missing": "is required",
-    "extra_forbidden": "is not a field of this request; remove it",
-    "string_type": "must be a string",
-    "string_too_short": "must have at least {min_length} character(s)",
-    "string_too_long": "must have at most {max_length} characters",
-    "int_type": "must be a whole number",
-    "float_type": "must be a number",
-    "finite_number": "must be a finite number",
-    "bool_type": "must be true or false",
-    "list_type": "must be an array",
-    "too_short": "must have at least {min_length} item(s)",
-    "too_long": "must have at most {max_length} items",
-    "dict_type": "must be an object",
-    "model_type": "must be an object",
-    "greater_than_equal": "must be at least {ge:g}",
-    "less_than_equal": "must be at most {le:g}",
-    "literal_error": "must be one of {expected}",
-    REFUSED: "{message}",
-}
-
-
-def _field_error(detail: ErrorDetails) -> FieldError:
-    context = detail.get("ctx", {})
-    template = _MESSAGES.get(detail["type"], "is not a valid value")
-    message = template.format(**context)
-    return FieldError(_pointer(detail["loc"]) + str(context.get("pointer", "")), message)
-
-
-def _pointer(location: Sequence[str | int]) -> str:
-    known = list(location)
-    # The name of an unknown field is the caller's own; a long one is not handed back.
-    while known and len(str(known[-1])) > MAX_POINTER_NAME:
-        known.pop()
-    return pointer_to(*known)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from pyodide.ffi import JsException
 
-from cognate.cloudflare.conversion import to_javascript, to_python
+from cognate.cloudflare.conversion import as_number, from_json, to_javascript, to_python
 from cognate.cloudflare.vectors import row_of
 from cognate.platform_errors import vector_index_error
 from cognate.ports import MAX_DELETE, IndexMatch
@@ -31,7 +32,7 @@ class VectorizeIndex:
             {
                 "id": entry.id,
                 "values": row_of(entry.vectors, entry.position),
-                "metadata": dict(entry.metadata),
+                "metadata": {key: as_number(value) for key, value in entry.metadata.items()},
             }
             for entry in entries
         ]
@@ -53,9 +54,11 @@ class VectorizeIndex:
         self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]
     ) -> list[IndexMatch]:
         """See `ports.VectorIndex.query`."""
-        options = {"topK": top_k, "filter": dict(conditions), "returnMetadata": "indexed"}
+        options: dict[str, Any] = {"topK": top_k, "returnMetadata": "indexed"}
+        if conditions:  # An empty filter is an error.
+            options["filter"] = dict(conditions)
         try:
-            answer = await self._binding.query(row_of(vectors, 0), to_javascript(options))
+            answer = await self._binding.query(row_of(vectors, 0), from_json(json.dumps(options)))
         except JsException as error:
             raise vector_index_error(error.message) from error
         return [

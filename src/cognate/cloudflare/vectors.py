@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from js import Array, Float32Array, Uint8Array
+from js import Array, Float32Array, Number, Uint8Array
 from pyodide.ffi import to_js
 
 from cognate.ports import FLOAT32_BYTES
@@ -30,6 +30,11 @@ class JavaScriptVectors:
             self._lengths = [row.length if Array.isArray(row) else 0 for row in self._rows]
         return self._lengths
 
+    def are_finite(self) -> bool:
+        """See `ports.Vectors.are_finite`; the numbers are looked at in JavaScript."""
+        finite: bool = self._rows.flat().every(Number.isFinite)
+        return finite
+
     def float32(self) -> bytes:
         """See `ports.Vectors.float32`: one copy for the whole batch."""
         floats = Float32Array.new(self._rows.flat())
@@ -45,6 +50,6 @@ def row_of(vectors: Vectors, position: int) -> JavaScriptObject:
     if isinstance(vectors, JavaScriptVectors):
         return vectors.row(position)
     size = vectors.lengths()[position] * FLOAT32_BYTES
-    start = sum(vectors.lengths()[:position]) * FLOAT32_BYTES
+    start = position * size
     data = to_js(vectors.float32()[start : start + size])
     return Float32Array.new(data.slice().buffer)

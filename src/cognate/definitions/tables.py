@@ -107,6 +107,11 @@ class Table:
         """How the column of each declared field holds its values, in order."""
         return {name: kind_of(info.annotation) for name, info in self.record.model_fields.items()}
 
+    @cached_property
+    def json_names(self) -> dict[str, str]:
+        """What each declared field is called in JSON, in order."""
+        return {field: camel_case(field) for field in self.fields}
+
     def is_settable(self, operation: Literal["create", "update"], field: str) -> bool:
         """Whether a caller may set this field in this operation."""
         return field != self._owner_field and self.guards.allows(operation, field)

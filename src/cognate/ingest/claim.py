@@ -272,8 +272,19 @@ def _arrival_group(payload: str, moment: str) -> list[Statement]:
             "SELECT value ->> 'organization', value ->> 'scope', value ->> 'record', "
             "value ->> 'key' FROM json_each(?1) WHERE value ->> 'status' = 'running' "
             "AND NOT EXISTS (SELECT 1 FROM cognate_jobs WHERE id = value ->> 'job') "
-            "ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET revision = revision + 1",
+            # And what a job that gives way below left in the index is not known.
+            "ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET "
+            "revision = revision + 1, index_hash = NULL",
             (payload,),
+        ),
+        # The text that comes now is newer than what a waiting job would embed.
+        Statement(
+            "UPDATE cognate_jobs SET status = 'superseded', completed_at = ?2, updated_at = ?2 "
+            "FROM json_each(?1) WHERE status = 'queued' "
+            "AND organization_id = value ->> 'organization' AND scope = value ->> 'scope' "
+            "AND record_id = value ->> 'record' "
+            "AND NOT EXISTS (SELECT 1 FROM cognate_jobs WHERE id = value ->> 'job')",
+            (payload, moment),
         ),
         Statement(
             "INSERT OR IGNORE INTO cognate_jobs (id, organization_id, scope, record_id, model, "  # noqa: S608 - a constant

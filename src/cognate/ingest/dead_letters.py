@@ -25,6 +25,9 @@ async def record_dead_letters(
 ) -> None:
     """Fail the jobs of these messages, with the code of what failed last.
 
+    A job that waits and has not failed is left alone: its record was written again, and another
+    message is on its way; or D1 never let it start, and the sweeper sends it once more.
+
     A text of another Worker that never got its job gets a failed one, so that it is not lost
     without a trace.
 
@@ -73,7 +76,8 @@ async def record_dead_letters(
             "error_message = 'It was tried as often as the queue allows. ' || "
             "COALESCE(error_message, 'Its handler never finished.'), "
             "error_code = COALESCE(error_code, 'RETRIES_EXHAUSTED') "
-            "WHERE id IN (SELECT value FROM json_each(?1)) AND status IN ('queued', 'running') "
+            "WHERE id IN (SELECT value FROM json_each(?1)) AND (status = 'running' "
+            "OR status = 'queued' AND error_code IS NOT NULL) "
             "RETURNING id, error_code",
             (json.dumps(ids), now),
         ),

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cognate.fingerprint import fingerprint
+from cognate.fingerprint import content_hash, fingerprint
 from cognate.ids import new_id
 from cognate.ingest.work import Action, Work
 from cognate.jobs import JobStatus
@@ -34,9 +34,10 @@ RECORD_KEY = (
     "AND record_id = value ->> 'record'"
 )
 CURRENT_STATE = (
-    "SELECT 1 FROM cognate_embeddings s WHERE s.organization_id = value ->> 'organization' "
-    "AND s.scope = value ->> 'scope' AND s.record_id = value ->> 'record' "
-    "AND s.revision = value ->> 'revision'"
+    "SELECT 1 FROM cognate_embeddings s "
+    "WHERE s.organization_id = json_each.value ->> 'organization' "
+    "AND s.scope = json_each.value ->> 'scope' AND s.record_id = json_each.value ->> 'record' "
+    "AND s.revision = json_each.value ->> 'revision'"
 )
 
 
@@ -129,9 +130,12 @@ def _store_vectors(works: Sequence[Work]) -> list[Statement]:
     return [
         Statement(
             f'UPDATE "{collection.sql_table}" SET "{collection.embedding_column}" = '  # noqa: S608 - names of the schema
-            "unhex(value ->> 'vectors') FROM json_each(?1) "
-            f"WHERE \"{collection.sql_table}\".organization_id = value ->> 'organization' "
-            f"AND \"{collection.sql_table}\".id = value ->> 'record' AND EXISTS ({CURRENT_STATE})",
+            # A table of a user may have a column called "value".
+            "unhex(json_each.value ->> 'vectors') FROM json_each(?1) "
+            f'WHERE "{collection.sql_table}".organization_id = '
+            "json_each.value ->> 'organization' "
+            f"AND \"{collection.sql_table}\".id = json_each.value ->> 'record' "
+            f"AND EXISTS ({CURRENT_STATE})",
             (payload,),
         )
         for collection, rows in by_table.values()
@@ -165,8 +169,9 @@ def _store_state(works: Sequence[Work], moment: str) -> list[Statement]:
         rows.append(
             {
                 **_key(work),
-                "content_hash": None if gone else work.task.content_hash,
-                "fingerprint": None if gone else fingerprint(work.task.collection.model),
+                "content_hash": _hash(work),
+                "fingerprint": _fingerprint(work),
+                "reindexed": work.action is Action.REINDEX,
                 "index_hash": None if gone or work.error else work.task.index_hash,
                 "chunks": json.dumps([[part.start, part.end] for part in work.chunks]),
                 "embedded_at": None if gone else moment,
@@ -175,7 +180,8 @@ def _store_state(works: Sequence[Work], moment: str) -> list[Statement]:
     return [
         Statement(
             "UPDATE cognate_embeddings SET content_hash = value ->> 'content_hash', "  # noqa: S608 - a constant
-            "fingerprint = value ->> 'fingerprint', index_hash = value ->> 'index_hash', "
+            "fingerprint = CASE WHEN value ->> 'reindexed' THEN fingerprint "
+            "ELSE value ->> 'fingerprint' END, index_hash = value ->> 'index_hash', "
             "chunks = value ->> 'chunks', embedded_at = value ->> 'embedded_at' "
             f"FROM json_each(?1) WHERE {RECORD_KEY} AND revision = value ->> 'revision'",
             (payload,),
@@ -194,6 +200,17 @@ def _forget_index(works: Sequence[Work]) -> list[Statement]:
         )
         for payload in json_groups([_key(work) for work in works])
     ]
+
+
+def _hash(work: Work) -> str | None:
+    """What says that a record was looked at, also where it has no text and so no vectors."""
+    if work.action is not Action.REMOVE:
+        return work.task.content_hash
+    return content_hash("", work.task.collection.model) if work.task.exists else None
+
+
+def _fingerprint(work: Work) -> str | None:
+    return None if _hash(work) is None else fingerprint(work.task.collection.model)
 
 
 def _store_statuses(outcomes: Sequence[JobOutcome], moment: str) -> list[Statement]:

@@ -33,7 +33,8 @@ async def load_stored(database: Database, works: Sequence[Work]) -> None:
             "SELECT t.organization_id, t.id, "  # noqa: S608 - names of the schema
             f'hex(t."{collection.embedding_column}") AS vectors '
             f'FROM json_each(?1) JOIN "{collection.sql_table}" t '
-            "ON t.organization_id = value ->> 'organization' AND t.id = value ->> 'record'",
+            "ON t.organization_id = json_each.value ->> 'organization' "
+            "AND t.id = json_each.value ->> 'record'",
             (
                 json.dumps(
                     [

@@ -114,7 +114,7 @@ async def nearest(  # noqa: PLR0913 - a query has these parts
     except VectorIndexError as error:
         emit("search.index_failed", code=error.code, index=binding)
         degraded = INDEX_UNAVAILABLE
-    keys = list(_own(found, organization_id, collection))
+    keys = list(_own(found, conditions, collection))
     matched, recent = await platform.database.batch(
         [
             _read_matched(collection, organization_id, keys),
@@ -136,15 +136,18 @@ async def nearest(  # noqa: PLR0913 - a query has these parts
 
 
 def _own(
-    found: Sequence[IndexMatch], organization_id: OrganizationId, collection: Collection
+    found: Sequence[IndexMatch], conditions: Mapping[str, Any], collection: Collection
 ) -> Iterator[dict[str, Any]]:
-    """The keys of matches that carry the caller's organization and the collection."""
+    """The keys of matches that carry the caller's organization and the collection.
+
+    They are compared as the index holds them: of a long name, it answers the first 64 bytes.
+    """
     for match in found:
         parsed = parse_vector_id(match.id)
         if (
             parsed is None
-            or match.metadata.get("organizationId") != organization_id
-            or match.metadata.get("table") != collection.scope
+            or match.metadata.get("organizationId") != conditions["organizationId"]
+            or match.metadata.get("table") != conditions["table"]
         ):
             emit("search.foreign_match_dropped", index=collection.model.index_binding)
             continue
@@ -155,10 +158,11 @@ def _columns(collection: Collection) -> str:
     return "".join(f', r."{column}" AS "field_{column}"' for column in collection.metadata)
 
 
-def _join_record(collection: Collection) -> str:
+def _join_record(collection: Collection, state: str = "s") -> str:
+    """SQL that joins the row `r`, with its vectors, to a state row; none where it was deleted."""
     return (
-        f'JOIN "{collection.sql_table}" r ON r.organization_id = s.organization_id '
-        f'AND r.id = s.record_id AND r."{collection.embedding_column}" IS NOT NULL'
+        f'JOIN "{collection.sql_table}" r ON r.organization_id = {state}.organization_id '
+        f'AND r.id = {state}.record_id AND r."{collection.embedding_column}" IS NOT NULL'
         f"{collection.not_deleted} "
     )
 
@@ -169,10 +173,11 @@ def _read_matched(
     """The stored vectors of matched chunks, of records that are still there."""
     size = collection.model.dimensions * FLOAT32_BYTES
     return Statement(
-        "SELECT s.record_id, s.chunks, value ->> 'chunk' AS first, 0 AS left_out, "  # noqa: S608 - names of the schema
-        f"hex(substr(r.\"{collection.embedding_column}\", 1 + (value ->> 'chunk') * {size}, "
-        f"{size})) AS vectors{_columns(collection)} FROM json_each(?3) "
-        "JOIN cognate_embeddings s ON s.vector_key = value ->> 'key' "
+        "SELECT s.record_id, s.chunks, json_each.value ->> 'chunk' AS first, 0 AS left_out, "  # noqa: S608 - names of the schema
+        f'hex(substr(r."{collection.embedding_column}", '
+        f"1 + (json_each.value ->> 'chunk') * {size}, {size})) AS vectors"
+        f"{_columns(collection)} FROM json_each(?3) "
+        "JOIN cognate_embeddings s ON s.vector_key = json_each.value ->> 'key' "
         f"{_join_record(collection)}"
         "WHERE s.organization_id = ?1 AND s.scope = ?2 AND s.fingerprint = ?4",
         (organization_id, collection.scope, json.dumps(keys), fingerprint(collection.model)),
@@ -191,9 +196,10 @@ def _read_recent(
         f"CASE WHEN s.running <= ?5 THEN hex(r.\"{collection.embedding_column}\") ELSE '' END "
         f"AS vectors{_columns(collection)} FROM (SELECT *, "
         "SUM(json_array_length(chunks)) OVER (ORDER BY embedded_at DESC, record_id) AS running "
-        "FROM (SELECT * FROM cognate_embeddings WHERE organization_id = ?1 AND scope = ?2 "
-        "AND embedded_at > ?3 AND fingerprint = ?4 "
-        "ORDER BY embedded_at DESC, record_id LIMIT ?5 + 1)) s "
+        f"FROM (SELECT e.* FROM cognate_embeddings e {_join_record(collection, 'e')}"
+        "WHERE e.organization_id = ?1 AND e.scope = ?2 "
+        "AND e.embedded_at > ?3 AND e.fingerprint = ?4 "
+        "ORDER BY e.embedded_at DESC, e.record_id LIMIT ?5 + 1)) s "
         f"{_join_record(collection)}",
         (
             organization_id,

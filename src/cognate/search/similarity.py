@@ -189,9 +189,12 @@ async def embed_query(platform: Platform, collection: Collection, text: str) -> 
     the model somewhere in a word.
 
     Raises:
+        InvalidInput: the text is blank.
         EmbedderError: the text could not be embedded.
     """
     model = collection.model
+    if not text.strip():
+        raise InvalidInput(FieldError("/query", "must be a text that is not blank"))
     [first, *_] = chunk(text, model.max_tokens)
     answer = await platform.embedder.embed(model, [text[first.start : first.end]], urgent=True)
     return checked(answer, count=1, model=model)

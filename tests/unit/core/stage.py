@@ -6,30 +6,33 @@ in one batch, the message after it.
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from cognate.chunking import chunk
 from cognate.collections import Collection, Collections
 from cognate.consumer import consume
 from cognate.definitions import Cognate, Embeddings, Record, Similarity, Table
-from cognate.fingerprint import content_hash, fingerprint
-from cognate.ids import vector_id, vector_key
+from cognate.enqueue import Posting, enqueue
+from cognate.errors import CognateError
+from cognate.ids import vector_key
 from cognate.models import MODELS
-from cognate.ports import FLOAT32_BYTES, Platform, Statement, StoredVectors
+from cognate.ports import Platform, Statement, StoredVectors
 from cognate.principal import OrganizationId
 from cognate.queueing import Wanted, announce, queue_statements, release_statement
 from cognate.sweeper import sweep
-from cognate.times import to_iso
 from local.adapters import local_platform
 from local.faults import Fault
+from local.vector_limits import MAX_IDS_PER_GET
+from tests.inspection import discrepancies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cognate.ingest.batch import Verdicts
     from cognate.ingest.claim import Delivery
+    from cognate.models import EmbeddingModel
     from cognate.ports import Database, Row, Scalar
     from local.adapters import LocalPlatform
     from local.faults import FaultKind
@@ -77,15 +80,17 @@ CLAIMS: Final = COLLECTIONS["claims"]
 ARTICLES: Final = COLLECTIONS["articles"]
 
 
+@cache
 def long_text(chunks: int, word: str = "word") -> str:
     """A text that is cut into so many chunks."""
-    text = ""
-    number = 0
-    while len(chunk(text, BASE.max_tokens)) < chunks:
-        sentences = (f"The {word} number {number + place} is here." for place in range(10))
-        text += " ".join(sentences) + " "
-        number += 10
-    return text
+    text, number = "", 0
+    while True:
+        missing = chunks - len(chunk(text, BASE.max_tokens))
+        if missing == 0:
+            return text
+        more = range(number, number + 10 * missing)
+        text += "".join(f"The {word} number {place} is here. " for place in more)
+        number = more.stop
 
 
 class Stage:
@@ -122,15 +127,25 @@ class Stage:
         self, collection: Collection, organization_id: str, record_id: str, **fields: Scalar | None
     ) -> str:
         """Create or change a record of a table; answers the id of its job."""
-        names = ["organization_id", "id", *fields]
+        names = ["organization_id", "id", *(f'"{name}"' for name in fields)]
         marks = ", ".join(f"?{number}" for number in range(1, len(names) + 1))
-        changes = ", ".join(f"{name} = excluded.{name}" for name in fields)
+        changes = ", ".join(f'"{name}" = excluded."{name}"' for name in fields)
         upsert = Statement(
-            f"INSERT INTO {collection.sql_table} ({', '.join(names)}) VALUES ({marks}) "  # noqa: S608 - names of the schema
+            f'INSERT INTO "{collection.sql_table}" ({", ".join(names)}) VALUES ({marks}) '  # noqa: S608 - names of the schema
             f"ON CONFLICT (organization_id, id) DO UPDATE SET {changes}",
             (organization_id, record_id, *fields.values()),
         )
         return await self._queued(collection, organization_id, record_id, upsert)
+
+    async def post(
+        self, organization_id: OrganizationId, content: str, record_id: str | None = None
+    ) -> str:
+        """Post a text, for a claim or for none; answers the id of its job."""
+        posting = Posting(content, record_id and "claims", record_id)
+        [result] = (await enqueue(self.platform, self.app, organization_id, [posting])).results
+        if isinstance(result, CognateError):
+            raise result
+        return result
 
     async def delete(self, organization_id: str, record_id: str) -> str:
         """Delete a claim; answers the id of the job that removes its vectors."""
@@ -276,98 +291,25 @@ class Stage:
         return sorted(found for found in self.indexed() if found.startswith(key))
 
     async def discrepancies(self) -> list[str]:
-        """Where the indexes and the stored vectors are not what the records say; none if all is well.
+        """Where indexes and stored vectors are not what the records say; see `tests.inspection`."""
+        return await discrepancies(self, self.collections.all())
 
-        A record whose last word is a failed job is named, and may have the vectors it had before.
-        """
-        found = [f"job {row['id']} is {row['status']}" for row in await self.unfinished()]
-        for collection in self.collections.all():
-            found += await self._discrepancies_of(collection)
-        return found
+    # What `tests.inspection` asks for
 
-    async def _discrepancies_of(self, collection: Collection) -> list[str]:
-        records = await self.rows(
-            f"SELECT *, hex({collection.embedding_column}) AS vectors "  # noqa: S608 - names of the schema
-            f"FROM {collection.sql_table}"
-        )
-        if collection.table_name is None:
-            keep = await self.rows(
-                "SELECT record_id FROM cognate_embeddings WHERE scope = ?1", collection.scope
-            )
-            ids = {row["record_id"] for row in keep}
-            records = [row for row in records if row["id"] in ids]
-        named = await self._failed(collection.scope)
-        found: list[str] = []
-        expected: set[str] = set()
-        for row in records:
-            key = vector_key(row["organization_id"], collection.scope, row["id"])
-            if (row["organization_id"], row["id"]) in named:
-                expected |= {entry for entry in self.indexed(collection) if entry.startswith(key)}
-                continue
-            found += await self._discrepancies_of_record(collection, row, key)
-            text = collection.text_of(row)
-            parts = chunk(text, collection.model.max_tokens) if text.strip() else []
-            expected |= {vector_id(key, number) for number in range(len(parts))}
-        there = {
-            entry
-            for entry, metadata in self.indexed(collection).items()
-            if metadata["table"] == collection.scope
+    async def embedded(self, model: EmbeddingModel, texts: Sequence[str]) -> bytes:
+        """What the model answers for these texts now."""
+        return (await self.local.embedder.embed(model, texts)).float32()
+
+    async def metadata(self, binding: str) -> dict[str, dict[str, Any]]:
+        """The metadata of every vector in an index, by id."""
+        entries = self.local.bindings.indexes[binding].entries()
+        return {entry.id: dict(entry.metadata or {}) for entry in entries}
+
+    async def values(self, binding: str, ids: Sequence[str]) -> dict[str, bytes]:
+        """The components of vectors in an index, by id."""
+        index = self.local.bindings.indexes[binding]
+        return {
+            entry["id"]: StoredVectors.of(entry["values"]).float32()
+            for start in range(0, len(ids), MAX_IDS_PER_GET)
+            for entry in index.get_by_ids(list(ids[start : start + MAX_IDS_PER_GET]))
         }
-        found += [f"{collection.scope}: orphan vector {entry}" for entry in there - expected]
-        found += [f"{collection.scope}: missing vector {entry}" for entry in expected - there]
-        return found
-
-    async def _failed(self, scope: str) -> set[tuple[str, str]]:
-        """Records of which the newest job failed."""
-        rows = await self.rows(
-            "SELECT organization_id, record_id, status FROM cognate_jobs WHERE scope = ?1 "
-            "AND status <> 'superseded' ORDER BY completed_at, id",
-            scope,
-        )
-        last = {(row["organization_id"], row["record_id"]): row["status"] for row in rows}
-        return {record for record, status in last.items() if status == "failed"}
-
-    async def _discrepancies_of_record(
-        self, collection: Collection, row: Row, key: str
-    ) -> list[str]:
-        name = f"{collection.scope} {row['organization_id']}/{row['id']}"
-        text, model = collection.text_of(row), collection.model
-        stored = bytes.fromhex(row["vectors"])
-        parts = chunk(text, model.max_tokens) if text.strip() else []
-        if not parts:
-            return [f"{name}: vectors of an empty text"] if stored else []
-        answer = await self.local.embedder.embed(
-            model, [text[part.start : part.end] for part in parts]
-        )
-        right = answer.float32()
-        found = [] if stored == right else [f"{name}: other vectors in D1"]
-        [state] = await self.rows("SELECT * FROM cognate_embeddings WHERE vector_key = ?1", key)
-        known = (state["content_hash"], state["fingerprint"], json.loads(state["chunks"]))
-        if known != (
-            content_hash(text, model),
-            fingerprint(model),
-            [[part.start, part.end] for part in parts],
-        ):
-            found.append(f"{name}: another state")
-        if state["max_chunks"] < len(parts):
-            found.append(f"{name}: max_chunks is too low")
-        index = self.local.bindings.indexes[model.index_binding]
-        metadata = {
-            **collection.metadata_of(row),
-            "organizationId": row["organization_id"],
-            "table": collection.scope,
-        }
-        size = model.dimensions * FLOAT32_BYTES
-        for number in range(len(parts)):
-            for entry in index.get_by_ids([vector_id(key, number)]):
-                values = StoredVectors.of(entry["values"]).float32()
-                if values != right[number * size : (number + 1) * size]:
-                    found.append(f"{name}: another vector in the index for chunk {number}")
-                if entry["metadata"] != metadata:
-                    found.append(f"{name}: other metadata in the index for chunk {number}")
-        return found
-
-
-def at(stage: Stage, **ago: float) -> str:
-    """A time before the stage's, as D1 holds it."""
-    return to_iso(stage.local.clock.now() - timedelta(**ago))

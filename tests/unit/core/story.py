@@ -11,7 +11,6 @@ from cognate.ingest.claim import Delivery
 from tests.unit.core.faults import FailingDatabase, Worker
 from tests.unit.core.stage import (
     ACME,
-    DEAD_LETTERS,
     GLOBEX,
     QUEUE,
     Stage,
@@ -123,9 +122,8 @@ class RandomStory:
 
         worker = Worker(self.stage.platform, work)
         self.stage.platform = self.local
-        self.log.append(
-            f"start {[item.body['jobId'][-4:] for item in batch]} {database.refused} {database.unheard}"
-        )
+        sent = [str(item.body)[-30:] for item in batch]
+        self.log.append(f"start {sent} {set(database.refused)} {set(database.unheard)}")
         self.workers.append((worker, batch))
 
     async def step(self) -> None:

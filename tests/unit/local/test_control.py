@@ -99,6 +99,14 @@ def test_later_writes_are_seen_after_the_delay(client: TestClient, clock: Manual
     }
 
 
+def test_settling_shows_every_write(client: TestClient) -> None:
+    """So that one test's delay is not the next one's."""
+    client.put("/control/visibility", json={"seconds": 5})
+    upsert(client)
+    assert client.post("/control/settle").json() == {"settled": True}
+    assert client.get("/control/vectors/VECTORIZE").json()["pending"] == 0
+
+
 def test_noise_makes_scores_approximate(client: TestClient) -> None:
     """Until it is taken away."""
     upsert(client)

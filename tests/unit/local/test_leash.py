@@ -99,6 +99,18 @@ def test_children_go_when_the_command_ends_by_itself(tmp_path: Path) -> None:
     leashed.end()
 
 
+def test_killing_it_leaves_nothing_running(tmp_path: Path) -> None:
+    """Not even what would not end."""
+    leashed = _start(tmp_path / "log", _STUBBORN)
+    pids = _until(lambda: _pids(leashed.log))
+
+    leashed.kill()
+
+    assert not leashed.is_running()
+    _until(lambda: _gone(pids))
+    leashed.end()
+
+
 def test_a_command_that_will_not_end_is_ended(tmp_path: Path) -> None:
     """After some seconds of patience."""
     leashed = _start(tmp_path / "log", _STUBBORN)

@@ -1,7 +1,7 @@
 """Tests of `local.rpc`: counting, faults, and handing a call on."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,10 +38,12 @@ class Sleeper:
 
     def __init__(self) -> None:
         self.slept: list[float] = []
+        self.meanwhile: Callable[[], object] = bool
 
     async def __call__(self, seconds: float) -> None:
         """Wait for nothing."""
         self.slept.append(seconds)
+        self.meanwhile()
 
 
 @pytest.fixture
@@ -130,6 +132,17 @@ def test_a_slow_call_waits_and_answers(bindings: Bindings, sleeper: Sleeper) -> 
     bindings.faults.add(Fault("AI", "run", "slow", seconds=2.5))
     assert call(bindings, "AI", "run", BASE, {"text": "x"})["shape"] == [1, 768]
     assert sleeper.slept == [2.5]
+
+
+def test_a_late_answer_comes_after_its_effect(bindings: Bindings, sleeper: Sleeper) -> None:
+    """Whoever dies while waiting for it has written all the same."""
+    bindings.faults.add(Fault("VECTORIZE", "upsert", "late", seconds=2.5))
+    counted: list[int] = []
+    sleeper.meanwhile = lambda: counted.append(bindings.counts.vectors)
+
+    call(bindings, "VECTORIZE", "upsert", [VECTOR])
+
+    assert ([2.5], [1]) == (sleeper.slept, counted)
 
 
 def test_a_model_can_answer_too_few_vectors(bindings: Bindings) -> None:

@@ -204,6 +204,17 @@ def test_writes_are_seen_in_their_order(index: LocalVectorize, clock: ManualCloc
     assert (ids(index.query(EAST)), index.pending()) == ([], 0)
 
 
+def test_a_settled_index_shows_every_write(index: LocalVectorize) -> None:
+    """Without the time that they were to wait, and later ones wait for nothing either."""
+    index.visibility_seconds = 30
+    index.upsert([vector("a", EAST)])
+    index.settle()
+    assert (ids(index.query(EAST)), index.pending()) == (["a"], 0)
+    index.visibility_seconds = 0
+    index.delete_by_ids(["a"])
+    assert ids(index.query(EAST)) == []
+
+
 def test_approximate_scores_are_off_and_exact_ones_are_not(index: LocalVectorize) -> None:
     """With noise, only a query with values is exact."""
     index.upsert([vector("a", BETWEEN)])

@@ -1,0 +1,1 @@
+"""Measurements of the Worker in its real runtime; numbers in the documents come from here."""

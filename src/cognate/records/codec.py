@@ -1,0 +1,140 @@
+"""A record in its three forms: JSON as callers have it, a validated model, and columns of a row.
+
+Scalars are columns of their own kind, booleans 0 or 1. Dates, times, UUIDs and decimals are the text
+that JSON has for them, all else is JSON text.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from cognate.errors import FieldError, InvalidInput
+from cognate.validation import MAX_REPORTED_ERRORS, invalid_input, pointer_to
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from cognate.definitions import Table
+    from cognate.definitions.scalars import Kind
+    from cognate.ports import Parameter, Row
+
+MAX_RECORD_BYTES: Final = 400_000
+"""Of a record's fields as JSON. A change is sent to D1 with what it replaces, all of it escaped once
+more, and a bound value of D1 ends at 2 MB."""
+
+MAX_INTEGER: Final = 2**53 - 1
+"""JavaScript, through which every value goes, is exact for integers up to this."""
+
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+
+
+def columns_of(table: Table, record: Mapping[str, Any]) -> dict[str, Parameter]:
+    """The columns of a record that a caller sent, by field, validated as a whole.
+
+    Args:
+        table: whose record it is.
+        record: by JSON name, all its fields.
+
+    Raises:
+        InvalidInput: it breaks a rule of the model, or holds what cannot be stored.
+    """
+    broken = list(_unstorable(record))[:MAX_REPORTED_ERRORS]
+    if broken:
+        raise InvalidInput(*broken)
+    try:
+        # As JSON and strictly: a date is a string there, but a number is never one.
+        model = table.record.model_validate_json(
+            json.dumps(record), strict=True, by_alias=True, by_name=False
+        )
+    except ValidationError as error:
+        raise invalid_input(error) from None
+    values = model.model_dump(mode="json", by_alias=True)
+    columns = {
+        field: _encode(table.kinds[field], values[name]) for field, name in table.json_names.items()
+    }
+    size = len(json.dumps(columns, ensure_ascii=False).encode())
+    if size > MAX_RECORD_BYTES:
+        message = f"must have at most {MAX_RECORD_BYTES:,} bytes as JSON; it has {size:,}"
+        raise InvalidInput(FieldError("", message))
+    return columns
+
+
+def fields_of(table: Table, row: Row) -> dict[str, Any]:
+    """The fields of a row, by JSON name; `row` has them as `field_…`."""
+    return {
+        name: _decode(table.kinds[field], row[f"field_{field}"])
+        for field, name in table.json_names.items()
+    }
+
+
+def json_of(table: Table, row: Row) -> dict[str, Any]:
+    """A record as it is answered: never its organization, its deletion or its vectors."""
+    return {
+        "id": row["id"],
+        **fields_of(table, row),
+        "createdAt": row["created_at"],
+        "updatedAt": row["updated_at"],
+    }
+
+
+def changed_fields(table: Table, row: Row, columns: Mapping[str, Parameter]) -> frozenset[str]:
+    """The fields whose value is not the one in the row; how JSON is spaced makes no difference."""
+    return frozenset(
+        field
+        for field, kind in table.kinds.items()
+        if not _is_same(kind, row[f"field_{field}"], columns[field])
+    )
+
+
+def _encode(kind: Kind, value: Any) -> Parameter:  # noqa: ANN401 - JSON of any kind
+    if value is None or kind in {"string", "number", "text"}:
+        scalar: Parameter = value
+        return scalar
+    if kind == "boolean":
+        return int(value)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _decode(kind: Kind, value: Any) -> Any:  # noqa: ANN401 - JSON of any kind
+    if value is None or kind in {"string", "number", "text"}:
+        return value
+    if kind == "boolean":
+        return bool(value)
+    try:
+        return json.loads(value)
+    except (TypeError, ValueError):
+        return value  # written behind the API, and still somebody's data
+
+
+def _is_same(kind: Kind, stored: Any, new: Parameter) -> bool:  # noqa: ANN401 - a column
+    if kind != "json" or stored is None or new is None:
+        return bool(stored == new)
+    # As text again: in Python true is 1.
+    return json.dumps(_decode(kind, stored)) == json.dumps(_decode(kind, new))
+
+
+def _unstorable(value: Any, *location: str | int) -> Iterator[FieldError]:  # noqa: ANN401 - JSON
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if _UNSTORABLE.search(name):
+                yield FieldError(
+                    pointer_to(*location), "has a name with a NUL or half a character in it"
+                )
+            else:
+                yield from _unstorable(item, *location, name)
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _unstorable(item, *location, position)
+    elif isinstance(value, str):
+        if _UNSTORABLE.search(value):
+            yield FieldError(pointer_to(*location), "must have no NUL and no half characters")
+    elif isinstance(value, int):
+        if abs(value) > MAX_INTEGER:
+            yield FieldError(pointer_to(*location), "must be at most 2^53 - 1 in size")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield FieldError(pointer_to(*location), "must be a finite number")

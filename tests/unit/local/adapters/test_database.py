@@ -1,0 +1,112 @@
+"""What the contract of databases cannot ask of D1 itself."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cognate.errors import DatabaseError
+from cognate.ports import Statement
+from local.adapters.database import MAX_VALUE_BYTES, SqliteDatabase
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cognate.ports import Row
+
+
+def rows(database: SqliteDatabase, sql: str, *parameters: str) -> list[Row]:
+    """The rows of one statement."""
+    return asyncio.run(database.batch([Statement(sql, parameters)]))[0]
+
+
+def test_a_value_has_at_most_two_megabytes() -> None:
+    """D1's limit, which Miniflare does not have."""
+    database = SqliteDatabase()
+
+    size = rows(database, "SELECT length(?1) AS n", "x" * (MAX_VALUE_BYTES - 1))
+    with pytest.raises(DatabaseError):
+        rows(database, "SELECT length(?1) AS n", "x" * (MAX_VALUE_BYTES + 1))
+
+    assert size == [{"n": MAX_VALUE_BYTES - 1}]
+
+
+def test_a_function_has_at_most_32_arguments() -> None:
+    """D1's limit, which Miniflare does not have."""
+    database = SqliteDatabase()
+
+    rows(database, f"SELECT max({', '.join(['1'] * 32)})")
+    with pytest.raises(DatabaseError, match="too many arguments"):
+        rows(database, f"SELECT max({', '.join(['1'] * 33)})")
+
+
+def test_two_statements_in_one_are_refused() -> None:
+    """D1 runs them; nobody could say which rows are whose."""
+    with pytest.raises(DatabaseError, match="one statement"):
+        rows(SqliteDatabase(), "SELECT 1; SELECT 2")
+
+
+def test_numbers_that_json_does_not_have_come_back_as_json_has_them() -> None:
+    """Infinity is null, and a large integer is as near as a double comes."""
+    [row] = rows(SqliteDatabase(), f"SELECT 9e999 AS a, {2**53 + 1} AS b, 1e21 AS c, {2**60} AS d")
+
+    assert row == {"a": None, "b": 2**53, "c": 1e21, "d": 1152921504606847000}
+    assert isinstance(row["c"], float)
+
+
+def test_a_mistake_of_the_caller_leaves_no_transaction_open() -> None:
+    """A parameter of no type that SQL has is a bug, not an error of the database."""
+    database = SqliteDatabase()
+
+    with pytest.raises(TypeError):
+        asyncio.run(database.batch([Statement("SELECT ?1", (["list"],))]))  # type: ignore[arg-type]  # the mistake
+
+    assert rows(database, "SELECT 1 AS n") == [{"n": 1}]
+
+
+def test_a_file_keeps_what_was_written(tmp_path: Path) -> None:
+    """For whoever opens it next."""
+    first = SqliteDatabase(tmp_path / "d1.sqlite")
+    rows(first, "CREATE TABLE notes AS SELECT 'kept' AS body")
+    first.close()
+
+    second = SqliteDatabase(tmp_path / "d1.sqlite")
+
+    assert rows(second, "SELECT body FROM notes") == [{"body": "kept"}]
+
+
+def test_a_database_out_of_reach_is_an_error_of_the_database(tmp_path: Path) -> None:
+    """Even the beginning of a batch can fail."""
+    database = SqliteDatabase(tmp_path / "d1.sqlite")
+    database.close()
+
+    with pytest.raises(DatabaseError):
+        rows(database, "SELECT 1")
+
+
+def test_the_projects_migrations_are_applied_once() -> None:
+    """All of them the first time, none the second."""
+    database = SqliteDatabase()
+
+    applied = database.migrate()
+
+    assert applied == sorted(applied) != []
+    assert database.migrate() == []
+    assert {"claims", "cognate_jobs"} <= {
+        row["name"] for row in rows(database, "SELECT name FROM sqlite_schema")
+    }
+
+
+def test_a_migration_that_fails_leaves_nothing_of_itself(tmp_path: Path) -> None:
+    """The earlier ones stay, and it is tried again when it is mended."""
+    (tmp_path / "0001_first.sql").write_text("CREATE TABLE a (id TEXT);")
+    (tmp_path / "0002_it's second.sql").write_text("CREATE TABLE b (id TEXT); CREATE TABLE a (x);")
+    database = SqliteDatabase()
+
+    with pytest.raises(DatabaseError, match="0002"):
+        database.migrate(tmp_path)
+    (tmp_path / "0002_it's second.sql").write_text("CREATE TABLE b (id TEXT);")
+
+    assert database.migrate(tmp_path) == ["0002_it's second.sql"]

@@ -1,0 +1,358 @@
+"""The nearest records: what the index proposes, D1 decides, and recents are never missed."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cognate.errors import ConfigurationError
+from cognate.filters import Filter, parse_filter
+from cognate.ids import vector_id, vector_key
+from cognate.ports import IndexMatch, Platform, Statement
+from cognate.principal import OrganizationId
+from cognate.search.nearest import (
+    INDEX_UNAVAILABLE,
+    MAX_RECENT_CHUNKS,
+    TOO_MANY_RECENT,
+    VISIBILITY_WINDOW,
+    Nearest,
+    nearest,
+)
+from cognate.search.similarity import embed_query
+from tests.unit.core.stage import ACME, BASE, CLAIMS, GLOBEX, Stage, long_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cognate.ports import VectorEntry, Vectors
+
+OLD = VISIBILITY_WINDOW.total_seconds() + 1
+
+
+async def find(
+    stage: Stage,
+    text: str,
+    organization_id: OrganizationId = ACME,
+    filter: Mapping[str, Any] | None = None,  # noqa: A002 - the field's word
+    wanted: int = 10,
+) -> Nearest:
+    """Search the claims."""
+    conditions = parse_filter(filter, CLAIMS.filter_fields) if filter else Filter()
+    query = await embed_query(stage.platform, CLAIMS, text)
+    return await nearest(
+        stage.platform, CLAIMS, organization_id, query, filter=conditions, wanted=wanted
+    )
+
+
+def ids(found: Nearest) -> list[str]:
+    """The records that were found, best first."""
+    return [match.id for match in found.matches]
+
+
+@dataclass
+class LyingIndex:
+    """An index that answers what it likes."""
+
+    matches: list[IndexMatch]
+
+    async def upsert(self, entries: Sequence[VectorEntry]) -> None:
+        """Nothing is written here."""
+        raise NotImplementedError(entries)
+
+    async def delete(self, ids: Sequence[str]) -> None:
+        """Nothing is deleted here."""
+        raise NotImplementedError(ids)
+
+    async def query(
+        self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]
+    ) -> list[IndexMatch]:
+        """The same for every query."""
+        del vectors, top_k, conditions
+        return self.matches
+
+
+def with_index(stage: Stage, matches: list[IndexMatch]) -> None:
+    """Let the claims' index answer this."""
+    stage.platform = Platform(
+        embedder=stage.local.embedder,
+        indexes={"VECTORIZE": LyingIndex(matches)},
+        database=stage.local.database,
+        auth_database=stage.local.database,
+        queue=stage.local.queue,
+        clock=stage.local.clock,
+    )
+
+
+def claimed(organization_id: str, scope: str = "claims") -> dict[str, str]:
+    """What a vector says it belongs to."""
+    return {"organizationId": organization_id, "table": scope}
+
+
+@pytest.mark.parametrize("visibility_seconds", [0, 60])
+@pytest.mark.parametrize("later", [0, OLD])
+def test_what_was_written_is_found_at_any_age(visibility_seconds: float, later: float) -> None:
+    """At once, though the index may not show it yet; and later by the index alone."""
+
+    async def story() -> None:
+        stage = Stage(visibility_seconds=visibility_seconds)
+        await stage.write_many(ACME, {"r1": "a red harbour", "r2": "a blue mountain"})
+        await stage.drain()
+        stage.local.clock.advance(later)
+        found = await find(stage, "a red harbour")
+        assert (ids(found), found.degraded) == (["r1", "r2"], None)
+        assert found.matches[0].score == pytest.approx(1)
+
+    asyncio.run(story())
+
+
+def test_a_deleted_record_is_gone_at_once() -> None:
+    """Before its vectors are removed, from the index and from the recent ones."""
+
+    async def story() -> None:
+        stage = Stage(visibility_seconds=60)
+        await stage.write_many(ACME, {"r1": "a red harbour", "r2": "a blue mountain"})
+        await stage.drain()
+        await stage.delete(ACME, "r1")
+        assert ids(await find(stage, "a red harbour")) == ["r2"]
+
+    asyncio.run(story())
+
+
+def test_an_updated_record_is_found_by_its_new_text() -> None:
+    """The index still shows the old vector, and its score is of the new one."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "r1", "a red harbour")
+        await stage.drain()
+        stage.local.bindings.indexes["VECTORIZE"].visibility_seconds = 60
+        await stage.write(ACME, "r1", "seven blue mountains")
+        await stage.drain()
+        by_old = await find(stage, "a red harbour")
+        by_new = await find(stage, "seven blue mountains")
+        assert by_old.matches[0].score < 0.6
+        assert by_new.matches[0].score == pytest.approx(1)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        # Another organization's vector, as it is.
+        IndexMatch(vector_id(vector_key(GLOBEX, "claims", "r1"), 0), 1, claimed(GLOBEX)),
+        # The same, with metadata that says it is the caller's.
+        IndexMatch(vector_id(vector_key(GLOBEX, "claims", "r1"), 0), 1, claimed(ACME)),
+        # The caller's own, with metadata that says it is another's.
+        IndexMatch(vector_id(vector_key(ACME, "claims", "r1"), 0), 1, claimed(GLOBEX)),
+        # One of another table, or without metadata.
+        IndexMatch(vector_id(vector_key(ACME, "claims", "r1"), 0), 1, claimed(ACME, "articles")),
+        IndexMatch(vector_id(vector_key(ACME, "claims", "r1"), 0), 1, {}),
+        # One that is none of ours, and one of a chunk that was never stored.
+        IndexMatch("r1", 1, claimed(ACME)),
+        IndexMatch(vector_id(vector_key(ACME, "claims", "r1"), 9), 1, claimed(ACME)),
+    ],
+)
+def test_an_index_that_errs_crosses_no_border(match: IndexMatch) -> None:
+    """What it answers is asserted, and looked up in the caller's organization."""
+
+    async def story() -> None:
+        stage = Stage()
+        for organization_id in (ACME, GLOBEX):
+            await stage.write(organization_id, "r1", "a red harbour")
+        await stage.drain()
+        stage.local.clock.advance(OLD)
+        right = IndexMatch(vector_id(vector_key(ACME, "claims", "r1"), 0), 0.1, claimed(ACME))
+        with_index(stage, [match])
+        assert ids(await find(stage, "a red harbour")) == []
+        # The control: the right one is found, and by its exact score.
+        with_index(stage, [match, right])
+        [found] = (await find(stage, "a red harbour")).matches
+        assert found.id == "r1"
+        assert found.score == pytest.approx(1)
+
+    asyncio.run(story())
+
+
+def test_an_organization_with_a_long_id_finds_its_records() -> None:
+    """The index answers the first 64 bytes of it; two that share them stay apart."""
+
+    async def story() -> None:
+        stage = Stage()
+        long = [OrganizationId("o" * 70 + end) for end in ("a", "b")]
+        for number, organization_id in enumerate(long):
+            await stage.write(organization_id, f"r{number}", "a red harbour")
+        await stage.drain()
+        stage.local.clock.advance(OLD)
+        for number, organization_id in enumerate(long):
+            assert ids(await find(stage, "a red harbour", organization_id)) == [f"r{number}"]
+
+    asyncio.run(story())
+
+
+def test_a_record_counts_once_by_its_best_chunk() -> None:
+    """With the place of that chunk in the text."""
+
+    async def story() -> None:
+        stage = Stage()
+        text = long_text(3) + "Only here a zebra crosses."
+        await stage.write(ACME, "long", text)
+        await stage.write(ACME, "short", "zebra")
+        await stage.drain()
+        [first, second] = (await find(stage, "zebra")).matches
+        assert (first.id, second.id) == ("short", "long")
+        start, end = second.chunk
+        assert "zebra" in text[start:end]
+
+    asyncio.run(story())
+
+
+def test_filters_narrow_by_what_d1_says_now() -> None:
+    """Metadata that the index still has wrong is not believed."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "r1", "a red harbour", "one")
+        await stage.write(ACME, "r2", "a red harbour", "two")
+        await stage.write(ACME, "r3", "a red harbour")
+        await stage.drain()
+        stage.local.clock.advance(OLD)
+        await stage.local.database.batch(
+            [Statement("UPDATE claims SET story_id = 'two' WHERE id = 'r1'")]
+        )
+        assert ids(await find(stage, "a red harbour", filter={"storyId": "one"})) == []
+        assert ids(await find(stage, "a red harbour", filter={"storyId": "two"})) == ["r2"]
+        assert ids(await find(stage, "a red harbour")) == ["r1", "r2", "r3"]
+
+    asyncio.run(story())
+
+
+def test_an_index_that_fails_degrades_the_answer() -> None:
+    """What is recent is still compared, and nobody is told that this is all."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "old", "a red harbour")
+        await stage.drain()
+        stage.local.clock.advance(OLD)
+        await stage.write(ACME, "new", "a red harbour")
+        await stage.drain()
+        stage.fault("query")
+        found = await find(stage, "a red harbour")
+        assert (ids(found), found.degraded) == (["new"], INDEX_UNAVAILABLE)
+
+    asyncio.run(story())
+
+
+def test_a_missing_binding_is_named() -> None:
+    """It is a mistake of the deployment, not an outage."""
+
+    async def story() -> None:
+        stage = Stage()
+        query = await embed_query(stage.platform, CLAIMS, "a text")
+        bare = Platform(
+            embedder=stage.local.embedder,
+            indexes={},
+            database=stage.local.database,
+            auth_database=stage.local.database,
+            queue=stage.local.queue,
+            clock=stage.local.clock,
+        )
+        with pytest.raises(ConfigurationError, match="VECTORIZE is missing"):
+            await nearest(bare, CLAIMS, ACME, query, filter=Filter(), wanted=1)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("written", "deleted", "degraded"),
+    [
+        # The bound itself is compared.
+        (MAX_RECENT_CHUNKS, 0, None),
+        # One more is left out, and the answer says so.
+        (MAX_RECENT_CHUNKS + 1, 0, TOO_MANY_RECENT),
+        (MAX_RECENT_CHUNKS + 30, 0, TOO_MANY_RECENT),
+        # Deleted ones take no room, and hide nothing.
+        (MAX_RECENT_CHUNKS + 30, 30, None),
+        (MAX_RECENT_CHUNKS + 30, 29, TOO_MANY_RECENT),
+    ],
+)
+def test_recents_are_bounded_and_the_bound_is_told(
+    written: int, deleted: int, degraded: str | None
+) -> None:
+    """What was left out may be nearer."""
+
+    async def story() -> None:
+        stage = Stage(visibility_seconds=600)
+        names = [f"r{number:03}" for number in range(written)]
+        await stage.write_many(ACME, {name: f"text {name}" for name in names})
+        await stage.drain()
+        # Their jobs have not run yet: the state rows are still there.
+        for name in names[MAX_RECENT_CHUNKS : MAX_RECENT_CHUNKS + deleted]:
+            await stage.delete(ACME, name)
+        found = await find(stage, "text r007", wanted=50)
+        assert (found.degraded, ids(found)[0]) == (degraded, "r007")
+        assert len(found.matches) == min(MAX_RECENT_CHUNKS, written - deleted)
+
+    asyncio.run(story())
+
+
+def test_long_recents_are_counted_by_their_chunks() -> None:
+    """One of them does not fit, and is told."""
+
+    async def story() -> None:
+        stage = Stage(visibility_seconds=600)
+        await stage.write(ACME, "r1", long_text(150))
+        await stage.drain()
+        stage.local.clock.advance(1)
+        await stage.write(ACME, "r2", long_text(51))
+        await stage.drain()
+        found = await find(stage, "word")
+        assert (ids(found), found.degraded) == (["r2"], TOO_MANY_RECENT)
+
+    asyncio.run(story())
+
+
+def test_vectors_of_another_fingerprint_are_not_compared() -> None:
+    """Their cosines would mean nothing."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "r1", "a red harbour")
+        await stage.drain()
+        await stage.rows("UPDATE cognate_embeddings SET fingerprint = 'older'")
+        assert ids(await find(stage, "a red harbour")) == []
+
+    asyncio.run(story())
+
+
+def test_a_search_is_one_call_of_each() -> None:
+    """One of the model, one of the index, whatever is found."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(30)})
+        await stage.drain()
+        before = stage.calls("AI.run")
+        found = await find(stage, "text 3", wanted=50)
+        assert len(found.matches) == 30
+        assert (stage.calls("AI.run") - before, stage.calls("VECTORIZE.query")) == (1, 1)
+
+    asyncio.run(story())
+
+
+def test_the_query_is_the_first_vector() -> None:
+    """Of a batch, the others are passed over."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write_many(ACME, {"r1": "a red harbour", "r2": "a blue mountain"})
+        await stage.drain()
+        two = await stage.platform.embedder.embed(BASE, ["a blue mountain", "a red harbour"])
+        found = await nearest(stage.platform, CLAIMS, ACME, two, filter=Filter(), wanted=1)
+        assert ids(found)[0] == "r2"
+
+    asyncio.run(story())

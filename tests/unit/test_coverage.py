@@ -1,0 +1,245 @@
+"""Coverage is exact: it agrees with a model that looks at each record by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cognate.coverage import Coverage, count_statement, coverage
+from cognate.fingerprint import fingerprint
+from cognate.ports import Statement
+from cognate.times import to_iso
+from local.adapters.clock import START
+from tests.unit.core.stage import ACME, ARTICLES, CLAIMS, GLOBEX, Stage
+
+NOW = fingerprint(CLAIMS.model)
+PENDING = {"queued", "running"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of a record; `created` and `completed` are seconds before now."""
+
+    record: str
+    status: str
+    embeds: int
+    created: int
+    completed: int
+
+
+@dataclass(frozen=True)
+class World:
+    """What two organizations have, with the same record ids."""
+
+    records: dict[str, set[str]]
+    states: dict[tuple[str, str], tuple[str | None, str | None]]
+    jobs: dict[str, list[Job]]
+
+
+RECORDS = [f"c{number}" for number in range(6)]
+ORGANIZATIONS = [ACME, GLOBEX]
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    """Records, states and jobs in any combination, also of records that are gone."""
+    states = {}
+    for key in [(name, record) for name in ORGANIZATIONS for record in RECORDS]:
+        hashed = draw(st.sampled_from(["none", None, "hash"]))
+        if hashed != "none":
+            states[key] = (hashed, draw(st.sampled_from([None, NOW, "old"])))
+    jobs: dict[str, list[Job]] = {}
+    for name in ORGANIZATIONS:
+        found = draw(
+            st.lists(
+                st.builds(
+                    Job,
+                    st.sampled_from(RECORDS),
+                    st.sampled_from(["queued", "running", "done", "failed", "superseded"]),
+                    st.integers(0, 1),
+                    st.integers(0, 100),
+                    st.integers(0, 3),
+                ),
+                max_size=12,
+            )
+        )
+        queued: set[str] = set()
+        jobs[name] = []
+        for job in found:
+            if job.status == "queued" and job.record in queued:
+                continue
+            queued |= {job.record} if job.status == "queued" else set()
+            jobs[name].append(job)
+    return World(
+        {name: draw(st.sets(st.sampled_from(RECORDS))) for name in ORGANIZATIONS}, states, jobs
+    )
+
+
+def _class_of(world: World, organization: str, record: str) -> str:
+    """The class of one record, told from its definition."""
+    mine = [job for job in world.jobs[organization] if job.record == record]
+    if any(job.status in PENDING for job in mine):
+        return "pending"
+    for place, job in enumerate(mine):
+        later = [
+            other
+            for position, other in enumerate(mine)
+            if other.status == "done"
+            and other.embeds >= job.embeds
+            and (-other.completed, position) > (-job.completed, place)
+        ]
+        if job.status == "failed" and not later:
+            return "failed"
+    hashed, made_by = world.states.get((organization, record), (None, None))
+    if hashed is None:
+        return "missing"
+    return "embedded" if made_by == NOW else "stale"
+
+
+def _expected(world: World, organization: str) -> Coverage:
+    records = world.records[organization]
+    classes = [_class_of(world, organization, record) for record in records]
+    ages = [
+        job.created
+        for job in world.jobs[organization]
+        if job.status in PENDING and job.record in records
+    ]
+    return Coverage(
+        "claims",
+        len(records),
+        classes.count("embedded"),
+        classes.count("pending"),
+        classes.count("failed"),
+        classes.count("stale"),
+        classes.count("missing"),
+        max(ages, default=None),
+    )
+
+
+async def _build(stage: Stage, world: World) -> None:
+    for name in ORGANIZATIONS:
+        for record in world.records[name]:
+            await stage.rows(
+                "INSERT INTO claims (organization_id, id, content) VALUES (?1, ?2, 'x')",
+                name,
+                record,
+            )
+        for number, job in enumerate(world.jobs[name]):
+            ended = to_iso(START - timedelta(seconds=job.completed))
+            statement = Statement(
+                "INSERT INTO cognate_jobs (id, organization_id, scope, record_id, source, status, "
+                "embeds, due_at, created_at, updated_at, completed_at) "
+                "VALUES (?1, ?2, 'claims', ?3, 'write', ?4, ?5, '', ?6, ?6, ?7)",
+                (
+                    f"{name}{number}",
+                    name,
+                    job.record,
+                    job.status,
+                    job.embeds,
+                    to_iso(START - timedelta(seconds=job.created)),
+                    None if job.status in PENDING else ended,
+                ),
+            )
+            await stage.local.database.batch([statement])
+    for (name, record), (hashed, made_by) in world.states.items():
+        statement = Statement(
+            "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "
+            "content_hash, fingerprint) VALUES (?1, 'claims', ?2, ?1 || ?2, ?3, ?4)",
+            (name, record, hashed, made_by),
+        )
+        await stage.local.database.batch([statement])
+
+
+@settings(max_examples=150, deadline=None)
+@given(worlds())
+def test_the_counts_are_those_of_a_look_at_each_record(world: World) -> None:
+    """In each organization, whatever the other one has; and the classes add up."""
+
+    async def story() -> None:
+        stage = Stage()
+        await _build(stage, world)
+        for name in ORGANIZATIONS:
+            claims, articles = await coverage(stage.platform, name, [CLAIMS, ARTICLES])
+            assert claims == _expected(world, name)
+            assert articles == Coverage("articles", 0, 0, 0, 0, 0, 0, None)
+
+    asyncio.run(story())
+
+
+def test_the_life_of_records() -> None:
+    """As it is seen by whoever watches."""
+
+    async def counted(stage: Stage) -> tuple[int, ...]:
+        [found] = await coverage(stage.platform, ACME, [CLAIMS])
+        return (found.embedded, found.pending, found.failed, found.stale, found.missing)
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "c1", "a text")
+        await stage.write(ACME, "empty", " ")
+        await stage.rows(
+            "INSERT INTO claims (organization_id, id, content) VALUES (?1, 'c2', 'x')", ACME
+        )
+        assert await counted(stage) == (0, 2, 0, 0, 1)
+        await stage.settle()
+        assert await counted(stage) == (2, 0, 0, 0, 1)
+        stage.fault("run", "error", "5004: bad input", count=9)
+        stage.local.clock.advance(1)
+        await stage.write(ACME, "c1", "a bad text")
+        await stage.drain()
+        assert await counted(stage) == (1, 0, 1, 0, 1)
+        stage.local.bindings.faults.clear()
+        stage.local.clock.advance(1)
+        await stage.write(ACME, "c1", "a good text")
+        await stage.settle()
+        assert await counted(stage) == (2, 0, 0, 0, 1)
+        await stage.rows("UPDATE cognate_embeddings SET fingerprint = 'old'")
+        assert await counted(stage) == (0, 0, 0, 2, 1)
+        await stage.delete(ACME, "c1")
+        assert await counted(stage) == (0, 0, 0, 1, 1)
+
+    asyncio.run(story())
+
+
+def test_what_was_made_up_for_stays_so_when_old_jobs_are_removed() -> None:
+    """A done job is not forgotten before the failed one that it made up for."""
+
+    async def story() -> None:
+        stage = Stage()
+        stage.fault("run", "error", "5004: bad input", count=9)
+        await stage.write(ACME, "c1", "a bad text")
+        await stage.drain()
+        stage.local.bindings.faults.clear()
+        stage.local.clock.advance(1)
+        await stage.write(ACME, "c1", "a good text")
+        await stage.settle()
+        stage.local.clock.advance(1)
+        stage.fault("run", "error", "5004: bad input", count=9)
+        last = await stage.write(ACME, "c2", "a bad text")
+        await stage.drain()
+        stage.local.clock.advance(31 * 24 * 3600)
+        for _ in range(3):
+            await stage.sweep()
+            [found] = await coverage(stage.platform, ACME, [CLAIMS])
+            assert (found.embedded, found.failed) == (1, 1)
+        assert [row["id"] for row in await stage.rows("SELECT id FROM cognate_jobs")] == [last]
+
+    asyncio.run(story())
+
+
+def test_counting_walks_over_the_records_once() -> None:
+    """All else is looked up by a key."""
+
+    async def story() -> list[str]:
+        statement = count_statement(ACME, CLAIMS)
+        explain = Statement(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
+        [rows] = await Stage().local.database.batch([explain])
+        return [row["detail"] for row in rows]
+
+    plan = asyncio.run(story())
+    scans = {line for line in plan if line.startswith("SCAN")}
+    assert scans <= {"SCAN pending", "SCAN failed", "SCAN p", "SCAN classes"}

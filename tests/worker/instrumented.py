@@ -1,0 +1,95 @@
+"""The Worker of production, with instruments for tests below `/test/`.
+
+It is the `main` of a checkout of its own. Whatever is not below `/test/` is answered by the
+untouched `entry.py`, whose ports are written down on their way.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from js import Response
+
+import entry
+from cognate.cloudflare import create_embeddings
+from cognate.cloudflare.conversion import from_json, to_javascript
+from cognate.cloudflare.embeddings import environment
+from cognate.cloudflare.platform import platform_of
+from cognate.errors import CognateError
+from cognate.ports import Statement
+from tests.worker.recording import FAILING_SENDS, recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from workers import Request
+
+    from cognate.cloudflare.conversion import JavaScriptObject
+    from cognate.ports import Platform
+
+
+def _recorded_platform_of(env: JavaScriptObject) -> Platform:
+    return recorded(platform_of(env), secrets.token_hex(4))
+
+
+setattr(entry, "platform_of", _recorded_platform_of)  # noqa: B010 - the one thing replaced
+
+
+class Default(entry.Default):
+    """The real entry, and the instruments."""
+
+    async def fetch(self, request: Request) -> JavaScriptObject:
+        """Answer a request for an instrument, and hand on every other."""
+        instrument = INSTRUMENTS.get(urlsplit(request.url).path)
+        if instrument is None:
+            return await super().fetch(request)
+        asked = json.loads(await request.text())
+        try:
+            answer = await instrument(self, asked)
+        except CognateError as error:
+            answer = {"error": type(error).__name__, "message": str(error)}
+        return Response.new(json.dumps(answer))
+
+
+async def send_messages(_: Default, asked: dict[str, Any]) -> None:
+    """Send any JSON to the queue, as another Worker would: `{"bodies", "delaySeconds"}`."""
+    bodies = [{"body": body, "contentType": "json"} for body in asked["bodies"]]
+    options = to_javascript({"delaySeconds": asked.get("delaySeconds", 0)})
+    await environment().EMBEDDINGS_QUEUE.sendBatch(from_json(json.dumps(bodies)), options)
+
+
+async def run_sql(_: Default, asked: dict[str, Any]) -> list[list[dict[str, Any]]]:
+    """Run one batch on D1: `{"statements": [[sql, parameter, ...], ...]}` to the rows of each."""
+    statements = [Statement(sql, tuple(parameters)) for sql, *parameters in asked["statements"]]
+    return await platform_of(environment()).database.batch(statements)
+
+
+async def run_sweeper(worker: Default, _: dict[str, Any]) -> None:
+    """Do what the clock does every minute."""
+    await worker.scheduled(None, None, None)
+
+
+async def fail_sends(_: Default, asked: dict[str, Any]) -> None:
+    """Let the next `count` sends of an `organization` fail."""
+    FAILING_SENDS[asked["organization"]] = asked["count"]
+
+
+async def ask_embeddings(worker: Default, asked: dict[str, Any]) -> Any:
+    """Call `create_embeddings(self.env, organization).service.method(text, **options)`."""
+    embeddings = create_embeddings(worker.env, asked["organization"])
+    service = getattr(embeddings, asked["service"])
+    answer = await getattr(service, asked["method"])(asked["text"], **asked["options"])
+    return answer if isinstance(answer, list) else asdict(answer)
+
+
+INSTRUMENTS: Final[dict[str, Callable[[Default, dict[str, Any]], Awaitable[Any]]]] = {
+    "/test/messages": send_messages,
+    "/test/sql": run_sql,
+    "/test/sweeper": run_sweeper,
+    "/test/failing-sends": fail_sends,
+    "/test/embeddings": ask_embeddings,
+}

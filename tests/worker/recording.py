@@ -1,0 +1,176 @@
+"""Ports that write down in the log what a consumer did with them, and a queue that fails on demand.
+
+A log survives the death of the runtime, so what a killed handler did is still known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from cognate.errors import CognateError, QueueError, UnusableEmbeddings
+from cognate.ports import Statement
+from cognate.vectors import checked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cognate.models import EmbeddingModel
+    from cognate.ports import (
+        Database,
+        Embedder,
+        IndexMatch,
+        JobQueue,
+        Platform,
+        Row,
+        VectorEntry,
+        VectorIndex,
+        Vectors,
+    )
+
+STORES_VECTORS: Final = "UPDATE cognate_embeddings SET content_hash"
+"""Opens the statement after which a job's result cannot be lost any more."""
+
+FAILING_SENDS: Final[dict[str, int]] = {}
+"""Organization to the number of sends with a message of its own that are still to fail."""
+
+
+def digest(text: str) -> str:
+    """What the log may say of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One invocation of the Worker, whose lines in the log carry its number."""
+
+    number: str
+
+    def record(self, event: str, **fields: object) -> None:
+        """Write one line."""
+        line = {"event": f"test.{event}", "invocation": self.number, **fields}
+        print(json.dumps(line, separators=(",", ":")))  # noqa: T201 - the log
+
+
+def recorded(platform: Platform, number: str) -> Platform:
+    """The platform, with every port that a consumer uses written down."""
+    invocation = Invocation(number)
+    return replace(
+        platform,
+        embedder=RecordedEmbedder(platform.embedder, invocation),
+        indexes={
+            name: RecordedIndex(index, invocation) for name, index in platform.indexes.items()
+        },
+        database=RecordedDatabase(platform.database, invocation),
+        queue=FailingQueue(platform.queue, platform.database, invocation),
+    )
+
+
+@dataclass(frozen=True)
+class RecordedEmbedder:
+    """`ports.Embedder`; a search's own call is not recorded."""
+
+    inner: Embedder
+    invocation: Invocation
+
+    async def embed(
+        self, model: EmbeddingModel, texts: Sequence[str], *, urgent: bool = False
+    ) -> Vectors:
+        """See `ports.Embedder.embed`."""
+        outcome = "failed"
+        try:
+            answer = await self.inner.embed(model, texts, urgent=urgent)
+            try:
+                checked(answer, count=len(texts), model=model)
+                outcome = "usable"
+            except UnusableEmbeddings:
+                outcome = "unusable"
+        finally:
+            if not urgent:
+                digests = [digest(text) for text in texts]
+                self.invocation.record("embedded", texts=digests, outcome=outcome)
+        return answer
+
+
+@dataclass(frozen=True)
+class RecordedIndex:
+    """`ports.VectorIndex`."""
+
+    inner: VectorIndex
+    invocation: Invocation
+
+    async def upsert(self, entries: Sequence[VectorEntry]) -> None:
+        """See `ports.VectorIndex.upsert`."""
+        self.invocation.record("upserts", ids=[entry.id for entry in entries])
+        await self.inner.upsert(entries)
+
+    async def delete(self, ids: Sequence[str]) -> None:
+        """See `ports.VectorIndex.delete`."""
+        self.invocation.record("deletes", ids=list(ids))
+        await self.inner.delete(ids)
+
+    async def query(
+        self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]
+    ) -> list[IndexMatch]:
+        """See `ports.VectorIndex.query`."""
+        return await self.inner.query(vectors, top_k=top_k, conditions=conditions)
+
+
+@dataclass(frozen=True)
+class RecordedDatabase:
+    """`ports.Database`; only writes of results are recorded."""
+
+    inner: Database
+    invocation: Invocation
+
+    async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """See `ports.Database.batch`."""
+        stores = any(statement.sql.startswith(STORES_VECTORS) for statement in statements)
+        try:
+            answers = await self.inner.batch(statements)
+        except CognateError:
+            if stores:
+                self.invocation.record("stored", outcome="failed")
+            raise
+        if stores:
+            self.invocation.record("stored", outcome="done")
+        return answers
+
+
+@dataclass(frozen=True)
+class FailingQueue:
+    """`ports.JobQueue`; it loses messages of organizations that are in `FAILING_SENDS`."""
+
+    inner: JobQueue
+    database: Database
+    invocation: Invocation
+
+    async def send(self, messages: Sequence[Mapping[str, Any]], *, delay_seconds: int = 0) -> None:
+        """See `ports.JobQueue.send`."""
+        if FAILING_SENDS:
+            owners = [await self._owner(message) for message in messages]
+        else:
+            owners = [""] * len(messages)
+        failing = {owner for owner in owners if FAILING_SENDS.get(owner, 0) > 0}
+        taken = [
+            message for message, owner in zip(messages, owners, strict=True) if owner not in failing
+        ]
+        if taken:
+            await self.inner.send(taken, delay_seconds=delay_seconds)
+        for owner in failing:
+            FAILING_SENDS[owner] -= 1
+            self.invocation.record("send_failed", organization=owner)
+        if failing:
+            raise QueueError("a failing send was asked for")
+
+    async def _owner(self, message: Mapping[str, Any]) -> str:
+        """The organization that a message is for: those of ours name no more than a row."""
+        ids = json.dumps([value for value in message.values() if isinstance(value, str)])
+        sql = " UNION ALL ".join(
+            f"SELECT organization_id FROM {table} WHERE id IN (SELECT value FROM json_each(?1))"  # noqa: S608 - names of ours
+            for table in ("cognate_jobs", "cognate_backfills")
+        )
+        [rows] = await self.database.batch([Statement(sql, (ids,))])
+        return str(rows[0]["organization_id"]) if rows else ""

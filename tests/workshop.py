@@ -1,0 +1,49 @@
+"""A checkout in which another module is the Worker, so that the real launcher starts it.
+
+Everything else is this checkout's: the sources, the entry of production too, and the bindings of
+`wrangler.toml`, and so the adapters over them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Final
+
+from local.layout import ROOT, Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+LINKED: Final = (".local", ".venv", "node_modules", "python_modules")
+"""What the set-up installed and made; it is read and not written to."""
+COPIED: Final = ("src", "local", "migrations")
+"""Copied, because wrangler writes beside what it reads."""
+
+_IGNORED = shutil.ignore_patterns("__pycache__", ".wrangler", "node_modules")
+_MAIN: Final = 'main = "src/entry.py"'
+
+
+def checkout_with(folder: Path, main: Path, modules: Iterable[Path]) -> Layout:
+    """Make a checkout in an empty folder: this one with another Worker.
+
+    Args:
+        folder: empty.
+        main: the module below `tests/` that is the Worker.
+        modules: further ones that it imports, under the names that they have here.
+    """
+    for name in COPIED:
+        shutil.copytree(ROOT / name, folder / name, ignore=_IGNORED)
+    for name in LINKED:
+        (folder / name).symlink_to(ROOT / name, target_is_directory=True)
+    for module in modules:
+        target = folder / "src" / module.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(module, target)
+    shutil.copy(main, folder / "src")
+    configuration = (ROOT / "wrangler.toml").read_text("utf-8")
+    assert configuration.count(_MAIN) == 1, "wrangler.toml has one main"
+    (folder / "wrangler.toml").write_text(
+        configuration.replace(_MAIN, f'main = "src/{main.name}"'), "utf-8"
+    )
+    return Layout(folder)
