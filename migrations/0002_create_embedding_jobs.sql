@@ -79,6 +79,10 @@ CREATE TABLE cognate_embeddings (
 CREATE INDEX cognate_embeddings_recent
   ON cognate_embeddings (organization_id, scope, embedded_at) WHERE embedded_at IS NOT NULL;
 
+-- Whether any record still has vectors of another model: one step to each side of today's.
+CREATE INDEX cognate_embeddings_by_fingerprint
+  ON cognate_embeddings (organization_id, scope, fingerprint) WHERE fingerprint IS NOT NULL;
+
 -- Texts that were posted without a table, under their job's id.
 CREATE TABLE cognate_texts (
   organization_id TEXT NOT NULL,

@@ -5,7 +5,7 @@ that are checked against each other, and long articles that are found by topic a
 their metadata.
 """
 
-from cognate import Cognate, Embeddings, GrayZone, Record, Similarity, Table, Thresholds
+from cognate import Access, Cognate, Embeddings, GrayZone, Record, Similarity, Table, Thresholds
 
 
 class Claim(Record):
@@ -27,6 +27,7 @@ class Article(Record):
 claims = Table(
     "claims",
     Claim,
+    id_prefix="claim",
     embeddings=Embeddings(
         fields=["content"],
         on_update=["content"],
@@ -37,6 +38,8 @@ claims = Table(
 articles = Table(
     "articles",
     Article,
+    id_prefix="article",
+    access=Access(delete="admin+"),
     embeddings=Embeddings(
         fields=["title", "body"],
         # Long texts are many vectors: the small model costs a third and halves the storage.

@@ -12,7 +12,7 @@ the cause; it never holds document text, credentials or another organization's d
     │   └── InvalidCredential        unknown, expired, forged, or its user is banned
     ├── NoActiveOrganization         a valid session that has no organization to act for
     ├── NotFound                     nothing of that name or id in the caller's organization
-    ├── AccessDenied                 with these roles, or of somebody else's record, it may not be done
+    ├── AccessDenied                 not with these roles, or not with somebody else's record
     ├── InvalidInput                 the request's content breaks a rule
     │   └── FieldNotWritable         it sets a field that no caller may set
     ├── Conflict                     the database refuses the record beside what it has

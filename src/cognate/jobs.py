@@ -170,6 +170,7 @@ def resolved_by(failed: str) -> str:
     return (
         f"SELECT 1 FROM cognate_jobs d WHERE d.organization_id = {failed}.organization_id "  # noqa: S608 - a name of ours
         f"AND d.scope = {failed}.scope AND d.record_id = {failed}.record_id "
-        f"AND d.status = 'done' AND d.embeds >= {failed}.embeds "
+        # The plus keeps SQLite to the record's own few jobs.
+        f"AND +d.status = 'done' AND d.embeds >= {failed}.embeds "
         f"AND (d.completed_at, d.rowid) > ({failed}.completed_at, {failed}.rowid)"
     )

@@ -146,7 +146,7 @@ def replay_statements(
     chosen = f"FROM cognate_jobs f WHERE {REPLAYABLE} AND f.id IN ({given})"
     another = (
         f"EXISTS (SELECT 1 FROM cognate_jobs o WHERE {SAME_RECORD} "  # noqa: S608 - constants
-        f"AND o.status IN {PENDING})"
+        f"AND +o.status IN {PENDING})"
     )
     # A newer text has taken the place of the one that was given with the job.
     outdated = (
@@ -166,7 +166,7 @@ def replay_statements(
         Statement(
             "UPDATE cognate_jobs AS o SET status = 'superseded', updated_at = ?3, "  # noqa: S608 - constants
             f"content = NULL FROM (SELECT f.id, f.scope, f.record_id, f.created_at {chosen}) f "
-            f"WHERE {SAME_RECORD} AND o.status = 'failed' AND o.id <> f.id "
+            f"WHERE {SAME_RECORD} AND +o.status = 'failed' AND o.id <> f.id "
             "AND (o.created_at, o.id) < (f.created_at, f.id)",
             (*scope, moment),
         ),

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 MAX_CHARGES: Final = 3
 """Failures by its own fault after which a job is given up."""
 
+SUSPECT_ATTEMPTS: Final = 4
+"""Attempts from which on a job's unnamed failures may be its own: by then 35 seconds have gone."""
+
 FIRST_PAUSE_SECONDS: Final = 5
 LONGEST_PAUSE_SECONDS: Final = 900
 """An outage is looked at again at least this often; Queues would allow 43,200 s."""
@@ -72,6 +75,15 @@ def decide(
         # An outage, or a deployment that lacks a binding: not the record's fault, and it ends.
         return Retry(pause(deliveries, jitter()), charged=False)
     return Fail()  # An error of our own: it would be the same the next time.
+
+
+def is_suspect(attempts: int) -> bool:
+    """Whether a job has failed so often that its neighbours should no longer share its fate.
+
+    For errors that have no name: an outage of seconds is over by then, and what is still there may
+    be one record's doing.
+    """
+    return attempts >= SUSPECT_ATTEMPTS
 
 
 def pause(deliveries: int, jitter: float) -> int:

@@ -17,7 +17,7 @@ LAYERS: Final = (
     {
         "cognate", "chunking", "classification", "collections", "definitions", "errors", "events",
         "filters", "fingerprint", "ids", "models", "pagination", "platform_errors", "ports",
-        "principal", "retry", "settings", "sql", "times", "vectors", "schema",
+        "principal", "retry", "settings", "sql", "times", "validation", "vectors", "schema",
     },
     # Use cases: they are given ports.
     {

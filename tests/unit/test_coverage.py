@@ -47,7 +47,7 @@ ORGANIZATIONS = [ACME, GLOBEX]
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
     """Records, states and jobs in any combination, also of records that are gone."""
-    states = {}
+    states: dict[tuple[str, str], tuple[str | None, str | None]] = {}
     for key in [(name, record) for name in ORGANIZATIONS for record in RECORDS]:
         hashed = draw(st.sampled_from(["none", None, "hash"]))
         if hashed != "none":
@@ -145,11 +145,11 @@ async def _build(stage: Stage, world: World) -> None:
                 ),
             )
             await stage.local.database.batch([statement])
-    for (name, record), (hashed, made_by) in world.states.items():
+    for (owner, record), (hashed, made_by) in world.states.items():
         statement = Statement(
             "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "
             "content_hash, fingerprint) VALUES (?1, 'claims', ?2, ?1 || ?2, ?3, ?4)",
-            (name, record, hashed, made_by),
+            (owner, record, hashed, made_by),
         )
         await stage.local.database.batch([statement])
 

@@ -12,8 +12,8 @@ from schema import app
 from tests.sweep import Sweep
 from tests.unit.core.story import POISON
 from tests.worker.author import Author
-from tests.worker.fault_matrix import LONG_AGO
 from tests.worker.instruments import wait_for
+from tests.worker.matrix_row import LONG_AGO
 from tests.worker.rest import WorkerAtRest
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ class WorkerStory:
         self._repair_database()
         for owner in self.canaries:
             self.instruments.fail_sends(owner, 0)
+        await asyncio.to_thread(wait_for, self._is_final, "the end", SETTLED_SECONDS)
+        await self.author.close()
         await asyncio.to_thread(wait_for, self._is_final, "the end", SETTLED_SECONDS)
         return [*await WorkerAtRest(self.instruments).discrepancies(), *await self.sweep.leaks()]
 

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     Report = Callable[[str, Sequence[str]], None]
     """Shows a table, by its title, at the end of the session."""
 
-REPORTS: Final = pytest.StashKey[list[tuple[str, list[str]]]]()
+REPORTS: Final = pytest.StashKey[dict[str, list[str]]]()
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Print the tables that tests made, whether or not output is captured."""
-    for title, lines in config.stash.get(REPORTS, []):
+    for title, lines in config.stash.get(REPORTS, {}).items():
         terminalreporter.section(title)
         for line in lines:
             terminalreporter.write_line(line)
@@ -37,7 +37,7 @@ def report(pytestconfig: pytest.Config) -> Report:
     """For a test with figures to show."""
 
     def add(title: str, lines: Sequence[str]) -> None:
-        pytestconfig.stash.setdefault(REPORTS, []).append((title, list(lines)))
+        pytestconfig.stash.setdefault(REPORTS, {}).setdefault(title, []).extend(lines)
 
     return add
 

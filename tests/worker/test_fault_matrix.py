@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.worker.cells import INDEX, OPERATIONS, RECORD, Cell
-from tests.worker.fault_matrix import ROWS, AiRefuses, Row, run_matrix, table
+from tests.worker.fault_matrix import run_matrix, table
+from tests.worker.matrix_faults import ROWS, AiRefuses
 from tests.worker.rest import WorkerAtRest
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from tests.worker.conftest import Report
     from tests.worker.instruments import Instruments
+    from tests.worker.matrix_row import Row
 
 pytestmark = pytest.mark.timeout(400)
 

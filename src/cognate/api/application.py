@@ -104,8 +104,11 @@ class Application:
         )
         answered = await route.handler(call)
         reply = answered if isinstance(answered, Reply) else Reply(answered)
+        status = reply.status or route.status
+        if reply.answer is None:
+            return Response(status, reply.headers)
         headers = {"content-type": CONTENT_TYPE, **reply.headers}
-        return Response(route.status, headers, reply.answer.to_json())
+        return Response(status, headers, reply.answer.to_json())
 
 
 async def _caller(request: Request, platform: Platform, settings: Settings) -> Principal:

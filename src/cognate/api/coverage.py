@@ -29,7 +29,7 @@ class TableCoverage(AnswerModel):
 
 
 class CoverageAnswer(AnswerModel):
-    """Tables with embeddings that the caller may read, in the order of the schema, at one moment."""
+    """Tables with embeddings that the caller may read, in their order, at one moment."""
 
     tables: list[TableCoverage]
 

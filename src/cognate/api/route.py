@@ -81,10 +81,16 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer that says something in its headers too."""
+    """An answer that says something in its headers or its status too.
 
-    answer: AnswerModel
+    Attributes:
+        answer: None for one without a body.
+        status: where it is not the route's own.
+    """
+
+    answer: AnswerModel | None
     headers: Mapping[str, str] = field(default_factory=dict)
+    status: int | None = None
 
 
 Handler = Callable[[Call], Awaitable[AnswerModel | Reply]]

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from cognate.api import backfill, coverage, embeddings, health, jobs, similarity, vectors
+from cognate.api import (
+    backfill,
+    coverage,
+    embeddings,
+    health,
+    jobs,
+    records,
+    similarity,
+    vectors,
+)
 
 ROUTES: Final = (
     *health.ROUTES,
@@ -14,4 +23,5 @@ ROUTES: Final = (
     *coverage.ROUTES,
     *similarity.ROUTES,
     *vectors.ROUTES,
+    *records.ROUTES,
 )

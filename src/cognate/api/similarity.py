@@ -16,11 +16,12 @@ from cognate.api.wire import (
     OnlyIfSo,
     RequestModel,
     Text,
-    refuse_field,
 )
 from cognate.classification import Classification
 from cognate.definitions.similarities import MAX_LIMIT
+from cognate.records.permissions import require_searchable
 from cognate.search import embed, find_with_gray_zone, search
+from cognate.validation import refuse_field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -202,7 +203,9 @@ async def post_embed(call: Call) -> EmbedAnswer:
 
 
 def _similarity(call: Call) -> Similarity:
-    return call.app.similarity(call.parameters["service"])
+    similarity = call.app.similarity(call.parameters["service"])
+    require_searchable(call.principal, similarity.table)
+    return similarity
 
 
 def _model(similarity: Similarity) -> str:

@@ -15,9 +15,10 @@ from cognate.api.wire import (
     OnlyIfSo,
     RequestModel,
     Text,
-    refuse_field,
 )
+from cognate.records.permissions import require_searchable
 from cognate.search import query_vectors
+from cognate.validation import refuse_field
 
 DEFAULT_TOP_K: Final = 5
 """As Vectorize has it."""
@@ -76,6 +77,8 @@ class Matches(AnswerModel):
 async def post_query(call: Call) -> Matches:
     """Find what is nearest to a vector or a text."""
     body = call.body(VectorQuery)
+    if body.table is not None:
+        require_searchable(call.principal, call.app.table(body.table))
     found = await query_vectors(
         call.platform,
         call.app,

@@ -73,7 +73,7 @@ async def take_step(platform: Platform, collections: Collections, message: Backf
     if collection is None:
         await _give_up(platform, message)
         return
-    [waiting], backfills, rows = await platform.database.batch(_read(collection, message))
+    [waiting], backfills, rows = await platform.database.batch(read_statements(collection, message))
     if not backfills:
         return
     backfill = backfills[0]
@@ -118,7 +118,7 @@ def _progress(
     return _Progress(rows, wanted, is_last=len(rows) < backfill["size"], pause=pause)
 
 
-def _read(collection: Collection, message: BackfillStep) -> list[Statement]:
+def read_statements(collection: Collection, message: BackfillStep) -> list[Statement]:
     """How many jobs wait, the backfill if this is its next step, and its next records.
 
     The organization is the backfill's own, as D1 has it.
@@ -129,7 +129,7 @@ def _read(collection: Collection, message: BackfillStep) -> list[Statement]:
     columns = "".join(f', r."{column}"' for column in collection.columns)
     of_record = (
         "SELECT 1 FROM cognate_jobs j WHERE j.organization_id = r.organization_id "
-        "AND j.scope = ?3 AND j.record_id = r.id AND j.status"
+        "AND j.scope = ?3 AND j.record_id = r.id AND +j.status"
     )
     return [
         Statement(

@@ -75,3 +75,10 @@ class Embeddings:
     def embedding_model(self) -> EmbeddingModel:
         """The catalogue's entry of `model`."""
         return model_named(self.model)
+
+    @property
+    def watched(self) -> frozenset[str]:
+        """The fields whose change has a record embedded again."""
+        if isinstance(self.on_update, tuple):
+            return frozenset(self.on_update)
+        return frozenset(self.fields) if self.on_update else frozenset()

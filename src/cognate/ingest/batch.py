@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from itertools import groupby
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Final
 
 from cognate.errors import ConfigurationError, DatabaseError, PlatformError
@@ -12,6 +12,7 @@ from cognate.ingest.claim import Delivery, claim
 from cognate.ingest.embedding import ChunkText, embed_texts
 from cognate.ingest.finish import Finished, finish
 from cognate.ingest.indexing import remove, reserve_chunks, upsert
+from cognate.ingest.isolating import isolating
 from cognate.ingest.outcomes import JobOutcome, orphan, outcomes_of
 from cognate.ingest.stored import load_stored
 from cognate.ingest.work import Action, Work, work_for
@@ -19,7 +20,7 @@ from cognate.jobs import JobStatus
 from cognate.messages import parse
 from cognate.ports import MAX_UPSERT
 from cognate.queueing import announce
-from cognate.retry import pause
+from cognate.retry import is_suspect, pause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -79,18 +80,28 @@ async def _settle(
     """Store the outcomes; job id to pause, of those whose message must come back."""
     if not outcomes:
         return {}
-    try:
-        finished = await finish(platform.database, outcomes, waiting, platform.clock.now())
-    except DatabaseError as error:
-        emit("batch.not_stored", jobs=len(outcomes), error=error.code)
-        return {item.job_id: pause(times[item.job_id], _jitter()) for item in outcomes}
-    _report(outcomes, finished)
-    await announce(platform, finished.released)
-    return {
-        item.job_id: item.after_seconds
-        for item in outcomes
-        if item.after_seconds is not None and finished.statuses.get(item.job_id) is JobStatus.QUEUED
-    }
+    works = [list(group) for _, group in groupby(outcomes, key=lambda item: id(item.work))]
+    pauses: dict[str, int] = {}
+    # What D1 refuses again and again may be one record's fault.
+    for part, result in await isolating(
+        works,
+        lambda items: finish(platform.database, list(chain(*items)), waiting, platform.clock.now()),
+        divides=lambda _, items: any(is_suspect(times[item.job_id]) for item in chain(*items)),
+    ):
+        stored = list(chain(*part))
+        if isinstance(result, PlatformError):
+            emit("batch.not_stored", jobs=len(stored), error=result.code)
+            pauses |= {item.job_id: pause(times[item.job_id], _jitter()) for item in stored}
+            continue
+        _report(stored, result)
+        await announce(platform, result.released)
+        pauses |= {
+            item.job_id: item.after_seconds
+            for item in stored
+            if item.after_seconds is not None
+            and result.statuses.get(item.job_id) is JobStatus.QUEUED
+        }
+    return pauses
 
 
 def _waves(works: Sequence[Work]) -> Iterator[list[Work]]:
@@ -148,7 +159,7 @@ async def _embed(platform: Platform, works: Sequence[Work]) -> None:
         texts = [
             ChunkText(
                 work.task.text[part.start : part.end],
-                suspect=any(job.charges for job in work.task.jobs),
+                suspect=any(job.charges or is_suspect(job.attempts) for job in work.task.jobs),
             )
             for work in group
             for part in work.chunks

@@ -168,6 +168,15 @@ async def claim(
     ]
     answers = await database.batch(statements)
     started_rows, waiting_rows, *read_rows = answers[len(statements) - len(reads) - 2 :]
+    # The hint of a message was wrong: D1 knows better.
+    missed = [
+        found
+        for scope in sorted({row["scope"] for row in started_rows})
+        if (found := collections.get(scope)) and found not in reads
+    ]
+    if missed:
+        read_rows += await database.batch([_read(collection, ids) for collection in missed])
+        reads = [*reads, *missed]
     started = {
         row["id"]: ClaimedJob(row["id"], row["source"], row["charges"], row["attempts"])
         for row in started_rows
@@ -304,7 +313,7 @@ def _start(ids: Sequence[str], redelivered: Sequence[str], now: datetime) -> Sta
         "UPDATE cognate_jobs SET status = 'running', attempts = attempts + 1, updated_at = ?3, "
         "due_at = ?4 WHERE id IN (SELECT value FROM json_each(?1)) AND (status = 'queued' OR "
         "(status = 'running' AND (due_at < ?3 OR id IN (SELECT value FROM json_each(?2))))) "
-        "RETURNING id, source, charges, attempts",
+        "RETURNING id, scope, source, charges, attempts",
         (json.dumps(ids), json.dumps(redelivered), to_iso(now), to_iso(now + LEASE)),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cognate.errors import EmbedderRejected, PlatformError, UnusableEmbeddings
+from cognate.errors import EmbedderError, EmbedderRejected, PlatformError, UnusableEmbeddings
 from cognate.ingest.isolating import isolating
 from cognate.vectors import checked
 
@@ -21,7 +21,7 @@ class ChunkText:
     """One text to be embedded.
 
     Attributes:
-        suspect: an earlier answer for its job was unusable, so this text may be why.
+        suspect: earlier tries of its job failed in a way that may be this text's fault.
     """
 
     text: str
@@ -41,8 +41,8 @@ async def embed_texts(
 ) -> list[Placed | PlatformError]:
     """Embed texts of one model.
 
-    A text that the model refuses is found by halving and fails alone. So does one that makes its
-    answers unusable, from its second attempt on.
+    A text that the model refuses is found by halving and fails alone. So does a suspect one that
+    makes answers unusable, or fails for a reason that has no name.
 
     Returns:
         For each text, in order, where its vector is or why there is none.
@@ -64,6 +64,6 @@ async def embed_texts(
 
 
 def _divides(error: PlatformError, items: Sequence[ChunkText]) -> bool:
-    if isinstance(error, UnusableEmbeddings):
+    if isinstance(error, UnusableEmbeddings) or type(error) is EmbedderError:
         return any(item.suspect for item in items)
     return isinstance(error, EmbedderRejected)

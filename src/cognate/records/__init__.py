@@ -1,28 +1,18 @@
 """The records of the tables: written with their jobs, and read back; no HTTP in here."""
 
-from cognate.records.permissions import (
-    require_access,
-    require_embeddable,
-    require_searchable,
-)
+from cognate.records.operations import Create, Delete, Deleted, Operation, Update
+from cognate.records.permissions import require_access, require_embeddable, require_searchable
 from cognate.records.query import RecordQuery, parse_query
 from cognate.records.read import get_record, list_records
 from cognate.records.version import Condition, StoredRecord
-from cognate.records.write import (
-    Create,
-    Delete,
-    Operation,
-    Outcome,
-    Update,
-    write_records,
-)
+from cognate.records.write import write_records
 
 __all__ = [
     "Condition",
     "Create",
     "Delete",
+    "Deleted",
     "Operation",
-    "Outcome",
     "RecordQuery",
     "StoredRecord",
     "Update",

@@ -1,7 +1,7 @@
 """A record in its three forms: JSON as callers have it, a validated model, and columns of a row.
 
-Scalars are columns of their own kind, booleans 0 or 1. Dates, times, UUIDs and decimals are the text
-that JSON has for them, all else is JSON text.
+Scalars are columns of their own kind, booleans 0 or 1. Dates, times, UUIDs and decimals are the
+text that JSON has for them, all else is JSON text.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from cognate.ports import Parameter, Row
 
 MAX_RECORD_BYTES: Final = 400_000
-"""Of a record's fields as JSON. A change is sent to D1 with what it replaces, all of it escaped once
-more, and a bound value of D1 ends at 2 MB."""
+"""Of a record's fields as JSON. A change is sent to D1 with what it replaces, all of it escaped
+once more, and a bound value of D1 ends at 2 MB."""
 
 MAX_INTEGER: Final = 2**53 - 1
 """JavaScript, through which every value goes, is exact for integers up to this."""
@@ -130,11 +130,17 @@ def _unstorable(value: Any, *location: str | int) -> Iterator[FieldError]:  # no
     elif isinstance(value, list):
         for position, item in enumerate(value):
             yield from _unstorable(item, *location, position)
-    elif isinstance(value, str):
-        if _UNSTORABLE.search(value):
-            yield FieldError(pointer_to(*location), "must have no NUL and no half characters")
-    elif isinstance(value, int):
-        if abs(value) > MAX_INTEGER:
-            yield FieldError(pointer_to(*location), "must be at most 2^53 - 1 in size")
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield FieldError(pointer_to(*location), "must be a finite number")
+    else:
+        broken = _broken_rule(value)
+        if broken is not None:
+            yield FieldError(pointer_to(*location), broken)
+
+
+def _broken_rule(value: Any) -> str | None:  # noqa: ANN401 - JSON
+    if isinstance(value, str) and _UNSTORABLE.search(value):
+        return "must have no NUL and no half characters"
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        return "must be at most 2^53 - 1 in size"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "must be a finite number"
+    return None

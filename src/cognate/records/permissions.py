@@ -58,9 +58,7 @@ async def require_embeddable(
         f'SELECT "{table.owner.field}" AS owner FROM "{table.name}" '  # noqa: S608 - names of the schema
         f"WHERE organization_id = ?1 AND id = ?2{deleted}"
     )
-    [rows] = await platform.database.batch(
-        [Statement(sql, (principal.organization_id, record_id))]
-    )
+    [rows] = await platform.database.batch([Statement(sql, (principal.organization_id, record_id))])
     if not rows:
         raise no_such_record(table)
     require_ownership(principal, table, "update", rows[0]["owner"])

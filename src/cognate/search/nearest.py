@@ -38,6 +38,7 @@ MAX_RECENT_CHUNKS: Final = 200
 
 INDEX_UNAVAILABLE: Final = "VECTORIZE_UNAVAILABLE"
 TOO_MANY_RECENT: Final = "RECENT_RECORDS_NOT_COMPARED"
+STALE_VECTORS: Final = "RECORDS_OF_ANOTHER_MODEL_NOT_COMPARED"
 
 
 @dataclass(frozen=True)
@@ -115,14 +116,17 @@ async def nearest(  # noqa: PLR0913 - a query has these parts
         emit("search.index_failed", code=error.code, index=binding)
         degraded = INDEX_UNAVAILABLE
     keys = list(_own(found, conditions, collection))
-    matched, recent = await platform.database.batch(
+    matched, recent, stale = await platform.database.batch(
         [
             _read_matched(collection, organization_id, keys),
             _read_recent(collection, organization_id, platform.clock.now()),
+            _read_stale(collection, organization_id),
         ]
     )
     if degraded is None and any(row["left_out"] for row in recent):
         degraded = TOO_MANY_RECENT
+    if degraded is None and stale:
+        degraded = STALE_VECTORS
     query_vector = QueryVector(query.float32()[: collection.model.dimensions * FLOAT32_BYTES])
     best: dict[str, Match] = {}
     for row in (*matched, *recent):
@@ -208,6 +212,20 @@ def _read_recent(
             fingerprint(collection.model),
             MAX_RECENT_CHUNKS,
         ),
+    )
+
+
+def _read_stale(collection: Collection, organization_id: OrganizationId) -> Statement:
+    """A row where records still have vectors of another model, pooling or chunker.
+
+    Those cannot be compared, so until a backfill has embedded them again nothing can be called new.
+    """
+    return Statement(
+        "SELECT 1 AS stale WHERE EXISTS (SELECT 1 FROM cognate_embeddings "
+        "WHERE organization_id = ?1 AND scope = ?2 AND fingerprint < ?3) "
+        "OR EXISTS (SELECT 1 FROM cognate_embeddings "
+        "WHERE organization_id = ?1 AND scope = ?2 AND fingerprint > ?3)",
+        (organization_id, collection.scope, fingerprint(collection.model)),
     )
 
 

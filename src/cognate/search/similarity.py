@@ -94,13 +94,15 @@ async def search(  # noqa: PLR0913 - a search has these parts
         filter: over the table's metadata, by JSON name.
 
     Raises:
-        InvalidInput: a filter that cannot be.
+        InvalidInput: a limit out of range, or a filter that cannot be.
         NotFound: no such record in this organization.
         NotEmbedded: the record has no vector yet.
         EmbedderError: the text could not be embedded.
         DatabaseError: D1 failed.
     """
     limit = similarity.default_limit if limit is None else limit
+    if not 1 <= limit <= MAX_LIMIT:
+        raise InvalidInput(FieldError("/limit", f"must be from 1 to {MAX_LIMIT}"))
     threshold = similarity.default_threshold if threshold is None else threshold
     collection = _collection(similarity)
     conditions = parse_filter(filter or {}, collection.filter_fields)

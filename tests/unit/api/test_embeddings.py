@@ -6,9 +6,10 @@ import pytest
 
 from cognate.api.wire import MAX_TEXT_CHARACTERS
 from cognate.models import DEFAULT_MODEL
-from tests.unit.api.stage import BOB, Stage
+from tests.unit.api.stage import ADA, BOB, Stage
 
 POST = "/api/v1/embeddings"
+BATCH = "/api/v1/embeddings/batch"
 JOBS = "/api/v1/embeddings/jobs"
 
 
@@ -132,51 +133,103 @@ def test_tables_with_embeddings_are_listed(stage: Stage) -> None:
     }
 
 
-def test_a_job_can_be_watched(stage: Stage) -> None:
-    """From the id that the post answered."""
+AGAIN = {**ADA, "idempotency-key": "order-66"}
+
+
+def test_a_request_under_a_key_is_answered_again(stage: Stage) -> None:
+    """With the same body, and a header that says so."""
+    first = stage.ask("POST", POST, {"content": "x"}, AGAIN)
+
+    again = stage.ask("POST", POST, {"content": "x", "table": None}, AGAIN)
+
+    assert (first.status, again.status) == (202, 202)
+    assert again.body == first.body
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == "true"
+    assert len(stage.queue.messages) == 1
+
+
+def test_another_request_under_the_key_conflicts(stage: Stage) -> None:
+    """In its body or in its route."""
+    stage.ask("POST", POST, {"content": "x"}, AGAIN)
+
+    other = stage.ask("POST", POST, {"content": "y"}, AGAIN)
+    batch = stage.ask("POST", BATCH, {"items": [{"content": "x"}]}, AGAIN)
+
+    for answer in (other, batch):
+        assert (answer.status, answer.code) == (409, "IDEMPOTENCY_KEY_REUSED")
+    assert len(stage.queue.messages) == 1
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a b", "ä", "tab\t"])
+def test_a_key_is_visible_ascii(stage: Stage, key: str) -> None:
+    """Of at most 255 characters; nothing is queued under another."""
+    headers = {**ADA, "idempotency-key": key}
+
+    answer = stage.ask("POST", POST, {"content": "x"}, headers)
+
+    assert (answer.status, answer.code) == (400, "IDEMPOTENCY_KEY_INVALID")
+    assert stage.queue.messages == []
+    longest = {**ADA, "idempotency-key": "~" * 255}
+    assert stage.ask("POST", POST, {"content": "x"}, longest).status == 202
+
+
+def test_a_batch_has_one_result_for_each_item(stage: Stage) -> None:
+    """Each as the route for one item answers it."""
     stage.add_claim("org_acme", "c1")
-    posted = stage.ask("POST", POST, {"content": "x", "table": "claims", "id": "c1"})
+    stage.add_claim("org_globex", "c2")
+    items: list[dict[str, object]] = [
+        {"content": "x", "table": "claims", "id": "c1", "model": DEFAULT_MODEL},
+        {"content": "x", "table": "claims", "id": "c2"},
+        {"content": "x", "table": "nothing", "id": "c2"},
+        {"content": " "},
+        {"content": "x", "model": "@cf/nobody/nothing"},
+        {"content": "x", "table": "claims", "id": "c1", "model": "@cf/baai/bge-m3"},
+        {"content": "x"},
+    ]
 
-    answer = stage.ask("GET", f"{JOBS}/{posted.json['jobId']}")
+    answer = stage.ask("POST", BATCH, {"items": items}, {**ADA, "x-request-id": "same"})
 
-    assert answer.status == 200
-    assert answer.json == {
-        "jobId": posted.json["jobId"],
-        "status": "queued",
-        "table": "claims",
-        "id": "c1",
-        "model": DEFAULT_MODEL,
-        "attempts": 0,
-        "error": None,
-        "createdAt": "2026-11-20T12:00:00.000Z",
-        "updatedAt": "2026-11-20T12:00:00.000Z",
-        "completedAt": None,
-    }
-
-
-def test_a_failed_job_says_why(stage: Stage) -> None:
-    """By a stable code and a sentence."""
-    job_id = stage.ask("POST", POST, {"content": "x"}).json["jobId"]
-    stage.database.change(
-        "UPDATE cognate_jobs SET status = 'failed', attempts = 3, error_code = 'AI_CAPACITY', "
-        "error_message = 'It was busy.', completed_at = '2026-11-20T13:00:00.000Z'"
-    )
-
-    job = stage.ask("GET", f"{JOBS}/{job_id}").json
-
-    assert (job["status"], job["attempts"]) == ("failed", 3)
-    assert job["error"] == {"code": "AI_CAPACITY", "message": "It was busy."}
-    assert job["completedAt"] == "2026-11-20T13:00:00.000Z"
+    assert answer.status == 207
+    results = answer.json["results"]
+    assert [result["index"] for result in results] == list(range(len(items)))
+    for item, result in zip(items, results, strict=True):
+        alone = stage.ask("POST", POST, item, {**ADA, "x-request-id": "same"})
+        assert result["status"] == alone.status
+        if alone.status == 202:
+            body = {
+                name: value for name, value in result.items() if name not in {"index", "status"}
+            }
+            assert {**body, "jobId": ""} == {**alone.json, "jobId": ""}
+        else:
+            assert {**result["error"], "instance": POST} == alone.json
 
 
-def test_a_job_of_another_organization_does_not_exist(stage: Stage) -> None:
-    """Its answer differs from that of no job in nothing but the path that was asked."""
-    job_id = stage.ask("POST", POST, {"content": "x"}).json["jobId"]
-    headers = {**BOB, "x-request-id": "same"}
+def test_a_batch_under_a_key_is_answered_again(stage: Stage) -> None:
+    """Good and bad items alike."""
+    stage.add_claim("org_acme", "c1")
+    body = {"items": [{"content": "x", "table": "claims", "id": name} for name in ("c1", "c2")]}
+    headers = {**AGAIN, "x-request-id": "same"}
 
-    foreign = stage.ask("GET", f"{JOBS}/{job_id}", headers=headers)
-    missing = stage.ask("GET", f"{JOBS}/job_missing", headers=headers)
+    first, again = stage.ask("POST", BATCH, body, headers), stage.ask("POST", BATCH, body, headers)
 
-    assert foreign.status == missing.status == 404
-    assert foreign.code == "JOB_NOT_FOUND"
-    assert {**foreign.json, "instance": ""} == {**missing.json, "instance": ""}
+    assert [result["status"] for result in first.json["results"]] == [202, 404]
+    assert again.body == first.body
+    assert again.headers["idempotency-replayed"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, "/items"),
+        ({"items": []}, "/items"),
+        ({"items": [{"content": "x"}] * 101}, "/items"),
+        ({"items": ["x"]}, "/items/0"),
+    ],
+)
+def test_a_batch_has_one_to_a_hundred_items(
+    stage: Stage, body: dict[str, object], pointer: str
+) -> None:
+    """Objects, all of them."""
+    assert stage.ask("POST", BATCH, body).pointers == [pointer]
+    assert stage.ask("POST", BATCH, {"items": [{"content": "x"}] * 100}).status == 207

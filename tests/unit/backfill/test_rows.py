@@ -15,7 +15,6 @@ from cognate.backfill.rows import (
     start_backfill,
 )
 from cognate.errors import BackfillRunning, NotFound
-from cognate.ports import Statement
 from tests.unit.core.stage import ACME, ARTICLES, CLAIMS, GLOBEX, Stage
 
 
@@ -125,21 +124,3 @@ def test_old_backfills_are_removed() -> None:
         assert old.id != running.id
 
     asyncio.run(story())
-
-
-def test_an_index_serves_the_reading_of_a_step() -> None:
-    """The next records are found by their key, and nothing is sorted."""
-
-    async def story() -> list[str]:
-        from cognate.backfill.step import _read
-        from cognate.messages import BackfillStep
-
-        *_, statement = _read(CLAIMS, BackfillStep("b", "claims", 0))
-        explain = Statement(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
-        [rows] = await Stage().local.database.batch([explain])
-        return [row["detail"] for row in rows]
-
-    plan = asyncio.run(story())
-    assert any("SEARCH r USING" in line and "organization_id=? AND id>?" in line for line in plan)
-    assert not any("SCAN" in line and "SCALAR" not in line for line in plan)
-    assert not any("TEMP B-TREE" in line for line in plan)

@@ -11,9 +11,10 @@ import pytest
 
 from cognate.backfill.needs import Selection
 from cognate.backfill.rows import Backfill, BackfillStatus, find_backfill, start_backfill
-from cognate.backfill.step import MAX_WAITING, STEP_RECORDS, take_step
+from cognate.backfill.step import MAX_WAITING, STEP_RECORDS, read_statements, take_step
 from cognate.errors import QueueError
 from cognate.messages import BackfillStep, parse
+from cognate.ports import Statement
 from cognate.queueing import WINDOW
 from tests.unit.core.faults import FailingDatabase
 from tests.unit.core.stage import ACME, CLAIMS, COLLECTIONS, GLOBEX, Stage
@@ -21,15 +22,15 @@ from tests.unit.core.stage import ACME, CLAIMS, COLLECTIONS, GLOBEX, Stage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cognate.ports import Database, Row, Statement
+    from cognate.ports import Database, Row
     from cognate.principal import OrganizationId
 
 
 async def _import(stage: Stage, organization: OrganizationId, count: int) -> None:
     """Write claims behind the API."""
     await stage.rows(
-        "INSERT INTO claims (organization_id, id, content) "
-        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < CAST(?2 AS INTEGER)) "
+        "INSERT INTO claims (organization_id, id, content) WITH RECURSIVE n (n) AS ("
+        "SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < CAST(?2 AS INTEGER)) "
         "SELECT ?1, printf('c%05d', n), 'word' || n FROM n",
         organization,
         str(count),
@@ -427,3 +428,18 @@ def test_a_message_cannot_turn_a_backfill_to_another_table() -> None:
         assert await stage.jobs() == []
 
     asyncio.run(story())
+
+
+def test_an_index_serves_the_reading_of_a_step() -> None:
+    """The next records are found by their key, and nothing is sorted."""
+
+    async def story() -> list[str]:
+        *_, statement = read_statements(CLAIMS, BackfillStep("b", "claims", 0))
+        explain = Statement(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
+        [rows] = await Stage().local.database.batch([explain])
+        return [row["detail"] for row in rows]
+
+    plan = asyncio.run(story())
+    assert any("SEARCH r USING" in line and "organization_id=? AND id>?" in line for line in plan)
+    assert not any("SCAN" in line and "SCALAR" not in line for line in plan)
+    assert not any("TEMP B-TREE" in line for line in plan)

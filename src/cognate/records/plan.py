@@ -1,0 +1,174 @@
+"""What an operation comes to, judged before anything is written.
+
+Every refusal that does not depend on a race is found here: roles, fields that no caller may set,
+rules of the record, records that are not there or not the caller's.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from cognate.errors import (
+    FieldError,
+    FieldNotWritable,
+    InvalidInput,
+    PreconditionFailed,
+    RecordExists,
+)
+from cognate.ids import new_id
+from cognate.records.codec import changed_fields, columns_of, fields_of
+from cognate.records.operations import Create, Delete, Operation, Update
+from cognate.records.permissions import (
+    no_such_record,
+    owner_of,
+    require_access,
+    require_ownership,
+)
+from cognate.records.version import etag_of
+from cognate.validation import pointer_to
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from cognate.definitions import Table
+    from cognate.ports import Parameter, Row
+    from cognate.principal import Principal
+    from cognate.records.version import Condition
+
+ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}")
+"""Ids that callers may choose: safe in a path, a log and a URL."""
+
+RESERVED_IDS: Final = frozenset({"batch"})
+"""Ids that are paths of the API."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A change that may be written.
+
+    Attributes:
+        id: of the record.
+        columns: the new values of all fields; None for a deletion.
+        version: of the row that the change was judged by; None for a new record.
+        row: that row.
+        changed: the fields that get another value.
+    """
+
+    id: str
+    columns: Mapping[str, Parameter] | None
+    version: str | None = None
+    row: Row | None = None
+    changed: frozenset[str] = frozenset()
+
+    @property
+    def writes(self) -> bool:
+        """Whether there is anything to write."""
+        return self.columns is None or self.version is None or bool(self.changed)
+
+
+def plan(
+    table: Table,
+    principal: Principal,
+    operation: Operation,
+    rows: Mapping[str, Row],
+    now: datetime,
+) -> Plan:
+    """Judge one operation.
+
+    Args:
+        table: of the record.
+        principal: who asks.
+        operation: what they ask for.
+        rows: by id, the organization's rows of the records that are named, deleted ones too.
+        now: the time, for a new id.
+
+    Raises:
+        AccessDenied: not with these roles, or not somebody else's record.
+        FieldNotWritable: it sets a field that no caller may set.
+        InvalidInput: the record breaks a rule, or the id cannot be one.
+        NotFound: there is no such record for this caller.
+        RecordExists: the id of a new record is taken.
+        PreconditionFailed: the record is not in the state that the caller has seen.
+    """
+    match operation:
+        case Create():
+            return _create(table, principal, operation, rows, now)
+        case Update():
+            return _update(table, principal, operation, rows)
+        case Delete():
+            return _delete(table, principal, operation, rows)
+
+
+def _create(
+    table: Table, principal: Principal, operation: Create, rows: Mapping[str, Row], now: datetime
+) -> Plan:
+    require_access(principal, table, "create")
+    _require_settable(table, "create", operation.record)
+    record_id = new_id(table.id_prefix, now) if operation.id is None else operation.id
+    if not ID.fullmatch(record_id) or record_id in RESERVED_IDS:
+        message = (
+            "must be 1 to 128 letters, digits and . _ ~ : -, starting with a letter or digit, "
+            f"and none of {', '.join(sorted(RESERVED_IDS))}"
+        )
+        raise InvalidInput(FieldError("/id", message))
+    record = dict(operation.record)
+    if table.owner is not None:
+        record[table.json_names[table.owner.field]] = principal.user_id
+    columns = columns_of(table, record)
+    if record_id in rows:
+        message = f"There is a record {record_id!r} in the table {table.name!r} already."
+        raise RecordExists(message)
+    return Plan(record_id, columns)
+
+
+def _update(table: Table, principal: Principal, operation: Update, rows: Mapping[str, Row]) -> Plan:
+    require_access(principal, table, "update")
+    _require_settable(table, "update", operation.changes)
+    row = _row(table, principal, operation.id, "update", rows)
+    _require_state(row, operation.condition)
+    columns = columns_of(table, {**fields_of(table, row), **operation.changes})
+    return Plan(operation.id, columns, row["version"], row, changed_fields(table, row, columns))
+
+
+def _delete(table: Table, principal: Principal, operation: Delete, rows: Mapping[str, Row]) -> Plan:
+    require_access(principal, table, "delete")
+    row = _row(table, principal, operation.id, "delete", rows)
+    _require_state(row, operation.condition)
+    return Plan(operation.id, None, row["version"], row)
+
+
+def _row(
+    table: Table,
+    principal: Principal,
+    record_id: str,
+    operation: Literal["update", "delete"],
+    rows: Mapping[str, Row],
+) -> Row:
+    row = rows.get(record_id)
+    if row is None or row["deleted"]:
+        raise no_such_record(table)
+    require_ownership(principal, table, operation, owner_of(table, row))
+    return row
+
+
+def _require_settable(
+    table: Table, operation: Literal["create", "update"], record: Mapping[str, Any]
+) -> None:
+    forbidden = [
+        FieldError(pointer_to(name), f"cannot be set by a caller when a record is {operation}d")
+        for field, name in table.json_names.items()
+        if name in record and not table.is_settable(operation, field)
+    ]
+    if forbidden:
+        raise FieldNotWritable(*forbidden)
+
+
+def _require_state(row: Row, condition: Condition | None) -> None:
+    if condition is not None and not condition.allows_writing(etag_of(row["version"])):
+        raise PreconditionFailed(
+            "The record has changed since it was read; read it again, then send If-Match with "
+            "its new ETag."
+        )

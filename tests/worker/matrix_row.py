@@ -1,0 +1,113 @@
+"""One row of the fault matrix: a fault, and four operations while it lasts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from tests.worker.cells import OPERATIONS, Cell, Figures
+from tests.worker.instruments import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.worker.instruments import Instruments
+
+LONG_AGO: Final = "2000-01-01T00:00:00.000Z"
+
+
+@dataclass
+class Row:
+    """One fault and its four cells.
+
+    Attributes:
+        name: in the table.
+        has_surplus: whether its update has a chunk to remove.
+        cells: one for each operation.
+        mark: number of log events before the fault was armed.
+        before: number of jobs that each cell had before.
+    """
+
+    name: ClassVar[str]
+    has_surplus: ClassVar[bool] = False
+    instruments: Instruments
+    cells: list[Cell] = field(init=False)
+    mark: int = 0
+    before: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make an organization for each operation."""
+        slug = self.name.lower().replace(" ", "-").replace(",", "")
+        self.cells = [
+            Cell(
+                self.name,
+                operation,
+                self.instruments.organization(f"{slug}-{operation}"),
+                self.has_surplus,
+            )
+            for operation in OPERATIONS
+        ]
+
+    def play(self) -> None:
+        """Arm the fault, do the operations, and wait until each was tried."""
+        self.mark = len(self.instruments.events())
+        for cell in self.cells:
+            self.before[cell.slug] = len(cell.jobs(self.instruments))
+            cell.texts.clear()
+            self.arm(cell)
+        self.perform()
+        self.meanwhile()
+
+    def arm(self, cell: Cell) -> None:
+        """Order the fault for one cell."""
+
+    def perform(self) -> None:
+        """Do the operations."""
+        for cell in self.cells:
+            cell.perform()
+
+    def meanwhile(self) -> None:
+        """What else happens; in any case every job is tried once."""
+        self.wait_until_tried()
+
+    def wait_until_tried(self) -> None:
+        """Wait until every cell has jobs, all of which were started once."""
+        for cell in self.cells:
+            wait_for(lambda cell=cell: self._is_tried(cell), f"{self.name}: {cell.operation}")  # type: ignore[misc]  # bound at once
+
+    def _is_tried(self, cell: Cell) -> bool:
+        new = cell.jobs(self.instruments)[self.before[cell.slug] :]
+        return bool(new) and all(
+            job["status"] != "running" and (job["attempts"] or job["status"] != "queued")
+            for job in new
+        )
+
+    def start_another_consumer(self) -> None:
+        """Fill a batch: the local queue starts a second consumer only when a whole one waits."""
+        [done] = self.instruments.sql("SELECT * FROM cognate_jobs WHERE status = 'done' LIMIT 1")
+        self.instruments.send(*[reference(done)] * 100)
+
+    def deliver_forgotten(self, cells: Sequence[Cell]) -> None:
+        """Let the sweeper find what waits for its message, as it would after some minutes."""
+        ids = json.dumps([cell.organization.demo.id for cell in cells])
+        for table in ("cognate_jobs", "cognate_backfills"):
+            self.instruments.sql(
+                f"UPDATE {table} SET due_at = ?2 WHERE status IN ('queued', 'running') "  # noqa: S608 - two names
+                "AND organization_id IN (SELECT value FROM json_each(?1))",
+                ids,
+                LONG_AGO,
+            )
+        self.instruments.sweep()
+
+    def count(self) -> None:
+        """Fill in the cells' figures."""
+        events = self.instruments.events()[self.mark :]
+        for cell in self.cells:
+            jobs = cell.jobs(self.instruments)
+            cell.figures = Figures.of(cell, events, jobs, self.before[cell.slug])
+
+
+def reference(job: dict[str, Any]) -> dict[str, Any]:
+    """The message of a job, as production sends it."""
+    return {"type": "embedding", "version": 1, "jobId": job["id"], "scope": job["scope"]}
