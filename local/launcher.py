@@ -21,6 +21,8 @@ DEFAULT_PORT: Final = 8787
 """wrangler's own."""
 
 _FOLLOW_SECONDS: Final = 0.3
+_TICK_SECONDS: Final = 60.0
+"""As the cron trigger in wrangler.toml says."""
 _BROKEN = 1
 
 
@@ -64,11 +66,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _follow(worker: LocalWorker) -> None:
-    """Show what the Worker prints from now on, until the Worker ends."""
+    """Show what the Worker prints from now on, until the Worker ends; and be its clock."""
+    next_tick = time.monotonic()
     with worker.wrangler_log.open(encoding="utf-8", errors="replace") as log:
         log.seek(0, 2)
         while worker.is_running():
             _say(log.read())
+            if time.monotonic() >= next_tick:
+                worker.tick()
+                next_tick += _TICK_SECONDS
             time.sleep(_FOLLOW_SECONDS)
 
 

@@ -18,7 +18,7 @@ from cognate.errors import DefinitionError
 from local.index_file import write_index_config
 from local.layout import Layout
 from local.leashed import Leashed
-from local.loopback import HOST, NotHealthyError, free_port, is_free, wait_until_healthy
+from local.loopback import HOST, NotHealthyError, free_port, is_free, status_of, wait_until_healthy
 from local.seed import seed
 
 if TYPE_CHECKING:
@@ -143,6 +143,13 @@ class LocalWorker:
         """
         self._wrangler = self._start_wrangler()
         self._wait(self._wrangler, "The Worker", self.url)
+
+    def tick(self) -> None:
+        """Do what the cron trigger does in production: `wrangler dev` runs none by itself.
+
+        A Worker that is busy or starting anew misses a tick, as it may there.
+        """
+        status_of(f"{self.url}/cdn-cgi/local/scheduled")
 
     def is_running(self) -> bool:
         """Whether the Worker was started and has not ended."""

@@ -63,7 +63,7 @@ def wait_until_healthy(url: str, *, seconds: float, is_running: Callable[[], boo
         if not is_running():
             message = "it ended before it answered"
             raise NotHealthyError(message)
-        status = _status(url)
+        status = status_of(url)
         if status == http.HTTPStatus.OK:
             return
         now = time.monotonic()
@@ -76,7 +76,7 @@ def wait_until_healthy(url: str, *, seconds: float, is_running: Callable[[], boo
     raise NotHealthyError(message)
 
 
-def _status(url: str) -> int | None:
+def status_of(url: str) -> int | None:
     """The status of one request, None where nothing answered."""
     try:
         with DIRECT.open(url, timeout=_ANSWER_SECONDS) as response:

@@ -88,7 +88,8 @@ def keep_statement(
     return Statement(
         "UPDATE cognate_idempotency_keys SET jobs = json_patch(jobs, ("  # noqa: S608 - a condition of ours
         "SELECT json_group_object(value ->> 'place', j.id) FROM json_each(?3) "
-        "JOIN cognate_jobs j ON j.organization_id = ?1 AND j.scope = ?2 "
+        "CROSS JOIN cognate_jobs j INDEXED BY cognate_jobs_one_queued_per_record "
+        "ON j.organization_id = ?1 AND j.scope = ?2 "
         "AND j.record_id = value ->> 'record' AND j.status = 'queued' "
         f"WHERE {condition})) WHERE organization_id = ?1 AND token = ?4",
         (organization_id, scope, items, token),

@@ -162,10 +162,12 @@ def release_statement(organization_id: str, now: datetime) -> Statement:
     """
     return Statement(
         "UPDATE cognate_jobs SET announced = 1, due_at = ?3 WHERE id IN ("
-        "SELECT id FROM cognate_jobs WHERE organization_id = ?1 AND status = 'queued' "
-        "AND announced = 0 ORDER BY priority, id LIMIT MAX(0, ?2 - ("
-        "SELECT COUNT(*) FROM cognate_jobs WHERE organization_id = ?1 AND status = 'queued' "
-        "AND announced = 1 AND attempts = 0))) RETURNING id, scope",
+        # Named, because SQLite would else walk over every queued job of the organization.
+        "SELECT id FROM cognate_jobs INDEXED BY cognate_jobs_waiting WHERE organization_id = ?1 "
+        "AND status = 'queued' AND announced = 0 ORDER BY priority, id LIMIT MAX(0, ?2 - ("
+        "SELECT COUNT(*) FROM cognate_jobs INDEXED BY cognate_jobs_announced "
+        "WHERE organization_id = ?1 AND status = 'queued' AND announced = 1 AND attempts = 0))) "
+        "RETURNING id, scope",
         (organization_id, WINDOW, to_iso(now + DELIVERY_PATIENCE)),
     )
 

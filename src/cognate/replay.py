@@ -39,7 +39,7 @@ REPLAYABLE: Final = (
 
 PENDING: Final = "('queued', 'running')"
 
-SAME_RECORD: Final = "o.organization_id = ?1 AND o.scope = f.scope AND o.record_id = f.record_id"
+SAME_RECORD: Final = "o.organization_id = ?1 AND o.scope = f.scope AND o.record_id IS f.record_id"
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,7 @@ async def replay_job(platform: Platform, organization_id: OrganizationId, job_id
     *_, taken, found, released = await platform.database.batch(
         [
             *replay_statements(organization_id, [job_id], Priority.WRITE, now),
-            Statement(
-                f"SELECT {COLUMNS} FROM cognate_jobs f WHERE f.organization_id = ?1 AND ("  # noqa: S608 - constants
-                f"f.id = ?2 OR (f.status IN {PENDING} AND EXISTS (SELECT 1 FROM cognate_jobs o "
-                f"WHERE {SAME_RECORD} AND o.id = ?2))) "
-                f"ORDER BY f.status IN {PENDING} DESC, f.status",
-                (organization_id, job_id),
-            ),
+            _standing_for(organization_id, job_id),
             release_statement(organization_id, now),
         ]
     )
@@ -143,7 +137,9 @@ def replay_statements(
         Statements of which the last returns the id of each of these jobs that was still failed.
     """
     given = "SELECT value FROM json_each(?2)"
-    chosen = f"FROM cognate_jobs f WHERE {REPLAYABLE} AND f.id IN ({given})"
+    # By their ids, not by walking over all that have failed.
+    replayable = "+" + REPLAYABLE.replace("f.status", "+f.status")
+    chosen = f"FROM cognate_jobs f WHERE {replayable} AND f.id IN ({given})"
     another = (
         f"EXISTS (SELECT 1 FROM cognate_jobs o WHERE {SAME_RECORD} "  # noqa: S608 - constants
         f"AND +o.status IN {PENDING})"
@@ -159,7 +155,8 @@ def replay_statements(
     return [
         # What the failed tries left in the index is not known.
         Statement(
-            "UPDATE cognate_jobs SET forced = 1 WHERE organization_id = ?1 AND status = 'queued' "  # noqa: S608 - constants
+            "UPDATE cognate_jobs INDEXED BY cognate_jobs_one_queued_per_record SET forced = 1 "  # noqa: S608 - constants
+            "WHERE organization_id = ?1 AND status = 'queued' "
             f"AND (scope, record_id) IN (SELECT f.scope, f.record_id {chosen})",
             scope,
         ),
@@ -177,7 +174,18 @@ def replay_statements(
             f"content = CASE WHEN {outdated} THEN NULL ELSE f.content END, "
             "attempts = 0, charges = 0, error_code = NULL, error_message = NULL, forced = 1, "
             "announced = 0, priority = ?3, due_at = ?4, updated_at = ?5 "
-            f"WHERE f.id IN ({given}) AND {REPLAYABLE} RETURNING id",
+            f"WHERE f.id IN ({given}) AND {replayable} RETURNING id",
             (*scope, int(priority), NEVER_DUE, moment),
         ),
     ]
+
+
+def _standing_for(organization_id: OrganizationId, job_id: str) -> Statement:
+    """Returns a job, and before it those of the same record that are queued or running."""
+    return Statement(
+        f"SELECT {COLUMNS} FROM cognate_jobs WHERE id IN (SELECT o.id FROM cognate_jobs f "  # noqa: S608 - constants
+        f"CROSS JOIN cognate_jobs o ON {SAME_RECORD} WHERE f.id = ?2 AND +f.organization_id = ?1 "
+        f"AND (o.id = f.id OR +o.status IN {PENDING})) "
+        f"ORDER BY status IN {PENDING} DESC, status",
+        (organization_id, job_id),
+    )

@@ -111,10 +111,11 @@ def _take_back(now: datetime) -> list[Statement]:
     return [
         # A handler that died may have written to the index: whoever is next must write again.
         Statement(
-            "UPDATE cognate_jobs SET forced = 1 FROM (SELECT organization_id AS o, scope AS s, "
-            "record_id AS r FROM cognate_jobs WHERE status = 'running' AND due_at < ?1 "
-            "ORDER BY due_at LIMIT ?2) WHERE status = 'queued' AND organization_id = o "
-            "AND scope = s AND record_id = r",
+            "UPDATE cognate_jobs INDEXED BY cognate_jobs_one_queued_per_record SET forced = 1 "
+            "WHERE status = 'queued' AND (organization_id, scope, record_id) IN ("
+            "SELECT organization_id, scope, record_id FROM cognate_jobs "
+            "WHERE status IN ('queued', 'running') AND +status = 'running' AND due_at < ?1 "
+            "ORDER BY due_at LIMIT ?2)",
             parameters,
         ),
         # OR IGNORE: of two dead jobs of one record the second waits for the next run.
@@ -156,7 +157,8 @@ def _prune(before: datetime) -> list[Statement]:
         ),
         Statement(
             "DELETE FROM cognate_jobs WHERE id IN (SELECT id FROM cognate_jobs "
-            "WHERE organization_id IS NULL AND completed_at < ?1 ORDER BY completed_at LIMIT ?2)",
+            "INDEXED BY cognate_jobs_of_nobody WHERE organization_id IS NULL "
+            "AND completed_at < ?1 ORDER BY completed_at LIMIT ?2)",
             parameters,
         ),
         Statement(f"DELETE FROM cognate_jobs WHERE id IN ({old}) RETURNING id", parameters),  # noqa: S608 - constants

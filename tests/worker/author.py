@@ -86,11 +86,14 @@ class Author:
         return "delete", await self.ask(owner, "DELETE", f"/api/v1/{table}/{record_id}")
 
     async def _batch(self, owner: str) -> tuple[str, tuple[int, str]]:
+        """Something for each record, whether or not it is possible."""
         table, _ = self._record()
-        operations = [
-            {"op": "create", "record": {"id": record_id, **self._fields(owner, table)}}
-            for record_id in RECORDS
-        ]
+        operations: list[dict[str, Any]] = []
+        for record_id in RECORDS:
+            operation = self.random.choice(["create", "update", "delete"])
+            operations.append({"operation": operation, "id": record_id})
+            if operation != "delete":
+                operations[-1]["record"] = self._fields(owner, table)
         body = {"operations": operations}
         return "batch", await self.ask(owner, "POST", f"/api/v1/{table}/batch", body)
 

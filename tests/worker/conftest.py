@@ -51,8 +51,12 @@ def _client(address: str) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="session")
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorker]:
-    """The running Worker: its `url`, `platform_url`, `database`, `config.state` and logs."""
-    with LocalWorker(LocalConfig(state=tmp_path_factory.mktemp("state"))) as running:
+    """The running Worker: its `url`, `platform_url`, `database`, `config.state` and logs.
+
+    It runs from a copy, because wrangler starts a Worker anew whenever a source of it changes.
+    """
+    layout = checkout_with(tmp_path_factory.mktemp("checkout"), ROOT / "src" / "entry.py", [])
+    with LocalWorker(LocalConfig(state=tmp_path_factory.mktemp("state")), layout) as running:
         yield running
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from local.faults import FaultKind
 
 
-class _AiRow(Row):
+class AiRow(Row):
     """The model fails for a call with a text of the cell."""
 
     kind: ClassVar[FaultKind] = "error"
@@ -26,7 +26,7 @@ class _AiRow(Row):
         )
 
 
-class AiCapacity(_AiRow):
+class AiCapacity(AiRow):
     """Out of capacity, twice."""
 
     name = "AI capacity"
@@ -34,28 +34,28 @@ class AiCapacity(_AiRow):
     times = 2
 
 
-class AiTimeout(_AiRow):
+class AiTimeout(AiRow):
     """No answer in time."""
 
     name = "AI time-out"
     message = "3007: Request timeout"
 
 
-class AiShort(_AiRow):
+class AiShort(AiRow):
     """A vector too few."""
 
     name = "AI short answer"
     kind = "short"
 
 
-class AiDimension(_AiRow):
+class AiDimension(AiRow):
     """Vectors that lack a component."""
 
     name = "AI wrong dimension"
     kind = "dimension"
 
 
-class AiRefuses(_AiRow):
+class AiRefuses(AiRow):
     """The text is refused, each time it comes: its job is to be named as failed."""
 
     name = "AI refuses the text"
@@ -63,7 +63,7 @@ class AiRefuses(_AiRow):
     times = 50
 
 
-class _IndexRow(Row):
+class IndexRow(Row):
     """Vectorize fails for a call about the cell's record."""
 
     method: ClassVar[str]
@@ -74,14 +74,14 @@ class _IndexRow(Row):
         self.instruments.fault(INDEX, self.method, message=message, match=cell.key)
 
 
-class UpsertError(_IndexRow):
+class UpsertError(IndexRow):
     """Vectors cannot be written."""
 
     name = "Vectorize upsert error"
     method = "upsert"
 
 
-class DeleteError(_IndexRow):
+class DeleteError(IndexRow):
     """Vectors cannot be removed."""
 
     name = "Vectorize delete error"

@@ -74,7 +74,7 @@ class TestCost:
         since = len(instrumented.events("queue.handled"))
 
         creates = [
-            {"op": "create", "record": {"id": f"claim-{n}", "content": f"Claim number {n}"}}
+            {"operation": "create", "id": f"claim-{n}", "record": {"content": f"Claim number {n}"}}
             for n in range(FULL)
         ]
         answer = organization.post("/claims/batch", {"operations": creates})

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.worker.cells import INDEX, OPERATIONS, RECORD, Cell
+from tests.worker.cells import INDEX, OPERATIONS, RECORD, Cell, Figures, Operation
 from tests.worker.fault_matrix import run_matrix, table
-from tests.worker.matrix_faults import ROWS, AiRefuses
+from tests.worker.matrix_faults import ROWS, AiRefuses, AiRow, DatabaseWriteError, Killed
 from tests.worker.rest import WorkerAtRest
 
 if TYPE_CHECKING:
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(400)
 
-NAMES = [row.name for row in ROWS]
+NAMES: Final = [row.name for row in ROWS]
+WRITING: Final[tuple[Operation, ...]] = ("create", "update", "backfill")
+"""Operations that embed a text."""
+LOSING: Final = (DatabaseWriteError.name, Killed.name)
+"""Faults that come between a model's answer and the write that keeps it."""
 
 
 @pytest.fixture(scope="module")
@@ -36,70 +40,80 @@ def rows(instrumented_worker: Instruments, report: Report) -> Sequence[Row]:
     return played
 
 
-@pytest.fixture
-def cell(rows: Sequence[Row], name: str, operation: str) -> Cell:
-    """One cell of it."""
-    [found] = [
-        cell
-        for row in rows
-        for cell in row.cells
-        if (row.name, cell.operation) == (name, operation)
-    ]
-    return found
+@pytest.fixture(scope="module")
+def indexed(rows: Sequence[Row], instrumented_worker: Instruments) -> dict[str, dict[str, Any]]:
+    """The metadata of every vector that is left in the end, by id."""
+    assert rows
+    return instrumented_worker.vectors(INDEX)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("name", NAMES)
-class TestCell:
-    """What holds for each cell once the faults have stopped."""
+def test_a_cell(
+    rows: Sequence[Row],
+    indexed: dict[str, dict[str, Any]],
+    instrumented: Instruments,
+    name: str,
+    operation: str,
+) -> None:
+    """Embedded or named as failed, nothing else in the index, and no work done twice."""
+    [row] = [row for row in rows if row.name == name]
+    [cell] = [cell for cell in row.cells if cell.operation == operation]
+    _is_embedded_or_named(cell)
+    _has_the_chunks_of_now(cell, indexed)
+    _cost_what_was_needed(cell)
+    _stayed_at_home(cell, indexed, instrumented)
 
-    def test_the_record_is_embedded_or_named(self, cell: Cell, instrumented: Instruments) -> None:
-        """Its last job is done, or failed with a code; only a refused text is refused."""
-        statuses = [
-            job["status"] for job in cell.jobs(instrumented) if job["status"] != "superseded"
-        ]
-        assert cell.figures is not None
-        if cell.row == AiRefuses.name and cell.operation != "delete":
-            assert ("failed", "AI_INPUT_REJECTED") == (statuses[-1], cell.figures.code)
-        else:
-            assert ("done", None) == (statuses[-1], cell.figures.code)
 
-    def test_the_index_has_the_chunks_of_now(self, cell: Cell, instrumented: Instruments) -> None:
-        """Nothing of an older text, and nothing of a deleted record."""
-        there = [found for found in instrumented.vectors(INDEX) if found.startswith(cell.key)]
-        if cell.figures is not None and cell.figures.code is not None:
-            # What could not be embedded keeps the vectors that it had, and gets none.
-            assert (1 if cell.operation == "update" else 0) == len(there)
-        else:
-            assert cell.vectors == sorted(there)
+def _figures(cell: Cell) -> Figures:
+    assert cell.figures is not None
+    return cell.figures
 
-    def test_nothing_is_embedded_twice_without_need(self, cell: Cell) -> None:
-        """A text is embedded again only where its vectors were lost with their handler."""
-        figures = cell.figures
-        assert figures is not None
-        assert 0 == figures.repeated
-        if cell.operation == "delete" and cell.row != "Reordered delivery":
-            assert 0 == figures.answered
-        if cell.row in {"Duplicate delivery", "Queue send failure", "Vectorize delete error"}:
-            assert 0 == figures.lost
 
-    def test_its_data_stayed_where_it_is(self, cell: Cell, instrumented: Instruments) -> None:
-        """The row, and every vector, belongs to the cell's own organization."""
-        owner = cell.organization.demo.id
-        [row] = instrumented.sql(
-            "SELECT COUNT(*) AS count FROM claims WHERE instr(content, ?1) "
-            "AND (organization_id <> ?2 OR id <> ?3)",
-            f"The {cell.slug} ",
-            owner,
-            RECORD,
-        )
-        assert 0 == row["count"]
-        metadata = instrumented.vectors(INDEX)
-        assert {owner} >= {
-            metadata[found]["organizationId"] for found in metadata if found.startswith(cell.key)
-        }
-        found = cell.organization.search("claimSimilarity", f"The {cell.slug}", threshold=-1)
-        assert [RECORD] * len(found["results"]) == [each["id"] for each in found["results"]]
+def _is_embedded_or_named(cell: Cell) -> None:
+    """The last job is done, or failed with a code; only a refused text is refused."""
+    figures = _figures(cell)
+    assert {"done", "failed", "superseded"} >= {*figures.jobs}
+    outcome = ([status for status in figures.jobs if status != "superseded"][-1], figures.code)
+    if cell.row == AiRefuses.name and cell.operation != "delete":
+        assert ("failed", "AI_INPUT_REJECTED") == outcome
+    else:
+        assert ("done", None) == outcome
+
+
+def _has_the_chunks_of_now(cell: Cell, indexed: dict[str, dict[str, Any]]) -> None:
+    """Nothing of an older text, and nothing of a deleted record."""
+    there = sorted(found for found in indexed if found.startswith(cell.key))
+    if _figures(cell).code is None:
+        assert cell.vectors == there
+    else:
+        # What could not be embedded keeps the vectors that it had, and gets none.
+        assert (1 if cell.operation == "update" else 0) == len(there)
+
+
+def _cost_what_was_needed(cell: Cell) -> None:
+    """A text is embedded again only where its vectors were lost with their handler."""
+    figures = _figures(cell)
+    assert 0 == figures.repeated
+    if cell.row not in LOSING:
+        assert 0 == figures.lost
+    if cell.operation == "delete" and cell.text is None:
+        assert 0 == figures.answered
+
+
+def _stayed_at_home(
+    cell: Cell, indexed: dict[str, dict[str, Any]], instrumented: Instruments
+) -> None:
+    """The row, and every vector, belongs to the cell's own organization."""
+    owner = cell.organization.demo.id
+    rows = instrumented.sql(
+        "SELECT organization_id, id FROM claims WHERE instr(content, ?1)", f"The {cell.slug} "
+    )
+    assert ([] if cell.text is None else [(owner, RECORD)]) == [
+        (row["organization_id"], row["id"]) for row in rows
+    ]
+    metadata = [indexed[found] for found in indexed if found.startswith(cell.key)]
+    assert {owner} >= {found["organizationId"] for found in metadata}
 
 
 def test_the_index_agrees_with_the_database(rows: Sequence[Row], instrumented: Instruments) -> None:
@@ -110,18 +124,12 @@ def test_the_index_agrees_with_the_database(rows: Sequence[Row], instrumented: I
 
 def test_every_fault_has_struck(rows: Sequence[Row]) -> None:
     """A cell that its fault never met would prove nothing."""
-    tries: dict[tuple[str, str], int] = {}
-    for row in rows:
-        for cell in row.cells:
-            assert cell.figures is not None
-            tries[row.name, cell.operation] = cell.figures.tries
-    for name in ("AI capacity", "AI time-out", "AI short answer", "AI wrong dimension"):
-        for operation in ("create", "update", "backfill"):
-            assert tries[name, operation] > 1, (name, operation)
-    for operation in ("create", "update", "backfill"):
-        assert tries["Vectorize upsert error", operation] > 1, operation
-    for operation in ("update", "delete"):
-        assert tries["Vectorize delete error", operation] > 1, operation
-    for operation in OPERATIONS:
-        assert tries["D1 write error", operation] > 1, operation
-        assert tries["Killed before D1 write", operation] > 1, operation
+    figures = {(row.name, cell.operation): _figures(cell) for row in rows for cell in row.cells}
+    for name in (kind.name for kind in ROWS if issubclass(kind, AiRow)):
+        assert all(figures[name, each].refused > 0 for each in WRITING), name
+    assert all(figures["Vectorize upsert error", each].tries > 1 for each in WRITING)
+    assert figures["Vectorize delete error", "update"].tries > 1
+    assert figures["Vectorize delete error", "delete"].tries > 1
+    for name in LOSING:
+        assert all(figures[name, each].lost > 0 for each in WRITING), name
+        assert figures[name, "delete"].tries > 1, name

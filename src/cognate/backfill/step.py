@@ -133,9 +133,10 @@ def read_statements(collection: Collection, message: BackfillStep) -> list[State
     )
     return [
         Statement(
-            "SELECT COUNT(*) AS jobs FROM (SELECT 1 FROM cognate_jobs "  # noqa: S608 - constants
-            "WHERE organization_id = (SELECT organization_id FROM cognate_backfills b "
-            f"WHERE {running}) AND status = 'queued' AND announced = 0 "
+            "SELECT COUNT(*) AS jobs FROM (SELECT 1 "  # noqa: S608 - constants
+            "FROM cognate_jobs INDEXED BY cognate_jobs_waiting WHERE organization_id = ("
+            f"SELECT organization_id FROM cognate_backfills b WHERE {running}) "
+            "AND status = 'queued' AND announced = 0 "
             f"AND priority = {int(Priority.BACKFILL)} LIMIT {MAX_WAITING})",
             step,
         ),

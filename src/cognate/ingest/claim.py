@@ -322,7 +322,8 @@ def _waiting(ids: Sequence[str]) -> Statement:
     return Statement(
         "SELECT DISTINCT j.organization_id FROM cognate_jobs j "
         "WHERE j.id IN (SELECT value FROM json_each(?1)) AND EXISTS (SELECT 1 FROM cognate_jobs w "
-        "WHERE w.organization_id = j.organization_id AND w.status = 'queued' AND w.announced = 0)",
+        "INDEXED BY cognate_jobs_waiting WHERE w.organization_id = j.organization_id "
+        "AND w.status = 'queued' AND w.announced = 0)",
         (json.dumps(ids),),
     )
 

@@ -10,7 +10,7 @@ import pytest
 from cognate import errors
 from cognate.api import refusals
 from cognate.api.problems import PROBLEMS, TYPE_PREFIX, kind_of, problem_response
-from cognate.api.wire import MAX_REPORTED_ERRORS
+from cognate.validation import MAX_REPORTED_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

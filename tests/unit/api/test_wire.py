@@ -9,7 +9,6 @@ import pytest
 from pydantic import Field, ValidationError
 
 from cognate.api.wire import (
-    MAX_REPORTED_ERRORS,
     MAX_TEXT_CHARACTERS,
     AnswerModel,
     Cosine,
@@ -17,9 +16,9 @@ from cognate.api.wire import (
     RequestModel,
     Text,
     parse,
-    pointer_to,
 )
 from cognate.errors import InvalidInput
+from cognate.validation import MAX_REPORTED_ERRORS, pointer_to
 
 
 class Item(RequestModel):
