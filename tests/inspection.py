@@ -116,14 +116,20 @@ class _Inspection:
         return [row for row in records if row["id"] in ids]
 
     async def _failed(self) -> set[tuple[str, str]]:
-        """Records of which the newest job failed."""
+        """Records whose last word is a failed job: none that does as much is done after it."""
         rows = await self.place.rows(
-            "SELECT organization_id, record_id, status FROM cognate_jobs WHERE scope = ?1 "
+            "SELECT organization_id, record_id, status, embeds FROM cognate_jobs WHERE scope = ?1 "
             "AND status <> 'superseded' ORDER BY completed_at, id",
             self.collection.scope,
         )
-        last = {(row["organization_id"], row["record_id"]): row["status"] for row in rows}
-        return {record for record, status in last.items() if status == "failed"}
+        failed: dict[tuple[str, str], int] = {}
+        for row in rows:
+            record = (row["organization_id"], row["record_id"])
+            if row["status"] == "failed":
+                failed[record] = max(row["embeds"], failed.get(record, 0))
+            elif row["status"] == "done" and row["embeds"] >= failed.get(record, 0):
+                failed.pop(record, None)
+        return set(failed)
 
     async def _right_vectors(self, records: Sequence[Row]) -> dict[str, bytes]:
         """What the model makes of each part of the records' texts."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 import json
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
@@ -25,6 +26,8 @@ MAX_CURSOR_CHARACTERS: Final = 4096
 
 CONTEXT_CHARACTERS: Final = 16
 """Of the hash that ties a cursor to its list."""
+
+_UNBINDABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 T = TypeVar("T")
 
@@ -97,7 +100,7 @@ def _tie(context: str) -> str:
 def _is_parameter(value: object) -> bool:
     if isinstance(value, int | float):  # an infinite number, or one of a thousand digits
         return not isinstance(value, bool) and abs(value) < 1e308  # noqa: PLR2004 - as a double has
-    return value is None or (isinstance(value, str) and "\x00" not in value)
+    return value is None or (isinstance(value, str) and not _UNBINDABLE.search(value))
 
 
 def _refuse(_constant: str) -> float:

@@ -130,7 +130,12 @@ def queue_statements(  # noqa: PLR0913 - each is a column
             "INSERT INTO cognate_jobs (organization_id, scope, record_id, id, model, content, "  # noqa: S608 - a condition of ours
             "embeds, source, priority, status, due_at, created_at, updated_at, forced) "
             "SELECT ?1, ?2, value ->> 'record', value ->> 'job', ?4, value ->> 'content', "
-            "value ->> 'embeds', ?5, ?6, 'queued', ?7, ?8, ?8, ?9 FROM json_each(?3) "
+            # What is running is of an older revision now, so its vectors will be dropped: whoever
+            # comes next has to embed in its place.
+            "CASE WHEN value ->> 'embeds' THEN 1 ELSE EXISTS (SELECT 1 FROM cognate_jobs r "
+            "WHERE r.organization_id = ?1 AND r.scope = ?2 AND r.record_id = value ->> 'record' "
+            "AND +r.status = 'running' AND r.embeds) END, "
+            "?5, ?6, 'queued', ?7, ?8, ?8, ?9 FROM json_each(?3) "
             f"WHERE {condition} "
             "ON CONFLICT (organization_id, scope, record_id) WHERE status = 'queued' DO UPDATE SET "
             "content = excluded.content, embeds = MAX(embeds, excluded.embeds), "

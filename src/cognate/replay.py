@@ -140,9 +140,10 @@ def replay_statements(
     # By their ids, not by walking over all that have failed.
     replayable = "+" + REPLAYABLE.replace("f.status", "+f.status")
     chosen = f"FROM cognate_jobs f WHERE {replayable} AND f.id IN ({given})"
+    # One that waits does as much, by the first two statements; one that runs may do less.
     another = (
         f"EXISTS (SELECT 1 FROM cognate_jobs o WHERE {SAME_RECORD} "  # noqa: S608 - constants
-        f"AND +o.status IN {PENDING})"
+        "AND (+o.status = 'queued' OR +o.status = 'running' AND o.embeds >= f.embeds))"
     )
     # A newer text has taken the place of the one that was given with the job.
     outdated = (
@@ -153,9 +154,18 @@ def replay_statements(
     scope = (organization_id, json.dumps(job_ids))
     moment = to_iso(now)
     return [
+        # A newer job may be about metadata only: it must not take the place of one that embeds.
+        Statement(
+            "UPDATE cognate_jobs AS f SET embeds = 1 "  # noqa: S608 - constants
+            f"WHERE f.id IN ({given}) AND {replayable} AND NOT f.embeds AND EXISTS (SELECT 1 "
+            f"FROM cognate_jobs o WHERE {SAME_RECORD} AND +o.status = 'failed' AND o.embeds)",
+            scope,
+        ),
         # What the failed tries left in the index is not known.
         Statement(
-            "UPDATE cognate_jobs INDEXED BY cognate_jobs_one_queued_per_record SET forced = 1 "  # noqa: S608 - constants
+            "UPDATE cognate_jobs INDEXED BY cognate_jobs_one_queued_per_record SET forced = 1, "  # noqa: S608 - constants
+            f"embeds = MAX(embeds, EXISTS (SELECT 1 {chosen} AND f.embeds "
+            "AND f.scope = cognate_jobs.scope AND f.record_id = cognate_jobs.record_id)) "
             "WHERE organization_id = ?1 AND status = 'queued' "
             f"AND (scope, record_id) IN (SELECT f.scope, f.record_id {chosen})",
             scope,

@@ -114,6 +114,28 @@ def test_modules_stay_readable(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= limit
 
 
+WITHOUT_TESTS_OF_THEIR_OWN: Final = {
+    # Values and errors without behaviour.
+    "cognate.errors", "cognate.principal", "cognate.records.operations", "cognate.api.route",
+    "schema",
+    # Run by the contract suites and the Worker tests, in the only runtime that has what they need.
+    "entry",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_every_module_has_its_tests(path: Path) -> None:
+    """Beside those that are named above, `cognate/a/b.py` has `tests/unit/a/test_b.py`."""
+    name = _name(path)
+    exempt = name in WITHOUT_TESTS_OF_THEIR_OWN or _unit(name) == "cloudflare"
+    if exempt or path.name == "__init__.py":
+        return
+    relative = path.relative_to(SRC / "cognate")
+    test = Path(__file__).parent / relative.with_name(f"test_{path.name}")
+
+    assert test.is_file()
+
+
 def test_importing_has_no_side_effect() -> None:
     """No clock, randomness, environment, file or connection is touched while modules are made."""
     pure = [_name(path) for path in MODULES if _unit(_name(path)) not in {"cloudflare", "entry"}]

@@ -328,7 +328,7 @@ def meets(asked: dict[str, Any], record: dict[str, Any]) -> bool:
     )
 
 
-def indexed(value: Any) -> Any:  # noqa: ANN401 - any value of metadata
+def indexed(value: Any) -> Any:
     """What Vectorize keeps of a value: the longest whole characters in 64 bytes."""
     while isinstance(value, str) and len(value.encode()) > 64:
         value = value[:-1]

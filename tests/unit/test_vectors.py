@@ -41,7 +41,16 @@ def test_an_answer_of_the_right_shape_is_handed_on() -> None:
         [[*GOOD[1:], math.nan], GOOD],
         [GOOD, [math.inf, *GOOD[1:]]],
     ],
-    ids=["none", "one short", "one more", "an empty one", "a short one", "a long one"],
+    ids=[
+        "none",
+        "one short",
+        "one more",
+        "an empty one",
+        "a short one",
+        "a long one",
+        "a NaN",
+        "infinite",
+    ],
 )
 def test_an_answer_of_another_shape_is_refused(rows: list[list[float]]) -> None:
     """One vector too few would give every later text its neighbour's."""

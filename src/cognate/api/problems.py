@@ -92,6 +92,7 @@ PROBLEMS: Final[Mapping[type[errors.CognateError], ProblemKind]] = MappingProxyT
         refusals.UnsupportedMediaType: ProblemKind(415, "Unsupported media type", "validation"),
         refusals.PayloadTooLarge: ProblemKind(413, "Payload too large", "validation"),
         refusals.MalformedJson: ProblemKind(400, "Malformed JSON", "validation"),
+        refusals.InvalidIdempotencyKey: ProblemKind(400, "Malformed idempotency key", "validation"),
         refusals.OriginNotAllowed: ProblemKind(403, "Origin not allowed", "access"),
         errors.PlatformError: _FAILED,
         errors.DatabaseError: _FAILED,

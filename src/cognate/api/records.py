@@ -224,6 +224,8 @@ def _result(
     item: CreateOperation | UpdateOperation | DeleteOperation,
     outcome: Outcome,
 ) -> OperationResult:
+    if isinstance(outcome, InvalidInput):
+        outcome = _within(outcome)
     if isinstance(outcome, CognateError):
         problem = problem_of(outcome, path=call.request.path, request_id=call.request_id)
         return OperationResult(index=index, status=problem.status, error=problem)
@@ -231,6 +233,18 @@ def _result(
         return OperationResult(index=index, status=200, success=True)
     status = 201 if isinstance(item, CreateOperation) else 200
     return OperationResult(index=index, status=status, record=dict(outcome.json))
+
+
+def _within(error: InvalidInput) -> InvalidInput:
+    """The same, with pointers into the operation: to its id, or into its record."""
+    return type(error)(
+        *(
+            field
+            if field.pointer == "/id"
+            else FieldError(f"/record{field.pointer}", field.message)
+            for field in error.fields
+        )
+    )
 
 
 ROUTES: Final = (

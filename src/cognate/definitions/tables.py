@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from cognate.definitions.access import Access
 from cognate.definitions.guards import Guards
 from cognate.definitions.names import SERVER_COLUMNS, camel_case, require_snake_case
-from cognate.definitions.scalars import Kind, MetadataType, kind_of, scalar_type
+from cognate.definitions.scalars import Kind, MetadataType, allows_none, kind_of, scalar_type
 from cognate.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -111,6 +111,12 @@ class Table:
     def json_names(self) -> dict[str, str]:
         """What each declared field is called in JSON, in order."""
         return {field: camel_case(field) for field in self.fields}
+
+    @cached_property
+    def nullable(self) -> frozenset[str]:
+        """The JSON names of the declared fields that may be null."""
+        fields = self.record.model_fields.items()
+        return frozenset(camel_case(name) for name, info in fields if allows_none(info.annotation))
 
     def is_settable(self, operation: Literal["create", "update"], field: str) -> bool:
         """Whether a caller may set this field in this operation."""

@@ -129,7 +129,13 @@ def _update(table: Table, principal: Principal, operation: Update, rows: Mapping
     _require_settable(table, "update", operation.changes)
     row = _row(table, principal, operation.id, "update", rows)
     _require_state(row, operation.condition)
-    columns = columns_of(table, {**fields_of(table, row), **operation.changes})
+    # What an older row has no value for, and the record no null, gets the record's default.
+    stored = {
+        name: value
+        for name, value in fields_of(table, row).items()
+        if value is not None or name in table.nullable
+    }
+    columns = columns_of(table, {**stored, **operation.changes})
     return Plan(operation.id, columns, row["version"], row, changed_fields(table, row, columns))
 
 

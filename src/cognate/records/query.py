@@ -1,23 +1,24 @@
-"""Which records a list wants, from the parameters of a URL, and the SQL that finds them."""
+"""Which records a list wants, from the parameters of a URL."""
 
 from __future__ import annotations
 
 import json
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Literal
 
 from cognate.errors import FieldError, InvalidInput
 from cognate.pagination import decode_cursor
 from cognate.records.codec import MAX_INTEGER
+from cognate.times import to_iso
 from cognate.validation import MAX_POINTER_NAME, MAX_REPORTED_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cognate.definitions import Table
-    from cognate.definitions.scalars import Kind
-    from cognate.ports import Parameter, Row
+    from cognate.ports import Parameter
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 100
@@ -30,15 +31,15 @@ MAX_IN_VALUES: Final = 100
 MAX_PATTERN_BYTES: Final = 50
 """Length of a LIKE pattern in D1."""
 
-SERVER_FIELDS: Final[Mapping[str, str]] = {
-    "id": "id",
-    "createdAt": "created_at",
-    "updatedAt": "updated_at",
-}
-"""What can be sorted by beside declared fields: JSON name to column."""
+Comparable = Literal["string", "number", "boolean", "text", "time"]
+"""Kinds of columns that SQL can compare; `time` is one that the server writes."""
+
+SORTED_CHARACTERS: Final = 200
+"""Characters of a text that count when a list is sorted by it: a cursor holds them in a URL."""
 
 OPERATORS: Final[Mapping[str, str]] = {
     "": "=",
+    "eq": "=",
     "ne": "<>",
     "gt": ">",
     "gte": ">=",
@@ -64,7 +65,9 @@ class RecordQuery:
     """One page of a list.
 
     Attributes:
-        sort: the column it is sorted by; nulls come last, and ties are sorted by id.
+        sort: the column it is sorted by, of a text by its first 200 characters; nulls come last,
+            and ties are sorted by id.
+        sorts_text: whether it is a declared field of text.
         after: the sort value and the id of the last record of the page before; None on the first.
         context: what ties a cursor to this list: its sort and its filters.
         total: whether all records that meet the filters are counted.
@@ -74,6 +77,7 @@ class RecordQuery:
     limit: int = DEFAULT_LIMIT
     sort: str = "id"
     descending: bool = False
+    sorts_text: bool = False
     filters: Sequence[RecordFilter] = field(default_factory=tuple)
     after: tuple[Parameter, str] | None = None
     total: bool = False
@@ -83,7 +87,8 @@ def parse_query(table: Table, query: Mapping[str, Sequence[str]]) -> RecordQuery
     """The list that a URL asks for.
 
     `limit`, `cursor`, `sort` and `total` mean the page; all else is a filter: `field=value`, or
-    `field.operator=value` with ne, gt, gte, lt, lte, in (values with commas between) or like.
+    `field.operator=value` with eq, ne, gt, gte, lt, lte, in (values with commas between) or like.
+    The value `null` of eq and ne is no value; else a record without one meets no condition.
 
     Raises:
         InvalidInput: with `?name` and a sentence for each broken rule, the first 20 of them.
@@ -116,59 +121,11 @@ def parse_query(table: Table, query: Mapping[str, Sequence[str]]) -> RecordQuery
         limit=limit,
         sort=column,
         descending=sort.startswith("-"),
+        sorts_text=table.kinds.get(column) in {"string", "text"},
         filters=filters,
         after=None if cursor is None else _after(cursor, context),
         total=total == "true",
     )
-
-
-def where(query: RecordQuery, parameters: list[Parameter]) -> str:
-    """The SQL of the filters on a row `r`, each opened by AND; their values join `parameters`."""
-    return "".join(_condition(item, parameters) for item in query.filters)
-
-
-def after(query: RecordQuery, parameters: list[Parameter]) -> str:
-    """The SQL that leaves out the pages before, opened by AND; empty on the first one."""
-    if query.after is None:
-        return ""
-    value, last = query.after
-    parameters.append(last)
-    behind = f"r.id {'<' if query.descending else '>'} ?{len(parameters)}"
-    if query.sort == "id":
-        return f" AND {behind}"
-    column = f'r."{query.sort}"'
-    if value is None:
-        return f" AND {column} IS NULL AND {behind}"
-    parameters.append(value)
-    number = len(parameters)
-    beyond = f"{column} {'<' if query.descending else '>'} ?{number}"
-    return f" AND ({beyond} OR ({column} = ?{number} AND {behind}) OR {column} IS NULL)"
-
-
-def order(query: RecordQuery) -> str:
-    """The SQL of the order: nulls last, ties by id."""
-    direction = "DESC" if query.descending else "ASC"
-    if query.sort == "id":
-        return f"r.id {direction}"
-    column = f'r."{query.sort}"'
-    return f"{column} IS NULL, {column} {direction}, r.id {direction}"
-
-
-def cursor_values(query: RecordQuery, row: Row) -> list[Parameter]:
-    """What a cursor behind this row holds: its sort value and its id."""
-    name = query.sort if query.sort in SERVER_FIELDS.values() else f"field_{query.sort}"
-    return [row[name], row["id"]]
-
-
-def _condition(item: RecordFilter, parameters: list[Parameter]) -> str:
-    column = f'r."{item.column}"'
-    if item.value is None:
-        return f" AND {column} IS {'NOT ' if item.operator == '<>' else ''}NULL"
-    parameters.append(item.value)
-    number = len(parameters)
-    if item.operator == "IN":
-        return f" AND {column} IN (SELECT json_each.value FROM json_each(?{number}))"  # noqa: S608 - a name of the schema
-    return f" AND {column} {item.operator} ?{number}"
 
 
 def _limit(text: str, errors: list[FieldError]) -> int:
@@ -178,14 +135,17 @@ def _limit(text: str, errors: list[FieldError]) -> int:
     return DEFAULT_LIMIT
 
 
-def _comparable(table: Table) -> dict[str, tuple[str, Kind]]:
+def _comparable(table: Table) -> dict[str, tuple[str, Comparable]]:
     """JSON name to column and kind, of all that SQL can compare."""
-    found: dict[str, tuple[str, Kind]] = {
-        name: (column, "text") for name, column in SERVER_FIELDS.items()
+    found: dict[str, tuple[str, Comparable]] = {
+        "id": ("id", "string"),
+        "createdAt": ("created_at", "time"),
+        "updatedAt": ("updated_at", "time"),
     }
     for column, name in table.json_names.items():
-        if table.kinds[column] != "json":
-            found[name] = (column, table.kinds[column])
+        kind = table.kinds[column]
+        if kind != "json":
+            found[name] = (column, kind)
     return found
 
 
@@ -217,7 +177,7 @@ def _filter(table: Table, name: str, text: str, errors: list[FieldError]) -> Rec
         return None
 
 
-def _value(kind: Kind, operator: str, text: str) -> Parameter:
+def _value(kind: Comparable, operator: str, text: str) -> Parameter:
     if "\x00" in text:
         raise ValueError("must have no NUL in it")
     if operator == "in":
@@ -231,14 +191,16 @@ def _value(kind: Kind, operator: str, text: str) -> Parameter:
         if len(text.encode()) > MAX_PATTERN_BYTES:
             raise ValueError(f"must have at most {MAX_PATTERN_BYTES} bytes, as D1 takes no more")
         return text
-    if operator in {"", "ne"} and text == "null":
+    if operator in {"", "eq", "ne"} and text == "null":
         return None
     return _scalar(kind, text)
 
 
-def _scalar(kind: Kind, text: str) -> Parameter:
+def _scalar(kind: Comparable, text: str) -> Parameter:
     if kind in {"string", "text"}:
         return text
+    if kind == "time":
+        return _time(text)
     if kind == "boolean":
         if text not in TRUTH:
             raise ValueError("must be true or false")
@@ -250,6 +212,17 @@ def _scalar(kind: Kind, text: str) -> Parameter:
     if not math.isfinite(number) or abs(number) > MAX_INTEGER or "_" in text:
         raise ValueError("must be a finite number, at most 2^53 - 1 in size")
     return int(number) if number.is_integer() else number
+
+
+def _time(text: str) -> str:
+    """A time as the server writes it, so that it can be compared as text."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return to_iso(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        raise ValueError(
+            "must be a time in ISO 8601, such as 2026-11-17T09:30:00Z (a + is %2B in a URL)"
+        ) from None
 
 
 def _after(cursor: str, context: str) -> tuple[Parameter, str]:

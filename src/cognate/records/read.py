@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from cognate.pagination import Page, encode_cursor
 from cognate.ports import Statement
 from cognate.records.codec import json_of
+from cognate.records.list_sql import after, cursor_values, order, where
 from cognate.records.permissions import no_such_record, owner_of, require_access, require_ownership
-from cognate.records.query import after, cursor_values, order, where
 from cognate.records.rows import live, selected
 from cognate.records.version import StoredRecord, etag_of
 

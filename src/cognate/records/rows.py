@@ -6,10 +6,15 @@ no name of a user's can meet one of ours.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cognate.definitions import Table
+
+GROUP: Final = 10
+"""Columns that are joined at once: a table has up to 100, and an expression a depth of 100."""
 
 
 def selected(table: Table, row: str = "r") -> str:
@@ -24,9 +29,15 @@ def selected(table: Table, row: str = "r") -> str:
 def version(table: Table, row: str) -> str:
     """An SQL text of all that a row holds but its vectors: equal where nothing has changed."""
     columns = ("id", "created_at", "updated_at", *table.fields)
-    return " || ',' || ".join(f'quote({row}."{column}")' for column in columns)
+    quoted = [f'quote({row}."{column}")' for column in columns]
+    groups = [quoted[start : start + GROUP] for start in range(0, len(quoted), GROUP)]
+    return _joined([f"({_joined(group)})" for group in groups])
 
 
 def live(table: Table, row: str = "r") -> str:
     """An SQL condition, opened by AND: the row was not deleted softly."""
     return f" AND {row}.deleted_at IS NULL" if table.soft_delete else ""
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return " || ',' || ".join(parts)

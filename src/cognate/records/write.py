@@ -8,27 +8,26 @@ whoever else writes, and judged again where somebody was faster.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from cognate.collections import collection_of
 from cognate.errors import (
     CognateError,
+    Conflict,
+    DatabaseError,
     FieldError,
     InvalidInput,
     NotAttempted,
-    PlatformError,
-    PreconditionFailed,
-    RecordExists,
     WriteContended,
 )
 from cognate.ports import Row, Statement
-from cognate.queueing import Wanted, announce, queue_statements, release_statement
+from cognate.queueing import announce
 from cognate.records.codec import json_of
-from cognate.records.operations import Create, Delete, Deleted, Operation
+from cognate.records.embedding_jobs import job_statements
+from cognate.records.operations import Delete, Deleted, Operation
 from cognate.records.plan import Plan, plan
-from cognate.records.rows import selected, version
+from cognate.records.rows import selected
+from cognate.records.statements import write_statements
 from cognate.records.version import StoredRecord, etag_of
-from cognate.sql import json_groups
 from cognate.times import to_iso
 
 if TYPE_CHECKING:
@@ -63,7 +62,8 @@ async def write_records(
         table: of the records.
         operations: 1 to 100; each record is named by one of them at most.
         fail_fast: leave out all that follows the first one that is refused. What is only found
-            while writing, because somebody else was faster, stops nothing.
+            while writing, because somebody else was faster or the database refuses a record,
+            stops nothing.
 
     Returns:
         For each, in order: the record as it is now, `Deleted`, or why nothing was done.
@@ -72,31 +72,35 @@ async def write_records(
         DatabaseError: nothing was written.
     """
     outcomes: list[Outcome | None] = list(_twice(operations))
-    for _ in range(MAX_TRIES):
+    lost: dict[int, str | None] = {}
+    for number in range(MAX_TRIES):
         pending = [place for place, outcome in enumerate(outcomes) if outcome is None]
         if not pending:
             break
         now = platform.clock.now()
-        rows = await _read(platform, principal, table, [operations[place] for place in pending])
-        plans: dict[int, Plan] = {}
-        for place in pending:
-            try:
-                plans[place] = plan(table, principal, operations[place], rows, now)
-            except PlatformError:
+        try:
+            rows = await _read(platform, principal, table, [operations[place] for place in pending])
+            plans: dict[int, Plan] = {}
+            for place in pending:
+                try:
+                    plans[place] = plan(table, principal, operations[place], rows, now)
+                except CognateError as error:
+                    outcomes[place] = error
+            if fail_fast and number == 0:
+                _stop_at_first(outcomes, plans)
+            written = await _write(platform, principal, table, list(plans.values()), now)
+        except DatabaseError as error:
+            if number == 0:
                 raise
-            except CognateError as error:
-                outcomes[place] = error
-        if fail_fast:
-            _stop_at_first(outcomes, plans)
-        written = await _write(platform, principal, table, list(plans.values()), now)
+            # The others are written, and their callers must hear so.
+            outcomes = [error if outcome is None else outcome for outcome in outcomes]
+            break
         for place, planned in plans.items():
-            outcomes[place] = _outcome(table, operations[place], planned, written)
-    return [
-        WriteContended("The record kept being changed by others; try again.")
-        if outcome is None
-        else outcome
-        for outcome in outcomes
-    ]
+            again = place in lost and lost[place] == planned.version
+            outcomes[place] = _outcome(table, operations[place], planned, written, again=again)
+            lost[place] = planned.version
+    contended = WriteContended("The record kept being changed by others; try again.")
+    return [contended if outcome is None else outcome for outcome in outcomes]
 
 
 def _twice(operations: Sequence[Operation]) -> list[Outcome | None]:
@@ -148,168 +152,38 @@ async def _write(
     writing = [item for item in plans if item.writes]
     if not writing:
         return {}
-    organization_id, moment = principal.organization_id, to_iso(now)
-    statements = [
-        *_inserts(table, organization_id, [p for p in writing if p.version is None], moment),
-        *_updates(table, organization_id, [p for p in writing if p.row and p.columns], moment),
-        *_deletes(table, organization_id, [p for p in writing if p.columns is None], moment),
-    ]
-    first_job = len(statements)
-    statements += _jobs(table, organization_id, writing, now)
-    answers = await platform.database.batch(statements)
-    if len(statements) > first_job:
+    organization_id = principal.organization_id
+    writes = write_statements(table, organization_id, writing, to_iso(now))
+    jobs = job_statements(table, organization_id, writing, now)
+    answers = await platform.database.batch([*writes, *jobs])
+    if jobs:
         await announce(platform, answers[-1])
-    return {row["id"]: row for rows in answers[:first_job] for row in rows}
-
-
-def _values(table: Table) -> list[str]:
-    return [f"json_each.value ->> 'field_{field}'" for field in table.fields]
-
-
-def _payload(item: Plan) -> dict[str, Any]:
-    columns = item.columns or {}
-    fields = {f"field_{field}": value for field, value in columns.items()}
-    return {"record": item.id, "version": item.version, **fields}
-
-
-def _inserts(
-    table: Table, organization_id: str, plans: Sequence[Plan], moment: str
-) -> list[Statement]:
-    columns = "".join(f', "{field}"' for field in table.fields)
-    values = "".join(f", {value}" for value in _values(table))
-    return [
-        Statement(
-            f'INSERT INTO "{table.name}" (organization_id, id, created_at, updated_at{columns}) '  # noqa: S608 - names of the schema
-            f"SELECT ?1, json_each.value ->> 'record', ?3, ?3{values} FROM json_each(?2) "
-            "WHERE TRUE ON CONFLICT (organization_id, id) DO NOTHING RETURNING "
-            f"{selected(table, _quoted(table))}",
-            (organization_id, payload, moment),
-        )
-        for payload in json_groups([_payload(item) for item in plans])
-    ]
-
-
-def _updates(
-    table: Table, organization_id: str, plans: Sequence[Plan], moment: str
-) -> list[Statement]:
-    changes = "".join(
-        f', "{field}" = {value}' for field, value in zip(table.fields, _values(table), strict=True)
-    )
-    return [
-        Statement(
-            f'UPDATE "{table.name}" SET updated_at = ?3{changes} FROM json_each(?2) '  # noqa: S608 - names of the schema
-            f"WHERE {_same(table)} RETURNING {selected(table, _quoted(table))}",
-            (organization_id, payload, moment),
-        )
-        for payload in json_groups([_payload(item) for item in plans])
-    ]
-
-
-def _deletes(
-    table: Table, organization_id: str, plans: Sequence[Plan], moment: str
-) -> list[Statement]:
-    found = []
-    for payload in json_groups([_payload(item) for item in plans]):
-        if table.soft_delete:
-            sql = (
-                f'UPDATE "{table.name}" SET deleted_at = ?3, updated_at = ?3 FROM json_each(?2) '  # noqa: S608 - names of the schema
-                f'WHERE {_same(table)} RETURNING "{table.name}".id'
-            )
-            found.append(Statement(sql, (organization_id, payload, moment)))
-        else:
-            sql = (
-                f'DELETE FROM "{table.name}" WHERE organization_id = ?1 AND id IN ('  # noqa: S608 - names of the schema
-                f'SELECT d.id FROM json_each(?2) JOIN "{table.name}" d ON {_same(table, "d")}) '
-                "RETURNING id"
-            )
-            found.append(Statement(sql, (organization_id, payload)))
-    return found
-
-
-def _quoted(table: Table) -> str:
-    return f'"{table.name}"'
-
-
-def _same(table: Table, row: str | None = None) -> str:
-    """An SQL condition: the row is the organization's, and in the state that was judged."""
-    row = row or _quoted(table)
-    deleted = f" AND {row}.deleted_at IS NULL" if table.soft_delete else ""
-    return (
-        f"{row}.organization_id = ?1 AND {row}.id = json_each.value ->> 'record' "
-        f"AND {version(table, row)} = json_each.value ->> 'version'{deleted}"
-    )
-
-
-def _jobs(
-    table: Table, organization_id: str, plans: Sequence[Plan], now: datetime
-) -> list[Statement]:
-    """Queue what must be embedded, indexed or removed; nothing for what was not written."""
-    collection, embeddings = collection_of(table), table.embeddings
-    if collection is None or embeddings is None:
-        return []
-    wanted: list[Wanted] = []
-    removed: list[Wanted] = []
-    sources: set[str] = set()
-    for item in plans:
-        if item.columns is None:
-            removed.append(Wanted(item.id))
-        elif item.version is None and embeddings.on_insert:
-            wanted.append(Wanted(item.id))
-            sources.add("insert")
-        elif item.version is not None and item.changed & embeddings.watched:
-            wanted.append(Wanted(item.id))
-            sources.add("update")
-        elif item.version is not None and item.changed & frozenset(embeddings.metadata):
-            wanted.append(Wanted(item.id, embeds=False))
-            sources.add("update")
-    statements: list[Statement] = []
-    moment = to_iso(now)
-    if wanted:
-        # The very write that was made: where it lost a race, the row has another time.
-        statements += queue_statements(
-            collection,
-            organization_id,
-            wanted,
-            source=sources.pop() if len(sources) == 1 else "batch",
-            now=now,
-            condition=(
-                f'EXISTS (SELECT 1 FROM "{table.name}" r WHERE r.organization_id = ?1 '  # noqa: S608 - names of the schema
-                "AND r.id = json_each.value ->> 'record' "
-                "AND r.updated_at = json_each.value ->> 'token')"
-            ),
-            token=moment,
-        )
-    if removed:
-        statements += queue_statements(
-            collection,
-            organization_id,
-            removed,
-            source="delete",
-            now=now,
-            condition=(
-                "EXISTS (SELECT 1 FROM cognate_embeddings g WHERE g.organization_id = ?1 "  # noqa: S608 - names of the schema
-                "AND g.scope = ?2 AND g.record_id = json_each.value ->> 'record') "
-                f"AND NOT {collection.live_record}"
-            ),
-        )
-    return [*statements, release_statement(organization_id, now)] if statements else []
+    return {row["id"]: row for rows in answers[: len(writes)] for row in rows}
 
 
 def _outcome(
-    table: Table, operation: Operation, planned: Plan, written: Mapping[str, Row]
+    table: Table,
+    operation: Operation,
+    planned: Plan,
+    written: Mapping[str, Row],
+    *,
+    again: bool,
 ) -> Outcome | None:
-    """What became of an operation; None where somebody else was faster and it is judged again."""
+    """What became of an operation; None where it is judged again, for somebody was faster.
+
+    `again` says that it was tried before, on the same state of the record: then nobody was
+    faster, and it is the database that refuses.
+    """
     row = written.get(planned.id) if planned.writes else planned.row
-    if row is not None:
-        if isinstance(operation, Delete):
-            return Deleted(planned.id)
-        return StoredRecord(json_of(table, row), etag_of(row["version"]))
-    if isinstance(operation, Create):
-        if operation.id is None:
-            return None  # an id of ours that was taken: once in a universe, and then another one
-        return RecordExists(
-            f"There is a record {planned.id!r} in the table {table.name!r} already."
-        )
-    if operation.condition is not None:
-        return PreconditionFailed("The record was changed by somebody else at the same time.")
-    return None
+    if row is None:
+        return _refused(table) if again else None
+    if isinstance(operation, Delete):
+        return Deleted(planned.id)
+    return StoredRecord(json_of(table, row), etag_of(row["version"]))
+
+
+def _refused(table: Table) -> Conflict:
+    return Conflict(
+        f"The database refuses this record beside those it has: a constraint of {table.name!r}, "
+        "such as a value that must be unique, does not hold."
+    )

@@ -131,7 +131,7 @@ class Answer:
     body: bytes
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 - JSON of any kind
+    def json(self) -> Any:
         """The body as JSON."""
         return json.loads(self.body)
 

@@ -83,7 +83,7 @@ def test_refusals_come_in_order(stage: Stage) -> None:
     stage.settings = Settings()
     stage.database.change("UPDATE session SET active_organization_id = NULL")
     headers = {"content-type": "text/plain", "origin": "https://evil.example.com"}
-    method, path, raw = "PUT", "/api/v1/embedding", b"x" * (MAX_BODY_BYTES + 1)
+    method, path, raw = "PUT", "/api/v0/embeddings", b"x" * (MAX_BODY_BYTES + 1)
     seen = []
 
     def ask() -> None:

@@ -17,8 +17,9 @@ def _failed(stage: Stage, count: int = 1, headers: dict[str, str] = ADA) -> list
     """So many posted texts whose jobs have failed."""
     ids = [stage.ask("POST", POST, {"content": "x"}, headers).json["jobId"] for _ in range(count)]
     stage.database.change(
-        "UPDATE cognate_jobs SET status = 'failed', attempts = 3, error_message = 'It was refused.', "
-        "error_code = 'AI_INPUT_REJECTED', completed_at = '2026-11-20T13:00:00.000Z'"
+        "UPDATE cognate_jobs SET status = 'failed', attempts = 3, "
+        "error_message = 'It was refused.', error_code = 'AI_INPUT_REJECTED', "
+        "completed_at = '2026-11-20T13:00:00.000Z'"
     )
     return ids
 

@@ -32,10 +32,12 @@ def example(kind: type[errors.CognateError]) -> errors.CognateError:
         errors.ConfigurationError: ("SETTING", "SETTING is not set"),
         errors.NotFound: ("job", "no such job"),
         errors.InvalidInput: (errors.FieldError("/a", "must be b"),),
+        errors.FieldNotWritable: (errors.FieldError("/a", "cannot be set"),),
         refusals.MethodNotAllowed: (["GET", "HEAD"],),
         refusals.PayloadTooLarge: (5,),
         refusals.UnsupportedMediaType: (),
         refusals.OriginNotAllowed: (),
+        refusals.InvalidIdempotencyKey: (),
     }
     return kind(*special.get(kind, ("the message",)))
 

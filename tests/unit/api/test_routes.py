@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def test_the_routes_of_this_version() -> None:
     """A route more or less is a decision."""
     assert sorted(f"{route.method} {route.path}" for route in ROUTES) == [
+        "DELETE /api/v1/{table}/{id}",
         "GET /api/v1/embeddings/backfill",
         "GET /api/v1/embeddings/backfill/{backfillId}",
         "GET /api/v1/embeddings/coverage",
@@ -23,7 +24,10 @@ def test_the_routes_of_this_version() -> None:
         "GET /api/v1/embeddings/jobs/{jobId}",
         "GET /api/v1/embeddings/tables",
         "GET /api/v1/similarity",
+        "GET /api/v1/{table}",
+        "GET /api/v1/{table}/{id}",
         "GET /healthz",
+        "PATCH /api/v1/{table}/{id}",
         "POST /api/v1/embeddings",
         "POST /api/v1/embeddings/backfill",
         "POST /api/v1/embeddings/backfill/{backfillId}/cancel",
@@ -34,6 +38,8 @@ def test_the_routes_of_this_version() -> None:
         "POST /api/v1/similarity/{service}/gray-zone",
         "POST /api/v1/similarity/{service}/search",
         "POST /api/v1/vectors/query",
+        "POST /api/v1/{table}",
+        "POST /api/v1/{table}/batch",
     ]
 
 
@@ -43,10 +49,11 @@ def test_each_route_can_be_documented(route: Route) -> None:
     assert route.summary.endswith(".")
     assert "\n" not in route.summary
     assert route.response.model_json_schema(by_alias=True)["type"] == "object"
-    # What a path names by its id needs no body to be acted on.
-    takes_body = route.method == "POST" and "{jobId}" not in route.path and "Id}/" not in route.path
+    # A job or a backfill that the path names needs no body to be acted on.
+    takes_body = route.method in {"POST", "PATCH"} and "Id}/" not in route.path
     assert (route.request is not None) is takes_body
-    if route.request is not None:
+    # The fields of a record are its table's; all others are known here.
+    if route.request is not None and "{table}" not in route.path:
         assert route.request.model_json_schema(by_alias=True)["additionalProperties"] is False
 
 

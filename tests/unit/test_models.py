@@ -1,0 +1,43 @@
+"""The catalogue of models."""
+
+from __future__ import annotations
+
+import pytest
+
+from cognate.errors import DefinitionError
+from cognate.models import DEFAULT_MODEL, INDEX_BINDINGS, MODELS, EmbeddingModel, model_named
+
+
+@pytest.mark.parametrize(
+    ("name", "dimensions", "binding"),
+    [
+        # 384: one page of the vendor says 386, a typing error.
+        ("@cf/baai/bge-small-en-v1.5", 384, "VECTORIZE_384"),
+        ("@cf/baai/bge-base-en-v1.5", 768, "VECTORIZE"),
+        ("@cf/baai/bge-large-en-v1.5", 1024, "VECTORIZE_1024"),
+        ("@cf/baai/bge-m3", 1024, "VECTORIZE_1024"),
+    ],
+)
+def test_each_model_has_its_dimensions_and_index(name: str, dimensions: int, binding: str) -> None:
+    """The four of the catalogue, and no others."""
+    assert (model_named(name).dimensions, model_named(name).index_binding) == (dimensions, binding)
+    assert len(MODELS) == 4
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_a_model_can_be_used(model: EmbeddingModel) -> None:
+    """It has an index, takes a hundred texts of 512 tokens, and bge is pooled as it was trained."""
+    assert model.dimensions in INDEX_BINDINGS
+    assert (model.max_texts, model.max_tokens) == (100, 512)
+    assert model.pooling == (None if model.name.endswith("m3") else "cls")
+
+
+def test_the_default_is_in_the_catalogue() -> None:
+    """A definition that names no model gets one."""
+    assert DEFAULT_MODEL in MODELS
+
+
+def test_an_unknown_model_is_told_which_there_are() -> None:
+    """The message lists them."""
+    with pytest.raises(DefinitionError, match=r"bge-small-en-v1.5.*bge-m3"):
+        model_named("@cf/baai/bge-tiny")
