@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from cognate.auth.credentials import SessionToken
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-REQUEST_HEADERS: Final = "authorization, content-type, idempotency-key, x-request-id"
+REQUEST_HEADERS: Final = (
+    "authorization, content-type, idempotency-key, if-match, if-none-match, x-request-id"
+)
 """What a frontend may send beyond what every page may."""
 
-EXPOSED_HEADERS: Final = "x-request-id, Retry-After, ETag, Idempotency-Replayed"
+EXPOSED_HEADERS: Final = "x-request-id, Retry-After, ETag, Location, Idempotency-Replayed"
 """What a frontend may read beyond what every page may."""
 
 PREFLIGHT_SECONDS: Final = 600

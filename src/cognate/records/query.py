@@ -129,8 +129,10 @@ def parse_query(table: Table, query: Mapping[str, Sequence[str]]) -> RecordQuery
 
 
 def _limit(text: str, errors: list[FieldError]) -> int:
-    if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_LIMIT:
-        return int(text)
+    if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_LIMIT)):
+        number = int(text)
+        if 1 <= number <= MAX_LIMIT:
+            return number
     errors.append(_error("limit", f"must be a whole number from 1 to {MAX_LIMIT}"))
     return DEFAULT_LIMIT
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from cognate.consumer import consume
 from cognate.ports import Statement
 from cognate.queueing import Wanted, announce, queue_statements, release_statement
-from cognate.replay import replay_jobs
+from cognate.replay import replay_job
 from tests.unit.core.faults import Worker
-from tests.unit.core.stage import ACME, CLAIMS, Stage
+from tests.unit.core.stage import ACME, CLAIMS, QUEUE, SCHEMA, Stage
 
 OLD: Final = "A harbour in the morning."
 NEW: Final = "A railway over the mountains."
@@ -29,9 +30,7 @@ async def change_story(stage: Stage, story_id: str) -> None:
         now=now,
         condition="TRUE",
     )
-    *_, released = await stage.local.database.batch(
-        [update, *queue, release_statement(ACME, now)]
-    )
+    *_, released = await stage.local.database.batch([update, *queue, release_statement(ACME, now)])
     await announce(stage.platform, released)
 
 
@@ -44,19 +43,30 @@ def test_one_that_overtakes_a_running_job_embeds_in_its_place() -> None:
         await stage.drain()
         await stage.write(ACME, "c", NEW)
         deliveries = stage.local.queue.take()
-        running = Worker(stage.local, lambda _: stage.consume(deliveries))
-        await running.step()
         stage.local.queue.settle({})
-        [job] = await stage.rows("SELECT * FROM cognate_jobs WHERE status = 'queued' LIMIT 1") or [
-            {}
-        ]
-        assert job == {}
-        await stage.rows("UPDATE cognate_jobs SET status = 'running' WHERE status = 'done'")
+        running = Worker(stage.local, lambda ports: consume(ports, SCHEMA, QUEUE, deliveries))
+        await running.step()
         await change_story(stage, "two")
         await running.finish()
-        await stage.rows(
-            "UPDATE cognate_jobs SET status = 'done' WHERE status = 'running' AND source = 'write'"
-        )
+        await stage.settle()
+        return await stage.discrepancies()
+
+    assert asyncio.run(play()) == []
+
+
+def test_one_that_waits_embeds_what_is_replayed() -> None:
+    """A failed job gives way to it, so it has to do the failed one's work."""
+
+    async def play() -> list[str]:
+        stage = Stage()
+        await stage.write(ACME, "c", OLD)
+        await stage.drain()
+        stage.fault("run", message="5006: invalid")
+        failed = await stage.write(ACME, "c", NEW)
+        await stage.drain()
+        assert await stage.status(failed) == "failed"
+        await change_story(stage, "two")
+        await replay_job(stage.platform, ACME, failed)
         await stage.settle()
         return await stage.discrepancies()
 

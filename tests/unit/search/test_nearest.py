@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cognate.definitions.similarities import MAX_LIMIT
 from cognate.errors import ConfigurationError
 from cognate.filters import Filter, parse_filter
 from cognate.ids import vector_id, vector_key
@@ -16,6 +17,7 @@ from cognate.principal import OrganizationId
 from cognate.search.nearest import (
     INDEX_UNAVAILABLE,
     MAX_RECENT_CHUNKS,
+    STALE_VECTORS,
     TOO_MANY_RECENT,
     VISIBILITY_WINDOW,
     Nearest,
@@ -316,15 +318,31 @@ def test_long_recents_are_counted_by_their_chunks() -> None:
     asyncio.run(story())
 
 
+def test_the_widest_search_stays_within_the_limit_of_the_index() -> None:
+    """More than 100 matches is an error of Vectorize, not a smaller answer."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "r1", "a red harbour")
+        await stage.drain()
+        widest = await find(stage, "a red harbour", wanted=MAX_LIMIT)
+
+        assert (widest.degraded, ids(widest)) == (None, ["r1"])
+
+    asyncio.run(story())
+
+
 def test_vectors_of_another_fingerprint_are_not_compared() -> None:
-    """Their cosines would mean nothing."""
+    """Their cosines would mean nothing, and an answer without them says so."""
 
     async def story() -> None:
         stage = Stage()
         await stage.write(ACME, "r1", "a red harbour")
         await stage.drain()
         await stage.rows("UPDATE cognate_embeddings SET fingerprint = 'older'")
-        assert ids(await find(stage, "a red harbour")) == []
+        found = await find(stage, "a red harbour")
+        assert (ids(found), found.degraded) == ([], STALE_VECTORS)
+        assert (await find(stage, "a red harbour", GLOBEX)).degraded is None
 
     asyncio.run(story())
 

@@ -1,0 +1,242 @@
+"""What the tests of records play on: three tables, people with every role, and two organizations."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime  # noqa: TC003 - pydantic reads the annotation
+from typing import TYPE_CHECKING, Any, Final
+
+from cognate.consumer import consume
+from cognate.definitions import (
+    Access,
+    Cognate,
+    Embeddings,
+    Guards,
+    Owner,
+    Record,
+    Similarity,
+    Table,
+)
+from cognate.errors import CognateError, DatabaseError
+from cognate.ports import Platform, Statement
+from cognate.principal import OrganizationId, Principal
+from cognate.records import (
+    Create,
+    Deleted,
+    StoredRecord,
+    Update,
+    get_record,
+    list_records,
+    parse_query,
+    write_records,
+)
+from local.adapters import local_platform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cognate.pagination import Page
+    from cognate.ports import Database, Row
+    from cognate.records import Operation
+    from cognate.records.operations import Outcome
+    from local.adapters import LocalPlatform
+
+ACME: Final = OrganizationId("org_acme")
+GLOBEX: Final = OrganizationId("org_globex")
+MANY_FIELDS: Final = 60
+
+TABLES: Final = """
+CREATE TABLE posts (
+  organization_id TEXT NOT NULL, id TEXT NOT NULL, title TEXT NOT NULL, slug TEXT, value REAL,
+  year INTEGER CHECK (year <> 13), is_public INTEGER NOT NULL DEFAULT 0, tags TEXT,
+  published_at TEXT, score INTEGER NOT NULL DEFAULT 0, created_by TEXT, embedding BLOB,
+  created_at TEXT NOT NULL, updated_at TEXT NOT NULL, deleted_at TEXT,
+  PRIMARY KEY (organization_id, id), UNIQUE (organization_id, slug));
+CREATE TABLE notes (
+  organization_id TEXT NOT NULL, id TEXT NOT NULL, text TEXT, author TEXT,
+  created_at TEXT NOT NULL, updated_at TEXT NOT NULL, PRIMARY KEY (organization_id, id));
+"""
+
+
+class Claim(Record):
+    """The migrations' `claims`."""
+
+    content: str
+    story_id: str | None = None
+
+
+class Post(Record):
+    """A field of every kind; one of them is called as a column of SQLite's `json_each`."""
+
+    title: str
+    slug: str | None = None
+    value: float | None = None
+    year: int | None = None
+    is_public: bool = False
+    tags: list[str] = []
+    published_at: datetime | None = None
+    score: int = 0
+    created_by: str | None = None
+
+
+class Note(Record):
+    """Something that only its author may read."""
+
+    text: str | None = None
+    author: str | None = None
+
+
+claims = Table(
+    "claims",
+    Claim,
+    id_prefix="claim",
+    embeddings=Embeddings(fields=["content"], metadata=["story_id"]),
+)
+posts = Table(
+    "posts",
+    Post,
+    embeddings=Embeddings(fields=["title"], on_update=["title", "slug"], metadata=["year"]),
+    access=Access(create=["editor", "admin+"], delete="admin+"),
+    guards=Guards(never=["score"], update=["title", "slug", "year", "tags", "is_public", "value"]),
+    owner=Owner("created_by", only=["update"]),
+    soft_delete=True,
+)
+notes = Table("notes", Note, owner=Owner("author", only=["read", "update", "delete"]))
+SCHEMA: Final = Cognate(tables=[claims, posts, notes], similarities=[Similarity("near", claims)])
+
+
+def person(*roles: str, name: str = "ada", organization: OrganizationId = ACME) -> Principal:
+    """Somebody with these roles."""
+    return Principal(name, organization, frozenset(roles))
+
+
+ADA: Final = person("owner")
+BOB: Final = person("owner", name="bob", organization=GLOBEX)
+
+
+@dataclass
+class WatchedDatabase:
+    """A database that counts its calls, and lets a test act between them or fail them.
+
+    Attributes:
+        before: called before each batch with its number, from 0.
+        fails: numbers of the batches that fail.
+    """
+
+    inner: Database
+    before: Callable[[int], None] | None = None
+    fails: set[int] = field(default_factory=set)
+    batches: list[list[str]] = field(default_factory=list)
+
+    async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """See `ports.Database.batch`."""
+        number = len(self.batches)
+        self.batches.append([statement.sql for statement in statements])
+        if self.before is not None:
+            self.before(number)
+        if number in self.fails:
+            raise DatabaseError("out of reach")
+        return await self.inner.batch(statements)
+
+
+class Stage:
+    """One platform for both organizations."""
+
+    def __init__(self, app: Cognate = SCHEMA, ddl: str = TABLES) -> None:
+        self.app = app
+        self.local: LocalPlatform = local_platform(app)
+        for statement in filter(str.strip, ddl.split(";")):
+            self.sql(statement)
+        self.database = WatchedDatabase(self.local.database)
+
+    @property
+    def platform(self) -> Platform:
+        """The ports, with the watched database."""
+        local = self.local
+        return Platform(
+            embedder=local.embedder,
+            indexes=local.indexes,
+            database=self.database,
+            auth_database=self.database,
+            queue=local.queue,
+            clock=local.clock,
+        )
+
+    def sql(self, sql: str, *parameters: str | float | None) -> list[Row]:
+        """Run one statement behind the API, unwatched; safe while another one is awaited."""
+        call = self.local.database.batch([Statement(sql, parameters)])
+        try:
+            call.send(None)
+        except StopIteration as done:
+            rows: list[Row] = done.value[0]
+            return rows
+        raise AssertionError("SQLite in this process never waits")
+
+    def write(
+        self, table: Table, *operations: Operation, by: Principal = ADA, fail_fast: bool = False
+    ) -> list[Outcome]:
+        """Write records."""
+        call = write_records(self.platform, by, table, operations, fail_fast=fail_fast)
+        return asyncio.run(call)
+
+    def codes(
+        self, table: Table, *operations: Operation, by: Principal = ADA, fail_fast: bool = False
+    ) -> list[str]:
+        """Write records: for each `record`, `deleted` or the code of its error."""
+        return [code(item) for item in self.write(table, *operations, by=by, fail_fast=fail_fast)]
+
+    def create(
+        self, table: Table, record_id: str | None = None, by: Principal = ADA, **fields: Any
+    ) -> StoredRecord:
+        """Create one record; `fields` by JSON name."""
+        [outcome] = self.write(table, Create(fields, record_id), by=by)
+        assert isinstance(outcome, StoredRecord), outcome
+        return outcome
+
+    def update(
+        self, table: Table, record_id: str, by: Principal = ADA, **changes: Any
+    ) -> StoredRecord:
+        """Change one record."""
+        [outcome] = self.write(table, Update(record_id, changes), by=by)
+        assert isinstance(outcome, StoredRecord), outcome
+        return outcome
+
+    def get(self, table: Table, record_id: str, by: Principal = ADA) -> StoredRecord:
+        """One record."""
+        return asyncio.run(get_record(self.platform, by, table, record_id))
+
+    def list(self, table: Table, by: Principal = ADA, **query: str) -> Page[StoredRecord]:
+        """One page; `query` as in a URL, with `__` for the dot before an operator."""
+        parameters = {name.replace("__", "."): [value] for name, value in query.items()}
+        return asyncio.run(list_records(self.platform, by, table, parse_query(table, parameters)))
+
+    def ids(self, table: Table, by: Principal = ADA, **query: str) -> list[str]:
+        """The ids of one page."""
+        return [record.json["id"] for record in self.list(table, by, **query).items]
+
+    def jobs(self, status: str = "%") -> list[tuple[str, str, int]]:
+        """Record, source and `embeds` of every job, the oldest first."""
+        rows = self.sql("SELECT * FROM cognate_jobs WHERE status LIKE ?1 ORDER BY rowid", status)
+        return [(row["record_id"], row["source"], row["embeds"]) for row in rows]
+
+    def drain(self) -> None:
+        """Let the consumer do what is queued."""
+
+        async def consumer(batch: Any) -> Any:
+            return await consume(self.local, self.app, "cognate-embeddings", batch)
+
+        asyncio.run(self.local.queue.drain(consumer))
+
+    def indexed(self, table: Table = claims) -> int:
+        """How many vectors the index of a table holds."""
+        assert table.embeddings is not None
+        binding = table.embeddings.embedding_model.index_binding
+        return len(list(self.local.bindings.indexes[binding].entries()))
+
+
+def code(outcome: Outcome) -> str:
+    """What became of an operation, in one word."""
+    if isinstance(outcome, CognateError):
+        return outcome.code
+    return "deleted" if isinstance(outcome, Deleted) else "record"

@@ -1,0 +1,410 @@
+"""Writing records: each for itself, at most once, and never over somebody else's change."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from pydantic import create_model
+
+from cognate.definitions import Cognate, Record, Table
+from cognate.errors import Conflict, DatabaseError, InvalidInput, NotFound, QueueError
+from cognate.records import Condition, Create, Delete, StoredRecord, Update, write_records
+from cognate.records.write import MAX_OPERATIONS, MAX_TRIES
+from tests.unit.records.stage import (
+    ACME,
+    ADA,
+    BOB,
+    GLOBEX,
+    MANY_FIELDS,
+    SCHEMA,
+    Stage,
+    claims,
+    code,
+    notes,
+    person,
+    posts,
+)
+
+
+def test_a_record_is_created_read_changed_and_deleted(stage: Stage) -> None:
+    """Each answer is the record as it is then, with its ETag."""
+    created = stage.create(claims, content="The ferry sank", storyId="s1")
+    record_id = created.json["id"]
+    stage.local.clock.advance(1)
+    changed = stage.update(claims, record_id, storyId="s2")
+
+    assert record_id.startswith("claim_")
+    assert created.json == {
+        "id": record_id,
+        "content": "The ferry sank",
+        "storyId": "s1",
+        "createdAt": "2026-11-20T12:00:00.000Z",
+        "updatedAt": "2026-11-20T12:00:00.000Z",
+    }
+    assert changed.json == {
+        **created.json,
+        "storyId": "s2",
+        "updatedAt": "2026-11-20T12:00:01.000Z",
+    }
+    assert stage.get(claims, record_id) == changed
+    assert changed.etag != created.etag
+    assert stage.codes(claims, Delete(record_id)) == ["deleted"]
+    with pytest.raises(NotFound):
+        stage.get(claims, record_id)
+
+
+def test_equal_ids_of_two_organizations_are_two_records(stage: Stage) -> None:
+    """Whatever one does, the other's stays as it is."""
+    for table, fields in ((claims, {"content": "x"}), (posts, {"title": "x"}), (notes, {})):
+        stage.create(table, "same", **fields)
+        theirs = stage.create(table, "same", by=BOB, **fields)
+        stage.codes(table, Delete("same"))
+
+        assert stage.get(table, "same", by=BOB) == theirs
+        assert (
+            stage.codes(table, Update("same", {}), Delete("other"), by=ADA)
+            == ["RECORD_NOT_FOUND"] * 2
+        )
+
+
+def test_what_belongs_to_another_organization_never_was(stage: Stage) -> None:
+    """To change or delete it is answered like what was never there; to create it succeeds."""
+    stage.create(claims, "theirs", by=BOB, content="secret")
+    operations = [
+        [operation(record_id) for operation in (lambda i: Update(i, {"content": "x"}), Delete)]
+        for record_id in ("theirs", "nobodys")
+    ]
+
+    answers = [[str(outcome) for outcome in _each(stage, pair)] for pair in operations]
+
+    assert answers[0] == answers[1]
+    assert stage.get(claims, "theirs", by=BOB).json["content"] == "secret"
+    assert stage.codes(claims, Create({"content": "mine"}, "theirs")) == ["record"]
+
+
+def _each(stage: Stage, operations: list[Update | Delete]) -> list[object]:
+    return [stage.write(claims, operation)[0] for operation in operations]
+
+
+def test_any_number_of_operations_costs_two_calls_of_d1_and_one_of_the_queue(stage: Stage) -> None:
+    """A read of all rows, a write of all changes with their jobs; of constant length."""
+    operations = [Create({"content": f"text {n}"}, f"c{n}") for n in range(MAX_OPERATIONS)]
+    assert stage.codes(claims, *operations) == ["record"] * MAX_OPERATIONS
+    one_hundred = [len(statements) for statements in stage.database.batches]
+    mixed = [
+        *(Update(f"c{n}", {"content": f"other {n}"}) for n in range(40)),
+        *(Delete(f"c{n}") for n in range(40, 80)),
+        *(Create({"content": "x"}) for _ in range(20)),
+    ]
+    stage.database.batches.clear()
+    assert "RECORD_NOT_FOUND" not in stage.codes(claims, *mixed)
+
+    assert one_hundred == [1, 4]
+    assert [len(statements) for statements in stage.database.batches] == [1, 8]
+    assert len(stage.local.queue.waiting) == MAX_OPERATIONS + 20
+
+
+def test_creates_without_ids_need_no_read(stage: Stage) -> None:
+    """There is nothing to look up."""
+    stage.create(claims, content="x")
+
+    assert len(stage.database.batches) == 1
+
+
+def test_each_operation_is_judged_for_itself(stage: Stage) -> None:
+    """What is refused leaves the others alone."""
+    stage.create(claims, "c1", content="x")
+    stage.create(claims, "c2", content="x")
+
+    assert stage.codes(
+        claims,
+        Create({"content": "x"}, "c1"),
+        Create({"content": 5}, "c3"),
+        Create({"content": "x"}, "c4"),
+        Update("c2", {"nothing": "x"}),
+        Update("missing", {"content": "x"}),
+        Delete("c2", Condition.parse('"other"')),
+        Delete("missing"),
+    ) == [
+        "RECORD_EXISTS",
+        "VALIDATION_FAILED",
+        "record",
+        "VALIDATION_FAILED",
+        "RECORD_NOT_FOUND",
+        "VALIDATION_FAILED",  # named twice, whatever else there is to say of it
+        "VALIDATION_FAILED",
+    ]
+
+
+def test_a_record_is_named_once_in_a_batch(stage: Stage) -> None:
+    """The second operation says so, and is not done."""
+    _, second = stage.write(claims, Create({"content": "x"}, "c1"), Delete("c1"))
+
+    assert isinstance(second, InvalidInput)
+    assert second.fields[0].pointer == "/id"
+    assert stage.ids(claims) == ["c1"]
+
+
+def test_with_fail_fast_nothing_behind_the_first_refusal_is_done(stage: Stage) -> None:
+    """What stands before it is."""
+    operations = [
+        Create({"content": "x"}, "c1"),
+        Delete("missing"),
+        Create({"content": "x"}, "c2"),
+        Create({"content": 5}, "c3"),
+    ]
+
+    assert stage.codes(claims, *operations, fail_fast=True) == [
+        "record",
+        "RECORD_NOT_FOUND",
+        "NOT_ATTEMPTED",
+        "NOT_ATTEMPTED",
+    ]
+    assert stage.ids(claims) == ["c1"]
+    assert stage.codes(claims, *operations) == [
+        "RECORD_EXISTS",
+        "RECORD_NOT_FOUND",
+        "record",
+        "VALIDATION_FAILED",
+    ]
+
+
+def test_what_is_found_while_writing_stops_nothing_and_hides_nothing(stage: Stage) -> None:
+    """Somebody took the id between the read and the write; the others are done, and say so."""
+
+    def take(number: int) -> None:
+        if number == 1:
+            stage.sql(
+                "INSERT INTO claims (organization_id, id, content) VALUES (?1, 'c1', '')", ACME
+            )
+
+    stage.database.before = take
+    operations = [Create({"content": "x"}, "c1"), Create({"content": "x"}, "c2")]
+
+    assert stage.codes(claims, *operations, fail_fast=True) == ["RECORD_EXISTS", "record"]
+
+
+def test_a_change_meanwhile_is_kept(stage: Stage) -> None:
+    """A patch is merged with what somebody else wrote between its read and its write."""
+    stage.create(claims, "c1", content="old", storyId="s1")
+
+    def meanwhile(number: int) -> None:
+        if number == 1:
+            stage.sql("UPDATE claims SET content = 'theirs' WHERE id = 'c1'")
+
+    stage.database.batches.clear()
+    stage.database.before = meanwhile
+    changed = stage.update(claims, "c1", storyId="s2")
+
+    assert (changed.json["content"], changed.json["storyId"]) == ("theirs", "s2")
+    assert len(stage.database.batches) == 4
+
+
+@pytest.mark.parametrize("operation", [Update("c1", {"content": "x"}), Delete("c1")])
+def test_who_loses_each_time_is_told(stage: Stage, operation: Update | Delete) -> None:
+    """After a few tries; what the others wrote stays, and nothing is queued for it."""
+    stage.create(claims, "c1", content="old")
+    stage.drain()
+    stage.database.batches.clear()
+    stage.database.before = lambda number: (
+        stage.sql("UPDATE claims SET content = ?1", str(number)) and None
+    )
+
+    assert stage.codes(claims, operation) == ["WRITE_CONTENDED"]
+    assert len(stage.database.batches) == 2 * MAX_TRIES
+    assert stage.jobs("queued") == []
+
+
+@pytest.mark.parametrize("operation", ["update", "delete"])
+def test_a_stale_etag_is_refused(stage: Stage, operation: str) -> None:
+    """Before the write, and in a race with it."""
+    seen = Condition.parse(stage.create(claims, "c1", content="old").etag)
+    change = Update("c1", {"content": "x"}, seen) if operation == "update" else Delete("c1", seen)
+
+    def meanwhile(number: int) -> None:
+        if number == 1:
+            stage.sql("UPDATE claims SET content = 'theirs'")
+
+    stage.database.batches.clear()
+    stage.database.before = meanwhile
+    assert stage.codes(claims, change) == ["PRECONDITION_FAILED"]
+    assert stage.codes(claims, change) == ["PRECONDITION_FAILED"]
+    assert stage.get(claims, "c1").json["content"] == "theirs"
+    fresh = Condition.parse(stage.get(claims, "c1").etag)
+    assert stage.codes(claims, Update("c1", {"content": "x"}, fresh)) == ["record"]
+    assert stage.codes(claims, Delete("c1", Condition.parse("*"))) == ["deleted"]
+
+
+def test_two_creations_at_once_are_one_record(stage: Stage) -> None:
+    """Of all interleavings of two requests: one is created, the other finds it."""
+    operation = [Create({"content": "x"}, "c1")]
+
+    async def both() -> list[str]:
+        calls = [write_records(stage.platform, ADA, claims, operation) for _ in range(2)]
+        return sorted(code(outcome) for [outcome] in await asyncio.gather(*calls))
+
+    assert asyncio.run(both()) == ["RECORD_EXISTS", "record"]
+
+
+def test_a_patch_that_changes_nothing_writes_nothing(stage: Stage) -> None:
+    """The time stays, nothing is queued; an ETag that does not match is still refused."""
+    created = stage.create(posts, "p1", title="x", tags=["a", "b"], value=1.0, isPublic=True)
+    stage.drain()
+    stage.local.clock.advance(1)
+    stage.database.batches.clear()
+    changed = stage.update(posts, "p1", title="x", tags=["a", "b"], value=1, isPublic=True)
+
+    assert changed == created
+    assert len(stage.database.batches) == 1
+    assert stage.codes(posts, Update("p1", {}, Condition.parse('"x"'))) == ["PRECONDITION_FAILED"]
+
+
+def test_a_value_that_must_be_unique_is_a_conflict(stage: Stage) -> None:
+    """Of a constraint of the table; the others of the batch are written."""
+    stage.create(posts, "p1", title="x", slug="taken")
+    stage.create(posts, "p2", title="x")
+
+    outcomes = stage.write(
+        posts,
+        Create({"title": "x", "slug": "taken"}),
+        Create({"title": "x", "slug": "taken"}, "p3"),
+        Create({"title": "x", "slug": "free"}, "p4"),
+        Update("p2", {"slug": "taken"}),
+        Create({"title": "x", "year": 13}, "p5"),
+        Create({"title": "x", "slug": "taken"}, "p1"),
+    )
+
+    assert [code(outcome) for outcome in outcomes] == [
+        "CONFLICT",
+        "CONFLICT",
+        "record",
+        "CONFLICT",
+        "CONFLICT",
+        "RECORD_EXISTS",
+    ]
+    assert isinstance(outcomes[0], Conflict)
+    assert stage.ids(posts) == ["p1", "p2", "p4"]
+
+
+def test_what_was_deleted_softly_is_gone_and_its_id_taken(stage: Stage) -> None:
+    """For everybody, by every way; the row stays."""
+    stage.create(posts, "p1", title="x")
+    assert stage.codes(posts, Delete("p1")) == ["deleted"]
+
+    assert stage.codes(posts, Delete("p1")) == ["RECORD_NOT_FOUND"]
+    assert stage.codes(posts, Update("p1", {"title": "y"})) == ["RECORD_NOT_FOUND"]
+    assert stage.codes(posts, Create({"title": "y"}, "p1")) == ["RECORD_EXISTS"]
+    assert stage.ids(posts) == []
+    assert stage.list(posts, total="true").total == 0
+    with pytest.raises(NotFound):
+        stage.get(posts, "p1")
+    [row] = stage.sql("SELECT * FROM posts")
+    assert row["deleted_at"] == row["updated_at"] == "2026-11-20T12:00:00.000Z"
+
+
+def test_the_server_says_who_owns_a_record(stage: Stage) -> None:
+    """Whoever creates it."""
+    created = stage.create(posts, "p1", by=person("editor", name="eve"), title="x")
+
+    assert created.json["createdBy"] == "eve"
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_where_d1_fails_nothing_is_written(stage: Stage, failing: int) -> None:
+    """Neither the record nor its job."""
+    stage.database.fails = {failing}
+
+    with pytest.raises(DatabaseError):
+        stage.write(claims, Create({"content": "x"}, "c1"))
+
+    assert stage.ids(claims) == []
+    assert stage.jobs() == []
+
+
+def test_where_d1_fails_later_what_was_written_is_reported(stage: Stage) -> None:
+    """One lost a race and was to be judged again; the other one is there."""
+    stage.create(claims, "c1", content="old")
+
+    def meanwhile(number: int) -> None:
+        if number == 1:
+            stage.sql("UPDATE claims SET content = 'theirs'")
+
+    stage.database.batches.clear()
+    stage.database.before = meanwhile
+    stage.database.fails = {2}
+
+    operations = [Update("c1", {"content": "x"}), Create({"content": "x"}, "c2")]
+    assert stage.codes(claims, *operations) == ["DATABASE_ERROR", "record"]
+
+
+def test_where_the_queue_fails_record_and_job_are_there(stage: Stage) -> None:
+    """And the caller is not troubled."""
+    stage.local.queue.outage = QueueError("out of reach")
+
+    stage.create(claims, "c1", content="x")
+
+    assert stage.ids(claims) == ["c1"]
+    assert stage.jobs("queued") == [("c1", "insert", 1)]
+    assert stage.local.queue.waiting == []
+
+
+def test_a_table_of_many_columns_is_written_too() -> None:
+    """SQL has limits of its own: 100 levels in an expression, 32 arguments of a function."""
+    stage = Stage(*_wide())
+    table = stage.app.table("wide")
+    created = stage.create(table, "w1", **{"f0": "x", "f59": "y"})
+    changed = stage.update(table, "w1", f30="z")
+
+    assert [changed.json[name] for name in ("f0", "f30", "f59")] == ["x", "z", "y"]
+    assert changed.etag != created.etag
+    assert stage.codes(table, Delete("w1", Condition.parse(changed.etag))) == ["deleted"]
+
+
+def _wide() -> tuple[Cognate, str]:
+    names = [f"f{number}" for number in range(MANY_FIELDS)]
+    fields: dict[str, Any] = dict.fromkeys(names, (str | None, None))
+    table = Table("wide", create_model("Wide", __base__=Record, **fields))
+    columns = " TEXT, ".join(names)
+    ddl = (
+        f"CREATE TABLE wide (organization_id TEXT NOT NULL, id TEXT NOT NULL, {columns} TEXT, "
+        "created_at TEXT, updated_at TEXT, PRIMARY KEY (organization_id, id))"
+    )
+    return Cognate(tables=[table]), ddl
+
+
+def test_records_of_the_largest_size_are_written_and_changed(stage: Stage) -> None:
+    """With what is escaped most; a hundred of them would not fit one value of D1."""
+    for text in ("x" * 390_000, '"' * 190_000, "\u00e9" * 190_000, "\x01" * 60_000):
+        record_id = stage.create(claims, content=text).json["id"]
+        changed = stage.update(claims, record_id, content=text[1:])
+        assert changed.json["content"] == text[1:]
+    with pytest.raises(AssertionError, match="at most 400,000 bytes"):
+        stage.create(claims, content="x" * 400_001)
+
+
+def test_a_text_that_sql_would_not_quote_well_stays_as_it_is(stage: Stage) -> None:
+    """Whatever is in it, it is stored, compared and found again."""
+    text = "'); DROP TABLE claims; -- \" \\ \u2028 \U0001f600 \t\n $.content ?1"
+    stage.create(claims, "c1", content=text, storyId="")
+
+    assert stage.get(claims, "c1").json["content"] == text
+    assert stage.ids(claims, content=text) == ["c1"]
+    assert stage.ids(claims, storyId="") == ["c1"]
+    changed = stage.update(claims, "c1", storyId=text)
+    assert isinstance(changed, StoredRecord)
+
+
+def test_the_organization_is_in_each_statement_over_records(stage: Stage) -> None:
+    """As a bound value; none of them could reach another's row."""
+    stage.codes(posts, Create({"title": "x"}, "p1"), Update("p2", {"title": "x"}), Delete("p3"))
+    stage.codes(posts, Update("p1", {"title": "y"}))
+    stage.codes(posts, Delete("p1"))
+    stage.list(posts, total="true")
+
+    touching = [sql for batch in stage.database.batches for sql in batch if '"posts"' in sql]
+    assert len(touching) > 8
+    assert [sql for sql in touching if "organization_id" not in sql or "?1" not in sql] == []
+    assert SCHEMA.table("posts") is posts
+    assert GLOBEX not in str(touching)
