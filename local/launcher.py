@@ -37,14 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _say("Starting Cognate; the runtime takes some seconds ...\n")
         with worker:
-            add_demo_claims(worker.database, worker.url)
+            add_demo_claims(worker.url)
             _say(greeting(worker))
             _follow(worker)
     except (StartError, MissingToolError) as error:
         _say(f"{error}\n")
         return _BROKEN
     except OSError as error:
-        _say(f"The demo claims could not be embedded: {error}; {worker.wrangler_log} says more.\n")
+        _say(f"The demo claims could not be written: {error}; {worker.wrangler_log} says more.\n")
         return _BROKEN
     except KeyboardInterrupt:
         _say("\nCognate has stopped; its data is kept.\n")

@@ -19,10 +19,10 @@ from local.index_file import write_index_config
 from local.layout import Layout
 from local.leashed import Leashed
 from local.loopback import HOST, NotHealthyError, free_port, is_free, status_of, wait_until_healthy
-from local.seed import seed
+from local.seed import DEMO_ORGANIZATIONS, DemoOrganization, seed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -43,12 +43,14 @@ class LocalConfig:
         port: of the Worker.
         platform_port: of the Python process that is Workers AI and Vectorize.
         variables: of the Worker, over those of wrangler.toml.
+        organizations: those that are signed in from the start.
     """
 
     state: Path
     port: int = field(default_factory=free_port)
     platform_port: int = field(default_factory=free_port)
     variables: Mapping[str, str] = field(default_factory=dict)
+    organizations: Sequence[DemoOrganization] = DEMO_ORGANIZATIONS
 
 
 class LocalWorker:
@@ -125,7 +127,7 @@ class LocalWorker:
                 raise StartError(message)
         platform = self._start_platform()
         self._migrate()
-        seed(self.database)
+        seed(self.database, self.config.organizations)
         self._wait(platform, "The local platform", self.platform_url)
         self._wrangler = self._start_wrangler()
         self._wait(self._wrangler, "The Worker", self.url)

@@ -16,7 +16,7 @@ from cognate.ids import vector_id, vector_key
 from cognate.ports import FLOAT32_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from cognate.collections import Collection
     from cognate.models import EmbeddingModel
@@ -43,25 +43,40 @@ class Place(Protocol):
         ...
 
 
-async def discrepancies(place: Place, collections: Iterable[Collection]) -> list[str]:
+async def discrepancies(
+    place: Place, collections: Iterable[Collection], organizations: Container[str] | None = None
+) -> list[str]:
     """Where indexes and stored vectors are not what the records say; none if all is well.
 
     A record whose last word is a failed job is named, and may have the vectors it had before.
+
+    Args:
+        place: what is inspected.
+        collections: which of its collections.
+        organizations: whose records and vectors; everybody's when None.
     """
     rows = await place.rows(
-        "SELECT id, status FROM cognate_jobs WHERE status NOT IN ('done', 'failed', 'superseded')"
+        "SELECT id, status, organization_id FROM cognate_jobs "
+        "WHERE status NOT IN ('done', 'failed', 'superseded')"
     )
-    found = [f"job {row['id']} is {row['status']}" for row in rows]
+    found = [
+        f"job {row['id']} is {row['status']}"
+        for row in rows
+        if organizations is None or row["organization_id"] in organizations
+    ]
     for collection in collections:
-        found += await _Inspection(place, collection).run()
+        found += await _Inspection(place, collection, organizations).run()
     return found
 
 
 class _Inspection:
     """One collection."""
 
-    def __init__(self, place: Place, collection: Collection) -> None:
+    def __init__(
+        self, place: Place, collection: Collection, organizations: Container[str] | None
+    ) -> None:
         self.place = place
+        self.organizations = organizations
         self.collection = collection
         self.binding = collection.model.index_binding
 
@@ -73,6 +88,7 @@ class _Inspection:
             found: metadata
             for found, metadata in (await self.place.metadata(self.binding)).items()
             if metadata["table"] == collection.scope
+            and (self.organizations is None or metadata["organizationId"] in self.organizations)
         }
         self.states = {
             row["vector_key"]: row
@@ -107,6 +123,8 @@ class _Inspection:
             f'SELECT r.*, hex(r."{collection.embedding_column}") AS vectors '  # noqa: S608 - names of the schema
             f'FROM "{collection.sql_table}" r WHERE TRUE{collection.not_deleted}'
         )
+        if self.organizations is not None:
+            records = [row for row in records if row["organization_id"] in self.organizations]
         if collection.table_name is not None:
             return records
         keep = await self.place.rows(

@@ -126,7 +126,9 @@ class Sweep:
     async def _values(self, owner: str, foreign: Mapping[str, str]) -> dict[str, Sequence[str]]:
         """What the parameters of paths can be, other organizations' ids included."""
         records = await self.place.rows(
-            "SELECT DISTINCT record_id FROM cognate_embeddings LIMIT 20"
+            "SELECT DISTINCT record_id FROM cognate_embeddings WHERE scope NOT LIKE '\\_%' "
+            "ESCAPE '\\' AND organization_id IN (SELECT value FROM json_each(?1))",
+            json.dumps(list(self.canaries)),
         )
         own = await self.place.rows(
             "SELECT id FROM cognate_jobs WHERE organization_id = ?1 LIMIT 5", owner

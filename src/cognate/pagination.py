@@ -10,6 +10,7 @@ import binascii
 import hashlib
 import json
 import re
+import sys
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
@@ -99,7 +100,7 @@ def _tie(context: str) -> str:
 
 def _is_parameter(value: object) -> bool:
     if isinstance(value, int | float):  # an infinite number, or one of a thousand digits
-        return not isinstance(value, bool) and abs(value) < 1e308  # noqa: PLR2004 - as a double has
+        return not isinstance(value, bool) and abs(value) <= sys.float_info.max
     return value is None or (isinstance(value, str) and not _UNBINDABLE.search(value))
 
 

@@ -75,7 +75,8 @@ class WorkerStory:
         await asyncio.to_thread(wait_for, self._is_final, "the end", SETTLED_SECONDS)
         await self.author.close()
         await asyncio.to_thread(wait_for, self._is_final, "the end", SETTLED_SECONDS)
-        return [*await WorkerAtRest(self.instruments).discrepancies(), *await self.sweep.leaks()]
+        wrong = await WorkerAtRest(self.instruments).discrepancies(self.canaries.keys())
+        return [*wrong, *await self.sweep.leaks()]
 
     def _chaos(self) -> list[Callable[[], None]]:
         return [

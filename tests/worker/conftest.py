@@ -10,7 +10,9 @@ import pytest
 
 from local.layout import ROOT
 from local.local_worker import LocalConfig, LocalWorker
+from local.seed import DEMO_ORGANIZATIONS
 from tests.worker.instruments import Instruments
+from tests.worker.organization import STORY_ORGANIZATIONS
 from tests.workshop import checkout_with
 
 if TYPE_CHECKING:
@@ -56,7 +58,11 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorker]:
     It runs from a copy, because wrangler starts a Worker anew whenever a source of it changes.
     """
     layout = checkout_with(tmp_path_factory.mktemp("checkout"), ROOT / "src" / "entry.py", [])
-    with LocalWorker(LocalConfig(state=tmp_path_factory.mktemp("state")), layout) as running:
+    config = LocalConfig(
+        state=tmp_path_factory.mktemp("state"),
+        organizations=(*DEMO_ORGANIZATIONS, *STORY_ORGANIZATIONS),
+    )
+    with LocalWorker(config, layout) as running:
         yield running
 
 

@@ -6,10 +6,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from local.seed import DemoOrganization
+
 if TYPE_CHECKING:
     import httpx
 
-    from local.seed import DemoOrganization
+STORY_ORGANIZATIONS: Final = (
+    DemoOrganization("quokka", "Quokka Courier", "Quinn"),
+    DemoOrganization("narwhal", "Narwhal Press", "Nora"),
+)
+"""Two newsrooms of the story's own: no other test writes for them."""
 
 PATIENCE_SECONDS: Final = 60.0
 """How long an outcome of the queue is waited for; it usually takes two."""

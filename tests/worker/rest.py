@@ -11,7 +11,7 @@ from schema import app
 from tests.inspection import discrepancies
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from cognate.models import EmbeddingModel
     from cognate.ports import Row
@@ -24,9 +24,9 @@ class WorkerAtRest:
     def __init__(self, instruments: Instruments) -> None:
         self._instruments = instruments
 
-    async def discrepancies(self) -> list[str]:
-        """Where indexes and stored vectors are not what the records say."""
-        return await discrepancies(self, Collections(app).all())
+    async def discrepancies(self, organizations: Container[str]) -> list[str]:
+        """Where indexes and stored vectors are not what these organizations' records say."""
+        return await discrepancies(self, Collections(app).all(), organizations)
 
     async def rows(self, sql: str, *parameters: str) -> list[Row]:
         """The rows of one statement."""

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from local.seed import DEMO_ORGANIZATIONS
-from tests.worker.organization import Organization
+from tests.worker.organization import STORY_ORGANIZATIONS, Organization
 
 if TYPE_CHECKING:
     import httpx
@@ -34,13 +33,13 @@ SERVICE: Final = "claimSimilarity"
 @pytest.fixture(scope="module")
 def acme(http: httpx.Client) -> Organization:
     """The first newsroom, which has written its claims."""
-    return _newsroom(Organization(http, DEMO_ORGANIZATIONS[0]), ACME_CLAIMS)
+    return _newsroom(Organization(http, STORY_ORGANIZATIONS[0]), ACME_CLAIMS)
 
 
 @pytest.fixture(scope="module")
 def borealis(http: httpx.Client) -> Organization:
     """The second newsroom, with the same ids for claims of its own."""
-    return _newsroom(Organization(http, DEMO_ORGANIZATIONS[1]), BOREALIS_CLAIMS)
+    return _newsroom(Organization(http, STORY_ORGANIZATIONS[1]), BOREALIS_CLAIMS)
 
 
 def _newsroom(organization: Organization, claims: dict[str, str]) -> Organization:

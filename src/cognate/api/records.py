@@ -215,7 +215,7 @@ def _operation(item: CreateOperation | UpdateOperation | DeleteOperation) -> Ope
 
 
 def _answer(record: StoredRecord) -> RecordAnswer:
-    return RecordAnswer.model_construct(**record.json)
+    return RecordAnswer.model_validate(record.json)
 
 
 def _result(

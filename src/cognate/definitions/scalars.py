@@ -51,6 +51,8 @@ def allows_none(annotation: Any) -> bool:  # noqa: ANN401 - any annotation at al
         return allows_none(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):
         return any(allows_none(arm) for arm in get_args(annotation))
+    if get_origin(annotation) is Literal:
+        return None in get_args(annotation)
     return annotation in (None, types.NoneType, Any)
 
 

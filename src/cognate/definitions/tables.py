@@ -182,8 +182,7 @@ class Table:
                 f"table {self.name!r}: Owner({owner.field!r}) must name a text field of "
                 f"{self.record.__name__}, such as `{owner.field}: str | None = None`"
             )
-        allowed = self.guards.create or self.guards.update or frozenset()
-        if owner.field in allowed:
+        if owner.field in self.guards.named - self.guards.never:
             raise DefinitionError(
                 f"table {self.name!r}: {owner.field!r} is set by the server, for it says who owns "
                 "a record; take it out of the guards"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
@@ -17,11 +18,14 @@ from cognate.errors import FieldError, InvalidInput
 from cognate.validation import MAX_REPORTED_ERRORS, invalid_input, pointer_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from cognate.definitions import Table
     from cognate.definitions.scalars import Kind
     from cognate.ports import Parameter, Row
+
+    Rule = Callable[[Any], str | None]
+    """Says what is wrong with a value that is neither an array nor an object."""
 
 MAX_RECORD_BYTES: Final = 400_000
 """Of a record's fields as JSON. A change is sent to D1 with what it replaces, all of it escaped
@@ -43,9 +47,7 @@ def columns_of(table: Table, record: Mapping[str, Any]) -> dict[str, Parameter]:
     Raises:
         InvalidInput: it breaks a rule of the model, or holds what cannot be stored.
     """
-    broken = list(_unstorable(record))[:MAX_REPORTED_ERRORS]
-    if broken:
-        raise InvalidInput(*broken)
+    _require_storable(record, _broken_rule)
     try:
         # As JSON and strictly: a date is a string there, but a number is never one.
         model = table.record.model_validate_json(
@@ -54,6 +56,8 @@ def columns_of(table: Table, record: Mapping[str, Any]) -> dict[str, Parameter]:
     except ValidationError as error:
         raise invalid_input(error) from None
     values = model.model_dump(mode="json", by_alias=True)
+    # Only now it is known which whole numbers are meant as doubles, which may be larger.
+    _require_storable(values, _broken_rule_of_integers)
     columns = {
         field: _encode(table.kinds[field], values[name]) for field, name in table.json_names.items()
     }
@@ -118,7 +122,13 @@ def _is_same(kind: Kind, stored: Any, new: Parameter) -> bool:  # noqa: ANN401 -
     return json.dumps(_decode(kind, stored)) == json.dumps(_decode(kind, new))
 
 
-def _unstorable(value: Any, *location: str | int) -> Iterator[FieldError]:  # noqa: ANN401 - JSON
+def _require_storable(value: Mapping[str, Any], rule: Rule) -> None:
+    broken = list(islice(_unstorable(value, rule), MAX_REPORTED_ERRORS))
+    if broken:
+        raise InvalidInput(*broken)
+
+
+def _unstorable(value: Any, rule: Rule, *location: str | int) -> Iterator[FieldError]:  # noqa: ANN401 - JSON
     if isinstance(value, dict):
         for name, item in value.items():
             if _UNSTORABLE.search(name):
@@ -126,12 +136,12 @@ def _unstorable(value: Any, *location: str | int) -> Iterator[FieldError]:  # no
                     pointer_to(*location), "has a name with a NUL or half a character in it"
                 )
             else:
-                yield from _unstorable(item, *location, name)
+                yield from _unstorable(item, rule, *location, name)
     elif isinstance(value, list):
         for position, item in enumerate(value):
-            yield from _unstorable(item, *location, position)
+            yield from _unstorable(item, rule, *location, position)
     else:
-        broken = _broken_rule(value)
+        broken = rule(value)
         if broken is not None:
             yield FieldError(pointer_to(*location), broken)
 
@@ -139,8 +149,12 @@ def _unstorable(value: Any, *location: str | int) -> Iterator[FieldError]:  # no
 def _broken_rule(value: Any) -> str | None:  # noqa: ANN401 - JSON
     if isinstance(value, str) and _UNSTORABLE.search(value):
         return "must have no NUL and no half characters"
-    if isinstance(value, int) and abs(value) > MAX_INTEGER:
-        return "must be at most 2^53 - 1 in size"
     if isinstance(value, float) and not math.isfinite(value):
         return "must be a finite number"
     return None
+
+
+def _broken_rule_of_integers(value: Any) -> str | None:  # noqa: ANN401 - JSON
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        return "must be at most 2^53 - 1 in size"
+    return _broken_rule(value)

@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ETAG: Final = re.compile(
-    r'\s*+(?:(W/)?("[\x21\x23-\x7e\x80-\U0010ffff]*+"))?+\s*+(?:,|$)'
-)
+_ETAG: Final = re.compile(r'\s*+(?:(W/)?("[\x21\x23-\x7e\x80-\U0010ffff]*+"))?+\s*+(?:,|$)')
 """One member of a list of ETags, or an empty one, which such a list may have. Possessive, because
 white space at which two parts can meet takes quadratic time otherwise."""
 

@@ -42,7 +42,7 @@ def test_an_allowed_origin_may_read_the_answer(stage: Stage) -> None:
     assert headers["access-control-allow-credentials"] == "true"
     assert (
         headers["access-control-expose-headers"]
-        == "x-request-id, Retry-After, ETag, Idempotency-Replayed"
+        == "x-request-id, Retry-After, ETag, Location, Idempotency-Replayed"
     )
     assert headers["vary"] == "Origin"
 
@@ -103,7 +103,7 @@ def test_a_preflight_permits_the_methods_of_the_path(stage: Stage, path: str, me
 
     assert headers["access-control-allow-methods"] == methods
     assert headers["access-control-allow-headers"] == (
-        "authorization, content-type, idempotency-key, x-request-id"
+        "authorization, content-type, idempotency-key, if-match, if-none-match, x-request-id"
     )
     assert headers["access-control-allow-origin"] == FRONTEND
     assert headers["access-control-allow-credentials"] == "true"

@@ -1,11 +1,10 @@
-"""The demo claims: written once, embedded through the API, absent without the sample table."""
+"""The demo claims: written once, through the API, absent without the sample table."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
-from contextlib import closing
+import urllib.error
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
@@ -16,21 +15,19 @@ from local.loopback import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
-_CLAIMS = """
-CREATE TABLE claims (
-  organization_id TEXT, id TEXT, content TEXT, story_id TEXT, PRIMARY KEY (organization_id, id)
-)
-"""
 
 
 class Received(HTTPServer):
-    """A Worker that keeps what it was asked to embed, as (authorization, body)."""
+    """A Worker that keeps the records it was sent, as (authorization, body).
+
+    Attributes:
+        status: what it answers to a record that it does not have yet.
+    """
 
     def __init__(self) -> None:
         super().__init__((HOST, 0), _Handler)
-        self.embedded: list[tuple[str | None, dict[str, str]]] = []
+        self.written: list[tuple[str | None, dict[str, str]]] = []
+        self.status = 201
 
     @property
     def url(self) -> str:
@@ -43,9 +40,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.embedded.append((self.headers["authorization"], json.loads(body)))
-        self.send_response(202)
+        record = (self.headers["authorization"], json.loads(body))
+        self.send_response(409 if record in self.server.written else self.server.status)
         self.end_headers()
+        if self.server.status == 201 and record not in self.server.written:
+            self.server.written.append(record)
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - its base's name
         pass
@@ -62,36 +61,36 @@ def worker() -> Iterator[Received]:
         thread.join()
 
 
-def _database(folder: Path, schema: str) -> Path:
-    path = folder / "d1.sqlite"
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.executescript(schema)
-    return path
-
-
-def test_each_claim_is_embedded_for_its_own_organization(worker: Received, tmp_path: Path) -> None:
+def test_each_claim_is_written_for_its_own_organization(worker: Received) -> None:
     """The ids are the same in both, the sessions and the sentences are not."""
-    added = add_demo_claims(_database(tmp_path, _CLAIMS), worker.url)
+    added = add_demo_claims(worker.url)
 
-    assert added == len(worker.embedded) == 4
-    assert {(who, body["id"]) for who, body in worker.embedded} == {
+    assert added == len(worker.written) == 4
+    assert {(who, body["id"]) for who, body in worker.written} == {
         (f"Bearer demo-session-{slug}", record_id)
         for slug in ("acme", "borealis")
         for record_id in ("claim_1", "claim_2")
     }
-    assert len({body["content"] for _, body in worker.embedded}) == 4
+    assert len({body["content"] for _, body in worker.written}) == 4
 
 
-def test_a_second_start_adds_nothing(worker: Received, tmp_path: Path) -> None:
-    """Data is kept between starts, and not embedded again."""
-    database = _database(tmp_path, _CLAIMS)
-    add_demo_claims(database, worker.url)
+def test_a_second_start_adds_nothing(worker: Received) -> None:
+    """Data is kept between starts, and not written again."""
+    add_demo_claims(worker.url)
 
-    assert add_demo_claims(database, worker.url) == 0
+    assert add_demo_claims(worker.url) == 0
 
 
-def test_an_application_without_the_sample_table_gets_none(tmp_path: Path) -> None:
-    """Nobody is asked: there is nothing to embed."""
-    assert (
-        add_demo_claims(_database(tmp_path, "CREATE TABLE mine (id TEXT)"), "http://x.invalid") == 0
-    )
+def test_an_application_without_the_sample_table_gets_none(worker: Received) -> None:
+    """Its API does not know the table, and that is no error."""
+    worker.status = 404
+
+    assert add_demo_claims(worker.url) == 0
+
+
+def test_a_worker_that_refuses_is_an_error(worker: Received) -> None:
+    """The launcher says so, instead of showing a demo that cannot work."""
+    worker.status = 503
+
+    with pytest.raises(urllib.error.HTTPError):
+        add_demo_claims(worker.url)

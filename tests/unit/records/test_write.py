@@ -207,6 +207,7 @@ def test_who_loses_each_time_is_told(stage: Stage, operation: Update | Delete) -
     """After a few tries; what the others wrote stays, and nothing is queued for it."""
     stage.create(claims, "c1", content="old")
     stage.drain()
+    stage.local.clock.advance(1)
     stage.database.batches.clear()
     stage.database.before = lambda number: (
         stage.sql("UPDATE claims SET content = ?1", str(number)) and None

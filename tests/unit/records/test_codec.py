@@ -1,0 +1,152 @@
+"""Records as JSON, as models and as columns, and what cannot be stored."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Literal
+from uuid import UUID
+
+import pytest
+from pydantic import Field
+
+from cognate.definitions import Record, Table
+from cognate.errors import InvalidInput
+from cognate.records.codec import changed_fields, columns_of, fields_of, json_of
+from tests.unit.records.stage import posts
+
+
+class Size(Enum):
+    """A closed set that is no text to Python."""
+
+    SMALL = "s"
+
+
+class Thing(Record):
+    """A field of every form."""
+
+    name: str = Field(min_length=1)
+    size: Size | None = None
+    state: Literal["draft", "public"] = "draft"
+    on: date | None = None
+    key: UUID | None = None
+    price: Decimal | None = None
+    either: int | str | None = None
+    data: dict[str, Any] = {}
+
+
+things = Table("things", Thing)
+
+
+def row_of(table: Table, record: dict[str, Any]) -> dict[str, Any]:
+    """The row that a record would be."""
+    columns = {f"field_{name}": value for name, value in columns_of(table, record).items()}
+    return {"id": "t1", "created_at": "then", "updated_at": "now", **columns}
+
+
+def test_scalars_are_native_and_the_rest_is_text() -> None:
+    """Booleans are numbers, dates are what JSON has for them, all else is JSON."""
+    record = {
+        "name": "x",
+        "size": "s",
+        "on": "2026-11-20",
+        "key": "12345678-1234-5678-1234-567812345678",
+        "price": "1.50",
+        "either": "5",
+        "data": {"a": [1, None, "\u00e9"]},
+    }
+
+    assert columns_of(things, record) == {
+        "name": "x",
+        "size": '"s"',
+        "state": "draft",
+        "on": "2026-11-20",
+        "key": "12345678-1234-5678-1234-567812345678",
+        "price": "1.50",
+        "either": '"5"',
+        "data": '{"a":[1,null,"\u00e9"]}',
+    }
+    assert fields_of(things, row_of(things, record)) == {**record, "state": "draft"}
+    assert columns_of(posts, {"title": "x", "isPublic": True})["is_public"] == 1
+    assert fields_of(posts, row_of(posts, {"title": "x", "isPublic": True}))["isPublic"] is True
+
+
+def test_an_answer_has_the_id_the_fields_and_the_times() -> None:
+    """In this order, and nothing else that a row may have."""
+    row = {**row_of(posts, {"title": "x"}), "organization_id": "o", "embedding": [1]}
+
+    assert list(json_of(posts, row)) == [
+        "id",
+        *posts.json_names.values(),
+        "createdAt",
+        "updatedAt",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("record", "pointer", "message"),
+    [
+        ({}, "/name", "is required"),
+        ({"name": ""}, "/name", "at least 1 character"),
+        ({"name": None}, "/name", "must be a string"),
+        ({"name": 5}, "/name", "must be a string"),
+        ({"name": "x", "Name": "x"}, "/Name", "is not a field"),
+        ({"name": "x", "size": "m"}, "/size", "must be one of 's'"),
+        ({"name": "x", "state": "lost"}, "/state", "must be one of 'draft' or 'public'"),
+        ({"name": "x", "on": "tomorrow"}, "/on", "must be a date in ISO 8601"),
+        ({"name": "x", "on": 5}, "/on", "must be a date"),
+        ({"name": "x", "key": "5"}, "/key", "must be a UUID"),
+        ({"name": "x", "data": []}, "/data", "must be an object"),
+        ({"name": "x", "data": {"a/b": [2**53]}}, "/data/a~1b/0", "2^53 - 1"),
+        ({"name": "x", "either": -(2**53)}, "/either", "2^53 - 1"),
+        ({"name": "x", "data": {"a": float("inf")}}, "/data/a", "finite"),
+        ({"name": "x", "data": {"a": float("nan")}}, "/data/a", "finite"),
+        ({"name": "a\x00b"}, "/name", "no NUL"),
+        ({"name": "\ud800"}, "/name", "half"),
+        ({"name": "x", "data": {"\x00": 1}}, "/data", "has a name"),
+    ],
+)
+def test_broken_rules_are_pointed_at(record: dict[str, Any], pointer: str, message: str) -> None:
+    """In JSON's names; the sentence continues the field's name."""
+    with pytest.raises(InvalidInput) as caught:
+        columns_of(things, record)
+
+    assert [field.pointer for field in caught.value.fields][:1] == [pointer]
+    assert message in caught.value.fields[0].message
+
+
+def test_python_names_are_not_taken() -> None:
+    """There is one way to write a field."""
+    with pytest.raises(InvalidInput) as caught:
+        columns_of(posts, {"title": "x", "is_public": True})
+
+    assert caught.value.fields[0].pointer == "/is_public"
+
+
+def test_the_largest_integers_are_taken() -> None:
+    """What JavaScript is exact for."""
+    record = {"title": "x", "year": 2**53 - 1, "score": -(2**53) + 1}
+
+    assert columns_of(posts, record)["year"] == 2**53 - 1
+
+
+def test_only_another_value_is_a_change() -> None:
+    """How JSON is spaced is none; true in place of 1 is one."""
+    row = row_of(things, {"name": "x", "data": {"a": 1}})
+    row["field_data"] = '{ "a" : 1 }'
+
+    def changed(**record: Any) -> frozenset[str]:
+        return changed_fields(things, row, columns_of(things, {"name": "x", **record}))
+
+    assert changed(data={"a": 1}) == frozenset()
+    assert changed(data={"a": True}) == {"data"}
+    assert changed(data={"a": 1}, size="s", state="public") == {"size", "state"}
+
+
+def test_what_was_written_behind_the_api_is_shown_as_it_is() -> None:
+    """A column that should hold JSON and does not is still somebody's data."""
+    row = {**row_of(things, {"name": "x"}), "field_data": "no json", "field_either": 5}
+
+    assert fields_of(things, row)["data"] == "no json"
+    assert fields_of(things, row)["either"] == 5

@@ -1,0 +1,161 @@
+"""Every record exactly once and in order, whatever the order, the ties, the nulls and the writers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cognate.errors import InvalidInput
+from cognate.records import Create, Delete
+from cognate.records.query import SORTED_CHARACTERS
+from tests.unit.records.stage import BOB, Stage, claims, posts
+
+TITLES = st.sampled_from(["", "a", "B", "b", "\u00e9", "\U0001f600", "z" * 300, "z" * 300 + "a"])
+RECORDS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "title": TITLES,
+            "year": st.none() | st.integers(-2, 2),
+            "value": st.none() | st.sampled_from([-0.5, 0.1, 0.30000000000000004, 1e300]),
+            "isPublic": st.booleans(),
+        }
+    ),
+    max_size=15,
+)
+SORTS = st.sampled_from(["id", "title", "year", "value", "isPublic", "createdAt", "slug"])
+
+
+def pages(stage: Stage, limit: int, **query: str) -> list[str]:
+    """The ids of all pages, one after the other."""
+    found: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = stage.list(posts, limit=str(limit), **query, **cursor)
+        found += [record.json["id"] for record in page.items]
+        if page.next_cursor is None:
+            assert not page.has_more
+            return found
+        assert len(page.items) == limit
+        cursor = {"cursor": page.next_cursor}
+
+
+def place(record: dict[str, Any], field: str) -> tuple[Any, str]:
+    """What a record with a value is sorted by."""
+    value = record[field]
+    return value[:SORTED_CHARACTERS] if isinstance(value, str) else value, record["id"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(records=RECORDS, sort=SORTS, descending=st.booleans(), limit=st.integers(1, 5))
+def test_pages_have_every_record_once_and_in_order(
+    records: list[dict[str, Any]],
+    sort: str,
+    descending: bool,
+    limit: int,  # noqa: FBT001
+) -> None:
+    """Nulls last, ties by id; both in the direction of the order."""
+    stage = Stage()
+    stage.write(posts, *(Create(record, f"p{n:02}") for n, record in enumerate(records)))
+    stage.write(posts, Create({"title": "theirs"}, "p00"), by=BOB)
+    there = [dict(item.json) for item in stage.list(posts, limit="100").items]
+    valued = [item for item in there if item[sort] is not None]
+    empty = [item for item in there if item[sort] is None]
+    expected = [
+        *sorted(valued, key=lambda item: place(item, sort), reverse=descending),
+        *sorted(empty, key=lambda item: item["id"], reverse=descending),
+    ]
+
+    found = pages(stage, limit, sort=f"{'-' * descending}{sort}")
+
+    assert found == [item["id"] for item in expected]
+    assert len(found) == len(records)
+
+
+def test_pages_are_stable_while_others_write(stage: Stage) -> None:
+    """What is inserted or deleted before or behind neither repeats nor hides another."""
+    stage.write(posts, *(Create({"title": "x", "year": n // 3}, f"p{n}0") for n in range(9)))
+    first = stage.list(posts, sort="year", limit="4")
+    assert [record.json["id"] for record in first.items] == ["p00", "p10", "p20", "p30"]
+    assert first.next_cursor is not None
+    stage.write(posts, Create({"title": "x", "year": 0}, "p05"), Delete("p30"), Delete("p40"))
+    stage.write(posts, Create({"title": "x", "year": 1}, "p45"))
+
+    rest = stage.ids(posts, sort="year", cursor=first.next_cursor)
+
+    assert rest == ["p45", "p50", "p60", "p70", "p80"]
+
+
+def test_a_page_may_be_of_another_size_than_the_one_before(stage: Stage) -> None:
+    """The cursor says where, not how much."""
+    stage.write(posts, *(Create({"title": "x"}, f"p{n}") for n in range(5)))
+    cursor = stage.list(posts, limit="2").next_cursor or ""
+
+    assert stage.ids(posts, cursor=cursor, limit="100") == ["p2", "p3", "p4"]
+
+
+@pytest.mark.parametrize(
+    "other", [{"sort": "-title"}, {"sort": "year"}, {"sort": "title", "year": "1"}, {}]
+)
+def test_a_cursor_is_for_its_own_list(stage: Stage, other: dict[str, str]) -> None:
+    """With another order or another filter it means nothing."""
+    stage.write(posts, *(Create({"title": "x"}, f"p{n}") for n in range(3)))
+    cursor = stage.list(posts, limit="1", sort="title").next_cursor or ""
+
+    assert stage.ids(posts, sort="title", cursor=cursor) == ["p1", "p2"]
+    with pytest.raises(InvalidInput, match="not a cursor of this list"):
+        stage.list(posts, cursor=cursor, **other)
+    with pytest.raises(InvalidInput, match="not a cursor of this list"):
+        stage.list(claims, cursor=cursor)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"year": "2024"}, ["p1"]),
+        ({"year__ne": "2024"}, ["p2"]),
+        ({"year": "null"}, ["p3"]),
+        ({"year__ne": "null"}, ["p1", "p2"]),
+        ({"year__gt": "2024"}, ["p2"]),
+        ({"year__gte": "2024", "year__lte": "2024.5"}, ["p1"]),
+        ({"year__lt": "2025"}, ["p1"]),
+        ({"year__in": "2024,2025,2026"}, ["p1", "p2"]),
+        ({"title": "Ferry"}, ["p1"]),
+        ({"title": "ferry"}, []),
+        ({"title__like": "f%"}, ["p1", "p3"]),
+        ({"title__like": "%rr_"}, ["p1"]),
+        ({"title__in": "Ferry,Storm"}, ["p1", "p2"]),
+        ({"value": "0.1"}, ["p1"]),
+        ({"value__lt": "0"}, ["p2"]),
+        ({"isPublic": "true"}, ["p3"]),
+        ({"isPublic__ne": "true"}, ["p1", "p2"]),
+        ({"id__gt": "p1"}, ["p2", "p3"]),
+        ({"id__in": "p1,p3,p9"}, ["p1", "p3"]),
+        ({"createdBy": "ada"}, ["p1", "p2", "p3"]),
+        ({"createdAt__gt": "2026-11-20T12:00:00Z"}, []),
+        ({"createdAt__gte": "2026-11-20T13:00:00+01:00"}, ["p1", "p2", "p3"]),
+        ({"publishedAt__lt": "2026-02"}, ["p1"]),
+        ({"title": "' OR 1=1 --"}, []),
+    ],
+)
+def test_filters_narrow_a_list(stage: Stage, query: dict[str, str], expected: list[str]) -> None:
+    """And its total; a record without a value meets no condition but `null`."""
+    stage.write(
+        posts,
+        Create(
+            {"title": "Ferry", "year": 2024, "value": 0.1, "publishedAt": "2026-01-31T00:00:00Z"},
+            "p1",
+        ),
+        Create({"title": "Storm", "year": 2025, "value": -1.5}, "p2"),
+        Create({"title": "free", "isPublic": True}, "p3"),
+        Create({"title": "Ferry", "year": 2024}, "gone"),
+    )
+    stage.write(posts, Create({"title": "Ferry", "year": 2024}, "p1"), by=BOB)
+    stage.write(posts, Delete("gone"))
+
+    page = stage.list(posts, total="true", **query)
+
+    assert [record.json["id"] for record in page.items] == expected
+    assert page.total == len(expected)

@@ -1,0 +1,139 @@
+"""Every role and every operation: by what a table says, and by who owns a record."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from cognate.definitions import Access, Owner, Table
+from cognate.errors import AccessDenied, CognateError, NotFound
+from cognate.records import Create, Delete, Update
+from cognate.records.permissions import require_embeddable, require_searchable
+from tests.unit.records.stage import BOB, Note, Stage, claims, notes, person, posts
+
+ROLES = ("owner", "admin", "member", "editor", "viewer", "")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_may_what_the_table_says(stage: Stage, role: str) -> None:
+    """Reading, creating, changing and deleting; a change of somebody else's is the owner rule's."""
+    stage.create(posts, "p1", title="x")
+    caller = person(role, name="eve")
+    member = role in {"owner", "admin", "member"}
+    admin = role in {"owner", "admin"}
+
+    assert _may(lambda: stage.get(posts, "p1", by=caller)) == member
+    assert _may(lambda: stage.list(posts, by=caller)) == member
+    codes = [
+        stage.codes(posts, operation, by=caller)[0]
+        for operation in (Create({"title": "x"}, "p2"), Update("p1", {"title": "y"}), Delete("p1"))
+    ]
+    assert codes == [
+        "record" if admin or role == "editor" else "ACCESS_DENIED",
+        "record" if admin else "ACCESS_DENIED",
+        "deleted" if admin else "ACCESS_DENIED",
+    ]
+
+
+def _may(call: object) -> bool:
+    assert callable(call)
+    try:
+        call()
+    except AccessDenied:
+        return False
+    return True
+
+
+def test_several_roles_may_what_each_may(stage: Stage) -> None:
+    """A member who is an editor too."""
+    caller = person("member", "editor", name="eve")
+
+    assert stage.codes(posts, Create({"title": "x"}, "p1"), by=caller) == ["record"]
+    assert stage.codes(posts, Update("p1", {"title": "y"}), by=caller) == ["record"]
+
+
+def test_access_is_refused_before_anything_else_is_said(stage: Stage) -> None:
+    """Not that the record is missing, nor that the fields are wrong; nothing is queued."""
+    caller = person("viewer")
+
+    for operation in (Create({"nothing": 1}), Update("missing", {"score": 1}), Delete("missing")):
+        assert stage.codes(posts, operation, by=caller) == ["ACCESS_DENIED"]
+    assert stage.jobs() == []
+
+
+def test_what_only_its_owner_may_change_others_may_read(stage: Stage) -> None:
+    """And somebody who is exempt may change it; it stays its creator's."""
+    stage.create(posts, "p1", by=person("editor", "member", name="eve"), title="x")
+    other = person("member", name="mallory")
+
+    assert stage.get(posts, "p1", by=other).json["createdBy"] == "eve"
+    assert stage.codes(posts, Update("p1", {"title": "y"}), by=other) == ["ACCESS_DENIED"]
+    eve = person("member", name="eve")
+    assert stage.codes(posts, Update("p1", {"title": "y"}), by=eve) == ["record"]
+    assert stage.update(posts, "p1", by=person("admin"), title="z").json["createdBy"] == "eve"
+
+
+def test_what_only_its_owner_may_read_is_not_there_for_others(stage: Stage) -> None:
+    """By its id, in a list, in the total, and to be changed; admins see all."""
+    eve, mallory = person("member", name="eve"), person("member", name="mallory")
+    stage.create(notes, "n1", by=eve, text="hers")
+    stage.create(notes, "n2", by=mallory, text="his")
+
+    assert stage.ids(notes, by=eve) == ["n1"]
+    assert stage.list(notes, by=eve, total="true").total == 1
+    assert stage.ids(notes, by=person("admin")) == ["n1", "n2"]
+    with pytest.raises(NotFound):
+        stage.get(notes, "n1", by=mallory)
+    for operation in (Update("n1", {"text": "x"}), Delete("n1")):
+        assert stage.codes(notes, operation, by=mallory) == ["RECORD_NOT_FOUND"]
+    # The same user in another organization owns nothing here.
+    assert stage.ids(notes, by=BOB) == []
+
+
+def test_a_search_needs_what_reading_needs() -> None:
+    """Whoever may not read must not find."""
+    table = Table("things", Note, access=Access(read="admin+"))
+
+    require_searchable(person("admin"), table)
+    with pytest.raises(AccessDenied):
+        require_searchable(person("member"), table)
+
+
+@pytest.mark.parametrize(
+    ("record_id", "name", "roles", "code"),
+    [
+        ("p1", "eve", ["member"], None),
+        ("p1", "ada", ["admin"], None),
+        ("p1", "mallory", ["member"], "ACCESS_DENIED"),
+        ("p1", "eve", ["viewer"], "ACCESS_DENIED"),
+        ("p2", "eve", ["member"], "RECORD_NOT_FOUND"),
+        ("gone", "eve", ["member"], "RECORD_NOT_FOUND"),
+    ],
+)
+def test_a_text_for_a_record_needs_what_changing_it_needs(
+    stage: Stage, record_id: str, name: str, roles: list[str], code: str | None
+) -> None:
+    """Roles, and the owner where the rule says so."""
+    stage.create(posts, "p1", by=person("editor", name="eve"), title="x")
+    stage.create(
+        posts, "p2", by=person("owner", name="eve", organization=BOB.organization_id), title="x"
+    )
+    stage.create(posts, "gone", by=person("editor", name="eve"), title="x")
+    stage.codes(posts, Delete("gone"))
+    caller = person(*roles, name=name)
+
+    found = None
+    try:
+        asyncio.run(require_embeddable(stage.platform, caller, posts, record_id))
+    except CognateError as error:
+        found = error.code
+    assert found == code
+
+
+def test_without_an_owner_rule_nothing_is_read(stage: Stage) -> None:
+    """The roles decide alone."""
+    asyncio.run(require_embeddable(stage.platform, person("member"), claims, "c1"))
+
+    assert stage.database.batches == []
+    assert Owner("author").applies("update", {"member"})

@@ -1,0 +1,138 @@
+"""What is judged before anything is written: ids, guards, and in which order refusals come."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from cognate.errors import FieldNotWritable, InvalidInput
+from cognate.records import Condition, Create, Delete, Update
+from tests.unit.records.stage import Stage, claims, notes, person, posts
+
+
+@pytest.mark.parametrize("record_id", ["a", "0", "A.b_c~d:e-f", "claim_1", "x" * 128, "Batch"])
+def test_callers_choose_ids_that_are_safe_in_a_path(stage: Stage, record_id: str) -> None:
+    """Up to 128 characters."""
+    assert stage.create(claims, record_id, content="x").json["id"] == record_id
+
+
+@pytest.mark.parametrize(
+    "record_id",
+    ["", "x" * 129, "a b", "a/b", "\u00e9", "-a", ".", "..", "_a", "a\n", "a%", "batch"],
+)
+def test_other_ids_are_refused(stage: Stage, record_id: str) -> None:
+    """With what is allowed; `batch` is a path of the API."""
+    [outcome] = stage.write(claims, Create({"content": "x"}, record_id))
+
+    assert isinstance(outcome, InvalidInput)
+    assert outcome.fields[0].pointer == "/id"
+    assert "1 to 128" in outcome.fields[0].message
+
+
+def test_ids_of_the_server_sort_by_time_and_have_the_tables_prefix(stage: Stage) -> None:
+    """The prefix is the table's name where the table has none of its own."""
+    found = []
+    for _ in range(3):
+        stage.local.clock.advance(1)
+        found.append(stage.create(posts, title="x").json["id"])
+
+    assert found == sorted(found)
+    assert all(re.fullmatch(r"posts_[0-9a-z]{26}", record_id) for record_id in found)
+
+
+@pytest.mark.parametrize(
+    ("operation", "pointers"),
+    [
+        (Create({"title": "x", "score": 1}), ["/score"]),
+        (Create({"title": "x", "createdBy": "eve"}), ["/createdBy"]),
+        (Update("p1", {"score": 1, "publishedAt": None}), ["/publishedAt", "/score"]),
+        (Update("p1", {"createdBy": "ada"}), ["/createdBy"]),
+        (Update("p1", {"score": "no number", "nothing": 1}), ["/score"]),
+    ],
+)
+def test_guards_refuse_fields_that_callers_may_not_set(
+    stage: Stage, operation: Create | Update, pointers: list[str]
+) -> None:
+    """All of them are pointed at, before the record's own rules; an owner may not either."""
+    stage.create(posts, "p1", title="x", publishedAt="2026-01-01T00:00:00Z")
+    [outcome] = stage.write(posts, operation, by=person("owner"))
+
+    assert isinstance(outcome, FieldNotWritable)
+    assert [field.pointer for field in outcome.fields] == pointers
+
+
+def test_what_guards_allow_on_create_only_is_set_then(stage: Stage) -> None:
+    """And stays."""
+    created = stage.create(posts, "p1", title="x", publishedAt="2026-01-01T00:00:00Z")
+    changed = stage.update(posts, "p1", title="y")
+
+    assert created.json["publishedAt"] == changed.json["publishedAt"] == "2026-01-01T00:00:00Z"
+    assert changed.json["score"] == 0
+
+
+@pytest.mark.parametrize("field", ["id", "createdAt", "updatedAt", "organizationId", "embedding"])
+def test_what_the_server_writes_is_no_field(stage: Stage, field: str) -> None:
+    """Neither of a new record nor of a change."""
+    stage.create(claims, "c1", content="x")
+
+    for operation in (Create({"content": "x", field: "x"}), Update("c1", {field: "x"})):
+        [outcome] = stage.write(claims, operation)
+        assert isinstance(outcome, InvalidInput)
+        assert [item.pointer for item in outcome.fields] == [f"/{field}"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"title": None}, "/title"),
+        ({"isPublic": None}, "/isPublic"),
+        ({"year": "2024"}, "/year"),
+        ({"tags": ["a", 5]}, "/tags/1"),
+        ({"nothing": None}, "/nothing"),
+    ],
+)
+def test_a_change_is_validated_with_all_of_the_record(
+    stage: Stage, changes: dict[str, object], pointer: str
+) -> None:
+    """Null only where the record allows it; no unknown fields; nothing is converted."""
+    before = stage.create(posts, "p1", title="x")
+    [outcome] = stage.write(posts, Update("p1", changes))
+
+    assert isinstance(outcome, InvalidInput)
+    assert [field.pointer for field in outcome.fields] == [pointer]
+    assert stage.get(posts, "p1") == before
+
+
+def test_null_takes_a_value_away(stage: Stage) -> None:
+    """Where the record allows it."""
+    stage.create(posts, "p1", title="x", year=2024)
+
+    assert stage.update(posts, "p1", year=None).json["year"] is None
+
+
+def test_refusals_come_in_order(stage: Stage) -> None:
+    """Roles, guards, whether it is there, whose it is, its state, and then its rules."""
+    stage.create(posts, "p1", by=person("editor", name="eve"), title="x")
+    stale = Condition.parse('"stale"')
+    bad = {"title": 5, "score": 1}
+    worse = {"title": 5}
+    member = person("member")
+
+    def ask(operation: Update, *roles: str) -> str:
+        return stage.codes(posts, operation, by=person(*roles or ("admin",)))[0]
+
+    assert ask(Update("p2", bad, stale), "viewer") == "ACCESS_DENIED"
+    assert ask(Update("p2", bad, stale)) == "FIELD_NOT_WRITABLE"
+    assert ask(Update("p2", worse, stale)) == "RECORD_NOT_FOUND"
+    assert stage.codes(posts, Update("p1", worse, stale), by=member) == ["ACCESS_DENIED"]
+    assert ask(Update("p1", worse, stale)) == "PRECONDITION_FAILED"
+    assert ask(Update("p1", worse)) == "VALIDATION_FAILED"
+
+
+def test_an_empty_record_is_one_where_every_field_has_a_default(stage: Stage) -> None:
+    """Its owner is set by the server."""
+    created = stage.create(notes)
+
+    assert (created.json["text"], created.json["author"]) == (None, "ada")
+    assert stage.codes(notes, Delete(created.json["id"])) == ["deleted"]

@@ -1,0 +1,55 @@
+"""What tells two states of a row apart."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.records.stage import ACME, Stage, posts
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "title = 'X'",
+        "slug = ''",
+        "value = 0.30000000000000004",
+        "value = NULL",
+        "value = 'text'",
+        "year = 1",
+        "is_public = 1",
+        "tags = '[ ]'",
+        "published_at = x'00'",
+        "updated_at = ''",
+        "title = 'x'',NULL,', slug = NULL",
+    ],
+)
+def test_any_change_is_another_version(stage: Stage, change: str) -> None:
+    """Whoever made it, however small it is, and whatever it holds."""
+    before = stage.create(posts, "p1", title="x", value=0.3)
+    stage.sql(f"UPDATE posts SET {change}")  # noqa: S608 - a table of tests
+
+    assert stage.get(posts, "p1").etag != before.etag
+
+
+def test_new_vectors_are_no_other_version(stage: Stage) -> None:
+    """They are no part of what a caller sees."""
+    before = stage.create(posts, "p1", title="x")
+    stage.drain()
+
+    assert stage.sql("SELECT length(embedding) AS size FROM posts")[0]["size"] > 0
+    assert stage.get(posts, "p1") == before
+
+
+def test_a_row_that_was_written_behind_the_api_is_a_record(stage: Stage) -> None:
+    """What its columns miss is null."""
+    stage.sql(
+        "INSERT INTO posts (organization_id, id, title, created_at, updated_at) "
+        "VALUES (?1, 'raw', 'x', 'then', 'then')",
+        ACME,
+    )
+
+    record = stage.get(posts, "raw")
+    assert record.json["tags"] is None
+    assert record.json["isPublic"] is False
+    # On a change the record's default stands in for what may not be null.
+    assert stage.update(posts, "raw", title="y").json["tags"] == []

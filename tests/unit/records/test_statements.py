@@ -1,0 +1,78 @@
+"""The statements that write: as many as there are kinds of change, within D1's sizes."""
+
+from __future__ import annotations
+
+import pytest
+
+from cognate.principal import OrganizationId
+from cognate.records.plan import Plan
+from cognate.records.statements import write_statements
+from tests.unit.records.stage import ACME, GLOBEX, Stage, claims, posts
+
+NOW = "2026-11-20T12:00:00.000Z"
+
+
+def created(record_id: str, size: int = 1) -> Plan:
+    """A new claim."""
+    return Plan(record_id, {"content": "x" * size, "story_id": None})
+
+
+def test_nothing_is_written_by_no_statement() -> None:
+    """And each kind of change is one."""
+    assert write_statements(claims, ACME, [], NOW) == []
+    changed = Plan("c2", {"content": "y", "story_id": None}, "version")
+    deleted = Plan("c3", None, "version")
+    plans = [changed, deleted, *(created(f"n{number}") for number in range(98))]
+
+    sql = [statement.sql for statement in write_statements(claims, ACME, plans, NOW)]
+
+    assert [text.split()[0] for text in sql] == ["INSERT", "UPDATE", "DELETE"]
+
+
+def test_large_records_are_split_over_statements() -> None:
+    """No bound value is larger than D1 takes."""
+    plans = [created(f"c{number}", 400_000) for number in range(10)]
+    statements = write_statements(claims, ACME, plans, NOW)
+
+    sizes = [len(str(statement.parameters[1])) for statement in statements]
+    assert len(statements) == 4
+    assert max(sizes) < 1_500_000
+
+
+@pytest.mark.parametrize("table", [claims, posts], ids=lambda table: table.name)
+def test_a_row_is_changed_in_its_own_state_and_organization_only(
+    stage: Stage, table: object
+) -> None:
+    """A version of another state, or another organization's, changes nothing."""
+    assert table in {claims, posts}
+    kind = claims if table is claims else posts
+    fields = {"content": "x"} if kind is claims else {"title": "x"}
+    before = stage.create(kind, "r1", **fields)
+    columns = {name: None for name in kind.fields} | {next(iter(kind.fields)): "stolen"}
+
+    def run(organization_id: OrganizationId, version: str) -> None:
+        for plan in (Plan("r1", columns, version), Plan("r1", None, version)):
+            for statement in write_statements(kind, organization_id, [plan], NOW):
+                assert stage.sql(statement.sql, *statement.parameters) == []
+
+    run(ACME, "another version")
+    run(ACME, "")
+    right = stage.sql(_select_version(kind.name, kind.fields))[0]["version"]
+    run(GLOBEX, right)
+    assert stage.get(kind, "r1") == before
+
+
+def _select_version(table: str, fields: tuple[str, ...]) -> str:
+    columns = ", ',', ".join(
+        f"quote({name})" for name in ("id", "created_at", "updated_at", *fields)
+    )
+    return f"SELECT {columns.replace(', ', ' || ')} AS version FROM {table}"  # noqa: S608 - tests
+
+
+def test_an_insertion_leaves_alone_what_is_there(stage: Stage) -> None:
+    """It returns what it wrote, and that is nothing."""
+    before = stage.create(claims, "c1", content="x")
+    [statement] = write_statements(claims, ACME, [created("c1", 5), created("c2")], NOW)
+
+    assert [row["id"] for row in stage.sql(statement.sql, *statement.parameters)] == ["c2"]
+    assert stage.get(claims, "c1") == before

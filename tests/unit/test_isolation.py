@@ -1,0 +1,692 @@
+"""No answer and no change crosses an organization's border: each route is held to it.
+
+Two organizations have the same record ids, and each a word of its own in all that it wrote. For
+every route there is a case here, and a route without one fails the build. A case asks for
+everything, the other's ids included; no answer may hold anything of the other's, its own must be
+found, and whatever the other has in D1 and in Vectorize must be as it was.
+
+And the fence itself is tested: every condition on an organization in every statement is removed
+once, and some case must notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from cognate.api.application import Application
+from cognate.api.http import Request
+from cognate.api.routes import ROUTES
+from cognate.ports import Platform, Statement
+from cognate.settings import Settings
+from tests.unit.core.stage import ACME, GLOBEX, Stage
+from tests.unit.records.stage import SCHEMA, TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cognate.ports import Database, Row
+
+API: Final = "/api/v1"
+NOT_FOUND: Final = 404
+SERVER_ERROR: Final = 500
+SETTINGS: Final = Settings(auth_secret="the secret of the tests")
+SAME_KEY: Final = {"idempotency-key": "the-same-key"}
+SAME_TEXT: Final = {"content": "A text that both organizations post"}
+
+
+@dataclass(frozen=True)
+class Party:
+    """An organization, its only member, and the word that only its texts have."""
+
+    name: str
+    organization_id: str
+    canary: str
+    claims: int
+
+    @property
+    def alone(self) -> str:
+        """The id of a record that only this organization has, in every table."""
+        return f"only_{self.name}"
+
+
+PARTIES: Final = (
+    Party("acme", ACME, "Quokka", 8),
+    Party("globex", GLOBEX, "Narwhal", 7),
+)
+
+
+@dataclass
+class Fence:
+    """A database whose statements can lose one condition on an organization.
+
+    Attributes:
+        seen: every statement that was run.
+        broken: the statement that loses its condition.
+        loses: the place of the condition, and what stands there instead.
+    """
+
+    inner: Database
+    seen: set[str] = field(default_factory=set)
+    broken: str | None = None
+    loses: tuple[int, int, str] = (0, 0, "")
+
+    async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """See `ports.Database.batch`."""
+        self.seen.update(statement.sql for statement in statements)
+        return await self.inner.batch([self._weakened(item) for item in statements])
+
+    def _weakened(self, statement: Statement) -> Statement:
+        if statement.sql != self.broken:
+            return statement
+        start, end, instead = self.loses
+        sql = statement.sql
+        return Statement(sql[:start] + instead + sql[end:], statement.parameters)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response: its status and its text."""
+
+    status: int
+    text: str
+
+    @property
+    def json(self) -> Any:
+        """The body."""
+        return json.loads(self.text)
+
+
+class World:
+    """Both organizations with all that an organization can have, at rest."""
+
+    def __init__(self) -> None:
+        self.stage = Stage(SCHEMA)
+        self.fence = Fence(self.stage.local.database)
+        self.stage.with_database(self.fence)
+        self._application = Application(SCHEMA)
+        for statement in filter(str.strip, TABLES.split(";")):
+            self.rows(statement)
+        for party in PARTIES:
+            self._enrol(party)
+            self._write(party)
+        self.drain()
+        for party in PARTIES:
+            self._let_fail(party)
+        self.fence.seen.clear()
+
+    def ask(
+        self,
+        party: Party,
+        method: str,
+        path: str,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One request of the member of an organization."""
+        content = b"" if body is None else json.dumps(body).encode()
+        sent = {
+            "authorization": f"Bearer token-of-{party.name}",
+            "x-request-id": "same",
+            "content-type": "application/json",
+            **(headers or {}),
+        }
+
+        async def read(_limit: int) -> bytes:
+            return content
+
+        local = self.stage.local
+        # Sessions have tests of their own; what is theirs is not weakened here.
+        platform = Platform(
+            embedder=local.embedder,
+            indexes=local.indexes,
+            database=self.fence,
+            auth_database=local.database,
+            queue=local.queue,
+            clock=local.clock,
+        )
+        request = Request.of(method, f"https://api.example.com{path}", sent.items(), read)
+        response = asyncio.run(self._application.handle(request, platform, SETTINGS))
+        return Answer(response.status, response.body.decode())
+
+    def drain(self) -> None:
+        """Let the consumer do what is queued."""
+        asyncio.run(self.stage.drain())
+
+    def rows(self, sql: str, *parameters: str) -> list[Row]:
+        """Run one statement behind the API."""
+        return asyncio.run(self.stage.rows(sql, *parameters))
+
+    def ids(self, party: Party, table: str, condition: str = "TRUE") -> list[str]:
+        """The ids of an organization's rows, oldest first."""
+        found = self.rows(
+            f"SELECT id FROM {table} WHERE organization_id = ?1 AND {condition} ORDER BY rowid",  # noqa: S608 - of tests
+            party.organization_id,
+        )
+        return [row["id"] for row in found]
+
+    def marks(self, party: Party) -> set[str]:
+        """What nobody else may read."""
+        jobs = [*self.ids(party, "cognate_jobs"), *self.ids(party, "cognate_backfills")]
+        return {party.canary, party.alone, *jobs}
+
+    def belongings(self, party: Party) -> str:
+        """All that an organization has, in D1 and in Vectorize."""
+        tables = self.rows(
+            "SELECT m.name FROM sqlite_master m WHERE m.type = 'table' AND EXISTS (SELECT 1 FROM "
+            "pragma_table_info(m.name) c WHERE c.name = 'organization_id') ORDER BY m.name"
+        )
+        names = [row["name"] for row in tables]
+        assert {"claims", "posts", "notes", "cognate_jobs", "cognate_embeddings"} <= set(names)
+        rows = {
+            name: sorted(
+                json.dumps(row)
+                for row in self.rows(
+                    f'SELECT * FROM "{name}" WHERE organization_id = ?1',  # noqa: S608 - of the schema
+                    party.organization_id,
+                )
+            )
+            for name in names
+        }
+        vectors = [
+            sorted(
+                (entry.id, str(entry.metadata))
+                for entry in index.entries()
+                if (entry.metadata or {})["organizationId"] == party.organization_id
+            )
+            for index in self.stage.local.bindings.indexes.values()
+        ]
+        assert any(vectors)
+        return json.dumps([rows, vectors])
+
+    def _enrol(self, party: Party) -> None:
+        name, organization_id = party.name, party.organization_id
+        for sql in (
+            f"INSERT INTO user (id, name, email) VALUES ('{name}', '{name}', '{name}@e.com')",
+            f"INSERT INTO organization (id, name, slug) VALUES ('{organization_id}', 'x', '{name}')",
+            "INSERT INTO member (id, organization_id, user_id, role) VALUES "
+            f"('member_{name}', '{organization_id}', '{name}', 'owner')",
+            "INSERT INTO session (id, token, user_id, expires_at, active_organization_id) VALUES "
+            f"('session_{name}', 'token-of-{name}', '{name}', '2099-01-01T00:00:00.000Z', "
+            f"'{organization_id}')",
+        ):
+            self.rows(sql)
+
+    def _write(self, party: Party) -> None:
+        canary = party.canary
+        same = ["c0", "c1", "fails0", "fails1", "runs0", "runs1", party.alone]
+        ids = [*same, *(f"more{number}" for number in range(party.claims - len(same)))]
+        for number, record_id in enumerate(ids):
+            content = f"Claim {number} of the {canary}"
+            claim = {"id": record_id, "content": content, "storyId": canary}
+            assert self.ask(party, "POST", f"{API}/claims", claim).status == 201
+        for record_id in ("p1", party.alone):
+            post = {"id": record_id, "title": f"A post about the {canary}", "year": 2024}
+            assert self.ask(party, "POST", f"{API}/posts", post).status == 201
+            note = {"id": record_id, "text": f"A note on the {canary}"}
+            assert self.ask(party, "POST", f"{API}/notes", note).status == 201
+        posts = f"{API}/embeddings"
+        for text in (f"The {canary} by itself", f"The {canary} that fails"):
+            assert self.ask(party, "POST", posts, {"content": text}).status == 202
+        assert self.ask(party, "POST", posts, SAME_TEXT, SAME_KEY).status == 202
+        for table in ("claims", "posts"):
+            body = {"table": table, "only": "all"}
+            assert self.ask(party, "POST", f"{posts}/backfill", body).status == 202
+
+    def _let_fail(self, party: Party) -> None:
+        """A text and a claim whose job failed, a claim whose job runs, an unfinished backfill.
+
+        The claims are others than those of the other organization.
+        """
+        number = PARTIES.index(party)
+        for sql in (
+            "UPDATE cognate_jobs SET status = 'failed', error_code = 'AI_INPUT_REJECTED', "
+            f"error_message = 'The {party.canary} was refused.', "
+            "completed_at = '2026-11-20T11:00:00.000Z' WHERE organization_id = ?1 AND id IN ("
+            "SELECT MAX(id) FROM cognate_jobs WHERE organization_id = ?1 AND record_id IN ("
+            f"'fails{number}', (SELECT id FROM cognate_texts WHERE organization_id = ?1 AND "
+            "content LIKE '%fails')) GROUP BY record_id)",
+            "DELETE FROM cognate_jobs WHERE organization_id = ?1 AND status = 'done' "
+            f"AND record_id = 'fails{number}'",
+            "UPDATE cognate_jobs SET status = 'running', completed_at = NULL WHERE id = ("
+            "SELECT MAX(id) FROM cognate_jobs WHERE organization_id = ?1 "
+            f"AND record_id = 'runs{number}')",
+            "UPDATE cognate_backfills SET status = 'running', completed_at = NULL "
+            "WHERE organization_id = ?1 AND scope = 'posts'",
+        ):
+            self.rows(sql, party.organization_id)
+        assert len(self.failed(party)) == 2
+
+    def failed(self, party: Party) -> list[str]:
+        """The ids of failed jobs."""
+        return self.ids(party, "cognate_jobs", "status = 'failed'")
+
+    def running(self, party: Party) -> str:
+        """The id of the backfill that has not ended."""
+        [found] = self.ids(party, "cognate_backfills", "status = 'running'")
+        return found
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request of a case.
+
+    Attributes:
+        status: of the answer.
+        says: what the answer's JSON must have, beside what is its caller's own.
+        echoes: what it repeats of the request: an id that was chosen.
+    """
+
+    method: str
+    path: str
+    body: object = None
+    status: int = 200
+    headers: Mapping[str, str] | None = None
+    says: Mapping[str, Any] | None = None
+    echoes: str = ""
+
+
+def _text(party: Party) -> str:
+    """What the claim `c0` says already, so that its vectors stay what they are."""
+    return f"Claim 0 of the {party.canary}"
+
+
+def _embed_texts(_w: World, me: Party, other: Party) -> list[Ask]:
+    post, path = "POST", f"{API}/embeddings"
+    return [
+        Ask(post, path, {"content": me.canary}, 202),
+        Ask(post, path, {"content": _text(me), "table": "claims", "id": "c0"}, 202),
+        Ask(post, path, {"content": "x", "table": "claims", "id": other.alone}, NOT_FOUND),
+        Ask(post, path, {"content": "x", "table": "posts", "id": other.alone}, NOT_FOUND),
+        Ask(post, path, SAME_TEXT, 202, SAME_KEY),
+    ]
+
+
+def _embed_batch(_w: World, me: Party, other: Party) -> list[Ask]:
+    items = [
+        {"content": _text(me), "table": "claims", "id": "c0"},
+        {"content": "x", "table": "claims", "id": other.alone},
+        {"content": me.canary},
+    ]
+    return [Ask("POST", f"{API}/embeddings/batch", {"items": items}, 207)]
+
+
+def _list_jobs(world: World, _me: Party, _other: Party) -> list[Ask]:
+    path = f"{API}/embeddings/jobs"
+    queries = [
+        "limit=100",
+        "limit=100&status=failed",
+        "limit=100&table=claims",
+        "limit=100&table=claims&id=c1",
+        "limit=100&table=claims&status=failed",
+        "limit=100&table=claims&id=c1&status=failed",
+        "limit=100&code=AI_INPUT_REJECTED",
+        "limit=100&code=AI_INPUT_REJECTED&status=failed",
+        "limit=100&table=claims&code=AI_INPUT_REJECTED",
+        "limit=100&table=claims&code=AI_INPUT_REJECTED&status=failed",
+    ]
+    first = world.ask(_me, "GET", f"{path}?limit=1").json["pagination"]["nextCursor"]
+    return [Ask("GET", f"{path}?{query}") for query in [*queries, f"limit=100&cursor={first}"]]
+
+
+def _one_job(world: World, me: Party, other: Party) -> list[Ask]:
+    path = f"{API}/embeddings/jobs"
+    return [
+        Ask("GET", f"{path}/{world.failed(me)[0]}"),
+        *(Ask("GET", f"{path}/{job}", None, NOT_FOUND) for job in world.failed(other)),
+    ]
+
+
+def _retry_one(world: World, me: Party, other: Party) -> list[Ask]:
+    path = f"{API}/embeddings/jobs"
+    return [
+        *(Ask("POST", f"{path}/{job}/retry", None, NOT_FOUND) for job in world.failed(other)),
+        *(Ask("POST", f"{path}/{job}/retry", None, 202) for job in world.failed(me)),
+    ]
+
+
+def _retry_all(_w: World, _me: Party, _other: Party) -> list[Ask]:
+    path = f"{API}/embeddings/jobs/retry"
+    body = {"table": "claims", "code": "AI_INPUT_REJECTED"}
+    return [
+        Ask("POST", path, {"table": "posts"}, 202, None, {"retried": 0, "remaining": 0}),
+        Ask("POST", path, body, 202, None, {"retried": 1, "remaining": 0}),
+        Ask("POST", path, {}, 202, None, {"retried": 1, "remaining": 0}),
+    ]
+
+
+def _start_backfill(world: World, me: Party, _other: Party) -> list[Ask]:
+    path = f"{API}/embeddings/backfill"
+    running = {"backfillId": world.running(me)}
+    return [
+        Ask("POST", path, {"table": "posts", "only": "all"}, 202, None, running),
+        Ask("POST", path, {"table": "claims", "only": "all"}, 202),
+        Ask("POST", path, {"table": "claims", "only": "all"}, 202),
+    ]
+
+
+def _list_backfills(world: World, me: Party, _other: Party) -> list[Ask]:
+    path = f"{API}/embeddings/backfill"
+    first = world.ask(me, "GET", f"{path}?limit=1").json["pagination"]["nextCursor"]
+    return [Ask("GET", path), Ask("GET", f"{path}?cursor={first}")]
+
+
+def _one_backfill(world: World, me: Party, other: Party) -> list[Ask]:
+    path = f"{API}/embeddings/backfill"
+    return [
+        Ask("GET", f"{path}/{world.running(me)}"),
+        Ask("GET", f"{path}/{world.running(other)}", None, NOT_FOUND),
+    ]
+
+
+def _cancel(world: World, me: Party, other: Party) -> list[Ask]:
+    path = f"{API}/embeddings/backfill"
+    return [
+        Ask("POST", f"{path}/{world.running(other)}/cancel", None, NOT_FOUND),
+        Ask("POST", f"{path}/{world.running(me)}/cancel"),
+    ]
+
+
+def _coverage(_w: World, me: Party, _other: Party) -> list[Ask]:
+    embedded = {"records": me.claims, "embedded": me.claims - 2, "failed": 1, "pending": 1}
+    return [Ask("GET", f"{API}/embeddings/coverage", says={"tables.0": embedded})]
+
+
+def _search(_w: World, me: Party, other: Party) -> list[Ask]:
+    path = f"{API}/similarity/near/search"
+    everything = {"limit": 50, "threshold": -1}
+    return [
+        Ask("POST", path, {"query": me.canary, **everything}),
+        Ask("POST", path, {"query": f"Claim 0 of the {other.canary}", **everything}),
+        Ask("POST", path, {"query": "x", **everything, "filter": {"storyId": other.canary}}),
+        Ask("POST", path, {"id": "c0", **everything}),
+        Ask("POST", path, {"id": other.alone, **everything}, NOT_FOUND),
+    ]
+
+
+def _gray_zone(_w: World, me: Party, other: Party) -> list[Ask]:
+    path = f"{API}/similarity/near/gray-zone"
+    return [
+        Ask("POST", path, {"query": word, "min": -1, "max": 1})
+        for word in (me.canary, other.canary)
+    ]
+
+
+def _embed(_w: World, _me: Party, other: Party) -> list[Ask]:
+    return [Ask("POST", f"{API}/similarity/near/embed", {"query": other.canary})]
+
+
+def _query_vectors(_w: World, me: Party, other: Party) -> list[Ask]:
+    return [
+        Ask("POST", f"{API}/vectors/query", {"query": word, "topK": 50, **table})
+        for word in (me.canary, other.canary)
+        for table in ({}, {"table": "claims"}, {"table": "posts"})
+    ]
+
+
+def _list_records(world: World, me: Party, other: Party) -> list[Ask]:
+    asks = []
+    for table, text, total in (("claims", "content", me.claims), ("posts", "title", 2)):
+        path = f"{API}/{table}?total=true"
+        asks += [
+            Ask("GET", path, says={"pagination": {"count": total, "total": total}}),
+            Ask("GET", f"{path}&sort=-{text}"),
+            Ask("GET", f"{path}&{text}.like=%25{other.canary}%25", says={"data": []}),
+        ]
+    stolen = world.ask(other, "GET", f"{API}/claims?limit=1").json["pagination"]["nextCursor"]
+    return [
+        *asks,
+        Ask("GET", f"{API}/notes?total=true", says={"pagination": {"count": 2, "total": 2}}),
+        Ask("GET", f"{API}/claims?cursor={stolen}"),
+    ]
+
+
+def _one_record(_w: World, _me: Party, other: Party) -> list[Ask]:
+    return [
+        ask
+        for table, record_id in (("claims", "c0"), ("posts", "p1"), ("notes", "p1"))
+        for ask in (
+            Ask("GET", f"{API}/{table}/{record_id}"),
+            Ask("GET", f"{API}/{table}/{other.alone}", None, NOT_FOUND),
+        )
+    ]
+
+
+def _create_record(_w: World, me: Party, other: Party) -> list[Ask]:
+    claim, post, note = {"content": me.canary}, {"title": me.canary}, {"text": me.canary}
+    return [
+        Ask("POST", f"{API}/claims", claim, 201),
+        Ask("POST", f"{API}/claims", {"id": "c0", **claim}, 409),
+        # The other's id is free: that it is taken there cannot be seen from here.
+        *(
+            Ask("POST", f"{API}/{table}", {"id": other.alone, **body}, 201, echoes=other.alone)
+            for table, body in (("claims", claim), ("posts", post), ("notes", note))
+        ),
+    ]
+
+
+def _update_record(_w: World, me: Party, other: Party) -> list[Ask]:
+    return [
+        ask
+        for table, record_id, text in (
+            ("claims", "c0", "content"),
+            ("posts", "p1", "title"),
+            ("notes", "p1", "text"),
+        )
+        for ask in (
+            Ask("PATCH", f"{API}/{table}/{record_id}", {text: f"{me.canary}, changed"}),
+            Ask("PATCH", f"{API}/{table}/{other.alone}", {text: "mine"}, NOT_FOUND),
+        )
+    ] + [Ask("PATCH", f"{API}/claims/c1", {"storyId": f"{me.canary} again"})]
+
+
+def _delete_record(_w: World, _me: Party, other: Party) -> list[Ask]:
+    return [
+        ask
+        for table, record_id in (("claims", "c0"), ("posts", "p1"), ("notes", "p1"))
+        for ask in (
+            Ask("DELETE", f"{API}/{table}/{other.alone}", None, NOT_FOUND),
+            Ask("DELETE", f"{API}/{table}/{record_id}"),
+        )
+    ]
+
+
+def _write_batch(_w: World, me: Party, other: Party) -> list[Ask]:
+    operations = [
+        {"operation": "update", "id": "c0", "record": {"content": f"{me.canary} anew"}},
+        {"operation": "delete", "id": "c1"},
+        {"operation": "delete", "id": other.alone},
+        {"operation": "create", "record": {"content": me.canary}},
+    ]
+    says = {"results.2": {"status": NOT_FOUND}, "results.1": {"status": 200}}
+    return [Ask("POST", f"{API}/claims/batch", {"operations": operations}, 207, says=says)]
+
+
+def _public(path: str) -> Callable[[World, Party, Party], list[Ask]]:
+    return lambda _world, _me, _other: [Ask("GET", path)]
+
+
+Case = Callable[[World, Party, Party], list[Ask]]
+"""From the world, who asks, and whose things they are after, to the requests."""
+
+CASES: Final[Mapping[str, Case]] = {
+    "health.get": _public("/healthz"),
+    "embeddings.post": _embed_texts,
+    "embeddings.batch": _embed_batch,
+    "embeddings.tables": _public(f"{API}/embeddings/tables"),
+    "embeddings.jobs": _list_jobs,
+    "embeddings.job": _one_job,
+    "embeddings.job_retry": _retry_one,
+    "embeddings.jobs_retry": _retry_all,
+    "embeddings.backfill_start": _start_backfill,
+    "embeddings.backfills": _list_backfills,
+    "embeddings.backfill": _one_backfill,
+    "embeddings.backfill_cancel": _cancel,
+    "embeddings.coverage": _coverage,
+    "similarity.services": _public(f"{API}/similarity"),
+    "similarity.search": _search,
+    "similarity.gray_zone": _gray_zone,
+    "similarity.embed": _embed,
+    "vectors.query": _query_vectors,
+    "records.list": _list_records,
+    "records.create": _create_record,
+    "records.batch": _write_batch,
+    "records.get": _one_record,
+    "records.update": _update_record,
+    "records.delete": _delete_record,
+}
+
+NAMELESS: Final = {
+    "health.get",
+    "embeddings.tables",
+    "similarity.services",
+    "similarity.embed",
+    # They answer counts, which the case states.
+    "embeddings.coverage",
+    "embeddings.jobs_retry",
+    "records.delete",
+}
+"""Routes whose answers name nobody's things, so that there is nothing of one's own to be found."""
+
+
+def violations(name: str, me: Party, world: World) -> list[str]:
+    """What a case finds that must not be, asked by one organization; empty where the fence holds."""
+    [other] = [party for party in PARTIES if party != me]
+    before, foreign = world.belongings(other), world.marks(other)
+    found: list[str] = []
+    shown: set[str] = set()
+    for ask in CASES[name](world, me, other):
+        answer = world.ask(me, ask.method, ask.path, ask.body, ask.headers)
+        # A problem repeats the path that was asked for.
+        words = _words(answer.text)
+        shown |= words
+        where = f"{ask.method} {ask.path} {ask.body or ''}"
+        if answer.status != ask.status:
+            found.append(f"{where} is answered {answer.status}, not {ask.status}")
+        elif not _says(answer, ask.says or {}):
+            found.append(f"{where} does not say {ask.says}: {answer.text}")
+        repeated = _words(f"{ask.path} {ask.echoes}")
+        found += [f"{where} shows {mark}" for mark in (foreign & words) - repeated]
+    if name not in NAMELESS and not world.marks(me) & shown:
+        found.append("nothing of its own was found")
+    world.drain()
+    if world.belongings(other) != before:
+        found.append(f"what {other.name} has is not what it was")
+    found += asyncio.run(world.stage.discrepancies())
+    return found
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text))
+
+
+def _says(answer: Answer, expected: Mapping[str, Any]) -> bool:
+    """Whether the values at these dotted paths are as expected; of an object, the named members."""
+    for path, value in expected.items():
+        found = answer.json
+        for step in path.split("."):
+            found = found[int(step)] if step.isdigit() else found[step]
+        if isinstance(value, dict):
+            found = {name: found.get(name) for name in value}
+        if found != value:
+            return False
+    return True
+
+
+def test_every_route_has_a_case() -> None:
+    """A route without one fails here."""
+    assert {route.name for route in ROUTES} == set(CASES)
+    assert set(CASES) > NAMELESS
+
+
+@pytest.mark.parametrize("me", PARTIES, ids=lambda party: party.name)
+@pytest.mark.parametrize("name", CASES)
+def test_a_route_keeps_to_the_callers_organization(name: str, me: Party) -> None:
+    """It shows and changes nothing of the other's, and its own is there."""
+    assert violations(name, me, World()) == []
+
+
+def test_what_is_the_others_is_answered_like_what_never_was() -> None:
+    """By the same status and the same words, whatever is asked of it."""
+    world = World()
+    me, other = PARTIES
+    for template, mine in (
+        ("GET /claims/{}", other.alone),
+        ("PATCH /claims/{}", other.alone),
+        ("DELETE /claims/{}", other.alone),
+        ("GET /posts/{}", other.alone),
+        ("GET /embeddings/jobs/{}", world.failed(other)[0]),
+        ("POST /embeddings/jobs/{}/retry", world.failed(other)[0]),
+        ("GET /embeddings/backfill/{}", world.running(other)),
+        ("POST /embeddings/backfill/{}/cancel", world.running(other)),
+    ):
+        answers = []
+        for record_id in (mine, "never_was"):
+            method, path = template.format(record_id).split()
+            answer = world.ask(me, method, API + path, {} if method == "PATCH" else None)
+            answers.append((answer.status, answer.text.replace(record_id, "")))
+        assert answers[0] == answers[1]
+        assert answers[0][0] == NOT_FOUND
+
+
+CONDITION: Final = re.compile(
+    r"(?:\w+|\"\w+\")?\.?organization_id = (?:\?1|(?:\w+|\"\w+\")\.organization_id)"
+)
+"""A condition on an organization in a statement."""
+
+
+@dataclass(frozen=True)
+class Hole:
+    """A statement of which one condition on an organization is missing."""
+
+    sql: str
+    start: int
+    end: int
+
+    @property
+    def loses(self) -> tuple[int, int, str]:
+        """What stands in the condition's place: something true."""
+        # A parameter that is bound must be in the statement.
+        bound = self.sql[self.start : self.end].endswith("?1")
+        return self.start, self.end, "?1 IS NOT NULL" if bound else "TRUE"
+
+    def __str__(self) -> str:
+        """The statement, with its hole marked."""
+        sql = self.sql
+        return f"{sql[: self.start]}<<{sql[self.start : self.end]}>>{sql[self.end :]}"
+
+
+def _is_noticed(hole: Hole, askers: Sequence[tuple[str, Party]]) -> bool:
+    for name, me in askers:
+        world = World()
+        world.fence.broken, world.fence.loses = hole.sql, hole.loses
+        if violations(name, me, world):
+            return True
+    return False
+
+
+@pytest.mark.timeout(600)
+def test_each_condition_on_an_organization_is_needed() -> None:
+    """Without it a case finds something; those that are there twice are listed with the reason."""
+    askers: dict[str, list[tuple[str, Party]]] = {}
+    for name in CASES:
+        for me in PARTIES:
+            world = World()
+            violations(name, me, world)
+            for sql in world.fence.seen:
+                askers.setdefault(sql, []).append((name, me))
+    holes = [
+        Hole(sql, found.start(), found.end())
+        for sql in sorted(askers)
+        for found in CONDITION.finditer(sql)
+    ]
+    assert len(holes) > 60
+    unnoticed = [str(hole) for hole in holes if not _is_noticed(hole, askers[hole.sql])]
+
+    assert unnoticed == []

@@ -1,0 +1,125 @@
+"""What pydantic found wrong, in our words."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from enum import Enum
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+import pytest
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+
+from cognate.validation import (
+    MAX_POINTER_NAME,
+    MAX_REPORTED_ERRORS,
+    invalid_input,
+    pointer_to,
+    refuse_field,
+)
+
+
+class Size(Enum):
+    """A closed set."""
+
+    SMALL = "s"
+
+
+def _even(number: int) -> int:
+    if number % 2:
+        raise ValueError("it is odd")
+    return number
+
+
+class Model(BaseModel, extra="forbid"):
+    """A rule of each kind."""
+
+    text: Annotated[str, Field(min_length=2, max_length=3, pattern="^a")] = "ab"
+    whole: Annotated[int, Field(gt=0, lt=10)] = 2
+    between: Annotated[float, Field(ge=1, le=2)] = 1
+    truth: bool = True
+    items: Annotated[list[int], Field(min_length=1, max_length=2)] = [1]
+    mapping: dict[str, int] = {}
+    state: Literal["on", "off"] = "on"
+    size: Size = Size.SMALL
+    at: datetime | None = None
+    day: date | None = None
+    key: UUID | None = None
+    even: Annotated[int, AfterValidator(_even)] = 2
+
+    @model_validator(mode="after")
+    def _not_off_and_small(self) -> Self:
+        if self.state == "off":
+            refuse_field("/state", "must not be off")
+        return self
+
+
+@pytest.mark.parametrize(
+    ("value", "pointer", "message"),
+    [
+        ({"text": 5}, "/text", "must be a string"),
+        ({"text": "a"}, "/text", "must have at least 2 character(s)"),
+        ({"text": "abcd"}, "/text", "must have at most 3 characters"),
+        ({"text": "bb"}, "/text", "must match the pattern ^a"),
+        ({"whole": "5"}, "/whole", "must be a whole number"),
+        ({"whole": 1.5}, "/whole", "must be a whole number"),
+        ({"whole": 0}, "/whole", "must be greater than 0"),
+        ({"whole": 10}, "/whole", "must be less than 10"),
+        ({"between": 0}, "/between", "must be at least 1"),
+        ({"between": 3}, "/between", "must be at most 2"),
+        ({"between": None}, "/between", "must be a number"),
+        ({"truth": 1}, "/truth", "must be true or false"),
+        ({"items": {}}, "/items", "must be an array"),
+        ({"items": []}, "/items", "must have at least 1 item(s)"),
+        ({"items": [1, 2, 3]}, "/items", "must have at most 2 items"),
+        ({"items": [1, "x"]}, "/items/1", "must be a whole number"),
+        ({"mapping": []}, "/mapping", "must be an object"),
+        ({"mapping": {"a/b~": "x"}}, "/mapping/a~1b~0", "must be a whole number"),
+        ({"state": "lost"}, "/state", "must be one of 'on' or 'off'"),
+        ({"state": "off"}, "/state", "must not be off"),
+        ({"size": "l"}, "/size", "must be one of 's'"),
+        ({"at": "now"}, "/at", "must be a date and time in ISO 8601"),
+        ({"at": []}, "/at", "must be a date and time in ISO 8601"),
+        ({"day": "x"}, "/day", "must be a date in ISO 8601"),
+        ({"key": "x"}, "/key", "must be a UUID"),
+        ({"even": 3}, "/even", "is not valid: it is odd"),
+        ({"other": 3}, "/other", "is not a field of this request; remove it"),
+    ],
+)
+def test_each_rule_has_a_sentence(value: Any, pointer: str, message: str) -> None:
+    """It continues the field's name."""
+    [error] = _errors(value)
+
+    assert error == (pointer, message)
+
+
+def _errors(value: Any, prefix: str = "") -> list[tuple[str, str]]:
+    with pytest.raises(ValidationError) as caught:
+        Model.model_validate_json(json.dumps(value), strict=True)
+    found = invalid_input(caught.value, prefix).fields
+    return [(field.pointer, field.message) for field in found]
+
+
+def test_the_input_is_not_repeated() -> None:
+    """Not even as the name of a field, where it is long."""
+    secret = "s" * (MAX_POINTER_NAME + 1)
+
+    assert "sss" not in str(_errors({secret: 1, "text": secret, "state": secret}))
+    assert _errors({secret: 1})[0][0] == ""
+
+
+def test_a_pointer_can_be_into_a_part() -> None:
+    """Of a list of such models, for one."""
+    assert _errors({"truth": 1}, "/items/3")[0][0] == "/items/3/truth"
+
+
+def test_the_first_broken_rules_are_named() -> None:
+    """A body of a megabyte can break as many as it likes."""
+    assert len(_errors({f"x{number}": 1 for number in range(100)})) == MAX_REPORTED_ERRORS
+
+
+def test_pointers_are_escaped() -> None:
+    """As RFC 6901 has it."""
+    assert pointer_to() == ""
+    assert pointer_to("a", 0, "b/c~d", "") == "/a/0/b~1c~0d/"
