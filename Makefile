@@ -9,7 +9,7 @@ bin := .venv/bin
 # The Worker's code is importable on the host, as it is in the Worker.
 export PYTHONPATH := src
 .DEFAULT_GOAL := help
-.PHONY: help deployment dev test setup format-check format lint types unit contract worker soak lock clean distclean
+.PHONY: bench help deployment dev test setup format-check format lint types unit contract worker soak lock clean distclean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -60,7 +60,12 @@ lock = UV_SYSTEM_CERTS=1 $(bin)/uv export --quiet --no-header --format requireme
 deployment: setup ## Show the commands that deploy to Cloudflare
 	@$(bin)/python -m local.deployment
 
+bench: setup ## Measure the CPU that requests and batches cost in the runtime
+	@$(bin)/python -m benchmarks.worker_cpu
+
 clean: ## Forget the data of `make dev`
+	@if [ -e .local/state/lock ] && ! flock -n .local/state/lock true; then \
+	  echo "Cognate is running: end it first, with Ctrl-C in its terminal." >&2; exit 1; fi
 	rm -rf .local/state
 
 distclean: ## Remove everything that was installed or made here

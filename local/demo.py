@@ -1,7 +1,7 @@
 """Records for `make dev` to try a search on: the same ids in both organizations, other sentences.
 
-They are written through the API like any other record, and embedded by that. An application that has
-dropped the sample table gets none.
+They are written through the API like any other record, and embedded by that. An application that
+has dropped the sample table gets none.
 """
 
 from __future__ import annotations

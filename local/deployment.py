@@ -22,6 +22,8 @@ ROOT: Final = Path(__file__).parents[1]
 def commands(root: Path = ROOT) -> Iterator[str]:
     """The lines of a shell script, comments among them."""
     configuration = tomllib.loads((root / "wrangler.toml").read_text("utf-8"))
+    yield "# The programs that `make setup` has installed."
+    yield 'export PATH="$PWD/.venv/bin:$PATH"'
     yield "npx wrangler login"
     yield ""
     yield "# The queue, and the one that records what ran out of tries."
@@ -43,7 +45,8 @@ def commands(root: Path = ROOT) -> Iterator[str]:
             )
     [database] = configuration["d1_databases"]
     yield ""
-    yield "# The Worker; the first deployment makes the database, the migrations fill it."
+    yield "# The Worker. The first deployment makes the database, and the migrations fill it: until"
+    yield "# then every route but /healthz answers 503."
     for secret in configuration["secrets"]["required"]:
         yield f"npx wrangler secret put {secret}"
     yield "uv run pywrangler deploy"

@@ -79,6 +79,10 @@ CREATE TABLE cognate_embeddings (
 CREATE INDEX cognate_embeddings_recent
   ON cognate_embeddings (organization_id, scope, embedded_at) WHERE embedded_at IS NOT NULL;
 
+-- Records whose vectors are in D1 and not, or not surely, in the index.
+CREATE INDEX cognate_embeddings_not_indexed ON cognate_embeddings (organization_id, scope)
+  WHERE index_hash IS NULL AND embedded_at IS NOT NULL;
+
 -- Whether any record still has vectors of another model: one step to each side of today's.
 CREATE INDEX cognate_embeddings_by_fingerprint
   ON cognate_embeddings (organization_id, scope, fingerprint) WHERE fingerprint IS NOT NULL;

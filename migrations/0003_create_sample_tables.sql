@@ -1,5 +1,6 @@
 -- The tables of src/schema.py. A table of yours needs the same five columns beside its own fields:
--- organization_id, id, the embedding column, created_at, updated_at; and this primary key.
+-- organization_id, id, the embedding column, created_at, updated_at; and this primary key. With
+-- soft_delete=True it needs deleted_at TEXT too.
 CREATE TABLE claims (
   organization_id TEXT NOT NULL,
   id TEXT NOT NULL,

@@ -9,7 +9,7 @@ from workers import Request, WorkerEntrypoint, python_to_rpc
 from cognate.api.application import Application
 from cognate.cloudflare.embeddings import environment
 from cognate.cloudflare.http import request_of, response_of
-from cognate.cloudflare.platform import platform_of, settings_of
+from cognate.cloudflare.platform import platform_of, retention_of, settings_of
 from cognate.cloudflare.queue import deliveries_of, settle
 from cognate.consumer import consume
 from cognate.errors import ConfigurationError
@@ -43,4 +43,4 @@ class Default(WorkerEntrypoint):
     async def scheduled(self, controller: object, env: object, ctx: object) -> None:  # noqa: ARG002
         """Announce again what was forgotten, and remove what is old."""
         bindings = environment()
-        await sweep(platform_of(bindings), settings_of(bindings).job_retention)
+        await sweep(platform_of(bindings), retention_of(bindings))

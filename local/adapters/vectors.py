@@ -28,11 +28,10 @@ class ListVectors:
 
     def are_finite(self) -> bool:
         """See `cognate.ports.Vectors.are_finite`."""
-        return all(
-            isinstance(number, int | float) and math.isfinite(number)
-            for row in self.rows
-            for number in row
-        )
+        try:
+            return all(map(math.isfinite, chain.from_iterable(self.rows)))
+        except TypeError:
+            return False  # null, or a text
 
     def float32(self) -> bytes:
         """See `cognate.ports.Vectors.float32`; for a machine that is little-endian."""

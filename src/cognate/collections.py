@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from cognate.definitions import Cognate, MetadataType, Table
     from cognate.ports import Row, Scalar
 
+MAX_TEXT_CHARACTERS: Final = 100_000
+"""Characters of one text that is embedded: about 25,000 tokens, or 80 chunks. A consumer holds the
+texts of a hundred records at once."""
+
 TEXTS_PREFIX: Final = "_texts:"
 """Opens the scope of posted texts; no table's name can start with an underscore."""
 

@@ -21,6 +21,7 @@ the cause; it never holds document text, credentials or another organization's d
     ├── PreconditionFailed           the record is not in the state that the caller has seen
     ├── NotAttempted                 an earlier operation of the batch failed
     ├── ModelMismatch                a model that is not the one of the table
+    ├── TextTooLong                  a record's text has more chunks than its row can hold
     ├── IdempotencyKeyReused         another request was sent under this key
     ├── JobNotFailed                 only failed jobs are tried again by hand
     ├── BackfillRunning              another walk over the table has not ended
@@ -183,6 +184,12 @@ class NotEmbedded(CognateError):
     """The record is there, but has no vector of the table's model yet."""
 
     code = "RECORD_NOT_EMBEDDED"
+
+
+class TextTooLong(CognateError):
+    """A record written behind the API whose text is longer than can be embedded."""
+
+    code = "TEXT_TOO_LONG"
 
 
 class IdempotencyKeyReused(CognateError):

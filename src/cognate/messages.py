@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-from cognate.collections import TEXTS_PREFIX, Collection, Collections
+from cognate.collections import MAX_TEXT_CHARACTERS, TEXTS_PREFIX, Collection, Collections
 from cognate.models import DEFAULT_MODEL, MODELS
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 MESSAGE_TYPE: Final = "embedding"
 BACKFILL_TYPE: Final = "backfill"
 MESSAGE_VERSION: Final = 1
-MAX_CONTENT_CHARACTERS: Final = 100_000
-"""Length of a text that is posted or sent: about 25,000 tokens, or 60 chunks."""
 MAX_ID_CHARACTERS: Final = 128
 """Length of an id of a record, job or organization in a message."""
 
@@ -130,10 +128,8 @@ def _embedding(body: Mapping[str, Any], collections: Collections) -> Message:
 
 def _step(body: Mapping[str, Any]) -> BackfillStep | Malformed:
     backfill_id, scope, step = body.get("backfillId"), body.get("scope"), body.get("step")
-    # True is an int of Python's, and 1.0 one of JavaScript's.
-    if not (_is_id(backfill_id) and isinstance(scope, str) and type(step) in (int, float)):
+    if not (_is_id(backfill_id) and isinstance(scope, str) and _is_whole(step)):
         return Malformed('a message of a backfill needs its "backfillId", "scope" and "step"')
-    assert isinstance(step, int | float)  # noqa: S101 - for the type checker
     return BackfillStep(backfill_id, scope, int(step))
 
 
@@ -156,8 +152,8 @@ def _foreign(body: Mapping[str, Any], collections: Collections) -> ForeignText |
 def _content(content: object) -> str:
     if not (isinstance(content, str) and content.strip()):
         raise _Unclear('"content" must be a text that is not blank')
-    if len(content) > MAX_CONTENT_CHARACTERS:
-        raise _Unclear(f'"content" must have at most {MAX_CONTENT_CHARACTERS} characters')
+    if len(content) > MAX_TEXT_CHARACTERS:
+        raise _Unclear(f'"content" must have at most {MAX_TEXT_CHARACTERS} characters')
     # JSON can hold half a surrogate pair, which no database can: it would stop the whole batch.
     return content.encode("utf-8", "replace").decode()
 
@@ -187,3 +183,8 @@ def _is_id(value: object) -> TypeGuard[str]:
         and 0 < len(value) <= MAX_ID_CHARACTERS
         and not any("\ud800" <= character <= "\udfff" for character in value)
     )
+
+
+def _is_whole(value: object) -> TypeGuard[int | float]:
+    # True is an int of Python's, and 1.0 one of JavaScript's.
+    return type(value) is int or (isinstance(value, float) and value.is_integer())

@@ -59,13 +59,11 @@ class Wanted:
     Attributes:
         content: the text to embed in place of what the record says; None for what it says.
         embeds: False where only its metadata changed: the text is not embedded again.
-        written_at: the record's `updated_at` that the job is about, for a condition to ask.
     """
 
     record_id: str
     content: str | None = None
     embeds: bool = True
-    written_at: str | None = None
 
 
 def queue_statements(  # noqa: PLR0913 - each is a column

@@ -17,7 +17,7 @@ from cognate.backfill import rows as backfills
 from cognate.events import emit
 from cognate.jobs import resolved_by
 from cognate.ports import Statement
-from cognate.queueing import announce, release_statement
+from cognate.queueing import WINDOW, announce, release_statement
 from cognate.times import to_iso
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ def _take_back(now: datetime) -> list[Statement]:
         Statement(
             "UPDATE OR IGNORE cognate_jobs SET "  # noqa: S608 - constants
             f"status = CASE WHEN EXISTS ({ANOTHER_QUEUED}) THEN 'superseded' ELSE 'queued' END, "
+            f"content = CASE WHEN EXISTS ({ANOTHER_QUEUED}) THEN NULL ELSE content END, "
             f"completed_at = CASE WHEN EXISTS ({ANOTHER_QUEUED}) THEN ?1 END, updated_at = ?1 "
             f"WHERE status = 'running' AND id IN ({OVERDUE})",
             parameters,
@@ -174,6 +175,10 @@ def _stalled() -> Statement:
         f"WITH RECURSIVE waiting (organization_id) AS ({first} UNION ALL "  # noqa: S608 - constants
         f"SELECT ({first} AND organization_id > waiting.organization_id) FROM waiting "
         "WHERE waiting.organization_id IS NOT NULL) "
-        "SELECT organization_id FROM waiting WHERE organization_id IS NOT NULL LIMIT ?1",
-        (MAX_ORGANIZATIONS_PER_RUN,),
+        "SELECT organization_id FROM waiting WHERE organization_id IS NOT NULL AND ("
+        # Whose window is full is let out by the consumer, and would only take another's place.
+        "SELECT COUNT(*) FROM cognate_jobs f INDEXED BY cognate_jobs_announced "
+        "WHERE f.organization_id = waiting.organization_id AND f.status = 'queued' "
+        "AND f.announced = 1 AND f.attempts = 0) < ?2 LIMIT ?1",
+        (MAX_ORGANIZATIONS_PER_RUN, WINDOW),
     )

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MAX_REPORTED_ERRORS: Final = 20
 """Broken rules that one answer names: a body of a megabyte can break as many."""
 
+MAX_READ_ERRORS: Final = 1000
+"""Broken rules that are looked at: of a hundred thousand, pydantic takes half a second to tell."""
+
 MAX_POINTER_NAME: Final = 64
 """Characters of an unknown field's name that an answer repeats in a pointer."""
 
@@ -73,6 +76,9 @@ def invalid_input(error: ValidationError, prefix: str = "") -> InvalidInput:
         error: of a model whose aliases are the names in JSON.
         prefix: the JSON pointer to what was validated.
     """
+    if error.error_count() > MAX_READ_ERRORS:
+        message = f"breaks {error.error_count():,} rules, which are too many to be told one by one"
+        return InvalidInput(FieldError(prefix, message))
     details = error.errors(include_url=False, include_input=False)[:MAX_REPORTED_ERRORS]
     return InvalidInput(*(_field_error(detail, prefix) for detail in details))
 

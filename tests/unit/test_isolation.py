@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 
 API: Final = "/api/v1"
 NOT_FOUND: Final = 404
-SERVER_ERROR: Final = 500
+MAX_BATCHES: Final = 20
+"""That the queue needs to get empty, and many more."""
+
 SETTINGS: Final = Settings(auth_secret="the secret of the tests")
 SAME_KEY: Final = {"idempotency-key": "the-same-key"}
 SAME_TEXT: Final = {"content": "A text that both organizations post"}
@@ -157,7 +159,17 @@ class World:
 
     def drain(self) -> None:
         """Let the consumer do what is queued."""
-        asyncio.run(self.stage.drain())
+
+        async def deliver() -> None:
+            queue = self.stage.local.queue
+            for _ in range(MAX_BATCHES):
+                batch = queue.take()
+                if not batch:
+                    return
+                queue.settle(await self.stage.consume(batch))
+            raise AssertionError("the queue never gets empty")
+
+        asyncio.run(deliver())
 
     def rows(self, sql: str, *parameters: str) -> list[Row]:
         """Run one statement behind the API."""
@@ -206,21 +218,22 @@ class World:
         return json.dumps([rows, vectors])
 
     def _enrol(self, party: Party) -> None:
-        name, organization_id = party.name, party.organization_id
-        for sql in (
-            f"INSERT INTO user (id, name, email) VALUES ('{name}', '{name}', '{name}@e.com')",
-            f"INSERT INTO organization (id, name, slug) VALUES ('{organization_id}', 'x', '{name}')",
-            "INSERT INTO member (id, organization_id, user_id, role) VALUES "
-            f"('member_{name}', '{organization_id}', '{name}', 'owner')",
-            "INSERT INTO session (id, token, user_id, expires_at, active_organization_id) VALUES "
-            f"('session_{name}', 'token-of-{name}', '{name}', '2099-01-01T00:00:00.000Z', "
-            f"'{organization_id}')",
-        ):
-            self.rows(sql)
+        organization = (party.organization_id, party.name)
+        self.rows("INSERT INTO user (id, name, email) VALUES (?1, ?1, ?1)", party.name)
+        self.rows("INSERT INTO organization (id, name, slug) VALUES (?1, ?2, ?2)", *organization)
+        self.rows(
+            "INSERT INTO member (id, organization_id, user_id, role) VALUES (?2, ?1, ?2, 'owner')",
+            *organization,
+        )
+        self.rows(
+            "INSERT INTO session (id, token, user_id, expires_at, active_organization_id) "
+            "VALUES (?2, 'token-of-' || ?2, ?2, '2099-01-01T00:00:00.000Z', ?1)",
+            *organization,
+        )
 
     def _write(self, party: Party) -> None:
         canary = party.canary
-        same = ["c0", "c1", "fails0", "fails1", "runs0", "runs1", party.alone]
+        same = ["c0", "c1", "fails0", "fails1", "waits0", "waits1", party.alone]
         ids = [*same, *(f"more{number}" for number in range(party.claims - len(same)))]
         for number, record_id in enumerate(ids):
             content = f"Claim {number} of the {canary}"
@@ -240,28 +253,51 @@ class World:
             assert self.ask(party, "POST", f"{posts}/backfill", body).status == 202
 
     def _let_fail(self, party: Party) -> None:
-        """A text and a claim whose job failed, a claim whose job runs, an unfinished backfill.
+        """A text and a claim whose job failed, a claim whose job waits, an unfinished backfill.
 
         The claims are others than those of the other organization.
         """
-        number = PARTIES.index(party)
-        for sql in (
+        number, organization_id = str(PARTIES.index(party)), party.organization_id
+        self.rows(
             "UPDATE cognate_jobs SET status = 'failed', error_code = 'AI_INPUT_REJECTED', "
-            f"error_message = 'The {party.canary} was refused.', "
+            "error_message = 'The ' || ?3 || ' was refused.', "
             "completed_at = '2026-11-20T11:00:00.000Z' WHERE organization_id = ?1 AND id IN ("
             "SELECT MAX(id) FROM cognate_jobs WHERE organization_id = ?1 AND record_id IN ("
-            f"'fails{number}', (SELECT id FROM cognate_texts WHERE organization_id = ?1 AND "
+            "'fails' || ?2, (SELECT id FROM cognate_texts WHERE organization_id = ?1 AND "
             "content LIKE '%fails')) GROUP BY record_id)",
+            organization_id,
+            number,
+            party.canary,
+        )
+        self.rows(
             "DELETE FROM cognate_jobs WHERE organization_id = ?1 AND status = 'done' "
-            f"AND record_id = 'fails{number}'",
-            "UPDATE cognate_jobs SET status = 'running', completed_at = NULL WHERE id = ("
-            "SELECT MAX(id) FROM cognate_jobs WHERE organization_id = ?1 "
-            f"AND record_id = 'runs{number}')",
+            "AND record_id = 'fails' || ?2",
+            organization_id,
+            number,
+        )
+        self.rows(
+            "UPDATE cognate_jobs SET status = 'queued', announced = 0, completed_at = NULL "
+            "WHERE id = (SELECT MAX(id) FROM cognate_jobs WHERE organization_id = ?1 "
+            "AND record_id = 'waits' || ?2)",
+            organization_id,
+            number,
+        )
+        self.rows(
             "UPDATE cognate_backfills SET status = 'running', completed_at = NULL "
             "WHERE organization_id = ?1 AND scope = 'posts'",
-        ):
-            self.rows(sql, party.organization_id)
+            organization_id,
+        )
         assert len(self.failed(party)) == 2
+        if party is PARTIES[1]:
+            # Older and newer than today's model, to the left and to the right in the index.
+            for record_id, fingerprint in (("fails1", "!"), ("waits1", "~")):
+                self.rows(
+                    "UPDATE cognate_embeddings SET fingerprint = ?3, content_hash = 'old' "
+                    "WHERE organization_id = ?1 AND scope = 'claims' AND record_id = ?2",
+                    organization_id,
+                    record_id,
+                    fingerprint,
+                )
 
     def failed(self, party: Party) -> list[str]:
         """The ids of failed jobs."""
@@ -325,7 +361,8 @@ def _list_jobs(world: World, _me: Party, _other: Party) -> list[Ask]:
         "limit=100&table=claims",
         "limit=100&table=claims&id=c1",
         "limit=100&table=claims&status=failed",
-        "limit=100&table=claims&id=c1&status=failed",
+        "limit=100&table=claims&id=fails0&status=failed",
+        "limit=100&table=claims&id=fails1&status=failed",
         "limit=100&code=AI_INPUT_REJECTED",
         "limit=100&code=AI_INPUT_REJECTED&status=failed",
         "limit=100&table=claims&code=AI_INPUT_REJECTED",
@@ -395,14 +432,21 @@ def _cancel(world: World, me: Party, other: Party) -> list[Ask]:
 
 def _coverage(_w: World, me: Party, _other: Party) -> list[Ask]:
     embedded = {"records": me.claims, "embedded": me.claims - 2, "failed": 1, "pending": 1}
-    return [Ask("GET", f"{API}/embeddings/coverage", says={"tables.0": embedded})]
+    return [
+        Ask(
+            "GET",
+            f"{API}/embeddings/coverage",
+            says={"tables.0": embedded, "tables.1": {"records": 2}},
+        )
+    ]
 
 
 def _search(_w: World, me: Party, other: Party) -> list[Ask]:
     path = f"{API}/similarity/near/search"
     everything = {"limit": 50, "threshold": -1}
     return [
-        Ask("POST", path, {"query": me.canary, **everything}),
+        # Only the second organization has vectors of another model.
+        Ask("POST", path, {"query": me.canary, **everything}, says={"degraded": me != PARTIES[0]}),
         Ask("POST", path, {"query": f"Claim 0 of the {other.canary}", **everything}),
         Ask("POST", path, {"query": "x", **everything, "filter": {"storyId": other.canary}}),
         Ask("POST", path, {"id": "c0", **everything}),
@@ -437,7 +481,11 @@ def _list_records(world: World, me: Party, other: Party) -> list[Ask]:
         asks += [
             Ask("GET", path, says={"pagination": {"count": total, "total": total}}),
             Ask("GET", f"{path}&sort=-{text}"),
-            Ask("GET", f"{path}&{text}.like=%25{other.canary}%25", says={"data": []}),
+            Ask(
+                "GET",
+                f"{path}&{text}.like=%25{other.canary}%25",
+                says={"data": [], "pagination": {"total": 0}},
+            ),
         ]
     stolen = world.ask(other, "GET", f"{API}/claims?limit=1").json["pagination"]["nextCursor"]
     return [
@@ -556,16 +604,19 @@ NAMELESS: Final = {
 
 
 def violations(name: str, me: Party, world: World) -> list[str]:
-    """What a case finds that must not be, asked by one organization; empty where the fence holds."""
+    """What one organization finds by a case that must not be; empty where the fence holds."""
     [other] = [party for party in PARTIES if party != me]
     before, foreign = world.belongings(other), world.marks(other)
+    known = set(asyncio.run(world.stage.discrepancies()))
     found: list[str] = []
     shown: set[str] = set()
+    chosen: set[str] = set()
     for ask in CASES[name](world, me, other):
         answer = world.ask(me, ask.method, ask.path, ask.body, ask.headers)
         # A problem repeats the path that was asked for.
         words = _words(answer.text)
         shown |= words
+        chosen |= _words(ask.echoes)
         where = f"{ask.method} {ask.path} {ask.body or ''}"
         if answer.status != ask.status:
             found.append(f"{where} is answered {answer.status}, not {ask.status}")
@@ -578,8 +629,9 @@ def violations(name: str, me: Party, world: World) -> list[str]:
     world.drain()
     if world.belongings(other) != before:
         found.append(f"what {other.name} has is not what it was")
-    found += asyncio.run(world.stage.discrepancies())
-    return found
+    strange = foreign & _words(world.belongings(me)) - chosen
+    found += [f"{me.name} has {mark}" for mark in strange]
+    return found + sorted(set(asyncio.run(world.stage.discrepancies())) - known)
 
 
 def _words(text: str) -> set[str]:
@@ -636,9 +688,88 @@ def test_what_is_the_others_is_answered_like_what_never_was() -> None:
 
 
 CONDITION: Final = re.compile(
-    r"(?:\w+|\"\w+\")?\.?organization_id = (?:\?1|(?:\w+|\"\w+\")\.organization_id)"
+    r"(?:\w+\.|\"\w+\"\.)?organization_id = "
+    r"(?:\?1|(?:\w+|\"\w+\")\.organization_id|(?:\w+\.)?value ->> 'organization')"
 )
 """A condition on an organization in a statement."""
+
+
+REDUNDANT: Final = {
+    r"<<(\w\.)?organization_id = \?1>> AND (\w\.)?token = ": (
+        "The token was made by this very request, and nobody else has it."
+    ),
+    r"<<organization_id = \?1>> AND key = \?2 AND created_at < \?3": (
+        "Keys of anybody that are as old as that are deleted by the sweeper too."
+    ),
+    r"<<r\.organization_id = \?1>> AND r\.id = [^)]* AND r\.updated_at = ": (
+        "Asks whether this batch made its write; the job is the caller's own in any case."
+    ),
+    r"^INSERT INTO cognate_(embeddings|jobs) .*<<g\.organization_id": (
+        "Asks whether the caller's deletion has vectors to remove; a job that finds none is done."
+    ),
+    r"^INSERT INTO cognate_embeddings .* NOT EXISTS \(SELECT 1 FROM \"\w+\" r WHERE <<": (
+        "Raises a revision; the same condition at the job behind it is noticed."
+    ),
+    r"^INSERT INTO cognate_jobs .*<<r\.organization_id = \?1>> AND r\.scope = \?2": (
+        "Embeds a text once more where only its metadata was to be indexed."
+    ),
+    r"<<s\.organization_id = f\.organization_id>>": (
+        "The failed job is the caller's own, and so is what it is retried as."
+    ),
+    r"^SELECT f\.id, .*<<f\.organization_id = \?1>>": (
+        "Names failed jobs; the statement that retries them asks for the organization again."
+    ),
+    r"CROSS JOIN cognate_jobs o ON <<|<<f\.organization_id = \?1>> AND \(o\.id": (
+        "Each of the two is enough."
+    ),
+    r"ON <<s\.organization_id = r\.organization_id>> .* r\.id = \?3": (
+        "The record is the caller's own; what is looked up is the model of its vectors."
+    ),
+    r"<<\S*organization_id = json_each\.value ->> 'organization'>> AND \S+ = [^=]* AND \+": (
+        "Twice in the statement: to find the row by its key, and to hold it to the caller."
+    ),
+    r"AND \+<<\S*organization_id = \?1>> AND \(quote": "The other one of the two.",
+    r"^UPDATE cognate_jobs (AS [fo] SET|INDEXED BY cognate_jobs_one_queued)": (
+        "Retries jobs whose ids were looked up within the organization."
+    ),
+    r"^UPDATE cognate_backfills SET status = 'cancelled'": (
+        "The backfill was looked up within the organization before."
+    ),
+    r"<<w\.organization_id = j\.organization_id>>": (
+        "An organization with nothing to let out is let out nothing."
+    ),
+    r"cognate_texts.*<<|<<.*cognate_texts": "The ids of texts are made here, and no two are equal.",
+}
+"""Conditions that can be missing without harm: where they stand, and why."""
+
+UNREACHED: Final = {
+    r"^SELECT r\.id, s\.content_hash AS stored_content": (
+        "Whether a backfill has to queue a record; it queues in its own organization only."
+    ),
+    r"^SELECT s\.record_id, s\.chunks, (0|json_each\.value ->> 'chunk') AS first": (
+        "Reads vectors by the rows of the caller's organization; the joins add columns to them."
+    ),
+    r"^SELECT t\.organization_id, t\.id, hex\(": (
+        "Reads more than it needs; the rows are told apart by their organization."
+    ),
+    r"^UPDATE \"\w+\" SET \"embedding\" = .* FROM cognate_embeddings s WHERE <<": (
+        "Asks for the revision, in a race only; the row itself is held to its organization."
+    ),
+    r"^UPDATE cognate_jobs SET status = CASE": (
+        "What becomes of a finished job beside others of its record, in a race only."
+    ),
+    r"^UPDATE cognate_jobs SET announced = 1, .*cognate_jobs_announced WHERE <<": (
+        "Counts the messages of a window of five hundred."
+    ),
+    r"^WITH pending .*( FROM pending p WHERE EXISTS \([^<]*<<|<<.*posts)": (
+        "The age of what is pending; and the posts, of which none has failed or is pending."
+    ),
+    r"^INSERT INTO cognate_(embeddings|jobs) .*\"claims\" r WHERE <<.*cognate_backfills b": (
+        "A backfill's own records, which were read by the organization of the backfill."
+    ),
+    r"^UPDATE cognate_idempotency_keys SET jobs": "Finds the jobs that this batch has queued.",
+}
+"""Conditions that no case here can miss: the reason is a reading of the code, not a test."""
 
 
 @dataclass(frozen=True)
@@ -666,14 +797,17 @@ def _is_noticed(hole: Hole, askers: Sequence[tuple[str, Party]]) -> bool:
     for name, me in askers:
         world = World()
         world.fence.broken, world.fence.loses = hole.sql, hole.loses
-        if violations(name, me, world):
+        try:
+            if violations(name, me, world):
+                return True
+        except Exception:  # noqa: BLE001 - a consumer that fails is noticed, whatever it fails by
             return True
     return False
 
 
 @pytest.mark.timeout(600)
 def test_each_condition_on_an_organization_is_needed() -> None:
-    """Without it a case finds something; those that are there twice are listed with the reason."""
+    """Without it a case finds something; those of which this is not so are listed with a reason."""
     askers: dict[str, list[tuple[str, Party]]] = {}
     for name in CASES:
         for me in PARTIES:
@@ -687,6 +821,14 @@ def test_each_condition_on_an_organization_is_needed() -> None:
         for found in CONDITION.finditer(sql)
     ]
     assert len(holes) > 60
-    unnoticed = [str(hole) for hole in holes if not _is_noticed(hole, askers[hole.sql])]
+    texts = [str(hole) for hole in holes]
+    reasons = {pattern: re.compile(pattern) for pattern in (*REDUNDANT, *UNREACHED)}
+    assert [p for p, found in reasons.items() if not any(map(found.search, texts))] == []
+    unnoticed = [
+        text
+        for hole, text in zip(holes, texts, strict=True)
+        if not any(found.search(text) for found in reasons.values())
+        and not _is_noticed(hole, askers[hole.sql])
+    ]
 
     assert unnoticed == []

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from cognate.messages import (
-    MAX_CONTENT_CHARACTERS,
     MAX_ID_CHARACTERS,
+    MAX_TEXT_CHARACTERS,
     ForeignText,
     JobReference,
     Malformed,
@@ -87,7 +87,7 @@ def test_what_cannot_be_understood_names_no_organization(body: object) -> None:
         {"content": None},
         {"content": " \n"},
         {"content": ["albatross"]},
-        {"content": "a" * (MAX_CONTENT_CHARACTERS + 1)},
+        {"content": "a" * (MAX_TEXT_CHARACTERS + 1)},
         {"model": "gpt"},
         {"model": ["@cf/baai/bge-m3"]},
         {"id": "r1"},
@@ -112,5 +112,5 @@ def test_a_text_that_cannot_be_placed_is_its_organizations(change: dict[str, Any
 
 def test_the_longest_text_is_taken() -> None:
     """The limit itself is within it."""
-    body = {**FOREIGN, "content": "a" * MAX_CONTENT_CHARACTERS}
+    body = {**FOREIGN, "content": "a" * MAX_TEXT_CHARACTERS}
     assert isinstance(parse(body, COLLECTIONS), ForeignText)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 import pytest
@@ -96,3 +97,11 @@ def test_a_page_says_whether_there_is_another() -> None:
     """By its cursor."""
     assert Page([1], 1, "cursor").has_more
     assert not Page([1], 1, None).has_more
+
+
+def test_the_largest_number_of_a_list_can_end_a_page() -> None:
+    """Whatever a column holds, the cursor behind it is read again."""
+    assert decode_cursor(encode_cursor([sys.float_info.max, "id"], "x"), "x") == [
+        sys.float_info.max,
+        "id",
+    ]

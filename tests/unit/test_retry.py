@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from cognate import errors
-from cognate.ingest.work import TextTooLong
 from cognate.retry import LONGEST_PAUSE_SECONDS, MAX_CHARGES, Decision, Fail, Retry, decide, pause
 
 MISSING = errors.ConfigurationError("VECTORIZE", "missing")
@@ -39,7 +38,7 @@ MISSING = errors.ConfigurationError("VECTORIZE", "missing")
         # The deployment lacks a binding: mended by the next one.
         (MISSING, 0, 8, Retry(640, charged=False)),
         # A record with more chunks than a row holds has them the next time too.
-        (TextTooLong(), 0, 1, Fail()),
+        (errors.TextTooLong(), 0, 1, Fail()),
     ],
 )
 def test_decisions(

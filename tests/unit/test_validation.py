@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_va
 
 from cognate.validation import (
     MAX_POINTER_NAME,
+    MAX_READ_ERRORS,
     MAX_REPORTED_ERRORS,
     invalid_input,
     pointer_to,
@@ -117,6 +118,16 @@ def test_a_pointer_can_be_into_a_part() -> None:
 def test_the_first_broken_rules_are_named() -> None:
     """A body of a megabyte can break as many as it likes."""
     assert len(_errors({f"x{number}": 1 for number in range(100)})) == MAX_REPORTED_ERRORS
+
+
+def test_too_many_broken_rules_are_counted_only() -> None:
+    """To spell out each of a hundred thousand would take longer than all else together."""
+    few, many = ({f"x{n}": 1 for n in range(MAX_READ_ERRORS + more)} for more in (0, 1))
+
+    assert len(_errors(few)) == MAX_REPORTED_ERRORS
+    assert _errors(many, "/items/3") == [
+        ("/items/3", "breaks 1,001 rules, which are too many to be told one by one")
+    ]
 
 
 def test_pointers_are_escaped() -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from cognate.collections import MAX_TEXT_CHARACTERS
 from cognate.definitions.names import camel_case
 from cognate.validation import invalid_input, refuse_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-MAX_TEXT_CHARACTERS: Final = 100_000
-"""Characters of one text, to be embedded or searched for."""
 
 
 class RequestModel(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pyodide.ffi import JsProxy
@@ -14,7 +14,7 @@ from cognate.cloudflare.workers_ai import WorkersAi
 from cognate.errors import ConfigurationError
 from cognate.models import INDEX_BINDINGS
 from cognate.ports import Platform
-from cognate.settings import VARIABLES, Settings
+from cognate.settings import JOB_RETENTION, VARIABLES, Settings
 
 if TYPE_CHECKING:
     from cognate.cloudflare.conversion import JavaScriptObject
@@ -57,6 +57,16 @@ def settings_of(env: JavaScriptObject) -> Settings:
     return Settings.read(
         {name: value if isinstance(value, str) else None for name, value in found.items()}
     )
+
+
+def retention_of(env: JavaScriptObject) -> timedelta:
+    """How long finished jobs are kept: the one setting that the clock needs.
+
+    Raises:
+        ConfigurationError: a value that cannot be meant.
+    """
+    value = getattr(env, JOB_RETENTION, None)
+    return Settings.read({JOB_RETENTION: value if isinstance(value, str) else None}).job_retention
 
 
 def _binding(env: JavaScriptObject, name: str) -> JavaScriptObject:

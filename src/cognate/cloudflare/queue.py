@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pyodide.ffi import JsException, to_js
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
     from cognate.cloudflare.conversion import JavaScriptObject
     from cognate.ingest.batch import Verdicts
+
+
+NOT_JSON: Final = (JsException, RecursionError, ValueError, TypeError)
+"""What a value raises that JSON cannot hold: a BigInt, a cycle, a depth beyond reason."""
 
 
 class EmbeddingsQueue:
@@ -45,13 +49,28 @@ class EmbeddingsQueue:
 
 
 def deliveries_of(batch: JavaScriptObject) -> list[Delivery]:
-    """The messages of a batch, unwrapped; their bodies cross in one text."""
+    """The messages of a batch, unwrapped; their bodies cross in one text.
+
+    A body that is no JSON at all, as other serializations allow, arrives as None: it is one
+    malformed message, and no reason to lose its neighbours.
+    """
     messages = list(batch.messages)
-    bodies = to_python(to_js([message.body for message in messages]))
+    try:
+        bodies = to_python(to_js([message.body for message in messages]))
+    except NOT_JSON:
+        bodies = [_body(message) for message in messages]
     return [
         Delivery(message.id, body, message.attempts)
         for message, body in zip(messages, bodies, strict=True)
     ]
+
+
+def _body(message: JavaScriptObject) -> object:
+    try:
+        [body] = to_python(to_js([message.body]))
+    except NOT_JSON:
+        return None
+    return body
 
 
 def settle(batch: JavaScriptObject, verdicts: Verdicts) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from cognate.collections import MAX_TEXT_CHARACTERS
 from cognate.fingerprint import content_hash, index_hash
 from cognate.ids import derived_id, vector_key
 from cognate.messages import ForeignText, JobReference, Malformed, Message
@@ -329,7 +330,13 @@ def _waiting(ids: Sequence[str]) -> Statement:
 
 
 def _read(collection: Collection, ids: Sequence[str]) -> Statement:
-    fields = "".join(f', r."{column}" AS "field_{column}"' for column in collection.columns)
+    # One character more than may be embedded says that it is too long; a batch stays in memory.
+    fields = "".join(
+        f", CASE typeof(r.\"{column}\") WHEN 'text' "
+        f'THEN substr(r."{column}", 1, {MAX_TEXT_CHARACTERS + 1}) '
+        f'ELSE r."{column}" END AS "field_{column}"'
+        for column in collection.columns
+    )
     return Statement(
         "SELECT j.id AS job_id, j.organization_id, j.record_id, j.content, j.forced, j.embeds, "  # noqa: S608 - names of the schema
         f'r.id AS found, length(r."{collection.embedding_column}") AS stored_bytes, '

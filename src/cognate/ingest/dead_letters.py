@@ -6,10 +6,11 @@ import json
 from typing import TYPE_CHECKING
 
 from cognate.events import emit
-from cognate.ids import derived_id
+from cognate.ids import derived_id, vector_key
 from cognate.messages import ForeignText, JobReference, parse
 from cognate.ports import Statement
 from cognate.queueing import JOB_PREFIX
+from cognate.sql import json_groups
 from cognate.times import to_iso
 
 if TYPE_CHECKING:
@@ -28,15 +29,15 @@ async def record_dead_letters(
     A job that waits and has not failed is left alone: its record was written again, and another
     message is on its way; or D1 never let it start, and the sweeper sends it once more.
 
-    A text of another Worker that never got its job gets a failed one, so that it is not lost
-    without a trace.
+    A text of another Worker that never got its job gets a failed one, which keeps the text: it can
+    be replayed.
 
     Raises:
         DatabaseError: nothing was written; the messages must be delivered again.
     """
     now = to_iso(platform.clock.now())
     ids: list[str] = []
-    unknown: list[dict[str, str | None]] = []
+    unknown: list[dict[str, str | bool]] = []
     for delivery in deliveries:
         match parse(delivery.body, collections):
             case JobReference(job_id=job_id):
@@ -50,19 +51,18 @@ async def record_dead_letters(
                         "organization": text.organization_id,
                         "scope": text.collection.scope,
                         "record": text.record_id or job_id,
+                        "key": vector_key(
+                            text.organization_id, text.collection.scope, text.record_id or job_id
+                        ),
                         "model": text.collection.model.name,
+                        "is_text": text.record_id is None,
+                        "content": text.content,
                     }
                 )
             case _:
                 pass  # It was recorded when it first came.
     statements = [
-        Statement(
-            "INSERT OR IGNORE INTO cognate_jobs (id, organization_id, scope, record_id, model, "
-            "source, announced, status, due_at, created_at, updated_at) SELECT value ->> 'job', "
-            "value ->> 'organization', value ->> 'scope', value ->> 'record', value ->> 'model', "
-            "'message', 1, 'running', '', ?2, ?2 FROM json_each(?1)",
-            (json.dumps(unknown), now),
-        ),
+        *(item for payload in json_groups(unknown) for item in _keep(payload, now)),
         # A handler that died may have written to the index: whoever is next must write again.
         Statement(
             "UPDATE cognate_embeddings SET index_hash = NULL FROM cognate_jobs j "
@@ -85,3 +85,32 @@ async def record_dead_letters(
     *_, failed = await platform.database.batch(statements)
     for row in failed:
         emit("job.failed", job=row["id"], code=row["error_code"], dead_letter=True)
+
+
+def _keep(payload: str, now: str) -> list[Statement]:
+    """Write down texts of other Workers that never got their job, so that it can be replayed.
+
+    What is known of a record already stays as it is: its newer jobs are not this one's business.
+    """
+    return [
+        Statement(
+            "INSERT OR IGNORE INTO cognate_texts (organization_id, id, content, created_at) "
+            "SELECT value ->> 'organization', value ->> 'record', value ->> 'content', ?2 "
+            "FROM json_each(?1) WHERE value ->> 'is_text'",
+            (payload, now),
+        ),
+        Statement(
+            "INSERT OR IGNORE INTO cognate_embeddings (organization_id, scope, record_id, "
+            "vector_key) SELECT value ->> 'organization', value ->> 'scope', "
+            "value ->> 'record', value ->> 'key' FROM json_each(?1)",
+            (payload,),
+        ),
+        Statement(
+            "INSERT OR IGNORE INTO cognate_jobs (id, organization_id, scope, record_id, model, "
+            "content, source, announced, status, due_at, created_at, updated_at) "
+            "SELECT value ->> 'job', value ->> 'organization', value ->> 'scope', "
+            "value ->> 'record', value ->> 'model', CASE WHEN NOT value ->> 'is_text' "
+            "THEN value ->> 'content' END, 'message', 1, 'running', '', ?2, ?2 FROM json_each(?1)",
+            (payload, now),
+        ),
+    ]

@@ -7,7 +7,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from cognate.chunking import Chunk, chunk
-from cognate.errors import CognateError
+from cognate.collections import MAX_TEXT_CHARACTERS
+from cognate.errors import CognateError, TextTooLong
 from cognate.ids import vector_id
 
 if TYPE_CHECKING:
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
 
 MAX_CHUNKS: Final = 200
 """Vectors of one record: at 1,024 dimensions 0.8 MB, so that a row with its text fits D1's 2 MB."""
-
-
-class TextTooLong(CognateError):
-    """A record whose text has more chunks than a row can hold vectors of."""
-
-    code = "TEXT_TOO_LONG"
 
 
 class Action(Enum):
@@ -90,6 +85,13 @@ def work_for(task: Task) -> Work:
         if task.index_hash == task.stored_index_hash:
             return Work(task, Action.NOTHING, chunks)
         return Work(task, Action.REINDEX, chunks)
+    if len(task.text) > MAX_TEXT_CHARACTERS:
+        work = Work(task, Action.EMBED)
+        work.error = TextTooLong(
+            f"The text has more than {MAX_TEXT_CHARACTERS:,} characters, the most that is embedded "
+            "of a record. Split it into several records."
+        )
+        return work
     work = Work(task, Action.EMBED, chunk(task.text, task.collection.model.max_tokens))
     if len(work.chunks) > MAX_CHUNKS:
         work.error = TextTooLong(

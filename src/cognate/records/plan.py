@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from cognate.collections import MAX_TEXT_CHARACTERS, collection_of
 from cognate.errors import (
     FieldError,
     FieldNotWritable,
@@ -117,7 +118,7 @@ def _create(
     record = dict(operation.record)
     if table.owner is not None:
         record[table.json_names[table.owner.field]] = principal.user_id
-    columns = columns_of(table, record)
+    columns = _columns(table, record)
     if record_id in rows:
         message = f"There is a record {record_id!r} in the table {table.name!r} already."
         raise RecordExists(message)
@@ -135,7 +136,7 @@ def _update(table: Table, principal: Principal, operation: Update, rows: Mapping
         for name, value in fields_of(table, row).items()
         if value is not None or name in table.nullable
     }
-    columns = columns_of(table, {**stored, **operation.changes})
+    columns = _columns(table, {**stored, **operation.changes})
     return Plan(operation.id, columns, row["version"], row, changed_fields(table, row, columns))
 
 
@@ -178,3 +179,18 @@ def _require_state(row: Row, condition: Condition | None) -> None:
             "The record has changed since it was read; read it again, then send If-Match with "
             "its new ETag."
         )
+
+
+def _columns(table: Table, record: Mapping[str, Any]) -> dict[str, Parameter]:
+    """The columns of a whole record, whose text can be embedded."""
+    columns = columns_of(table, record)
+    collection = collection_of(table)
+    if collection is not None and len(collection.text_of(columns)) > MAX_TEXT_CHARACTERS:
+        fields = " and ".join(table.json_names[field] for field in collection.fields)
+        message = (
+            f"is embedded, and the embedded text ({fields}) must have at most "
+            f"{MAX_TEXT_CHARACTERS:,} characters; split it into several records"
+        )
+        pointer = pointer_to(table.json_names[collection.fields[0]])
+        raise InvalidInput(FieldError(pointer, message))
+    return columns

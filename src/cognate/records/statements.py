@@ -42,10 +42,11 @@ def _values(table: Table) -> list[str]:
     return [f"json_each.value ->> 'field_{field}'" for field in table.fields]
 
 
-def _payload(item: Plan) -> dict[str, Any]:
+def _payload(organization_id: OrganizationId, item: Plan) -> dict[str, Any]:
     columns = item.columns or {}
     fields = {f"field_{field}": value for field, value in columns.items()}
-    return {"record": item.id, "version": item.version, **fields}
+    key = {"organization": organization_id, "record": item.id}
+    return {**key, "version": item.version, **fields}
 
 
 def _inserts(
@@ -61,7 +62,7 @@ def _inserts(
             f"WHERE TRUE RETURNING {selected(table, _quoted(table))}",
             (organization_id, payload, moment),
         )
-        for payload in json_groups([_payload(item) for item in plans])
+        for payload in json_groups([_payload(organization_id, item) for item in plans])
     ]
 
 
@@ -77,7 +78,7 @@ def _updates(
             f"WHERE {_same(table)} RETURNING {selected(table, _quoted(table))}",
             (organization_id, payload, moment),
         )
-        for payload in json_groups([_payload(item) for item in plans])
+        for payload in json_groups([_payload(organization_id, item) for item in plans])
     ]
 
 
@@ -85,7 +86,7 @@ def _deletes(
     table: Table, organization_id: OrganizationId, plans: Sequence[Plan], moment: str
 ) -> list[Statement]:
     found = []
-    for payload in json_groups([_payload(item) for item in plans]):
+    for payload in json_groups([_payload(organization_id, item) for item in plans]):
         if table.soft_delete:
             sql = (
                 f'UPDATE "{table.name}" SET deleted_at = ?3, updated_at = ?3 FROM json_each(?2) '  # noqa: S608 - names of the schema
@@ -111,6 +112,9 @@ def _same(table: Table, row: str | None = None) -> str:
     row = row or _quoted(table)
     deleted = f" AND {row}.deleted_at IS NULL" if table.soft_delete else ""
     return (
-        f"{row}.organization_id = ?1 AND {row}.id = json_each.value ->> 'record' "
+        # The organization of the payload finds the row by its key; were it ?1, SQLite would walk
+        # over all rows of the organization. That it is ?1 is checked all the same.
+        f"{row}.organization_id = json_each.value ->> 'organization' "
+        f"AND {row}.id = json_each.value ->> 'record' AND +{row}.organization_id = ?1 "
         f"AND {version(table, row)} = json_each.value ->> 'version'{deleted}"
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cognate.errors import ConfigurationError, NotEmbedded, NotFound, VectorIndexError
 from cognate.events import emit
 from cognate.fingerprint import fingerprint
-from cognate.ids import parse_vector_id
+from cognate.ids import parse_vector_id, vector_key
 from cognate.ports import FLOAT32_BYTES, MAX_TOP_K, IndexMatch, Row, Statement, StoredVectors
 from cognate.times import to_iso
 from cognate.vectors import QueryVector
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from cognate.collections import Collection
     from cognate.filters import Filter
-    from cognate.ports import Platform, Scalar, Vectors
+    from cognate.ports import Platform, Scalar, VectorIndex, Vectors
     from cognate.principal import OrganizationId
 
 VISIBILITY_WINDOW: Final = timedelta(minutes=5)
@@ -38,6 +38,7 @@ MAX_RECENT_CHUNKS: Final = 200
 
 INDEX_UNAVAILABLE: Final = "VECTORIZE_UNAVAILABLE"
 TOO_MANY_RECENT: Final = "RECENT_RECORDS_NOT_COMPARED"
+CROWDED_OUT: Final = "LONG_RECORDS_TOOK_ALL_PLACES"
 STALE_VECTORS: Final = "RECORDS_OF_ANOTHER_MODEL_NOT_COMPARED"
 
 
@@ -105,17 +106,8 @@ async def nearest(  # noqa: PLR0913 - a query has these parts
     if index is None:
         raise ConfigurationError(binding, f"The Vectorize binding {binding} is missing.")
     conditions = filter.with_scope(organization_id, collection.scope)
-    degraded = None
-    found: Sequence[IndexMatch] = ()
-    try:
-        # Chunks of one record count as one, and an approximate order is only nearly right: so more
-        # is asked for than is wanted.
-        top_k = min(MAX_TOP_K, 2 * wanted + 10)
-        found = await index.query(query, top_k=top_k, conditions=conditions)
-    except VectorIndexError as error:
-        emit("search.index_failed", code=error.code, index=binding)
-        degraded = INDEX_UNAVAILABLE
-    keys = list(_own(found, conditions, collection))
+    own = None if without is None else vector_key(organization_id, collection.scope, without)
+    keys, degraded = await _propose(index, query, conditions, own=own, wanted=wanted)
     matched, recent, stale = await platform.database.batch(
         [
             _read_matched(collection, organization_id, keys),
@@ -139,9 +131,34 @@ async def nearest(  # noqa: PLR0913 - a query has these parts
     return Nearest(ranked, degraded)
 
 
-def _own(
-    found: Sequence[IndexMatch], conditions: Mapping[str, Any], collection: Collection
-) -> Iterator[dict[str, Any]]:
+async def _propose(
+    index: VectorIndex,
+    query: Vectors,
+    conditions: Mapping[str, Any],
+    *,
+    own: str | None,
+    wanted: int,
+) -> tuple[list[dict[str, Any]], str | None]:
+    """The keys of what the index finds near, and why something may be missing.
+
+    Chunks of one record count as one, and an approximate order is only nearly right: so more is
+    asked for than is wanted, and all there may be where one long record takes the places of others.
+    """
+    keys: list[dict[str, Any]] = []
+    for top_k in dict.fromkeys((min(MAX_TOP_K, 2 * wanted + 10), MAX_TOP_K)):
+        try:
+            found = await index.query(query, top_k=top_k, conditions=conditions)
+        except VectorIndexError as error:
+            emit("search.index_failed", code=error.code)
+            return keys, INDEX_UNAVAILABLE
+        keys = list(_own(found, conditions))
+        others = {key["key"] for key in keys} - {own}
+        if len(found) < top_k or len(others) >= wanted:
+            return keys, None
+    return keys, CROWDED_OUT
+
+
+def _own(found: Sequence[IndexMatch], conditions: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The keys of matches that carry the caller's organization and the collection.
 
     They are compared as the index holds them: of a long name, it answers the first 64 bytes.
@@ -153,7 +170,7 @@ def _own(
             or match.metadata.get("organizationId") != conditions["organizationId"]
             or match.metadata.get("table") != conditions["table"]
         ):
-            emit("search.foreign_match_dropped", index=collection.model.index_binding)
+            emit("search.foreign_match_dropped")
             continue
         yield {"key": parsed[0], "chunk": parsed[1]}
 
@@ -203,7 +220,12 @@ def _read_recent(
         f"FROM (SELECT e.* FROM cognate_embeddings e {_join_record(collection, 'e')}"
         "WHERE e.organization_id = ?1 AND e.scope = ?2 "
         "AND e.embedded_at > ?3 AND e.fingerprint = ?4 "
-        "ORDER BY e.embedded_at DESC, e.record_id LIMIT ?5 + 1)) s "
+        # And what has vectors in D1 that the index is not known to have, however old.
+        "UNION SELECT e.* FROM cognate_embeddings e INDEXED BY cognate_embeddings_not_indexed "
+        f"{_join_record(collection, 'e')}"
+        "WHERE e.organization_id = ?1 AND e.scope = ?2 AND e.index_hash IS NULL "
+        "AND e.embedded_at IS NOT NULL AND e.fingerprint = ?4 "
+        "ORDER BY embedded_at DESC, record_id LIMIT ?5 + 1)) s "
         f"{_join_record(collection)}",
         (
             organization_id,

@@ -245,6 +245,7 @@ class Stage:
             record_id=record_id,
             vector_key=key,
             content_hash="hash",
+            index_hash="hash",
             fingerprint=fingerprint(model),
             chunks="[[0, 4]]",
             embedded_at="2026-11-01T00:00:00.000Z",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cognate.api.records import RecordAnswer
 from tests.unit.api.stage import ADA, BOB, Stage
 
 PATH = "/api/v1/claims"
@@ -367,3 +368,10 @@ def test_coverage_is_of_the_tables_that_may_be_read(stage: Stage) -> None:
     assert tables() == ["claims"]
     stage.database.change("UPDATE member SET role = 'viewer' WHERE user_id = 'bob'")
     assert tables() == []
+
+
+def test_a_field_may_be_called_as_anything_in_python() -> None:
+    """Names of the code that makes the answer are no exception."""
+    fields = {"id": "r1", "cls": "x", "self": 1, "_fields_set": 2, "to_json": [3]}
+
+    assert json.loads(RecordAnswer.model_validate(fields).to_json()) == fields

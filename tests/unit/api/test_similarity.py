@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cognate.api.wire import MAX_TEXT_CHARACTERS
+from cognate.collections import MAX_TEXT_CHARACTERS
 from cognate.errors import EmbedderBusy, VectorIndexUnavailable
 from cognate.models import DEFAULT_MODEL
 from tests.unit.api.stage import BOB, Stage

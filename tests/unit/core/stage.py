@@ -43,6 +43,7 @@ QUEUE: Final = "cognate-embeddings"
 DEAD_LETTERS: Final = "cognate-embeddings-dlq"
 RETENTION: Final = timedelta(days=30)
 BASE: Final = MODELS["@cf/baai/bge-base-en-v1.5"]
+SPARSE_CHUNKS: Final = 60
 FINAL: Final = ("done", "failed", "superseded")
 
 
@@ -82,14 +83,16 @@ ARTICLES: Final = COLLECTIONS["articles"]
 
 @cache
 def long_text(chunks: int, word: str = "word") -> str:
-    """A text that is cut into so many chunks."""
+    """A text that is cut into so many chunks, and is short enough to be embedded."""
     text, number = "", 0
+    # Each of these characters is a token, so that many chunks are few characters.
+    dense = f" {'字' * 200}" if chunks > SPARSE_CHUNKS else ""
     while True:
         missing = chunks - len(chunk(text, BASE.max_tokens))
         if missing == 0:
             return text
-        more = range(number, number + 10 * missing)
-        text += "".join(f"The {word} number {place} is here. " for place in more)
+        more = range(number, number + (1 if dense else 10) * missing)
+        text += "".join(f"The {word} number {place} is here{dense}. " for place in more)
         number = more.stop
 
 

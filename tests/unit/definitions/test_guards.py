@@ -25,7 +25,7 @@ def test_all_fields_may_be_set_unless_guards_say_otherwise() -> None:
         (operation, field)
         for operation in ("create", "update")
         for field in ("name", "score")
-        if guards.allows(operation, field)  # type: ignore[arg-type]  # of the tuple above
+        if guards.allows(operation, field)
     ]
     assert found == [("create", "name")]
 

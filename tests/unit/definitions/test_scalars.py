@@ -46,7 +46,7 @@ class Other(enum.Enum):
         (Text, "string", False),
         (Number | None, "number", True),
         (Literal["a", "b"], "string", False),
-        (Literal["a", None], "string", True),
+        (Literal["a", None], "string", True),  # noqa: PYI061 - an older way to write it
         (Literal[1], "number", False),
         (Literal[True], "boolean", False),
         (Annotated[str, Field(max_length=5)], "string", False),

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cognate.chunking import chunk
-from cognate.errors import DatabaseError
+from cognate.errors import DatabaseError, TextTooLong
 from cognate.fingerprint import content_hash, index_hash
 from cognate.ids import vector_id
 from cognate.ingest.claim import ClaimedJob, Task
-from cognate.ingest.work import MAX_CHUNKS, Action, TextTooLong, work_for
+from cognate.ingest.work import MAX_CHUNKS, Action, work_for
 from tests.unit.core.stage import BASE, CLAIMS, long_text
 
 if TYPE_CHECKING:

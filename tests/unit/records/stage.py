@@ -1,4 +1,4 @@
-"""What the tests of records play on: three tables, people with every role, and two organizations."""
+"""What the tests of records play on: three tables, people of every role, two organizations."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003 - pydantic reads the annotation
 from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import Field
 
 from cognate.consumer import consume
 from cognate.definitions import (
@@ -74,7 +76,7 @@ class Post(Record):
     value: float | None = None
     year: int | None = None
     is_public: bool = False
-    tags: list[str] = []
+    tags: list[str] = Field(default_factory=list)
     published_at: datetime | None = None
     score: int = 0
     created_by: str | None = None
@@ -125,7 +127,7 @@ class WatchedDatabase:
     """
 
     inner: Database
-    before: Callable[[int], None] | None = None
+    before: Callable[[int], object] | None = None
     fails: set[int] = field(default_factory=set)
     batches: list[list[str]] = field(default_factory=list)
 
@@ -206,14 +208,14 @@ class Stage:
         """One record."""
         return asyncio.run(get_record(self.platform, by, table, record_id))
 
-    def list(self, table: Table, by: Principal = ADA, **query: str) -> Page[StoredRecord]:
+    def page(self, table: Table, by: Principal = ADA, **query: str) -> Page[StoredRecord]:
         """One page; `query` as in a URL, with `__` for the dot before an operator."""
         parameters = {name.replace("__", "."): [value] for name, value in query.items()}
         return asyncio.run(list_records(self.platform, by, table, parse_query(table, parameters)))
 
     def ids(self, table: Table, by: Principal = ADA, **query: str) -> list[str]:
         """The ids of one page."""
-        return [record.json["id"] for record in self.list(table, by, **query).items]
+        return [record.json["id"] for record in self.page(table, by, **query).items]
 
     def jobs(self, status: str = "%") -> list[tuple[str, str, int]]:
         """Record, source and `embeds` of every job, the oldest first."""

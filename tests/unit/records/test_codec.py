@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
-from decimal import Decimal
+from datetime import date  # noqa: TC003 - pydantic reads the annotations
+from decimal import Decimal  # noqa: TC003
 from enum import Enum
 from typing import Any, Literal
-from uuid import UUID
+from uuid import UUID  # noqa: TC003
 
 import pytest
 from pydantic import Field
@@ -33,7 +33,7 @@ class Thing(Record):
     key: UUID | None = None
     price: Decimal | None = None
     either: int | str | None = None
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = Field(default_factory=dict)
 
 
 things = Table("things", Thing)
@@ -150,3 +150,12 @@ def test_what_was_written_behind_the_api_is_shown_as_it_is() -> None:
 
     assert fields_of(things, row)["data"] == "no json"
     assert fields_of(things, row)["either"] == 5
+
+
+def test_a_double_may_be_larger_than_any_whole_number() -> None:
+    """It comes back from D1 in digits, and the record can still be changed then."""
+    for value in (1e16, 10**16, -1.5e308):
+        assert columns_of(posts, {"title": "x", "value": value})["value"] == value
+    with pytest.raises(InvalidInput) as caught:
+        columns_of(posts, {"title": "x", "value": 1e16, "year": 10**16})
+    assert [field.pointer for field in caught.value.fields] == ["/year"]

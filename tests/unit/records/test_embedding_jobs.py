@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,10 +11,13 @@ from cognate.definitions import Cognate, Embeddings, Table
 from cognate.records import Create, Delete, Update, write_records
 from tests.unit.records.stage import ADA, BOB, Claim, Stage, claims, notes, posts
 
+if TYPE_CHECKING:
+    from cognate.records import Operation
 
-def schema(**options: object) -> Cognate:
+
+def schema(**options: Any) -> Cognate:
     """A schema of claims with other embeddings."""
-    embeddings = Embeddings(**{"fields": ["content"], "metadata": ["story_id"], **options})  # type: ignore[arg-type]  # options by name
+    embeddings = Embeddings(fields=["content"], metadata=["story_id"], **options)
     return Cognate(tables=[Table("claims", Claim, embeddings=embeddings)])
 
 
@@ -60,8 +64,8 @@ def test_a_record_is_not_embedded_when_it_is_created_where_the_table_says_so() -
     ],
 )
 def test_a_change_is_embedded_if_a_watched_field_has_another_value(
-    on_update: bool | list[str],
-    changes: dict[str, str],
+    on_update: Any,
+    changes: dict[str, Any],
     embeds: list[int],
 ) -> None:
     """Its metadata follows without the model; what did not change costs nothing."""
@@ -94,7 +98,11 @@ def test_a_change_of_metadata_reaches_the_index_without_the_model(stage: Stage) 
 
 def test_a_deleted_record_loses_its_vectors(stage: Stage) -> None:
     """Of both kinds of deletion; one that never had any needs no job."""
-    for table, fields in ((claims, {"content": "x"}), (posts, {"title": "x"})):
+    cases: list[tuple[Table, dict[str, Any]]] = [
+        (claims, {"content": "x"}),
+        (posts, {"title": "x"}),
+    ]
+    for table, fields in cases:
         stage.create(table, "r1", **fields)
         stage.drain()
         stage.codes(table, Delete("r1"))
@@ -146,7 +154,8 @@ def test_a_batch_is_one_send(stage: Stage) -> None:
     """And its jobs say that they came by one."""
     stage.create(claims, "c1", content="x")
     stage.drain()
-    operations = [Update("c1", {"content": "y"}), *(Create({"content": "x"}) for _ in range(99))]
+    operations: list[Operation] = [Create({"content": "x"}) for _ in range(99)]
+    operations.append(Update("c1", {"content": "y"}))
     stage.codes(claims, *operations)
 
     assert {source for _, source, _ in stage.jobs("queued")} == {"batch"}

@@ -1,4 +1,4 @@
-"""Every record exactly once and in order, whatever the order, the ties, the nulls and the writers."""
+"""Every record once and in order, whatever the order, the ties, the nulls and the writers."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ RECORDS = st.lists(
 SORTS = st.sampled_from(["id", "title", "year", "value", "isPublic", "createdAt", "slug"])
 
 
-def pages(stage: Stage, limit: int, **query: str) -> list[str]:
+def pages(stage: Stage, limit: int, **query: Any) -> list[str]:
     """The ids of all pages, one after the other."""
     found: list[str] = []
-    cursor: dict[str, str] = {}
+    cursor: dict[str, Any] = {}
     while True:
-        page = stage.list(posts, limit=str(limit), **query, **cursor)
+        page = stage.page(posts, limit=str(limit), **query, **cursor)
         found += [record.json["id"] for record in page.items]
         if page.next_cursor is None:
             assert not page.has_more
@@ -53,14 +53,14 @@ def place(record: dict[str, Any], field: str) -> tuple[Any, str]:
 def test_pages_have_every_record_once_and_in_order(
     records: list[dict[str, Any]],
     sort: str,
-    descending: bool,
-    limit: int,  # noqa: FBT001
+    descending: bool,  # noqa: FBT001 - drawn by hypothesis
+    limit: int,
 ) -> None:
     """Nulls last, ties by id; both in the direction of the order."""
     stage = Stage()
     stage.write(posts, *(Create(record, f"p{n:02}") for n, record in enumerate(records)))
     stage.write(posts, Create({"title": "theirs"}, "p00"), by=BOB)
-    there = [dict(item.json) for item in stage.list(posts, limit="100").items]
+    there = [dict(item.json) for item in stage.page(posts, limit="100").items]
     valued = [item for item in there if item[sort] is not None]
     empty = [item for item in there if item[sort] is None]
     expected = [
@@ -77,7 +77,7 @@ def test_pages_have_every_record_once_and_in_order(
 def test_pages_are_stable_while_others_write(stage: Stage) -> None:
     """What is inserted or deleted before or behind neither repeats nor hides another."""
     stage.write(posts, *(Create({"title": "x", "year": n // 3}, f"p{n}0") for n in range(9)))
-    first = stage.list(posts, sort="year", limit="4")
+    first = stage.page(posts, sort="year", limit="4")
     assert [record.json["id"] for record in first.items] == ["p00", "p10", "p20", "p30"]
     assert first.next_cursor is not None
     stage.write(posts, Create({"title": "x", "year": 0}, "p05"), Delete("p30"), Delete("p40"))
@@ -91,7 +91,7 @@ def test_pages_are_stable_while_others_write(stage: Stage) -> None:
 def test_a_page_may_be_of_another_size_than_the_one_before(stage: Stage) -> None:
     """The cursor says where, not how much."""
     stage.write(posts, *(Create({"title": "x"}, f"p{n}") for n in range(5)))
-    cursor = stage.list(posts, limit="2").next_cursor or ""
+    cursor = stage.page(posts, limit="2").next_cursor or ""
 
     assert stage.ids(posts, cursor=cursor, limit="100") == ["p2", "p3", "p4"]
 
@@ -99,16 +99,16 @@ def test_a_page_may_be_of_another_size_than_the_one_before(stage: Stage) -> None
 @pytest.mark.parametrize(
     "other", [{"sort": "-title"}, {"sort": "year"}, {"sort": "title", "year": "1"}, {}]
 )
-def test_a_cursor_is_for_its_own_list(stage: Stage, other: dict[str, str]) -> None:
+def test_a_cursor_is_for_its_own_list(stage: Stage, other: dict[str, Any]) -> None:
     """With another order or another filter it means nothing."""
     stage.write(posts, *(Create({"title": "x"}, f"p{n}") for n in range(3)))
-    cursor = stage.list(posts, limit="1", sort="title").next_cursor or ""
+    cursor = stage.page(posts, limit="1", sort="title").next_cursor or ""
 
     assert stage.ids(posts, sort="title", cursor=cursor) == ["p1", "p2"]
     with pytest.raises(InvalidInput, match="not a cursor of this list"):
-        stage.list(posts, cursor=cursor, **other)
+        stage.page(posts, cursor=cursor, **other)
     with pytest.raises(InvalidInput, match="not a cursor of this list"):
-        stage.list(claims, cursor=cursor)
+        stage.page(claims, cursor=cursor)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_cursor_is_for_its_own_list(stage: Stage, other: dict[str, str]) -> No
         ({"title": "' OR 1=1 --"}, []),
     ],
 )
-def test_filters_narrow_a_list(stage: Stage, query: dict[str, str], expected: list[str]) -> None:
+def test_filters_narrow_a_list(stage: Stage, query: dict[str, Any], expected: list[str]) -> None:
     """And its total; a record without a value meets no condition but `null`."""
     stage.write(
         posts,
@@ -155,7 +155,7 @@ def test_filters_narrow_a_list(stage: Stage, query: dict[str, str], expected: li
     stage.write(posts, Create({"title": "Ferry", "year": 2024}, "p1"), by=BOB)
     stage.write(posts, Delete("gone"))
 
-    page = stage.list(posts, total="true", **query)
+    page = stage.page(posts, total="true", **query)
 
     assert [record.json["id"] for record in page.items] == expected
     assert page.total == len(expected)

@@ -24,7 +24,7 @@ def test_each_role_may_what_the_table_says(stage: Stage, role: str) -> None:
     admin = role in {"owner", "admin"}
 
     assert _may(lambda: stage.get(posts, "p1", by=caller)) == member
-    assert _may(lambda: stage.list(posts, by=caller)) == member
+    assert _may(lambda: stage.page(posts, by=caller)) == member
     codes = [
         stage.codes(posts, operation, by=caller)[0]
         for operation in (Create({"title": "x"}, "p2"), Update("p1", {"title": "y"}), Delete("p1"))
@@ -81,7 +81,7 @@ def test_what_only_its_owner_may_read_is_not_there_for_others(stage: Stage) -> N
     stage.create(notes, "n2", by=mallory, text="his")
 
     assert stage.ids(notes, by=eve) == ["n1"]
-    assert stage.list(notes, by=eve, total="true").total == 1
+    assert stage.page(notes, by=eve, total="true").total == 1
     assert stage.ids(notes, by=person("admin")) == ["n1", "n2"]
     with pytest.raises(NotFound):
         stage.get(notes, "n1", by=mallory)

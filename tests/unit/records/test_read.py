@@ -13,11 +13,11 @@ def test_a_page_says_how_far_it_goes(stage: Stage) -> None:
     """The total is counted only when it is asked for, over all pages."""
     stage.write(claims, *(Create({"content": "x"}, f"c{n}") for n in range(3)))
 
-    first = stage.list(claims, limit="2", total="true")
+    first = stage.page(claims, limit="2", total="true")
     assert (len(first.items), first.limit, first.has_more, first.total) == (2, 2, True, 3)
-    last = stage.list(claims, limit="2", total="true", cursor=first.next_cursor or "")
+    last = stage.page(claims, limit="2", total="true", cursor=first.next_cursor or "")
     assert (len(last.items), last.has_more, last.total) == (1, False, 3)
-    whole = stage.list(claims, limit="3")
+    whole = stage.page(claims, limit="3")
     assert (whole.next_cursor, whole.total) == (None, None)
 
 
@@ -27,7 +27,7 @@ def test_a_list_and_a_record_by_its_id_are_the_same(stage: Stage) -> None:
     stage.database.batches.clear()
 
     assert stage.get(posts, created.json["id"]) == created
-    assert stage.list(posts, total="true").items == [created]
+    assert stage.page(posts, total="true").items == [created]
     assert len(stage.database.batches) == 2
 
 
@@ -35,7 +35,7 @@ def test_an_empty_list_is_a_page(stage: Stage) -> None:
     """And another organization's records are not on it."""
     stage.create(claims, "c1", by=BOB, content="theirs")
 
-    page = stage.list(claims, total="true")
+    page = stage.page(claims, total="true")
     assert (page.items, page.next_cursor, page.total) == ([], None, 0)
     with pytest.raises(NotFound):
         stage.get(claims, "c1")
@@ -53,6 +53,6 @@ def test_an_outage_is_an_error(stage: Stage) -> None:
     stage.database.fails = {0, 1}
 
     with pytest.raises(DatabaseError):
-        stage.list(claims)
+        stage.page(claims)
     with pytest.raises(DatabaseError):
         stage.get(claims, "c1")

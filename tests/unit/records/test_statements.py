@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
-from cognate.principal import OrganizationId
 from cognate.records.plan import Plan
 from cognate.records.statements import write_statements
 from tests.unit.records.stage import ACME, GLOBEX, Stage, claims, posts
+
+if TYPE_CHECKING:
+    from cognate.definitions import Table
+    from cognate.principal import OrganizationId
 
 NOW = "2026-11-20T12:00:00.000Z"
 
@@ -41,25 +46,23 @@ def test_large_records_are_split_over_statements() -> None:
 
 @pytest.mark.parametrize("table", [claims, posts], ids=lambda table: table.name)
 def test_a_row_is_changed_in_its_own_state_and_organization_only(
-    stage: Stage, table: object
+    stage: Stage, table: Table
 ) -> None:
     """A version of another state, or another organization's, changes nothing."""
-    assert table in {claims, posts}
-    kind = claims if table is claims else posts
-    fields = {"content": "x"} if kind is claims else {"title": "x"}
-    before = stage.create(kind, "r1", **fields)
-    columns = {name: None for name in kind.fields} | {next(iter(kind.fields)): "stolen"}
+    fields: dict[str, Any] = {"content": "x"} if table is claims else {"title": "x"}
+    before = stage.create(table, "r1", **fields)
+    columns = dict.fromkeys(table.fields) | {next(iter(table.fields)): "stolen"}
 
     def run(organization_id: OrganizationId, version: str) -> None:
         for plan in (Plan("r1", columns, version), Plan("r1", None, version)):
-            for statement in write_statements(kind, organization_id, [plan], NOW):
+            for statement in write_statements(table, organization_id, [plan], NOW):
                 assert stage.sql(statement.sql, *statement.parameters) == []
 
     run(ACME, "another version")
     run(ACME, "")
-    right = stage.sql(_select_version(kind.name, kind.fields))[0]["version"]
+    right = stage.sql(_select_version(table.name, table.fields))[0]["version"]
     run(GLOBEX, right)
-    assert stage.get(kind, "r1") == before
+    assert stage.get(table, "r1") == before
 
 
 def _select_version(table: str, fields: tuple[str, ...]) -> str:
@@ -76,3 +79,19 @@ def test_an_insertion_leaves_alone_what_is_there(stage: Stage) -> None:
 
     assert [row["id"] for row in stage.sql(statement.sql, *statement.parameters)] == ["c2"]
     assert stage.get(claims, "c1") == before
+
+
+@pytest.mark.parametrize("table", [claims, posts], ids=lambda table: table.name)
+def test_no_write_walks_over_the_records_of_an_organization(stage: Stage, table: Table) -> None:
+    """Each row is found by its key, however many there are."""
+    plans = [Plan("r1", dict.fromkeys(table.fields), version) for version in (None, "version")]
+    plans.append(Plan("r2", None, "version"))
+    details = []
+    for statement in write_statements(table, ACME, plans, NOW):
+        explained = stage.sql(f"EXPLAIN QUERY PLAN {statement.sql}", *statement.parameters)
+        details += [row["detail"] for row in explained]
+
+    searches = [line for line in details if line.startswith("SEARCH")]
+    assert searches
+    assert [line for line in searches if not line.endswith("(organization_id=? AND id=?)")] == []
+    assert [line for line in details if line.startswith("SCAN") and "json_each" not in line] == []

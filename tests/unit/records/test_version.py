@@ -43,3 +43,8 @@ def test_a_condition_names_states(header: str, writes: bool, seen: bool) -> None
     condition = Condition.parse(header)
 
     assert (condition.allows_writing(ONE), condition.has_seen(ONE)) == (writes, seen)
+
+
+def test_a_header_of_white_space_is_read_in_one_go() -> None:
+    """A megabyte of it, as a batch can send, takes no longer than its length."""
+    assert Condition.parse('"a",' + " " * 1_000_000 + "x") == Condition()

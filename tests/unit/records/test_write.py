@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import create_model
@@ -26,6 +26,9 @@ from tests.unit.records.stage import (
     person,
     posts,
 )
+
+if TYPE_CHECKING:
+    from cognate.records import Operation
 
 
 def test_a_record_is_created_read_changed_and_deleted(stage: Stage) -> None:
@@ -57,7 +60,12 @@ def test_a_record_is_created_read_changed_and_deleted(stage: Stage) -> None:
 
 def test_equal_ids_of_two_organizations_are_two_records(stage: Stage) -> None:
     """Whatever one does, the other's stays as it is."""
-    for table, fields in ((claims, {"content": "x"}), (posts, {"title": "x"}), (notes, {})):
+    cases: list[tuple[Table, dict[str, Any]]] = [
+        (claims, {"content": "x"}),
+        (posts, {"title": "x"}),
+        (notes, {}),
+    ]
+    for table, fields in cases:
         stage.create(table, "same", **fields)
         theirs = stage.create(table, "same", by=BOB, **fields)
         stage.codes(table, Delete("same"))
@@ -93,7 +101,7 @@ def test_any_number_of_operations_costs_two_calls_of_d1_and_one_of_the_queue(sta
     operations = [Create({"content": f"text {n}"}, f"c{n}") for n in range(MAX_OPERATIONS)]
     assert stage.codes(claims, *operations) == ["record"] * MAX_OPERATIONS
     one_hundred = [len(statements) for statements in stage.database.batches]
-    mixed = [
+    mixed: list[Operation] = [
         *(Update(f"c{n}", {"content": f"other {n}"}) for n in range(40)),
         *(Delete(f"c{n}") for n in range(40, 80)),
         *(Create({"content": "x"}) for _ in range(20)),
@@ -149,7 +157,7 @@ def test_a_record_is_named_once_in_a_batch(stage: Stage) -> None:
 
 def test_with_fail_fast_nothing_behind_the_first_refusal_is_done(stage: Stage) -> None:
     """What stands before it is."""
-    operations = [
+    operations: list[Operation] = [
         Create({"content": "x"}, "c1"),
         Delete("missing"),
         Create({"content": "x"}, "c2"),
@@ -298,7 +306,7 @@ def test_what_was_deleted_softly_is_gone_and_its_id_taken(stage: Stage) -> None:
     assert stage.codes(posts, Update("p1", {"title": "y"})) == ["RECORD_NOT_FOUND"]
     assert stage.codes(posts, Create({"title": "y"}, "p1")) == ["RECORD_EXISTS"]
     assert stage.ids(posts) == []
-    assert stage.list(posts, total="true").total == 0
+    assert stage.page(posts, total="true").total == 0
     with pytest.raises(NotFound):
         stage.get(posts, "p1")
     [row] = stage.sql("SELECT * FROM posts")
@@ -336,7 +344,7 @@ def test_where_d1_fails_later_what_was_written_is_reported(stage: Stage) -> None
     stage.database.before = meanwhile
     stage.database.fails = {2}
 
-    operations = [Update("c1", {"content": "x"}), Create({"content": "x"}, "c2")]
+    operations: list[Operation] = [Update("c1", {"content": "x"}), Create({"content": "x"}, "c2")]
     assert stage.codes(claims, *operations) == ["DATABASE_ERROR", "record"]
 
 
@@ -355,7 +363,7 @@ def test_a_table_of_many_columns_is_written_too() -> None:
     """SQL has limits of its own: 100 levels in an expression, 32 arguments of a function."""
     stage = Stage(*_wide())
     table = stage.app.table("wide")
-    created = stage.create(table, "w1", **{"f0": "x", "f59": "y"})
+    created = stage.create(table, "w1", f0="x", f59="y")
     changed = stage.update(table, "w1", f30="z")
 
     assert [changed.json[name] for name in ("f0", "f30", "f59")] == ["x", "z", "y"]
@@ -378,11 +386,11 @@ def _wide() -> tuple[Cognate, str]:
 def test_records_of_the_largest_size_are_written_and_changed(stage: Stage) -> None:
     """With what is escaped most; a hundred of them would not fit one value of D1."""
     for text in ("x" * 390_000, '"' * 190_000, "\u00e9" * 190_000, "\x01" * 60_000):
-        record_id = stage.create(claims, content=text).json["id"]
-        changed = stage.update(claims, record_id, content=text[1:])
-        assert changed.json["content"] == text[1:]
+        record_id = stage.create(notes, text=text).json["id"]
+        changed = stage.update(notes, record_id, text=text[1:])
+        assert changed.json["text"] == text[1:]
     with pytest.raises(AssertionError, match="at most 400,000 bytes"):
-        stage.create(claims, content="x" * 400_001)
+        stage.create(notes, text="x" * 400_001)
 
 
 def test_a_text_that_sql_would_not_quote_well_stays_as_it_is(stage: Stage) -> None:
@@ -402,7 +410,7 @@ def test_the_organization_is_in_each_statement_over_records(stage: Stage) -> Non
     stage.codes(posts, Create({"title": "x"}, "p1"), Update("p2", {"title": "x"}), Delete("p3"))
     stage.codes(posts, Update("p1", {"title": "y"}))
     stage.codes(posts, Delete("p1"))
-    stage.list(posts, total="true")
+    stage.page(posts, total="true")
 
     touching = [sql for batch in stage.database.batches for sql in batch if '"posts"' in sql]
     assert len(touching) > 8

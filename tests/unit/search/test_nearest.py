@@ -15,6 +15,7 @@ from cognate.ids import vector_id, vector_key
 from cognate.ports import IndexMatch, Platform, Statement
 from cognate.principal import OrganizationId
 from cognate.search.nearest import (
+    CROWDED_OUT,
     INDEX_UNAVAILABLE,
     MAX_RECENT_CHUNKS,
     STALE_VECTORS,
@@ -372,5 +373,59 @@ def test_the_query_is_the_first_vector() -> None:
         two = await stage.platform.embedder.embed(BASE, ["a blue mountain", "a red harbour"])
         found = await nearest(stage.platform, CLAIMS, ACME, two, filter=Filter(), wanted=1)
         assert ids(found)[0] == "r2"
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    "message", ["out of reach", "VECTOR_UPSERT_ERROR (code = 40016): metadata"]
+)
+def test_what_the_index_refuses_is_found_however_long_that_lasts(message: str) -> None:
+    """Its vectors are in D1: an index that never took them is no reason to call a text new."""
+
+    async def story() -> None:
+        stage = Stage()
+        stage.fault("upsert", message=message, count=1000)
+        await stage.write(ACME, "r1", "a red harbour")
+        for _ in range(12):
+            await stage.drain()
+            stage.local.clock.advance(60)
+        found = await find(stage, "a red harbour")
+
+        assert (ids(found), found.degraded) == (["r1"], None)
+
+    asyncio.run(story())
+
+
+def test_a_long_record_does_not_hide_the_others() -> None:
+    """Its chunks are as near to it as anything can be, and are many."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "long", long_text(60))
+        await stage.write(ACME, "short", long_text(1))
+        await stage.drain()
+        stage.local.clock.advance(OLD)
+        query = await embed_query(stage.platform, CLAIMS, long_text(1))
+        found = await nearest(
+            stage.platform, CLAIMS, ACME, query, filter=Filter(), wanted=10, without="long"
+        )
+
+        assert (ids(found), found.degraded) == (["short"], None)
+
+    asyncio.run(story())
+
+
+def test_records_that_take_all_places_are_told() -> None:
+    """A hundred matches are the most there are; if one record has them all, the answer says so."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "long", long_text(120))
+        await stage.drain()
+        stage.local.clock.advance(OLD)
+        found = await find(stage, long_text(1))
+
+        assert (ids(found), found.degraded) == (["long"], CROWDED_OUT)
 
     asyncio.run(story())
