@@ -39,7 +39,8 @@ def test_every_linked_page_exists(page: Path) -> None:
 
 def test_every_pitfall_of_these_issues_has_a_test() -> None:
     """1 to 20 and 23 to 27, each in a row that names one."""
-    rows = re.findall(r"^\| (\d+) \|.*`tests/", (ROOT / "docs/pitfalls.md").read_text(), re.MULTILINE)
+    text = (ROOT / "docs" / "pitfalls.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+) \|.*`tests/", text, flags=re.MULTILINE)
 
     assert [int(number) for number in rows] == [*range(1, 21), *range(23, 28)]
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from cognate.collections import MAX_TEXT_CHARACTERS
 from cognate.messages import (
     MAX_ID_CHARACTERS,
-    MAX_TEXT_CHARACTERS,
+    BackfillStep,
     ForeignText,
     JobReference,
     Malformed,
@@ -114,3 +115,12 @@ def test_the_longest_text_is_taken() -> None:
     """The limit itself is within it."""
     body = {**FOREIGN, "content": "a" * MAX_TEXT_CHARACTERS}
     assert isinstance(parse(body, COLLECTIONS), ForeignText)
+
+
+@pytest.mark.parametrize("step", [None, "1", True, 1.5, float("inf"), float("nan"), [1]])
+def test_a_step_of_a_backfill_has_a_whole_number(step: Any) -> None:
+    """Anything else is a message that nobody understands, not an error."""
+    body = {"type": "backfill", "version": 1, "backfillId": "b1", "scope": "claims", "step": step}
+
+    assert isinstance(parse(body, COLLECTIONS), Malformed)
+    assert parse({**body, "step": 2.0}, COLLECTIONS) == BackfillStep("b1", "claims", 2)

@@ -6,7 +6,8 @@ import asyncio
 from datetime import timedelta
 
 from cognate.ports import Statement
-from cognate.sweeper import MAX_JOBS_PER_RUN, Swept, sweep
+from cognate.queueing import WINDOW
+from cognate.sweeper import MAX_JOBS_PER_RUN, MAX_ORGANIZATIONS_PER_RUN, Swept, sweep
 from tests.unit.core.stage import ACME, GLOBEX, RETENTION, Stage, long_text
 
 
@@ -148,3 +149,22 @@ def test_old_finished_jobs_are_removed_and_failed_ones_kept() -> None:
         return await stage.jobs()
 
     assert asyncio.run(story()) == ["failed"]
+
+
+def test_organizations_with_a_full_window_take_nobodys_place() -> None:
+    """However many there are, the sweeper gets to those whose jobs can be let out."""
+
+    async def story() -> None:
+        stage = Stage()
+        for number in range(MAX_ORGANIZATIONS_PER_RUN + 2):
+            organization = f"org_{number:02}"
+            await stage.write_many(organization, {f"r{n}": "a text" for n in range(WINDOW + 1)})
+        job = await stage.write("org_99", "r1", "a text")
+        await stage.rows(
+            "UPDATE cognate_jobs SET announced = 0, due_at = '9999' WHERE id = ?1", job
+        )
+        await stage.sweep()
+
+        assert (await stage.job(job))["announced"] == 1
+
+    asyncio.run(story())

@@ -9,7 +9,6 @@ import pytest
 from pydantic import Field, ValidationError
 
 from cognate.api.wire import (
-    MAX_TEXT_CHARACTERS,
     AnswerModel,
     Cosine,
     Identifier,
@@ -17,6 +16,7 @@ from cognate.api.wire import (
     Text,
     parse,
 )
+from cognate.collections import MAX_TEXT_CHARACTERS
 from cognate.errors import InvalidInput
 from cognate.validation import MAX_REPORTED_ERRORS, pointer_to
 

@@ -8,6 +8,7 @@ from typing import Any
 from cognate.ingest.claim import Delivery
 from cognate.ingest.dead_letters import record_dead_letters
 from cognate.messages import reference
+from cognate.replay import replay_job
 from tests.unit.core.stage import ACME, COLLECTIONS, Stage, long_text
 
 FOREIGN = {"type": "embedding", "organizationId": ACME, "content": "a text"}
@@ -119,3 +120,24 @@ def test_a_text_that_never_got_its_job_leaves_a_trace() -> None:
     assert asyncio.run(story()) == [
         {"organization_id": ACME, "status": "failed", "error_code": "RETRIES_EXHAUSTED"}
     ]
+
+
+def test_a_text_that_never_got_its_job_can_be_replayed() -> None:
+    """What another Worker sent is kept with the job, for a record as for none."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "r1", "what the record says")
+        await stage.drain()
+        await die(stage, FOREIGN, message_id="m1")
+        await die(stage, {**FOREIGN, "table": "claims", "id": "r1"}, message_id="m2")
+        assert await stage.discrepancies() == []
+
+        failed = await stage.rows("SELECT id FROM cognate_jobs WHERE status = 'failed'")
+        assert len(failed) == 2
+        for row in failed:
+            await replay_job(stage.platform, ACME, row["id"])
+        await stage.drain()
+        assert {await stage.status(row["id"]) for row in failed} == {"done"}
+
+    asyncio.run(story())

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cognate.consumer import DEAD_LETTER_SUFFIX
 from cognate.settings import SECRET
 from local.layout import Layout
 from schema import app
@@ -90,6 +91,9 @@ def test_dead_letters_have_a_consumer() -> None:
     for environment in (PRODUCTION, LOCAL):
         first, second = environment["queues"]["consumers"]
         assert first["dead_letter_queue"] == second["queue"]
+        # By these names the consumer tells them apart: a dead letter is recorded, not run again.
+        assert second["queue"].endswith(DEAD_LETTER_SUFFIX)
+        assert not first["queue"].endswith(DEAD_LETTER_SUFFIX)
 
 
 def test_development_flags_stay_on_the_laptop() -> None:
