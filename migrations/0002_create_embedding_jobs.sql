@@ -73,6 +73,10 @@ CREATE TABLE cognate_embeddings (
   -- No vector of this record in any index has a chunk number of this or above. It never falls.
   max_chunks INTEGER NOT NULL DEFAULT 1,
   embedded_at TEXT,
+  -- How often what is embedded or filtered by was changed, by whomever: the table's trigger counts.
+  changes INTEGER NOT NULL DEFAULT 0,
+  -- And up to which of these changes its vectors and metadata follow.
+  changes_seen INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (organization_id, scope, record_id)
 ) WITHOUT ROWID;
 

@@ -7,9 +7,10 @@ Every record of the organization that is there now is in exactly one class; the 
   least as much has been done since.
 - *missing*: no job has looked at it; it was written behind the API, or its table does not embed
   records by itself. A backfill of the missing ones queues these.
-- *stale*: it has the vectors of another model, pooling or chunker than the table's of today. A
-  backfill of the stale ones queues these, and others that SQL cannot see: those whose text or
-  metadata was changed behind the API.
+- *stale*: it has the vectors of another model, pooling or chunker than the table's of today, or its
+  text or metadata was changed since they were made and no job has followed: behind the API, which
+  the table's trigger counts, or in fields that its `on_update` does not watch. A backfill of the
+  stale ones queues these.
 - *embedded*: all others. A record with an empty text is one of them: there is nothing to embed.
 
 A pending, failed or stale record may be found meanwhile, by the vectors it had before.
@@ -85,7 +86,7 @@ def count_statement(organization_id: OrganizationId, collection: Collection) -> 
         "WHEN r.id IN (SELECT record_id FROM pending) THEN 'pending' "
         "WHEN r.id IN (SELECT record_id FROM failed) THEN 'failed' "
         "WHEN s.content_hash IS NULL THEN 'missing' "
-        "WHEN s.fingerprint IS NOT ?3 THEN 'stale' "
+        "WHEN s.fingerprint IS NOT ?3 OR s.changes <> s.changes_seen THEN 'stale' "
         "ELSE 'embedded' END AS class "
         f'FROM "{collection.sql_table}" r LEFT JOIN cognate_embeddings s '
         "ON s.organization_id = r.organization_id AND s.scope = ?2 AND s.record_id = r.id "

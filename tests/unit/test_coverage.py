@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cognate.backfill.needs import Selection
+from cognate.backfill.rows import start_backfill
 from cognate.coverage import Coverage, count_statement, coverage
 from cognate.fingerprint import fingerprint
 from cognate.ports import Statement
+from cognate.queueing import Wanted, announce, queue_statements, release_statement
 from cognate.times import to_iso
 from local.adapters.clock import START
 from tests.unit.core.stage import ACME, ARTICLES, CLAIMS, GLOBEX, Stage
+
+if TYPE_CHECKING:
+    from cognate.collections import Collection
 
 NOW = fingerprint(CLAIMS.model)
 PENDING = {"queued", "running"}
@@ -243,3 +251,71 @@ def test_counting_walks_over_the_records_once() -> None:
     plan = asyncio.run(story())
     scans = {line for line in plan if line.startswith("SCAN")}
     assert scans <= {"SCAN pending", "SCAN failed", "SCAN p", "SCAN classes"}
+
+
+def test_a_change_behind_the_api_is_stale_until_a_job_has_looked() -> None:
+    """Also one that was taken back: nobody but a job can tell."""
+
+    async def story() -> list[tuple[int, int]]:
+        stage = Stage()
+        for record_id in ("r1", "r2", "r3"):
+            await stage.write(ACME, record_id, "a text", "s1")
+        await stage.drain()
+        seen = [await _stale(stage)]
+        await stage.rows("UPDATE claims SET content = 'another' WHERE id = 'r1'")
+        await stage.rows("UPDATE claims SET story_id = 's2' WHERE id = 'r2'")
+        await stage.rows("UPDATE claims SET content = 'other' WHERE id = 'r3'")
+        await stage.rows("UPDATE claims SET content = 'a text' WHERE id = 'r3'")
+        seen.append(await _stale(stage))
+        await start_backfill(stage.platform, ACME, CLAIMS, Selection.STALE, None)
+        await stage.settle()
+        seen.append(await _stale(stage))
+        assert await stage.discrepancies() == []
+        return seen
+
+    assert asyncio.run(story()) == [(3, 0), (0, 3), (3, 0)]
+
+
+def test_a_text_that_no_job_may_embed_stays_stale() -> None:
+    """A change of metadata alone brings the index up to date, and not a text that is not watched."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "r1", "a text", "s1")
+        await stage.drain()
+        await stage.rows("UPDATE claims SET content = 'another', story_id = 's2'")
+        now = stage.local.clock.now()
+        only_metadata = [Wanted("r1", embeds=False)]
+        queue = queue_statements(
+            CLAIMS, ACME, only_metadata, source="update", now=now, condition="TRUE"
+        )
+        *_, released = await stage.local.database.batch([*queue, release_statement(ACME, now)])
+        await announce(stage.platform, released)
+        await stage.drain()
+
+        assert await stage.jobs() == ["done", "done"]
+        assert await _stale(stage) == (0, 1)
+
+    asyncio.run(story())
+
+
+async def _stale(stage: Stage) -> tuple[int, int]:
+    [found] = await coverage(stage.platform, ACME, [CLAIMS])
+    return found.embedded, found.stale
+
+
+@pytest.mark.parametrize("collection", [CLAIMS, ARTICLES], ids=lambda item: item.scope)
+def test_each_sample_table_has_its_trigger(collection: Collection) -> None:
+    """A change of any field that is embedded or filtered by is counted; the same value is none."""
+
+    async def story() -> None:
+        stage = Stage()
+        fields = dict.fromkeys(collection.fields, "a text")
+        await stage.put(collection, ACME, "r1", **fields)
+        for number, column in enumerate(collection.columns, start=1):
+            for _ in range(2):
+                await stage.rows(f'UPDATE "{collection.sql_table}" SET "{column}" = 7')  # noqa: S608 - names of the schema
+            row = await stage.state(ACME, "r1", collection.scope)
+            assert row["changes"] == number
+
+    asyncio.run(story())

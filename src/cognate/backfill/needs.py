@@ -31,7 +31,8 @@ def needs(selection: Selection, collection: Collection, row: Row) -> bool:
         collection: of the record.
         row: the record's columns, and of its state `content_hash` and `index_hash` as
             `stored_content` and `stored_index` (None without a state), whether a job is `queued`
-            or `running`, and whether its last word is `failed`.
+            or `running`, whether its last word is `failed`, and whether it was `changed` since a
+            job last looked.
     """
     if selection is Selection.ALL:
         return True
@@ -39,8 +40,12 @@ def needs(selection: Selection, collection: Collection, row: Row) -> bool:
         return False  # The one reads the record when its turn comes; the other is replayed.
     if selection is Selection.MISSING:
         return row["stored_content"] is None and not row["running"]
-    if row["stored_content"] is None:
-        return False
+    return row["stored_content"] is not None and _is_stale(collection, row)
+
+
+def _is_stale(collection: Collection, row: Row) -> bool:
+    if row["changed"]:
+        return True  # Its job finds out whether the change has made a difference.
     text = collection.text_of(row)
     content = content_hash(text, collection.model)
     if row["stored_content"] != content:

@@ -147,6 +147,7 @@ def read_statements(collection: Collection, message: BackfillStep) -> list[State
         ),
         Statement(
             "SELECT r.id, s.content_hash AS stored_content, s.index_hash AS stored_index, "  # noqa: S608 - names of the schema
+            "s.changes <> s.changes_seen AS changed, "
             f"EXISTS ({of_record} = 'queued') AS queued, "
             f"EXISTS ({of_record} = 'running') AS running, "
             f"EXISTS ({of_record} = 'failed' AND NOT EXISTS ({resolved_by('j')})) AS failed"

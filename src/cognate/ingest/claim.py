@@ -71,6 +71,7 @@ class Task:
         stored_hash: content hash of the vectors in D1; None without any.
         stored_index_hash: of what the index was last given; None where that is not known.
         stored_chunks: number of vectors in D1.
+        changes: number of the last change of the record that is in what was read.
         max_chunks: no chunk number of this or above was ever written for this record.
         is_uncertain: whether an earlier try may have written to the index and not said so.
     """
@@ -90,13 +91,16 @@ class Task:
     stored_chunks: list[list[int]]
     max_chunks: int
     is_uncertain: bool
+    changes: int = 0
     content_hash: str = field(init=False)
+    is_behind: bool = field(init=False, default=False)
     index_hash: str = field(init=False)
 
     def __post_init__(self) -> None:
         """Hash what is to be stored."""
         self.content_hash = content_hash(self.text, self.collection.model)
         if not self.embeds and self.stored_hash is not None:
+            self.is_behind = self.content_hash != self.stored_hash
             self.content_hash = self.stored_hash
         self.index_hash = index_hash(self.content_hash, self.metadata)
 
@@ -224,6 +228,7 @@ def _add_task(
         stored_index_hash=None if uncertain else row["index_hash"],
         stored_chunks=chunks,
         max_chunks=row["max_chunks"],
+        changes=row["changes"],
         is_uncertain=uncertain,
     )
 
@@ -340,7 +345,7 @@ def _read(collection: Collection, ids: Sequence[str]) -> Statement:
     return Statement(
         "SELECT j.id AS job_id, j.organization_id, j.record_id, j.content, j.forced, j.embeds, "  # noqa: S608 - names of the schema
         f'r.id AS found, length(r."{collection.embedding_column}") AS stored_bytes, '
-        "s.vector_key, s.revision, s.content_hash, s.index_hash, s.chunks, "
+        "s.vector_key, s.revision, s.content_hash, s.index_hash, s.chunks, s.changes, "
         f"s.max_chunks{fields} FROM cognate_jobs j "
         "JOIN cognate_embeddings s ON s.organization_id = j.organization_id "
         "AND s.scope = j.scope AND s.record_id = j.record_id "

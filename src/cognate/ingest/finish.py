@@ -75,7 +75,9 @@ async def finish(
     kept = [work for work in works if _is_kept(work)]
     moment = to_iso(now)
     unsure = [work for work in works if work.leaves_index_unsure]
+    seen = [work for work in works if work.error is None and not work.task.is_behind]
     statements = [*_store_vectors(kept), *_store_state(kept, moment), *_forget_index(unsure)]
+    statements += _store_seen(seen)
     first_status = len(statements)
     statements += _store_statuses(outcomes, moment)
     first_repair = len(statements)
@@ -187,6 +189,18 @@ def _store_state(works: Sequence[Work], moment: str) -> list[Statement]:
             (payload,),
         )
         for payload in json_groups(rows)
+    ]
+
+
+def _store_seen(works: Sequence[Work]) -> list[Statement]:
+    """Up to which change of its record an outcome holds, also where nothing had to be done."""
+    return [
+        Statement(
+            "UPDATE cognate_embeddings SET changes_seen = value ->> 'changes' "  # noqa: S608 - a constant
+            f"FROM json_each(?1) WHERE {RECORD_KEY} AND revision = value ->> 'revision'",
+            (payload,),
+        )
+        for payload in json_groups([{**_key(work), "changes": work.task.changes} for work in works])
     ]
 
 

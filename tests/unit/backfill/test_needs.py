@@ -23,6 +23,7 @@ RIGHT: Final = {
     "queued": 0,
     "running": 0,
     "failed": 0,
+    "changed": 0,
 }
 NEW: Final = {**RIGHT, "stored_content": None, "stored_index": None}
 NOTHING: Final = {**RIGHT, "content": " ", "stored_content": EMPTY, "stored_index": None}
@@ -47,6 +48,8 @@ NOTHING: Final = {**RIGHT, "content": " ", "stored_content": EMPTY, "stored_inde
         ({**RIGHT, "content": ""}, {"stale", "all"}),
         ({**NOTHING, "content": "a text"}, {"stale", "all"}),
         ({**NOTHING, "stored_content": "old"}, {"stale", "all"}),
+        # It was changed and changed back: only a job can tell that all is as it should be.
+        ({**RIGHT, "changed": 1}, {"stale", "all"}),
         # A job that waits reads what the record says; one that runs may have read it before.
         ({**RIGHT, "content": "another text", "queued": 1}, {"all"}),
         ({**RIGHT, "content": "another text", "running": 1}, {"stale", "all"}),
