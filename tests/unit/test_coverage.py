@@ -277,7 +277,7 @@ def test_a_change_behind_the_api_is_stale_until_a_job_has_looked() -> None:
 
 
 def test_a_text_that_no_job_may_embed_stays_stale() -> None:
-    """A change of metadata alone brings the index up to date, and not a text that is not watched."""
+    """A change of metadata alone brings the index up to date, not a text that is not watched."""
 
     async def story() -> None:
         stage = Stage()
@@ -314,7 +314,8 @@ def test_each_sample_table_has_its_trigger(collection: Collection) -> None:
         await stage.put(collection, ACME, "r1", **fields)
         for number, column in enumerate(collection.columns, start=1):
             for _ in range(2):
-                await stage.rows(f'UPDATE "{collection.sql_table}" SET "{column}" = 7')  # noqa: S608 - names of the schema
+                sql = f'UPDATE "{collection.sql_table}" SET "{column}" = 7'  # noqa: S608 - names of the schema
+                await stage.rows(sql)
             row = await stage.state(ACME, "r1", collection.scope)
             assert row["changes"] == number
 

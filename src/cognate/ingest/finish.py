@@ -196,11 +196,21 @@ def _store_seen(works: Sequence[Work]) -> list[Statement]:
     """Up to which change of its record an outcome holds, also where nothing had to be done."""
     return [
         Statement(
-            "UPDATE cognate_embeddings SET changes_seen = value ->> 'changes' "  # noqa: S608 - a constant
-            f"FROM json_each(?1) WHERE {RECORD_KEY} AND revision = value ->> 'revision'",
+            "UPDATE cognate_embeddings SET changes_seen = value ->> 'changes' FROM json_each(?1) "
+            # The key of a record's vectors has its organization in it.
+            "WHERE vector_key = value ->> 'key' AND revision = value ->> 'revision'",
             (payload,),
         )
-        for payload in json_groups([{**_key(work), "changes": work.task.changes} for work in works])
+        for payload in json_groups(
+            [
+                {
+                    "key": work.task.vector_key,
+                    "revision": work.task.revision,
+                    "changes": work.task.changes,
+                }
+                for work in works
+            ]
+        )
     ]
 
 
