@@ -121,7 +121,10 @@ async def nearest(  # noqa: PLR0913 - a query has these parts
         degraded = STALE_VECTORS
     query_vector = QueryVector(query.float32()[: collection.model.dimensions * FLOAT32_BYTES])
     best: dict[str, Match] = {}
-    for row in (*matched, *recent):
+    # A recent record is compared with all of its chunks; what the index found of it adds nothing.
+    compared = {row["record_id"] for row in recent if not row["left_out"]}
+    rest = [row for row in matched if row["record_id"] not in compared]
+    for row in (*rest, *recent):
         for match in _compare(row, collection, query_vector, filter):
             if match.id == without:
                 continue
