@@ -40,3 +40,11 @@ def test_the_state_is_its_own(worker: LocalWorker) -> None:
     """Nothing of the tests lands in the data of `make dev`."""
     assert worker.config.state in worker.database.parents
     assert worker.layout.root not in worker.config.state.parents
+
+
+def test_the_clock_is_answered(http: httpx.Client) -> None:
+    """What the cron trigger does in production: the sweeper runs, and finds nothing amiss."""
+    assert (200, "ok") == (
+        (answer := http.get("/cdn-cgi/local/scheduled")).status_code,
+        answer.text,
+    )
