@@ -15,7 +15,7 @@ from cognate.ingest.indexing import remove, reserve_chunks, upsert
 from cognate.ingest.isolating import isolating
 from cognate.ingest.outcomes import JobOutcome, orphan, outcomes_of
 from cognate.ingest.stored import load_stored
-from cognate.ingest.work import Action, Work, work_for
+from cognate.ingest.work import Action, Work, grouped, work_for
 from cognate.jobs import JobStatus
 from cognate.messages import parse
 from cognate.ports import MAX_UPSERT
@@ -23,7 +23,7 @@ from cognate.queueing import announce
 from cognate.retry import is_suspect, pause
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from cognate.collections import Collections
     from cognate.ports import Platform, VectorIndex
@@ -60,7 +60,8 @@ async def run_batch(
     pauses = await _settle(
         platform, [orphan(job) for job in claimed.orphans], claimed.waiting, times
     )
-    for wave in _waves([work_for(task) for task in claimed.tasks]):
+    works = [work_for(task) for task in claimed.tasks]
+    for wave in grouped(works, lambda work: len(work.chunks), MAX_WAVE_CHUNKS):
         await _run(platform, wave)
         now = platform.clock.now()
         outcomes = [item for work in wave for item in outcomes_of(work, times, now, _jitter)]
@@ -102,20 +103,6 @@ async def _settle(
             and result.statuses.get(item.job_id) is JobStatus.QUEUED
         }
     return pauses
-
-
-def _waves(works: Sequence[Work]) -> Iterator[list[Work]]:
-    """Works in order, in groups of at most 1,000 chunks."""
-    wave: list[Work] = []
-    size = 0
-    for work in works:
-        if wave and size + len(work.chunks) > MAX_WAVE_CHUNKS:
-            yield wave
-            wave, size = [], 0
-        wave.append(work)
-        size += len(work.chunks)
-    if wave:
-        yield wave
 
 
 async def _run(platform: Platform, works: Sequence[Work]) -> None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from cognate.errors import PlatformError, VectorIndexRejected
 from cognate.ids import vector_id
 from cognate.ingest.isolating import isolating
+from cognate.ingest.work import Work, grouped
 from cognate.ports import MAX_UPSERT, Statement, VectorEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from cognate.ingest.work import Work
     from cognate.ports import Database, VectorIndex
 
 
@@ -46,7 +46,7 @@ async def upsert(index: VectorIndex, works: Sequence[Work]) -> None:
 
     A record that Vectorize refuses is found by halving. A failed record gets its `error`.
     """
-    for group in _groups(works):
+    for group in grouped(works, lambda work: len(work.placed), MAX_UPSERT):
         for part, result in await isolating(
             group,
             lambda items: index.upsert([entry for work in items for entry in entries(work)]),
@@ -86,17 +86,3 @@ def entries(work: Work) -> list[VectorEntry]:
         VectorEntry(vector_id(task.vector_key, number), place.vectors, place.position, metadata)
         for number, place in enumerate(work.placed)
     ]
-
-
-def _groups(works: Sequence[Work]) -> Iterator[list[Work]]:
-    """Works in order, in groups of at most 1,000 vectors; a record's vectors stay together."""
-    group: list[Work] = []
-    size = 0
-    for work in works:
-        if group and size + len(work.placed) > MAX_UPSERT:
-            yield group
-            group, size = [], 0
-        group.append(work)
-        size += len(work.placed)
-    if group:
-        yield group

@@ -12,6 +12,8 @@ from cognate.errors import CognateError, TextTooLong
 from cognate.ids import vector_id
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from cognate.ingest.claim import Task
     from cognate.ingest.embedding import Placed
 
@@ -99,3 +101,17 @@ def work_for(task: Task) -> Work:
             f"a record can have {MAX_CHUNKS}. Split it into several records."
         )
     return work
+
+
+def grouped(works: Sequence[Work], size: Callable[[Work], int], limit: int) -> Iterator[list[Work]]:
+    """Works in order, in groups whose sizes add up to at most `limit`; none is divided."""
+    group: list[Work] = []
+    total = 0
+    for work in works:
+        if group and total + size(work) > limit:
+            yield group
+            group, total = [], 0
+        group.append(work)
+        total += size(work)
+    if group:
+        yield group

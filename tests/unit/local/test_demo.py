@@ -41,10 +41,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         record = (self.headers["authorization"], json.loads(body))
-        self.send_response(409 if record in self.server.written else self.server.status)
-        self.end_headers()
-        if self.server.status == 201 and record not in self.server.written:
+        known = record in self.server.written
+        # Before it answers: whoever was answered may look at once.
+        if self.server.status == 201 and not known:
             self.server.written.append(record)
+        self.send_response(409 if known else self.server.status)
+        self.end_headers()
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - its base's name
         pass
