@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
-import subprocess
+import shlex
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,8 +14,11 @@ from local.layout import ROOT
 from tests.worker.organization import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
+    import httpx
+
     from local.local_worker import LocalWorker
 
+README_HOST: Final = "localhost:8787"
 SESSIONS: Final = re.findall(
     r"```console\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), flags=re.DOTALL
 )
@@ -32,30 +36,42 @@ def _steps() -> list[tuple[str, Any]]:
     return steps
 
 
-def test_the_sessions_of_the_readme(worker: LocalWorker) -> None:
+def test_the_sessions_of_the_readme(worker: LocalWorker, http: httpx.Client) -> None:
     """Every command answers what the README shows, within the seconds that the queue takes."""
     steps = _steps()
     assert len(steps) >= 3
     # What `make dev` has written before a newcomer types the first command.
     add_demo_claims(worker.url)
     for command, expected in steps:
-        _wait_for(command.replace("localhost:8787", worker.url.removeprefix("http://")), expected)
+        _wait_for(http, _request(http, command), expected)
 
 
-def _wait_for(command: str, expected: object) -> None:
+def _request(http: httpx.Client, command: str) -> httpx.Request:
+    """What curl would send: a machine without curl can run the tests too."""
+    options = argparse.ArgumentParser(exit_on_error=False)
+    options.add_argument("url", type=lambda text: text.removeprefix(f"{README_HOST}/"))
+    options.add_argument("-s", action="store_true")
+    options.add_argument("-H", dest="headers", action="append", default=[])
+    options.add_argument("--json")
+    program, *arguments = shlex.split(command)
+    assert program == "curl"
+    given = options.parse_args(arguments)
+    headers = dict(header.split(": ", 1) for header in given.headers)
+    if given.json is None:
+        return http.build_request("GET", f"/{given.url}", headers=headers)
+    headers["content-type"] = "application/json"
+    return http.build_request("POST", f"/{given.url}", headers=headers, content=given.json)
+
+
+def _wait_for(http: httpx.Client, request: httpx.Request, expected: object) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
-        done = subprocess.run(
-            ["bash", "-c", f"NO_PROXY='*' {command}"],  # noqa: S607 - a newcomer's own shell
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        answer = json.loads(done.stdout)
+        answer = http.send(request).json()
         # Only a search may have to be asked again: its record was written a moment ago.
-        if _matches(answer, expected) or time.monotonic() > deadline or "/search" not in command:
+        may_wait = "/search" in request.url.path and time.monotonic() < deadline
+        if _matches(answer, expected) or not may_wait:
             break
-    assert _matches(answer, expected), f"{command}\nanswered {done.stdout}\nnot {expected}"
+    assert _matches(answer, expected), f"{request.url}\nanswered {answer}\nnot {expected}"
 
 
 def _matches(answer: Any, expected: Any) -> bool:
