@@ -50,9 +50,9 @@ soak: setup ## Tell a longer random story, in process and in the real runtime (S
 	SEED=$(SEED) STEPS=$(STEPS) $(bin)/pytest tests/worker/test_randomized_story.py
 
 lock: setup ## Write the lock files again, after a change of pyproject.toml or package.json
-	$(lock) --all-groups --output-file requirements.txt
-	$(lock) --only-group bootstrap --output-file requirements-bootstrap.txt
-	$(lock) --no-default-groups --output-file requirements-worker.txt
+	$(lock) --all-groups --output-file requirements/host.txt
+	$(lock) --only-group bootstrap --output-file requirements/bootstrap.txt
+	$(lock) --no-default-groups --output-file requirements/worker.txt
 	$(bin)/npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 
 lock = UV_SYSTEM_CERTS=1 $(bin)/uv export --quiet --no-header --format requirements-txt

@@ -33,7 +33,7 @@ def installation_steps(layout: Layout) -> list[Step]:
         Step(
             "python",
             "Python environment with uv",
-            [root / "requirements-bootstrap.txt"],
+            [layout.requirements / "bootstrap.txt"],
             [sys.version, sys.executable, str(root)],
             [layout.python, layout.uv],
             run.python,
@@ -41,7 +41,7 @@ def installation_steps(layout: Layout) -> list[Step]:
         Step(
             "packages",
             "Python packages, the sentence model and Node",
-            [root / "requirements.txt"],
+            [layout.requirements / "host.txt"],
             [],
             # Gone when the environment was made anew, so the packages are installed anew as well.
             [layout.python.parent / "pytest"],
@@ -72,7 +72,7 @@ def installation_steps(layout: Layout) -> list[Step]:
         Step(
             "worker",
             "the Worker's own dependencies",
-            [root / "requirements-worker.txt", own / "vendor.py"],
+            [layout.requirements / "worker.txt", own / "vendor.py"],
             [],
             [layout.python_modules],
             run.worker,
@@ -98,17 +98,18 @@ class _Run:
             "Making the Python environment (Debian and Ubuntu have it in the package python3-venv)",
         )
         pip = [sys.executable, "-m", "pip", f"--python={layout.python}"]
-        requirements = layout.root / "requirements-bootstrap.txt"
+        requirements = layout.requirements / "bootstrap.txt"
         run_logged(
             [*pip, "install", "--quiet", "--require-hashes", f"--requirement={requirements}"],
             log,
             "Installing uv with pip",
             environment,
         )
+        layout.maker.write_text(sys.executable, "utf-8")
 
     def packages(self) -> None:
         layout = self.layout
-        requirements = layout.root / "requirements.txt"
+        requirements = layout.requirements / "host.txt"
         command = [str(layout.uv), "pip", "sync", "--require-hashes", "--no-progress"]
         run_logged(
             [*command, f"--python={layout.python}", str(requirements)],
@@ -144,7 +145,7 @@ class _Run:
         shutil.rmtree(layout.python_modules, ignore_errors=True)
         run_logged(
             vendor_command(
-                layout.python, layout.root / "requirements-worker.txt", layout.python_modules
+                layout.python, layout.requirements / "worker.txt", layout.python_modules
             ),
             self._log("worker"),
             "Installing the Worker's dependencies",

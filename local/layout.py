@@ -17,7 +17,7 @@ class MissingToolError(Exception):
 
 @dataclass(frozen=True)
 class Layout:
-    """The paths below one checkout. Nothing here is committed but `root` itself."""
+    """The paths below one checkout. Only `requirements` is committed."""
 
     root: Path = ROOT
 
@@ -25,6 +25,11 @@ class Layout:
     def generated(self) -> Path:
         """Everything that is made here and not by a package manager: bundle, logs, state."""
         return self.root / ".local"
+
+    @property
+    def requirements(self) -> Path:
+        """The Python lock files, committed; a root `requirements.txt` would stop `pywrangler`."""
+        return self.root / "requirements"
 
     @property
     def virtual_environment(self) -> Path:
@@ -40,6 +45,11 @@ class Layout:
     def uv(self) -> Path:
         """The installer of the host's Python packages."""
         return self.virtual_environment / "bin" / "uv"
+
+    @property
+    def maker(self) -> Path:
+        """The file that names the Python which made the virtual environment."""
+        return self.generated / "python"
 
     @property
     def node_modules(self) -> Path:

@@ -24,12 +24,10 @@ def test_every_input_of_a_step_exists() -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize(
-    "name", ["requirements.txt", "requirements-bootstrap.txt", "requirements-worker.txt"]
-)
+@pytest.mark.parametrize("name", ["host.txt", "bootstrap.txt", "worker.txt"])
 def test_requirements_are_pinned_with_hashes_and_name_no_address(name: str) -> None:
     """A lock works with whatever index a machine is set up for."""
-    text = (ROOT / name).read_text(encoding="utf-8")
+    text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
     requirements = [line for line in text.splitlines() if re.match(r"[a-zA-Z0-9]", line)]
 
     assert requirements != []
@@ -54,9 +52,9 @@ def test_npm_packages_are_exact_and_the_lock_agrees() -> None:
 
 
 def test_the_worker_is_deployed_with_the_versions_it_is_tested_with() -> None:
-    """pyproject.toml, which pywrangler reads, and the lock of the vendored packages agree."""
+    """pyproject.toml and the lock of the vendored packages agree."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    locked = (ROOT / "requirements-worker.txt").read_text(encoding="utf-8").lower()
+    locked = (ROOT / "requirements" / "worker.txt").read_text(encoding="utf-8").lower()
 
     assert [name for name in project["dependencies"] if f"{name.lower()} \\" not in locked] == []
 
