@@ -15,9 +15,11 @@ if sys.version_info < (3, 11):  # noqa: UP036 - the system's Python may be any
     )
 
 import fcntl
+import os
 from typing import TYPE_CHECKING
 
 from local.installation import installation_steps
+from local.interpreter import python_to_change_to
 from local.layout import Layout
 from local.steps import SetupError, run_steps, say
 
@@ -40,6 +42,9 @@ def main() -> int:
     """Install what is missing; the answer is the exit status."""
     layout = Layout()
     try:
+        other = python_to_change_to(layout)
+        if other is not None:
+            os.execv(other, [other, "-m", "local.bootstrap"])  # noqa: S606 - the same program again
         with _alone(layout):
             run_steps(installation_steps(layout), layout.generated / "stamps", say)
     except SetupError as error:
