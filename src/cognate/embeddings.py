@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from cognate.definitions.names import camel_case
-from cognate.search import GrayZoneAnswer, SearchAnswer, embed, find_with_gray_zone, search
+from cognate.search import (
+    GrayZoneAnswer,
+    SearchAnswer,
+    embed,
+    embed_all,
+    find_with_gray_zone,
+    search,
+)
 
 if TYPE_CHECKING:
     from cognate.definitions import Cognate, Similarity
@@ -17,27 +24,30 @@ class OrganizationEmbeddings:
     """One attribute a service: `Similarity("claimSimilarity", ...)` is `claim_similarity`."""
 
     def __init__(self, app: Cognate, platform: Platform, organization_id: OrganizationId) -> None:
-        """Bind the services of `app`."""
-        if not organization_id:
-            message = "create_embeddings needs an organization: an empty id would be nobody's"
-            raise ValueError(message)
-        self._services = {
-            similarity.attribute: BoundSimilarity(similarity, platform, organization_id)
-            for similarity in app.similarities.values()
-        }
-
-    def __getattr__(self, name: str) -> BoundSimilarity:
-        """The service of this name, in snake_case.
+        """Bind the services of `app`.
 
         Raises:
-            AttributeError: the schema has no such service; those it has are listed.
+            ValueError: no organization.
         """
-        try:
-            return self._services[name]
-        except KeyError:
-            known = ", ".join(self._services) or "none"
-            message = f"there is no similarity service {name!r}; the services are: {known}"
-            raise AttributeError(message) from None
+        if not organization_id:
+            message = (
+                "create_embeddings(env, organization_id) needs an organization: records belong to "
+                "one, and a search looks at one only. Pass the organization of a verified session."
+            )
+            raise ValueError(message)
+        for similarity in app.similarities.values():
+            bound = BoundSimilarity(similarity, platform, organization_id)
+            vars(self)[similarity.attribute] = bound
+
+    def __getattr__(self, name: str) -> BoundSimilarity:
+        """Refuse a service that the schema does not have; those it has are attributes.
+
+        Raises:
+            AttributeError: always; the services that there are are listed.
+        """
+        known = ", ".join(vars(self)) or "none"
+        message = f"there is no similarity service {name!r}; the services are: {known}"
+        raise AttributeError(message)
 
 
 class BoundSimilarity:
@@ -59,9 +69,10 @@ class BoundSimilarity:
         threshold: float | None = None,
         **metadata: Scalar,
     ) -> SearchAnswer:
-        """Tell what a text is to the organization's records; see `cognate.search.search`.
+        """Find the records most similar to a text; see `cognate.search.search`.
 
-        `metadata` narrows the search: `story_id="story_123"`.
+        The answer is the sequence of its results: `for match in await service.search(text)`.
+        `metadata` filters by the table's metadata: `story_id="story_123"`, or `storyId=`.
         """
         return await search(
             self._platform,
@@ -81,7 +92,7 @@ class BoundSimilarity:
         max: float | None = None,  # noqa: A002 - the field's word
         **metadata: Scalar,
     ) -> GrayZoneAnswer:
-        """Split what is near into certain and uncertain; see `cognate.search`."""
+        """Split the nearest records into certain and uncertain matches; see `cognate.search`."""
         return await find_with_gray_zone(
             self._platform,
             self._organization_id,
@@ -92,10 +103,30 @@ class BoundSimilarity:
             filter=_filter(metadata),
         )
 
-    async def embed(self, text: str) -> list[float]:
-        """The vector of a text: `[dimensions]` numbers."""
-        return await embed(self._platform, self._similarity, text)
+    @overload
+    async def embed(self, text: str) -> list[float]: ...
+
+    @overload
+    async def embed(self, text: list[str]) -> list[list[float]]: ...
+
+    async def embed(self, text: str | list[str]) -> list[float] | list[list[float]]:
+        """Embed a text, or up to 100 texts in one call; a list for each text."""
+        if isinstance(text, str):
+            return await embed(self._platform, self._similarity, text)
+        return await embed_all(self._platform, self._similarity, text)
 
 
 def _filter(metadata: dict[str, Scalar]) -> dict[str, Scalar]:
-    return {camel_case(name): value for name, value in metadata.items()}
+    """The filter by JSON name; a keyword is a column's name or its JSON name.
+
+    Raises:
+        TypeError: both names of one field.
+    """
+    found: dict[str, Scalar] = {}
+    for name, value in metadata.items():
+        key = camel_case(name)
+        if key in found:
+            message = f"the filter {key!r} is given twice, once as {name!r}"
+            raise TypeError(message)
+        found[key] = value
+    return found

@@ -12,10 +12,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from cognate.collections import Collection, collection_of, texts_of
-from cognate.errors import CognateError, FieldError, InvalidInput, ModelMismatch, NotFound
+from cognate.errors import CognateError, ModelMismatch, NotFound
 from cognate.idempotency import TAKEN, first_jobs, keep_statement, read_statements, take_statements
 from cognate.ids import new_id
-from cognate.models import DEFAULT_MODEL, MODELS, EmbeddingModel
+from cognate.models import requested_model
 from cognate.ports import Statement
 from cognate.queueing import JOB_PREFIX, Wanted, announce, queue_statements, release_statement
 from cognate.times import to_iso
@@ -120,7 +120,7 @@ def _judge(app: Cognate, posting: Posting, number: int, now: datetime) -> _Place
     job_id = new_id(JOB_PREFIX, now)
     try:
         if posting.table is None:
-            collection = texts_of(_model(posting.model))
+            collection = texts_of(requested_model(posting.model))
             return _Place(number, collection, job_id, job_id, posting.content)
         return _Place(
             number,
@@ -137,22 +137,13 @@ def _collection(app: Cognate, table: str, model_name: str | None) -> Collection:
     collection = collection_of(app.table(table))
     if collection is None:
         raise NotFound("table", f"The table {table!r} has no embeddings.")
-    if model_name is not None and _model(model_name) is not collection.model:
+    if model_name is not None and requested_model(model_name) is not collection.model:
         message = (
             f"The table {table!r} is embedded by {collection.model.name}; vectors of another "
             "model cannot be compared with its own. Leave out `model`."
         )
         raise ModelMismatch(message)
     return collection
-
-
-def _model(name: str | None) -> EmbeddingModel:
-    try:
-        return MODELS[name or DEFAULT_MODEL]
-    except KeyError:
-        raise InvalidInput(
-            FieldError("/model", f"must be one of {', '.join(MODELS)}"),
-        ) from None
 
 
 def _result(item: _Place | CognateError, jobs: Mapping[int, str]) -> str | CognateError:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
-from cognate.errors import DefinitionError
+from cognate.errors import DefinitionError, FieldError, InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,3 +78,15 @@ def model_named(name: str) -> EmbeddingModel:
         known = ", ".join(MODELS)
         message = f"there is no embedding model {name!r}; use one of {known}"
         raise DefinitionError(message) from None
+
+
+def requested_model(name: str | None) -> EmbeddingModel:
+    """The model that a request names in `/model`; the default one where it names none.
+
+    Raises:
+        InvalidInput: no such model in the catalogue; the message lists those there are.
+    """
+    found = MODELS.get(name or DEFAULT_MODEL)
+    if found is None:
+        raise InvalidInput(FieldError("/model", f"must be one of {', '.join(MODELS)}"))
+    return found

@@ -80,3 +80,13 @@ def from_float32(data: bytes) -> array[float]:
     if sys.byteorder == "big":
         components.byteswap()
     return components
+
+
+def rows_of(vectors: Vectors) -> list[list[float]]:
+    """The numbers of each vector, for a caller who asked for them: `[count][dimensions]`."""
+    numbers = from_float32(vectors.float32()).tolist()
+    rows, start = [], 0
+    for length in vectors.lengths():
+        rows.append(numbers[start : start + length])
+        start += length
+    return rows

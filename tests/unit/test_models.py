@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from cognate.errors import DefinitionError
-from cognate.models import DEFAULT_MODEL, INDEX_BINDINGS, MODELS, EmbeddingModel, model_named
+from cognate.errors import DefinitionError, InvalidInput
+from cognate.models import (
+    DEFAULT_MODEL,
+    INDEX_BINDINGS,
+    MODELS,
+    EmbeddingModel,
+    model_named,
+    requested_model,
+)
 
 
 @pytest.mark.parametrize(
@@ -41,3 +48,15 @@ def test_an_unknown_model_is_told_which_there_are() -> None:
     """The message lists them."""
     with pytest.raises(DefinitionError, match=r"bge-small-en-v1.5.*bge-m3"):
         model_named("@cf/baai/bge-tiny")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_request_may_name_any_model(name: str) -> None:
+    """Or none, for the default one."""
+    assert (requested_model(name).name, requested_model(None).name) == (name, DEFAULT_MODEL)
+
+
+def test_a_request_for_an_unknown_model_is_refused() -> None:
+    """With the pointer to it, and the names that there are."""
+    with pytest.raises(InvalidInput, match=r"/model: must be one of .*bge-m3"):
+        requested_model("@cf/baai/bge-tiny")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cognate.errors import UnusableEmbeddings
 from cognate.ports import StoredVectors
-from cognate.vectors import QueryVector, checked, from_float32
+from cognate.vectors import QueryVector, checked, from_float32, rows_of
 from local.adapters.vectors import ListVectors
 from tests.unit.core.stage import BASE
 
@@ -92,3 +92,9 @@ def test_stored_vectors_know_their_shape() -> None:
     stored = StoredVectors(data(1, 2, 3, 4, 5, 6), 3)
     assert list(stored.lengths()) == [3, 3]
     assert from_float32(StoredVectors.of([1, 2, 3]).float32()).tolist() == [1, 2, 3]
+
+
+def test_the_numbers_of_each_vector_are_a_row() -> None:
+    """As float32 has them, in order."""
+    assert [[0.5, -1.0], [2.0, 0.25]] == rows_of(StoredVectors(data(0.5, -1.0, 2.0, 0.25), 2))
+    assert [] == rows_of(ListVectors([]))

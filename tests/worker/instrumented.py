@@ -21,6 +21,7 @@ from cognate.cloudflare.embeddings import environment
 from cognate.cloudflare.platform import platform_of
 from cognate.errors import CognateError
 from cognate.ports import Statement
+from cognate.search import SearchAnswer
 from tests.worker.recording import FAILING_SENDS, recorded
 
 if TYPE_CHECKING:
@@ -80,9 +81,14 @@ async def fail_sends(_: Default, asked: dict[str, Any]) -> None:
 
 async def ask_embeddings(worker: Default, asked: dict[str, Any]) -> Any:
     """Call `create_embeddings(self.env, organization).service.method(text, **options)`."""
-    embeddings = create_embeddings(worker.env, asked["organization"])
+    try:
+        embeddings = create_embeddings(worker.env, *asked.get("organizations", []))
+    except ValueError as error:
+        return {"error": type(error).__name__, "message": str(error)}
     service = getattr(embeddings, asked["service"])
     answer = await getattr(service, asked["method"])(asked["text"], **asked["options"])
+    if isinstance(answer, SearchAnswer):
+        return {**asdict(answer), "iterated": [match.id for match in answer]}
     return answer if isinstance(answer, list) else asdict(answer)
 
 

@@ -24,8 +24,13 @@ def written(instrumented_worker: Instruments) -> Instruments:
     return instrumented_worker
 
 
-def _ask(written: Instruments, method: str, text: str, **options: Any) -> Any:
-    asked = {"organization": "org_python-one", "service": SERVICE, "method": method, "text": text}
+def _ask(written: Instruments, method: str, text: str | list[str], **options: Any) -> Any:
+    asked = {
+        "organizations": ["org_python-one"],
+        "service": SERVICE,
+        "method": method,
+        "text": text,
+    }
     return written.ask("embeddings", {**asked, "options": options})
 
 
@@ -44,12 +49,20 @@ def test_search_says_what_a_text_is(written: Instruments) -> None:
     assert [0, len(SUSPECTS)] == best["chunk"]
 
 
+@pytest.mark.parametrize("name", ["story_id", "storyId"])
 @pytest.mark.parametrize(("story", "ids"), [("story-one", ["claim"]), ("story-two", [])])
-def test_metadata_narrows_a_search(written: Instruments, story: str, ids: list[str]) -> None:
-    """Its keywords are the columns of the table."""
-    found = _ask(written, "search", SUSPECTS, story_id=story)
+def test_metadata_narrows_a_search(
+    written: Instruments, story: str, ids: list[str], name: str
+) -> None:
+    """Its keywords are the columns of the table, or their names in JSON."""
+    found = _ask(written, "search", SUSPECTS, **{name: story})
 
     assert ids == [result["id"] for result in found["results"]]
+
+
+def test_an_answer_is_the_sequence_of_its_results(written: Instruments) -> None:
+    """`for match in await service.search(...)` goes through them."""
+    assert ["claim"] == _ask(written, "search", SUSPECTS)["iterated"]
 
 
 def test_the_gray_zone_comes_apart(written: Instruments) -> None:
@@ -73,11 +86,28 @@ def test_embed_answers_the_numbers(written: Instruments) -> None:
     assert _ask(written, "embed", SUSPECTS) == pytest.approx(expected["data"][0], abs=1e-7)
 
 
+def test_embed_takes_several_texts(written: Instruments) -> None:
+    """A list of texts is a list of vectors, in order."""
+    texts = [SUSPECTS, "A ship sank off the coast"]
+
+    vectors = _ask(written, "embed", texts)
+
+    assert [_ask(written, "embed", text) for text in texts] == vectors
+
+
+def test_an_organization_is_needed(written: Instruments) -> None:
+    """Without one there is a sentence that says why."""
+    answer = written.ask("embeddings", {})
+
+    assert "ValueError" == answer["error"]
+    assert "needs an organization: records belong to one" in answer["message"]
+
+
 def test_it_is_bound_to_one_organization(written: Instruments) -> None:
     """The other organization's text is not near, though it has the same id."""
     assert "NEW" == _ask(written, "search", "A ship sank off the coast")["verdict"]
     asked = {"service": SERVICE, "method": "search", "text": "A ship sank off the coast"}
-    other = written.ask("embeddings", {**asked, "organization": "org_python-two", "options": {}})
+    other = written.ask("embeddings", {**asked, "organizations": ["org_python-two"], "options": {}})
     assert "DUPLICATE" == other["verdict"]
 
 
@@ -86,7 +116,7 @@ def test_an_organization_without_records_finds_nothing(written: Instruments, dem
     """What was written is somebody's own."""
     asked = {"service": SERVICE, "method": "search", "text": SUSPECTS, "options": {}}
 
-    found = written.ask("embeddings", {**asked, "organization": demo.id})
+    found = written.ask("embeddings", {**asked, "organizations": [demo.id]})
 
     assert ("NEW", []) == (found["verdict"], found["results"])
 

@@ -22,18 +22,19 @@ def environment() -> JavaScriptObject:
 
 
 def create_embeddings(
-    env: object, organization_id: str, *, app: Cognate | None = None
+    env: object, organization_id: str = "", *, app: Cognate | None = None
 ) -> OrganizationEmbeddings:
     """The similarity services of a schema, bound to one organization.
 
     Args:
         env: the Worker's environment, as an entrypoint has it in `self.env`.
-        organization_id: whose records are searched. The caller vouches for it: take it from a
-            verified credential, never from a request's body.
+        organization_id: whose records are searched; never empty. The caller vouches for it: take
+            it from a verified credential, never from a request's body.
         app: the schema; the `app` of `schema.py` when None.
 
     Raises:
         ConfigurationError: a binding is missing; it is named.
+        ValueError: no organization; the message says why one is needed.
     """
     if app is None:
         import schema  # noqa: PLC0415 - the user's file, which imports this package

@@ -11,6 +11,8 @@ from cognate.search.similarity import (
     SearchAnswer,
     SearchResult,
     embed,
+    embed_all,
+    embed_queries,
     find_with_gray_zone,
     search,
 )
@@ -23,6 +25,8 @@ __all__ = [
     "SearchAnswer",
     "SearchResult",
     "embed",
+    "embed_all",
+    "embed_queries",
     "find_with_gray_zone",
     "query_vectors",
     "search",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from cognate.chunking import chunk
 from cognate.classification import Classification, classify
@@ -12,12 +13,13 @@ from cognate.definitions.similarities import MAX_LIMIT
 from cognate.errors import FieldError, InvalidInput
 from cognate.filters import parse_filter
 from cognate.search.nearest import CROWDED_OUT, Match, Nearest, nearest, stored_vector
-from cognate.vectors import checked, from_float32
+from cognate.vectors import checked, rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from cognate.definitions import Similarity, Thresholds
+    from cognate.models import EmbeddingModel
     from cognate.ports import Platform, Scalar, Vectors
     from cognate.principal import OrganizationId
 
@@ -40,8 +42,8 @@ class SearchResult:
 
 
 @dataclass(frozen=True)
-class SearchAnswer:
-    """What a search found.
+class SearchAnswer(Sequence[SearchResult]):
+    """What a search found: the sequence of its results, best first.
 
     Attributes:
         verdict: the class of the best match, whatever `threshold` and `limit` left of the list;
@@ -54,6 +56,24 @@ class SearchAnswer:
     verdict: Classification | None
     results: list[SearchResult]
     degraded: str | None
+
+    def __len__(self) -> int:
+        """The number of results."""
+        return len(self.results)
+
+    def __iter__(self) -> Iterator[SearchResult]:
+        """The results, best first."""
+        return iter(self.results)
+
+    @overload
+    def __getitem__(self, index: int) -> SearchResult: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[SearchResult]: ...
+
+    def __getitem__(self, index: int | slice) -> SearchResult | Sequence[SearchResult]:
+        """The result at a position, or a list of those in a slice."""
+        return self.results[index]
 
 
 @dataclass(frozen=True)
@@ -178,28 +198,56 @@ async def embed(platform: Platform, similarity: Similarity, text: str) -> list[f
     """The vector of a text by the service's model: `[dimensions]` numbers.
 
     Raises:
+        InvalidInput: the text is blank.
         EmbedderError: the text could not be embedded.
     """
-    vectors = await embed_query(platform, _collection(similarity), text)
-    return from_float32(vectors.float32()).tolist()
+    [vector] = await embed_all(platform, similarity, [text])
+    return vector
+
+
+async def embed_all(
+    platform: Platform, similarity: Similarity, texts: Sequence[str]
+) -> list[list[float]]:
+    """The vectors of up to 100 texts, by one call of the service's model; see `embed`."""
+    return rows_of(await embed_queries(platform, _collection(similarity).model, texts))
 
 
 async def embed_query(platform: Platform, collection: Collection, text: str) -> Vectors:
-    """One vector for a text that somebody waits for, checked.
+    """One vector for a text that somebody waits for, checked; see `embed_queries`."""
+    return await embed_queries(platform, collection.model, [text])
+
+
+async def embed_queries(
+    platform: Platform, model: EmbeddingModel, texts: Sequence[str], pointer: str = "/query"
+) -> Vectors:
+    """One vector for each text that somebody waits for, checked, in one call of the model.
 
     Of a text longer than the model reads the first chunk counts, chosen here rather than cut by
     the model somewhere in a word.
 
+    Args:
+        platform: the ports.
+        model: of the catalogue.
+        texts: as many as one call of the model takes, at most.
+        pointer: where the texts stand in the request.
+
     Raises:
-        InvalidInput: the text is blank.
-        EmbedderError: the text could not be embedded.
+        InvalidInput: a blank text, or more texts than one call takes.
+        EmbedderError: the texts could not be embedded.
     """
-    model = collection.model
-    if not text.strip():
-        raise InvalidInput(FieldError("/query", "must be a text that is not blank"))
-    [first, *_] = chunk(text, model.max_tokens)
-    answer = await platform.embedder.embed(model, [text[first.start : first.end]], urgent=True)
-    return checked(answer, count=1, model=model)
+    if not 1 <= len(texts) <= model.max_texts:
+        raise InvalidInput(FieldError(pointer, f"must be 1 to {model.max_texts} texts"))
+    for number, text in enumerate(texts):
+        if not text.strip():
+            place = pointer if len(texts) == 1 else f"{pointer}/{number}"
+            raise InvalidInput(FieldError(place, "must be a text that is not blank"))
+    firsts = [chunk(text, model.max_tokens)[0] for text in texts]
+    answer = await platform.embedder.embed(
+        model,
+        [text[first.start : first.end] for text, first in zip(texts, firsts, strict=True)],
+        urgent=True,
+    )
+    return checked(answer, count=len(texts), model=model)
 
 
 def _collection(similarity: Similarity) -> Collection:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cognate.collections import Collection, collection_of, texts_of
 from cognate.errors import FieldError, InvalidInput, NotFound
 from cognate.filters import parse_filter
-from cognate.models import DEFAULT_MODEL, MODELS
+from cognate.models import requested_model
 from cognate.ports import StoredVectors, Vectors
 from cognate.search.nearest import Nearest, nearest
 from cognate.search.similarity import embed_query
@@ -69,9 +69,7 @@ async def query_vectors(  # noqa: PLR0913 - a query has these parts
 
 def _collection(app: Cognate, table: str | None, model: str | None) -> Collection:
     if table is None:
-        if model is not None and model not in MODELS:
-            raise InvalidInput(FieldError("/model", f"must be one of {', '.join(MODELS)}"))
-        return texts_of(MODELS[model or DEFAULT_MODEL])
+        return texts_of(requested_model(model))
     collection = collection_of(app.table(table))
     if collection is None:
         raise NotFound("table", f"The table {table!r} has no embeddings.")
