@@ -519,6 +519,11 @@ def _create_record(_w: World, me: Party, other: Party) -> list[Ask]:
     ]
 
 
+def _run(_w: World, me: Party, other: Party) -> list[Ask]:
+    texts = [me.canary, other.canary]
+    return [Ask("POST", f"{API}/embeddings/run", {"text": texts}, says={"shape": [2, 768]})]
+
+
 def _update_record(_w: World, me: Party, other: Party) -> list[Ask]:
     return [
         ask
@@ -567,6 +572,7 @@ CASES: Final[Mapping[str, Case]] = {
     "health.get": _public("/healthz"),
     "embeddings.post": _embed_texts,
     "embeddings.batch": _embed_batch,
+    "embeddings.run": _run,
     "embeddings.tables": _public(f"{API}/embeddings/tables"),
     "embeddings.jobs": _list_jobs,
     "embeddings.job": _one_job,
@@ -592,6 +598,7 @@ CASES: Final[Mapping[str, Case]] = {
 
 NAMELESS: Final = {
     "health.get",
+    "embeddings.run",
     "embeddings.tables",
     "similarity.services",
     "similarity.embed",

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from cognate.classification import Classification
 from local.readme import generated
 
 ROOT: Final = Path(__file__).parents[2]
@@ -24,6 +25,19 @@ def test_every_excerpt_of_the_schema_stands_there() -> None:
 
     assert blocks != []
     assert [block for block in blocks if block not in schema] == []
+
+
+def test_the_sessions_reach_every_class_and_both_bounds() -> None:
+    """What a text can be to the nearest record, and what a gray zone leaves out and lets in.
+
+    `tests/worker/test_readme.py` types them.
+    """
+    sessions = "".join(re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL))
+
+    verdicts = set(re.findall(r'"verdict": "(\w+)"', sessions))
+    assert {str(item) for item in Classification} == verdicts
+    assert re.search(r'"min": 0\.\d+, "max": 0\.\d+', sessions)
+    assert re.search(r'"high_confidence": \[\{.*"gray_zone": \[\{', sessions)
 
 
 def test_every_make_target_exists() -> None:

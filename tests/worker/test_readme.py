@@ -68,7 +68,7 @@ def _wait_for(http: httpx.Client, request: httpx.Request, expected: object) -> N
     while True:
         answer = http.send(request).json()
         # Only a search may have to be asked again: its record was written a moment ago.
-        may_wait = "/search" in request.url.path and time.monotonic() < deadline
+        may_wait = "/similarity/" in request.url.path and time.monotonic() < deadline
         if _matches(answer, expected) or not may_wait:
             break
     assert _matches(answer, expected), f"{request.url}\nanswered {answer}\nnot {expected}"

@@ -15,6 +15,7 @@ from cognate.api.wire import AnswerModel, Identifier, JsonObject, RequestModel, 
 from cognate.enqueue import Enqueued, Posting, enqueue
 from cognate.errors import CognateError, PlatformError
 from cognate.idempotency import IdempotencyKey
+from cognate.models import requested_model
 from cognate.validation import refuse_field
 
 MAX_BATCH_ITEMS: Final = 100
@@ -45,13 +46,13 @@ class PostEmbedding(RequestModel):
 
 
 class QueuedEmbedding(AnswerModel):
-    """What was queued; null where the request did not give it."""
+    """What was queued, and the model that embeds it; `table` and `id` null for a text alone."""
 
     queued: Literal[True] = True
     job_id: str
     table: str | None
     id: str | None
-    model: str | None
+    model: str
 
 
 class EmbeddedTable(AnswerModel):
@@ -109,7 +110,7 @@ async def post_embedding(call: Call) -> Reply:
     [result] = enqueued.results
     if isinstance(result, CognateError):
         raise result
-    answer = QueuedEmbedding(job_id=result, table=body.table, id=body.id, model=body.model)
+    answer = QueuedEmbedding(job_id=result, table=body.table, id=body.id, model=_model(call, body))
     return Reply(answer, _headers(enqueued))
 
 
@@ -157,7 +158,15 @@ def _item(
 ) -> QueuedItem | RefusedItem:
     if isinstance(result, CognateError):
         return _refused(call, index, result)
-    return QueuedItem(index=index, job_id=result, table=body.table, id=body.id, model=body.model)
+    return QueuedItem(
+        index=index, job_id=result, table=body.table, id=body.id, model=_model(call, body)
+    )
+
+
+def _model(call: Call, body: PostEmbedding) -> str:
+    """The model that embeds a text that was queued."""
+    embeddings = None if body.table is None else call.app.table(body.table).embeddings
+    return requested_model(body.model).name if embeddings is None else embeddings.model
 
 
 def _refused(call: Call, index: int, error: CognateError) -> RefusedItem:

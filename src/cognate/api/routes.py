@@ -11,6 +11,7 @@ from cognate.api import (
     health,
     jobs,
     records,
+    run,
     similarity,
     vectors,
 )
@@ -18,6 +19,7 @@ from cognate.api import (
 ROUTES: Final = (
     *health.ROUTES,
     *embeddings.ROUTES,
+    *run.ROUTES,
     *jobs.ROUTES,
     *backfill.ROUTES,
     *coverage.ROUTES,

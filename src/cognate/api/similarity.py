@@ -169,7 +169,7 @@ async def post_search(call: Call) -> SearchAnswer:
     )
     return SearchAnswer(
         verdict=answer.verdict,
-        results=_results(answer.results),
+        results=_results(answer),
         degraded=answer.degraded is not None,
         reason=answer.degraded,
     )

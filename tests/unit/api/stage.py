@@ -151,8 +151,13 @@ class Answer:
 class Stage:
     """One application with two people, and a switch for each thing that may go wrong."""
 
-    def __init__(self, routes: Iterable[Route] = ROUTES, settings: Settings | None = None) -> None:
-        self.application = Application(SCHEMA, routes)
+    def __init__(
+        self,
+        routes: Iterable[Route] = ROUTES,
+        settings: Settings | None = None,
+        schema: Cognate = SCHEMA,
+    ) -> None:
+        self.application = Application(schema, routes)
         self.settings = settings or Settings(
             auth_secret=SECRET, allowed_origins=frozenset({FRONTEND})
         )

@@ -5,16 +5,18 @@ from __future__ import annotations
 import pytest
 
 from cognate.collections import MAX_TEXT_CHARACTERS
+from cognate.definitions import Cognate, Embeddings, Table
 from cognate.models import DEFAULT_MODEL
-from tests.unit.api.stage import ADA, BOB, Stage
+from tests.unit.api.stage import ADA, BOB, Claim, Stage
 
 POST = "/api/v1/embeddings"
 BATCH = "/api/v1/embeddings/batch"
 JOBS = "/api/v1/embeddings/jobs"
+SMALL_MODEL = "@cf/baai/bge-small-en-v1.5"
 
 
 def test_a_text_is_queued(stage: Stage) -> None:
-    """What was not given is null."""
+    """Without a table, by the model that it names or else the default one."""
     answer = stage.ask("POST", POST, {"content": "a text"})
 
     job_id = answer.json["jobId"]
@@ -24,7 +26,7 @@ def test_a_text_is_queued(stage: Stage) -> None:
         "jobId": job_id,
         "table": None,
         "id": None,
-        "model": None,
+        "model": DEFAULT_MODEL,
     }
     assert [message["jobId"] for message in stage.queue.messages] == [job_id]
 
@@ -38,6 +40,31 @@ def test_a_record_is_queued(stage: Stage) -> None:
 
     assert answer.status == 202
     assert answer.json == {"queued": True, "jobId": answer.json["jobId"], **without_content(body)}
+
+
+@pytest.mark.parametrize("path", [POST, BATCH])
+@pytest.mark.parametrize(
+    ("body", "model"),
+    [
+        ({"content": "a text"}, DEFAULT_MODEL),
+        ({"content": "a text", "model": None}, DEFAULT_MODEL),
+        ({"content": "a text", "model": SMALL_MODEL}, SMALL_MODEL),
+        ({"content": "a text", "table": "claims", "id": "c1"}, SMALL_MODEL),
+        ({"content": "a text", "table": "claims", "id": "c1", "model": SMALL_MODEL}, SMALL_MODEL),
+    ],
+)
+def test_the_answer_names_the_model_that_will_be_used(
+    path: str, body: dict[str, str], model: str
+) -> None:
+    """The one that was sent, else the table's, else the default one."""
+    small = Table("claims", Claim, embeddings=Embeddings(fields=["content"], model=SMALL_MODEL))
+    stage = Stage(schema=Cognate(tables=[small]))
+    stage.add_claim("org_acme", "c1")
+
+    answer = stage.ask("POST", path, {"items": [body]} if path == BATCH else body)
+
+    [queued] = answer.json["results"] if path == BATCH else [answer.json]
+    assert model == queued["model"]
 
 
 def without_content(body: dict[str, str]) -> dict[str, str]:

@@ -34,6 +34,7 @@ def test_the_routes_of_this_version() -> None:
         "POST /api/v1/embeddings/batch",
         "POST /api/v1/embeddings/jobs/retry",
         "POST /api/v1/embeddings/jobs/{jobId}/retry",
+        "POST /api/v1/embeddings/run",
         "POST /api/v1/similarity/{service}/embed",
         "POST /api/v1/similarity/{service}/gray-zone",
         "POST /api/v1/similarity/{service}/search",
