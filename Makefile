@@ -64,9 +64,7 @@ bench: setup ## Measure the CPU that requests and batches cost in the runtime
 	@$(bin)/python -m benchmarks.worker_cpu
 
 clean: ## Forget the data of `make dev`
-	@if [ -e .local/state/lock ] && ! flock -n .local/state/lock true; then \
-	  echo "Cognate is running: end it first, with Ctrl-C in its terminal." >&2; exit 1; fi
-	rm -rf .local/state
+	@$(PYTHON) -m local.clean
 
 distclean: ## Remove everything that was installed or made here
 	rm -rf .local .venv .venv-workers .wrangler node_modules python_modules
