@@ -78,3 +78,19 @@ CREATE INDEX cognate_backfills_due ON cognate_backfills (due_at) WHERE status = 
 
 CREATE INDEX cognate_backfills_completed
   ON cognate_backfills (completed_at) WHERE completed_at IS NOT NULL;
+
+-- What a large table was counted to last: counting it for each request would read all of it.
+CREATE TABLE cognate_coverage (
+  organization_id TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  records INTEGER NOT NULL,
+  embedded INTEGER NOT NULL,
+  pending INTEGER NOT NULL,
+  failed INTEGER NOT NULL,
+  stale INTEGER NOT NULL,
+  missing INTEGER NOT NULL,
+  -- When the oldest job of a pending record was first asked for.
+  oldest TEXT,
+  counted_at TEXT NOT NULL,
+  PRIMARY KEY (organization_id, scope)
+) WITHOUT ROWID;

@@ -9,10 +9,9 @@ from workers import Request, WorkerEntrypoint, python_to_rpc
 from cognate.api.application import Application
 from cognate.cloudflare.embeddings import environment
 from cognate.cloudflare.http import request_of, response_of
-from cognate.cloudflare.platform import platform_of, retention_of, settings_of
+from cognate.cloudflare.platform import complete, platform_of, retention_of, settings_of
 from cognate.cloudflare.queue import deliveries_of, settle
 from cognate.consumer import consume
-from cognate.errors import ConfigurationError
 from cognate.sweeper import sweep
 from schema import app
 
@@ -28,19 +27,17 @@ class Default(WorkerEntrypoint):
     async def fetch(self, request: Request) -> JavaScriptObject:
         """Answer one HTTP request."""
         env, asked = environment(), request_of(request.js_object)
-        try:
-            platform, settings = platform_of(env), settings_of(env)
-        except ConfigurationError as error:
-            return response_of(api.refuse(asked, error))
-        return response_of(await api.handle(asked, platform, settings))
+        settings, broken = settings_of(env)
+        return response_of(await api.handle(asked, platform_of(env), settings, broken))
 
     async def queue(self, batch: object, env: object, ctx: object) -> None:  # noqa: ARG002
         """Embed what a batch of messages asks for."""
         raw: JavaScriptObject = python_to_rpc(batch)
-        verdicts = await consume(platform_of(environment()), app, raw.queue, deliveries_of(raw))
+        platform = platform_of(complete(environment()))
+        verdicts = await consume(platform, app, raw.queue, deliveries_of(raw))
         settle(raw, verdicts)
 
     async def scheduled(self, controller: object, env: object, ctx: object) -> None:  # noqa: ARG002
         """Announce again what was forgotten, and remove what is old."""
-        bindings = environment()
+        bindings = complete(environment())
         await sweep(platform_of(bindings), retention_of(bindings))

@@ -26,6 +26,7 @@ SHARED: Final = {
     "/healthz",
     "/openapi.json",
     "/docs",
+    "/api/v1/ready",
     "/api/v1/embeddings/tables",
     "/api/v1/embeddings/coverage",
     "/api/v1/similarity",

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from cognate.errors import DatabaseError
+from cognate.platform_errors import database_error
 from cognate.ports import MAX_STATEMENT_PARAMETERS
 from local.adapters.unhex import unhex
 from local.layout import ROOT
@@ -112,7 +113,7 @@ class SqliteDatabase:
             finally:
                 self._undo()
         except _FOREIGN_ERRORS as error:
-            raise DatabaseError(str(error)) from error
+            raise database_error(str(error)) from error
 
     def close(self) -> None:
         """Close the file; memory is forgotten."""

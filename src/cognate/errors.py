@@ -28,6 +28,8 @@ the cause; it never holds document text, credentials or another organization's d
     ├── NotEmbedded                  a record that has no vector to compare by
     └── PlatformError                Cloudflare (or its stand-in) failed
         ├── DatabaseError
+        │   ├── MissingTable         a migration was not applied
+        │   └── MissingColumn        a migration was not applied
         ├── QueueError
         ├── EmbedderError
         │   ├── EmbedderBusy         out of capacity, rate-limited or out of allowance
@@ -220,6 +222,36 @@ class DatabaseError(PlatformError):
     """D1 could not run a batch; nothing of the batch was written."""
 
     code = "DATABASE_ERROR"
+
+
+class MissingTable(DatabaseError):
+    """The database lacks a table: its migration was not applied. The message is for callers.
+
+    Attributes:
+        table: its name.
+    """
+
+    code = "TABLE_MISSING"
+
+    def __init__(self, table: str) -> None:
+        super().__init__(f"The database has no table {table!r}: apply the migration that makes it.")
+        self.table = table
+
+
+class MissingColumn(DatabaseError):
+    """The database lacks a column: its migration was not applied. The message is for callers.
+
+    Attributes:
+        column: its name, as the statement has it.
+    """
+
+    code = "COLUMN_MISSING"
+
+    def __init__(self, column: str) -> None:
+        super().__init__(
+            f"The database has no column {column!r}: apply the migration that adds it."
+        )
+        self.column = column
 
 
 class QueueError(PlatformError):

@@ -1,4 +1,4 @@
-"""Which of our errors a message of Workers AI or Vectorize stands for: all that they give is text.
+"""Which of our errors a message of Workers AI, Vectorize or D1 stands for: all they give is text.
 
 Pure, so that the adapters over the bindings and those over the local platform map alike. Each
 function is total: any message at all becomes an error of ours.
@@ -11,10 +11,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from cognate.errors import (
+    DatabaseError,
     EmbedderBusy,
     EmbedderError,
     EmbedderRejected,
     EmbedderTimeout,
+    MissingColumn,
+    MissingTable,
     VectorIndexError,
     VectorIndexRejected,
     VectorIndexUnavailable,
@@ -43,6 +46,8 @@ BROKEN_RULES: Final = range(40000, 50000)
 
 _EMBEDDER_NUMBER: Final = re.compile(r"\b(\d{4}):")
 _VECTOR_INDEX_CODE: Final = re.compile(r"code = (\d+)")
+_MISSING_TABLE: Final = re.compile(r"no such table: (?:main\.)?(\w+)")
+_MISSING_COLUMN: Final = re.compile(r"(?:no such column: |has no column named )\"?([\w.]+)")
 
 
 def embedder_error(message: str) -> EmbedderError:
@@ -61,3 +66,12 @@ def vector_index_error(message: str) -> VectorIndexError:
         return VectorIndexUnavailable(message)
     broken = int(found[1]) in BROKEN_RULES
     return VectorIndexRejected(message) if broken else VectorIndexError(message)
+
+
+def database_error(message: str) -> DatabaseError:
+    """The error that a message of SQLite or D1 stands for."""
+    if found := _MISSING_TABLE.search(message):
+        return MissingTable(found[1])
+    if found := _MISSING_COLUMN.search(message):
+        return MissingColumn(found[1])
+    return DatabaseError(message)

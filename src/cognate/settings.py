@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Literal, cast, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast, get_args
 
 from cognate.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
 
 AuthNaming = Literal["snake_case", "camelCase"]
 """How the columns of Better Auth's tables are named; which one it is depends on its adapter."""
@@ -55,17 +57,40 @@ class Settings:
         Raises:
             ConfigurationError: a value that cannot be meant; the message says what to write.
         """
+        settings, errors = cls.examine(variables)
+        if errors:
+            raise errors[0]
+        return settings
+
+    @classmethod
+    def examine(
+        cls, variables: Mapping[str, str | None]
+    ) -> tuple[Settings, list[ConfigurationError]]:
+        """Settings from variables, with the default for each value that cannot be meant.
+
+        Returns:
+            The settings, and an error for each such value.
+        """
+        errors: list[ConfigurationError] = []
 
         def text(name: str) -> str:
             return (variables.get(name) or "").strip()
 
-        return cls(
+        def read(parse: Callable[[str], T], name: str, default: T) -> T:
+            try:
+                return parse(text(name)) if text(name) else default
+            except ConfigurationError as error:
+                errors.append(error)
+                return default
+
+        settings = cls(
             # Not stripped: a secret is exactly what Better Auth has.
             auth_secret=(variables.get(SECRET) or None) if text(SECRET) else None,
-            allowed_origins=_origins(text(ALLOWED_ORIGINS)),
-            auth_naming=_naming(text(AUTH_NAMING)),
-            job_retention=_days(text(JOB_RETENTION)),
+            allowed_origins=read(_origins, ALLOWED_ORIGINS, cls.allowed_origins),
+            auth_naming=read(_naming, AUTH_NAMING, cls.auth_naming),
+            job_retention=read(_days, JOB_RETENTION, cls.job_retention),
         )
+        return settings, errors
 
     def require_auth_secret(self) -> str:
         """The secret of Better Auth.
@@ -102,8 +127,6 @@ def _origins(value: str) -> frozenset[str]:
 
 
 def _days(value: str) -> timedelta:
-    if not value:
-        return Settings.job_retention
     if not (value.isascii() and value.isdigit() and 1 <= int(value) <= MAX_RETENTION_DAYS):
         message = f"{JOB_RETENTION} must be a whole number of days, 1 to {MAX_RETENTION_DAYS}"
         raise ConfigurationError(JOB_RETENTION, message)
@@ -118,7 +141,7 @@ def _has_default_port(origin: str) -> bool:
 
 def _naming(value: str) -> AuthNaming:
     known = get_args(AuthNaming)
-    if value and value not in known:
+    if value not in known:
         message = f"{AUTH_NAMING} must be one of {', '.join(known)}"
         raise ConfigurationError(AUTH_NAMING, message)
-    return cast("AuthNaming", value or "snake_case")
+    return cast("AuthNaming", value)

@@ -6,7 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
-from cognate.errors import DatabaseError
+from cognate.errors import DatabaseError, MissingColumn, MissingTable
 from cognate.ports import MAX_STATEMENT_PARAMETERS, Statement
 from tests.contract.raising import raised
 
@@ -85,11 +85,10 @@ class DatabaseSuite(ABC):
         assert len((await database.batch([ALL_NOTES]))[0]) == 1
 
     async def test_errors_are_mapped(self) -> None:
-        """Syntax, missing tables, broken constraints and wrong parameters are DatabaseErrors."""
+        """Syntax, broken constraints and wrong parameters are DatabaseErrors."""
         database = await self.emptied()
         for statement in (
             Statement("SELEKT 1"),
-            Statement("SELECT * FROM contract_missing"),
             Statement("INSERT INTO contract_lines VALUES ('l', NULL)"),
             Statement("SELECT ?1", ()),
             Statement("SELECT 1", ("one too many",)),
@@ -99,6 +98,38 @@ class DatabaseSuite(ABC):
 
             assert type(error) is DatabaseError, statement
             assert str(error)
+
+    async def test_a_missing_table_is_named(self) -> None:
+        """Whoever reads or writes it; also a trigger that does."""
+        database = await self.emptied()
+        trigger = Statement(
+            "CREATE TRIGGER contract_noted AFTER INSERT ON contract_notes "
+            "BEGIN INSERT INTO contract_missing VALUES (1); END"
+        )
+        for statements in (
+            [Statement("SELECT n.* FROM contract_missing n")],
+            [Statement('DELETE FROM "contract_missing"')],
+            [Statement("INSERT INTO contract_missing VALUES (1)")],
+            [trigger, Statement(ADD_NOTE, ("a", "first", 1))],
+        ):
+            error = await raised(database.batch(statements))
+
+            assert isinstance(error, MissingTable), statements
+            assert error.table == "contract_missing"
+
+    async def test_a_missing_column_is_named(self) -> None:
+        """As the statement has it."""
+        database = await self.emptied()
+        for sql, name in (
+            ("SELECT n.colour FROM contract_notes n", "n.colour"),
+            ("SELECT colour FROM contract_notes", "colour"),
+            ("INSERT INTO contract_notes (colour) VALUES (1)", "colour"),
+            ("UPDATE contract_notes SET colour = 1", "colour"),
+        ):
+            error = await raised(database.batch([Statement(sql)]))
+
+            assert isinstance(error, MissingColumn), sql
+            assert error.column == name
 
     async def test_foreign_keys_hold(self) -> None:
         """A reference to nothing is refused, and a deletion cascades."""

@@ -22,7 +22,7 @@ LAYERS: Final = (
     # Use cases: they are given ports.
     {
         "auth", "backfill", "counting", "coverage", "embeddings", "enqueue", "idempotency",
-        "ingest", "jobs", "messages", "queueing", "records", "replay", "search",
+        "ingest", "jobs", "messages", "queueing", "readiness", "records", "replay", "search",
     },
     # Entries into the core: HTTP, queue, clock.
     {"api", "consumer", "sweeper"},

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from cognate.backfill.needs import Selection
 from cognate.backfill.rows import start_backfill
-from cognate.coverage import Coverage, count_statement, coverage
+from cognate.coverage import LARGE, Coverage, Uncounted, count_statement, coverage
 from cognate.fingerprint import fingerprint
 from cognate.ports import Statement
 from cognate.queueing import Wanted, announce, queue_statements, release_statement
 from cognate.times import to_iso
 from local.adapters.clock import START
+from tests.steps import steps_of
 from tests.unit.core.stage import ACME, ARTICLES, CLAIMS, GLOBEX, Stage
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def _expected(world: World, organization: str) -> Coverage:
         classes.count("stale"),
         classes.count("missing"),
         max(ages, default=None),
+        START,
     )
 
 
@@ -173,7 +175,7 @@ def test_the_counts_are_those_of_a_look_at_each_record(world: World) -> None:
         for name in ORGANIZATIONS:
             claims, articles = await coverage(stage.platform, name, [CLAIMS, ARTICLES])
             assert claims == _expected(world, name)
-            assert articles == Coverage("articles", 0, 0, 0, 0, 0, 0, None)
+            assert articles == Coverage("articles", 0, 0, 0, 0, 0, 0, None, START)
 
     asyncio.run(story())
 
@@ -182,7 +184,7 @@ def test_the_life_of_records() -> None:
     """As it is seen by whoever watches."""
 
     async def counted(stage: Stage) -> tuple[int, ...]:
-        [found] = await coverage(stage.platform, ACME, [CLAIMS])
+        found = await _claims(stage)
         return (found.embedded, found.pending, found.failed, found.stale, found.missing)
 
     async def story() -> None:
@@ -232,7 +234,7 @@ def test_what_was_made_up_for_stays_so_when_old_jobs_are_removed() -> None:
         stage.local.clock.advance(31 * 24 * 3600)
         for _ in range(3):
             await stage.sweep()
-            [found] = await coverage(stage.platform, ACME, [CLAIMS])
+            found = await _claims(stage)
             assert (found.embedded, found.failed) == (1, 1)
         assert [row["id"] for row in await stage.rows("SELECT id FROM cognate_jobs")] == [last]
 
@@ -243,14 +245,99 @@ def test_counting_walks_over_the_records_once() -> None:
     """All else is looked up by a key."""
 
     async def story() -> list[str]:
-        statement = count_statement(ACME, CLAIMS)
+        statement = count_statement(ACME, CLAIMS, START)
         explain = Statement(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
         [rows] = await Stage().local.database.batch([explain])
         return [row["detail"] for row in rows]
 
     plan = asyncio.run(story())
     scans = {line for line in plan if line.startswith("SCAN")}
-    assert scans <= {"SCAN pending", "SCAN failed", "SCAN p", "SCAN classes"}
+    assert scans <= {"SCAN CONSTANT ROW", "SCAN pending", "SCAN failed", "SCAN p", "SCAN g"}
+
+
+async def _many(stage: Stage, count: int, organization_id: str = ACME) -> None:
+    """Records of which no job knows."""
+    await stage.rows(
+        "INSERT INTO claims (organization_id, id, content) WITH RECURSIVE n (i) AS ("
+        "SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < CAST(?2 AS INTEGER)) "
+        "SELECT ?1, 'many' || i, 'x' FROM n",
+        organization_id,
+        str(count),
+    )
+
+
+def test_the_counts_of_a_large_table_are_kept_for_a_minute() -> None:
+    """They say when they were counted, and are exact for that time; of nobody else's records."""
+
+    async def story() -> None:
+        stage = Stage()
+        await _many(stage, LARGE + 1)
+        job = await stage.write(ACME, "many1", "a text")
+        first = await _claims(stage)
+        assert (first.records, first.pending, first.counted_at) == (LARGE + 1, 1, START)
+        stage.local.clock.advance(59.999)
+        await _many(stage, 3, GLOBEX)
+        await stage.rows("DELETE FROM claims WHERE id = 'many7'")
+        await stage.drain()
+        assert await stage.status(job) == "done"
+        assert await _claims(stage) == first
+        [theirs] = await coverage(stage.platform, GLOBEX, [CLAIMS])
+        assert isinstance(theirs, Coverage)
+        assert theirs.records == 3
+        stage.local.clock.advance(0.001)
+
+        second = await _claims(stage)
+
+        assert (second.records, second.pending, second.embedded) == (LARGE, 0, 1)
+        assert second.counted_at == stage.local.clock.now()
+
+    asyncio.run(story())
+
+
+def test_a_small_table_is_counted_each_time() -> None:
+    """Nothing of it is kept."""
+
+    async def story() -> None:
+        stage = Stage()
+        await _many(stage, LARGE)
+        assert (await _claims(stage)).records == LARGE
+        await stage.rows("DELETE FROM claims WHERE id = 'many7'")
+        assert (await _claims(stage)).records == LARGE - 1
+        assert await stage.rows("SELECT * FROM cognate_coverage") == []
+
+    asyncio.run(story())
+
+
+def test_a_large_table_is_not_looked_at_while_its_counts_are_kept() -> None:
+    """The answer takes no more steps of SQLite than that of an empty table."""
+
+    async def story() -> list[int]:
+        stage = Stage()
+        empty = await steps_of(stage.local.database, lambda: _claims(stage))
+        await _many(stage, LARGE + 1)
+        counted = await steps_of(stage.local.database, lambda: _claims(stage))
+        kept = await steps_of(stage.local.database, lambda: _claims(stage))
+        return [empty, counted, kept]
+
+    empty, counted, kept = asyncio.run(story())
+    assert counted > 10 * LARGE
+    assert kept < 2 * empty
+
+
+def test_a_missing_table_spoils_the_counts_of_no_other() -> None:
+    """It is named, with the error that says what to do."""
+
+    async def story() -> list[Coverage | Uncounted]:
+        stage = Stage()
+        await stage.write(ACME, "c1", "a text")
+        await stage.rows("DROP TABLE articles")
+        return await coverage(stage.platform, ACME, [ARTICLES, CLAIMS])
+
+    articles, claims = asyncio.run(story())
+    assert isinstance(claims, Coverage)
+    assert (claims.records, claims.pending) == (1, 1)
+    assert isinstance(articles, Uncounted)
+    assert (articles.table, articles.error.code) == ("articles", "TABLE_MISSING")
 
 
 def test_a_change_behind_the_api_is_stale_until_a_job_has_looked() -> None:
@@ -299,8 +386,14 @@ def test_a_text_that_no_job_may_embed_stays_stale() -> None:
     asyncio.run(story())
 
 
-async def _stale(stage: Stage) -> tuple[int, int]:
+async def _claims(stage: Stage) -> Coverage:
     [found] = await coverage(stage.platform, ACME, [CLAIMS])
+    assert isinstance(found, Coverage)
+    return found
+
+
+async def _stale(stage: Stage) -> tuple[int, int]:
+    found = await _claims(stage)
     return found.embedded, found.stale
 
 

@@ -39,6 +39,9 @@ MAX_BATCHES: Final = 20
 """That the queue needs to get empty, and many more."""
 
 SETTINGS: Final = Settings(auth_secret="the secret of the tests")
+KEPT_COVERAGE: Final = {"acme": "posts", "globex": "claims"}
+"""The table of which an organization's counts are kept."""
+
 SAME_KEY: Final = {"idempotency-key": "the-same-key"}
 SAME_TEXT: Final = {"content": "A text that both organizations post"}
 
@@ -288,6 +291,13 @@ class World:
             organization_id,
         )
         assert len(self.failed(party)) == 2
+        # Of another table than the other organization.
+        self.rows(
+            "INSERT INTO cognate_coverage VALUES "
+            "(?1, ?2, 9000, 9000, 0, 0, 0, 0, NULL, '2026-11-20T12:00:00.000Z')",
+            organization_id,
+            KEPT_COVERAGE[party.name],
+        )
         if party is PARTIES[1]:
             # Older and newer than today's model, to the left and to the right in the index.
             for record_id, fingerprint in (("fails1", "!"), ("waits1", "~")):
@@ -431,14 +441,21 @@ def _cancel(world: World, me: Party, other: Party) -> list[Ask]:
 
 
 def _coverage(_w: World, me: Party, _other: Party) -> list[Ask]:
-    embedded = {"records": me.claims, "embedded": me.claims - 2, "failed": 1, "pending": 1}
-    return [
-        Ask(
-            "GET",
-            f"{API}/embeddings/coverage",
-            says={"tables.0": embedded, "tables.1": {"records": 2}},
-        )
-    ]
+    kept = {"records": 9000, "embedded": 9000, "failed": 0, "pending": 0}
+    counted: dict[str, object] = (
+        {"tables.0": kept, "tables.1": {"records": 2}}
+        if KEPT_COVERAGE[me.name] == "claims"
+        else {
+            "tables.0": {
+                "records": me.claims,
+                "embedded": me.claims - 2,
+                "failed": 1,
+                "pending": 1,
+            },
+            "tables.1": kept,
+        }
+    )
+    return [Ask("GET", f"{API}/embeddings/coverage", says=counted)]
 
 
 def _search(_w: World, me: Party, other: Party) -> list[Ask]:
@@ -570,6 +587,7 @@ Case = Callable[[World, Party, Party], list[Ask]]
 
 CASES: Final[Mapping[str, Case]] = {
     "health.get": _public("/healthz"),
+    "health.ready": _public(f"{API}/ready"),
     "embeddings.post": _embed_texts,
     "embeddings.batch": _embed_batch,
     "embeddings.run": _run,
@@ -599,6 +617,7 @@ CASES: Final[Mapping[str, Case]] = {
 NAMELESS: Final = {
     "health.get",
     "embeddings.run",
+    "health.ready",
     "embeddings.tables",
     "similarity.services",
     "similarity.embed",

@@ -7,15 +7,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cognate.errors import (
+    DatabaseError,
     EmbedderBusy,
     EmbedderError,
     EmbedderRejected,
     EmbedderTimeout,
+    MissingColumn,
+    MissingTable,
     VectorIndexError,
     VectorIndexRejected,
     VectorIndexUnavailable,
 )
-from cognate.platform_errors import EMBEDDER_ERRORS, embedder_error, vector_index_error
+from cognate.platform_errors import (
+    EMBEDDER_ERRORS,
+    database_error,
+    embedder_error,
+    vector_index_error,
+)
 from local import vector_limits, workers_ai
 from local.vector_limits import Operation
 
@@ -116,3 +124,19 @@ def test_what_the_local_vectorize_refuses_is_refused() -> None:
         vector_limits.malformed_query("no reason"),
     ):
         assert type(vector_index_error(error.message)) is VectorIndexRejected
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("D1_ERROR: no such table: claims: SQLITE_ERROR", MissingTable),
+        ("no such table: main.claims", MissingTable),
+        ("D1_ERROR: no such column: r.embedding at offset 7: SQLITE_ERROR", MissingColumn),
+        ("table claims has no column named year", MissingColumn),
+        ("D1_ERROR: UNIQUE constraint failed: claims.id: SQLITE_CONSTRAINT", DatabaseError),
+        ("", DatabaseError),
+    ],
+)
+def test_a_message_of_d1_is_mapped(message: str, kind: type[DatabaseError]) -> None:
+    """What is missing is told from what failed."""
+    assert type(database_error(message)) is kind

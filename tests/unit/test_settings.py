@@ -96,3 +96,13 @@ def test_another_naming_is_refused() -> None:
     """The message lists those there are."""
     with pytest.raises(ConfigurationError, match="must be one of snake_case, camelCase"):
         Settings.read({AUTH_NAMING: "kebab-case"})
+
+
+def test_each_value_that_cannot_be_meant_is_found() -> None:
+    """The others are read, and the default stands for those."""
+    settings, errors = Settings.examine(
+        {SECRET: "secret", ALLOWED_ORIGINS: "*", AUTH_NAMING: "kebab-case"}
+    )
+
+    assert [error.setting for error in errors] == [ALLOWED_ORIGINS, AUTH_NAMING]
+    assert settings == Settings(auth_secret="secret")

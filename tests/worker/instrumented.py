@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import secrets
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from js import Response
+from workers import Request
 
 import entry
 from cognate.cloudflare import create_embeddings
@@ -25,9 +27,7 @@ from cognate.search import SearchAnswer
 from tests.worker.recording import FAILING_SENDS, recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from workers import Request
+    from collections.abc import Awaitable, Callable, Iterator
 
     from cognate.cloudflare.conversion import JavaScriptObject
     from cognate.ports import Platform
@@ -69,9 +69,10 @@ async def run_sql(_: Default, asked: dict[str, Any]) -> list[list[dict[str, Any]
     return await platform_of(environment()).database.batch(statements)
 
 
-async def run_sweeper(worker: Default, _: dict[str, Any]) -> None:
-    """Do what the clock does every minute."""
-    await worker.scheduled(None, None, None)
+async def run_sweeper(worker: Default, asked: dict[str, Any]) -> None:
+    """Do what the clock does every minute; also in a broken deployment."""
+    with broken_deployment(asked):
+        await worker.scheduled(None, None, None)
 
 
 async def fail_sends(_: Default, asked: dict[str, Any]) -> None:
@@ -92,10 +93,44 @@ async def ask_embeddings(worker: Default, asked: dict[str, Any]) -> Any:
     return answer if isinstance(answer, list) else asdict(answer)
 
 
+class PartOfEnvironment:
+    """The Worker's environment, without some bindings and with other variables."""
+
+    def __init__(self, without: list[str], variables: dict[str, str]) -> None:
+        self._without = without
+        self._variables = variables
+
+    def __getattr__(self, name: str) -> Any:
+        """The binding or variable of this name; None where it is left out."""
+        if name in self._without:
+            return None
+        return self._variables.get(name) or getattr(environment(), name, None)
+
+
+@contextmanager
+def broken_deployment(asked: dict[str, Any]) -> Iterator[None]:
+    """Let the entry see `{"without": [binding], "variables": {name: value}}`, all optional."""
+    part = PartOfEnvironment(asked.get("without", []), asked.get("variables", {}))
+    setattr(entry, "environment", lambda: part)  # noqa: B010 - for this one call
+    try:
+        yield
+    finally:
+        setattr(entry, "environment", environment)  # noqa: B010 - as it was
+
+
+async def ask_broken(worker: Default, asked: dict[str, Any]) -> Any:
+    """Send `{"path", "headers"}` to a broken deployment."""
+    request = Request(f"https://cognate.test{asked['path']}", headers=asked["headers"])
+    with broken_deployment(asked):
+        answer = await entry.Default.fetch(worker, request)
+    return {"status": answer.status, "body": json.loads(await answer.text())}
+
+
 INSTRUMENTS: Final[dict[str, Callable[[Default, dict[str, Any]], Awaitable[Any]]]] = {
     "/test/messages": send_messages,
     "/test/sql": run_sql,
     "/test/sweeper": run_sweeper,
     "/test/failing-sends": fail_sends,
     "/test/embeddings": ask_embeddings,
+    "/test/broken": ask_broken,
 }

@@ -1,7 +1,7 @@
 """From a request to its response: id, routing, authentication, body, handler, headers, one event.
 
 The order of refusals is fixed, so that each tells no more than its caller may know: an unknown path
-or method first, for they are public; then a missing secret, the credential, the origin, the
+or method first, for they are public; then a broken deployment, the credential, the origin, the
 organization; and only for a member the body.
 """
 
@@ -27,11 +27,12 @@ from cognate.errors import CognateError, PlatformError
 from cognate.events import emit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from cognate.api.http import Request
     from cognate.api.route import Route
     from cognate.definitions import Cognate
+    from cognate.errors import ConfigurationError
     from cognate.ports import Platform
     from cognate.principal import Principal
     from cognate.settings import Settings
@@ -61,29 +62,44 @@ class Application:
         self._app = app
         self._router = Router(routes)
 
-    async def handle(self, request: Request, platform: Platform, settings: Settings) -> Response:
-        """Answer a request; every error becomes a problem, so nothing is raised."""
+    async def handle(
+        self,
+        request: Request,
+        platform: Platform,
+        settings: Settings,
+        broken: Sequence[ConfigurationError] = (),
+    ) -> Response:
+        """Answer a request; every error becomes a problem, so nothing is raised.
+
+        Args:
+            request: as it came.
+            platform: the ports; one whose binding is missing raises when it is used.
+            settings: with the default for each that cannot be read.
+            broken: those settings and bindings. Where there are any, most routes answer the first.
+        """
         trace = _Trace(_request_id(request))
         try:
-            response = await self._answer(request, platform, settings, trace)
+            response = await self._answer(request, platform, settings, broken, trace)
         except Exception as error:  # noqa: BLE001 - the outermost edge: whatever it is, it is a 500
             trace.error = error
             response = _problem(request, trace, error)
         return _finish(request, response, trace, settings.allowed_origins)
 
-    def refuse(self, request: Request, error: CognateError) -> Response:
-        """Answer with an error that came before `handle` could be called, such as of `Settings`."""
-        trace = _Trace(_request_id(request), error=error)
-        return _finish(request, _problem(request, trace, error), trace, frozenset())
-
     async def _answer(
-        self, request: Request, platform: Platform, settings: Settings, trace: _Trace
+        self,
+        request: Request,
+        platform: Platform,
+        settings: Settings,
+        broken: Sequence[ConfigurationError],
+        trace: _Trace,
     ) -> Response:
         endpoint = self._router.find(request.path)
         if request.method == "OPTIONS":
             return options_response(request, endpoint.methods, settings.allowed_origins)
         route = endpoint.route(request.method)
         trace.route = route.name
+        if broken and not (route.public or route.answers_if_broken):
+            raise broken[0]
         caller = None
         if not route.public:
             caller = await _caller(request, platform, settings)
@@ -101,6 +117,7 @@ class Application:
             parsed,
             query,
             trace.request_id,
+            broken,
         )
         answered = await route.handler(call)
         reply = answered if isinstance(answered, Reply) else Reply(answered)

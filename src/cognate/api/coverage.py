@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import Field
 
 from cognate.api.route import Call, Route
 from cognate.api.tables import readable_collections
 from cognate.api.wire import AnswerModel
-from cognate.coverage import coverage
+from cognate.coverage import Coverage, Uncounted, coverage
+from cognate.times import to_iso
 
 
 class TableCoverage(AnswerModel):
@@ -15,7 +18,8 @@ class TableCoverage(AnswerModel):
 
     `embedded` have the vectors they should have (none, where the text is empty); of `pending` ones
     a job is queued or running; of `failed` ones the last word is a failed job; `missing` ones no
-    job has looked at; `stale` ones have the vectors of another model or chunker.
+    job has looked at; `stale` ones have the vectors of another model or chunker. All of it was so
+    at `countedAt`: now, or for a large table at most a minute ago.
     """
 
     name: str
@@ -26,31 +30,53 @@ class TableCoverage(AnswerModel):
     stale: int
     missing: int
     oldest_pending_age_seconds: int | None
+    counted_at: str
+
+
+class UncountedTable(AnswerModel):
+    """A table whose records cannot be counted, and why."""
+
+    name: str
+    code: str
+    message: str
 
 
 class CoverageAnswer(AnswerModel):
-    """Tables with embeddings that the caller may read, in their order, at one moment."""
+    """Tables with embeddings that the caller may read, in their order.
+
+    `uncounted` is there only where a migration was not applied.
+    """
 
     tables: list[TableCoverage]
+    uncounted: Annotated[
+        list[UncountedTable], Field(exclude_if=lambda found: not found, default_factory=list)
+    ]
 
 
 async def get_coverage(call: Call) -> CoverageAnswer:
     """Count the records of the caller's organization."""
-    counted = await coverage(call.platform, call.organization_id, readable_collections(call))
+    found = await coverage(call.platform, call.organization_id, readable_collections(call))
     return CoverageAnswer(
-        tables=[
-            TableCoverage(
-                name=item.table,
-                records=item.records,
-                embedded=item.embedded,
-                pending=item.pending,
-                failed=item.failed,
-                stale=item.stale,
-                missing=item.missing,
-                oldest_pending_age_seconds=item.oldest_pending_seconds,
-            )
-            for item in counted
-        ]
+        tables=[_counted(item) for item in found if isinstance(item, Coverage)],
+        uncounted=[
+            UncountedTable(name=item.table, code=item.error.code, message=str(item.error))
+            for item in found
+            if isinstance(item, Uncounted)
+        ],
+    )
+
+
+def _counted(item: Coverage) -> TableCoverage:
+    return TableCoverage(
+        name=item.table,
+        records=item.records,
+        embedded=item.embedded,
+        pending=item.pending,
+        failed=item.failed,
+        stale=item.stale,
+        missing=item.missing,
+        oldest_pending_age_seconds=item.oldest_pending_seconds,
+        counted_at=to_iso(item.counted_at),
     )
 
 

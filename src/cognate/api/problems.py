@@ -49,6 +49,7 @@ INTERNAL: Final = ProblemKind(500, "Internal error", "platform", INTERNAL_DETAIL
 _UNAUTHENTICATED: Final = ProblemKind(401, "Authentication needed", "authentication")
 _FAILED: Final = ProblemKind(503, "Temporarily unavailable", "platform", BUSY_DETAIL, 5)
 _OVERLOADED: Final = ProblemKind(503, "Temporarily unavailable", "platform", BUSY_DETAIL, 30)
+_NOT_MIGRATED: Final = ProblemKind(500, "The database is not migrated", "platform")
 _USELESS: Final = ProblemKind(503, "Temporarily unavailable", "platform", BUSY_DETAIL, 60)
 
 PROBLEMS: Final[Mapping[type[errors.CognateError], ProblemKind]] = MappingProxyType(
@@ -97,6 +98,9 @@ PROBLEMS: Final[Mapping[type[errors.CognateError], ProblemKind]] = MappingProxyT
         refusals.OriginNotAllowed: ProblemKind(403, "Origin not allowed", "access"),
         errors.PlatformError: _FAILED,
         errors.DatabaseError: _FAILED,
+        # Waiting mends neither, so they say nothing of trying again.
+        errors.MissingTable: _NOT_MIGRATED,
+        errors.MissingColumn: _NOT_MIGRATED,
         errors.QueueError: _FAILED,
         errors.EmbedderError: _FAILED,
         errors.EmbedderBusy: _OVERLOADED,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cognate.api.http import Request
     from cognate.api.queries import Q, QueryModel
     from cognate.definitions import Cognate
+    from cognate.errors import ConfigurationError
     from cognate.ports import Platform
     from cognate.principal import OrganizationId, Principal
 
@@ -28,6 +29,8 @@ class Call:
         request: as it came.
         parameters: of the path, decoded.
         request_id: names the request in logs and problems.
+        broken: settings that cannot be read and bindings that are missing; only routes that
+            answer all the same see any.
     """
 
     app: Cognate
@@ -38,6 +41,7 @@ class Call:
     parsed: RequestModel | None = None
     parsed_query: QueryModel | None = None
     request_id: str = ""
+    broken: Sequence[ConfigurationError] = ()
 
     @property
     def principal(self) -> Principal:
@@ -111,6 +115,8 @@ class Route:
         query: the model of the query; None where it is ignored.
         status: of a successful answer.
         public: needs no credential.
+        answers_if_broken: also answers when a setting cannot be read or a binding is missing; a
+            public route always does.
     """
 
     method: Method
@@ -123,3 +129,4 @@ class Route:
     query: type[QueryModel] | None = None
     status: int = 200
     public: bool = False
+    answers_if_broken: bool = False

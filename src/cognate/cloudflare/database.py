@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pyodide.ffi import JsException, to_js
 
 from cognate.cloudflare.conversion import parameter, to_python
-from cognate.errors import DatabaseError
+from cognate.platform_errors import database_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,5 +34,5 @@ class D1Database:
             ]
             answers = to_python(await self._binding.batch(to_js(prepared)))
         except JsException as error:
-            raise DatabaseError(error.message) from error
+            raise database_error(error.message) from error
         return [answer.get("results") or [] for answer in answers]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pyodide.ffi import JsProxy
 from workers import import_from_javascript
 
-from cognate.cloudflare.platform import platform_of
+from cognate.cloudflare.platform import complete, platform_of
 from cognate.embeddings import OrganizationEmbeddings
 from cognate.principal import OrganizationId
 
@@ -41,4 +41,4 @@ def create_embeddings(
 
         app = schema.app
     raw = env if isinstance(env, JsProxy) else environment()
-    return OrganizationEmbeddings(app, platform_of(raw), OrganizationId(organization_id))
+    return OrganizationEmbeddings(app, platform_of(complete(raw)), OrganizationId(organization_id))

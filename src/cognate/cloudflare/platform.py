@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pyodide.ffi import JsProxy
 
@@ -19,6 +19,9 @@ from cognate.settings import JOB_RETENTION, VARIABLES, Settings
 if TYPE_CHECKING:
     from cognate.cloudflare.conversion import JavaScriptObject
 
+REQUIRED_BINDINGS: Final = ("DB", "AI", "EMBEDDINGS_QUEUE")
+"""Bindings without which nothing works; a Vectorize index is missed by what needs it."""
+
 
 class SystemClock:
     """`ports.Clock` by the runtime's clock, which stands still between inputs and outputs."""
@@ -28,35 +31,62 @@ class SystemClock:
         return datetime.now(UTC)
 
 
+class MissingBinding:
+    """Stands for the database, Workers AI or the queue where its binding is missing."""
+
+    def __init__(self, name: str) -> None:
+        """Take the binding's name."""
+        self._name = name
+
+    async def batch(self, *_: Any, **__: Any) -> NoReturn:  # noqa: ANN401 - of no use
+        """See `ports.Database.batch`; always raises `ConfigurationError`."""
+        raise _missing(self._name)
+
+    embed = send = batch
+
+
 def platform_of(env: JavaScriptObject) -> Platform:
     """The ports over the bindings of an unwrapped environment.
 
-    Raises:
-        ConfigurationError: a binding is missing; it is named.
+    A port whose binding is missing raises `ConfigurationError` when it is used.
     """
-    database = D1Database(_required(env, "DB"))
-    auth = _binding(env, "AUTH_DB")
+    found = {name: _binding(env, name) for name in (*REQUIRED_BINDINGS, "AUTH_DB")}
     indexes = {name: _binding(env, name) for name in INDEX_BINDINGS.values()}
+    database = D1Database(found["DB"]) if found["DB"] else MissingBinding("DB")
     return Platform(
-        embedder=WorkersAi(_required(env, "AI")),
+        embedder=WorkersAi(found["AI"]) if found["AI"] else MissingBinding("AI"),
         indexes={name: VectorizeIndex(index) for name, index in indexes.items() if index},
         database=database,
-        auth_database=database if auth is None else D1Database(auth),
-        queue=EmbeddingsQueue(_required(env, "EMBEDDINGS_QUEUE")),
+        auth_database=D1Database(found["AUTH_DB"]) if found["AUTH_DB"] else database,
+        queue=EmbeddingsQueue(found["EMBEDDINGS_QUEUE"])
+        if found["EMBEDDINGS_QUEUE"]
+        else MissingBinding("EMBEDDINGS_QUEUE"),
         clock=SystemClock(),
     )
 
 
-def settings_of(env: JavaScriptObject) -> Settings:
-    """The settings in the variables and secrets of an unwrapped environment.
+def settings_of(env: JavaScriptObject) -> tuple[Settings, list[ConfigurationError]]:
+    """The settings of an unwrapped environment, and what of the deployment is broken.
+
+    Returns:
+        The settings, with the default for each that cannot be read; and an error for each of
+        those and for each binding that is missing.
+    """
+    settings, errors = Settings.examine(_variables(env))
+    absent = [_missing(name) for name in REQUIRED_BINDINGS if _binding(env, name) is None]
+    return settings, [*absent, *errors]
+
+
+def complete(env: JavaScriptObject) -> JavaScriptObject:
+    """The same environment.
 
     Raises:
-        ConfigurationError: a value that cannot be meant.
+        ConfigurationError: a binding is missing; it is named.
     """
-    found = {name: getattr(env, name, None) for name in VARIABLES}
-    return Settings.read(
-        {name: value if isinstance(value, str) else None for name, value in found.items()}
-    )
+    for name in REQUIRED_BINDINGS:
+        if _binding(env, name) is None:
+            raise _missing(name)
+    return env
 
 
 def retention_of(env: JavaScriptObject) -> timedelta:
@@ -65,8 +95,13 @@ def retention_of(env: JavaScriptObject) -> timedelta:
     Raises:
         ConfigurationError: a value that cannot be meant.
     """
-    value = getattr(env, JOB_RETENTION, None)
-    return Settings.read({JOB_RETENTION: value if isinstance(value, str) else None}).job_retention
+    variables = _variables(env)
+    return Settings.read({JOB_RETENTION: variables[JOB_RETENTION]}).job_retention
+
+
+def _variables(env: JavaScriptObject) -> dict[str, str | None]:
+    found = {name: getattr(env, name, None) for name in VARIABLES}
+    return {name: value if isinstance(value, str) else None for name, value in found.items()}
 
 
 def _binding(env: JavaScriptObject, name: str) -> JavaScriptObject:
@@ -74,9 +109,7 @@ def _binding(env: JavaScriptObject, name: str) -> JavaScriptObject:
     return found if isinstance(found, JsProxy) else None
 
 
-def _required(env: JavaScriptObject, name: str) -> JavaScriptObject:
-    found = _binding(env, name)
-    if found is None:
-        message = f"The binding {name} is missing: add it to wrangler.toml and deploy again."
-        raise ConfigurationError(name, message)
-    return found
+def _missing(name: str) -> ConfigurationError:
+    return ConfigurationError(
+        name, f"The binding {name} is missing: add it to wrangler.toml and deploy again."
+    )

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from cognate.api.http import Response
     from cognate.api.route import Route
-    from cognate.errors import EmbedderError, VectorIndexError
+    from cognate.errors import ConfigurationError, EmbedderError, VectorIndexError
     from cognate.models import EmbeddingModel
-    from cognate.ports import VectorEntry, Vectors
+    from cognate.ports import VectorEntry, VectorIndex, Vectors
 
 SECRET = "the secret of the tests"
 FRONTEND = "https://app.example.com"
@@ -165,13 +165,15 @@ class Stage:
         self.queue = RecordingQueue()
         self.embedder = PlaneEmbedder()
         self.index = WholeIndex()
+        self.indexes: dict[str, VectorIndex] = {"VECTORIZE": self.index}
+        self.broken: list[ConfigurationError] = []
 
     @property
     def platform(self) -> Platform:
         """The ports over this stage."""
         return Platform(
             embedder=self.embedder,
-            indexes={"VECTORIZE": self.index},
+            indexes=self.indexes,
             database=self.database,
             auth_database=self.database,
             queue=self.queue,
@@ -201,7 +203,7 @@ class Stage:
     def send(self, request: Request) -> Answer:
         """Send a request."""
         response: Response = asyncio.run(
-            self.application.handle(request, self.platform, self.settings)
+            self.application.handle(request, self.platform, self.settings, self.broken)
         )
         return Answer(response.status, response.headers, response.body)
 

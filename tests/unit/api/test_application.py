@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from cognate.api.application import Application
 from cognate.api.bodies import MAX_BODY_BYTES
-from cognate.api.http import Request
 from cognate.api.route import Call, Route
 from cognate.api.wire import AnswerModel
 from cognate.auth.signature import sign
 from cognate.errors import ConfigurationError, DatabaseError
 from cognate.settings import Settings
-from tests.unit.api.stage import ADA, FRONTEND, OWN_ORIGIN, SCHEMA, SECRET, Stage
+from tests.unit.api.stage import ADA, SECRET, Stage
 from tests.unit.auth.stage import EARLIER
-
-if TYPE_CHECKING:
-    from cognate.api.http import Response
 
 POST = "/api/v1/embeddings"
 TABLES = "/api/v1/embeddings/tables"
@@ -48,7 +43,13 @@ async def fail_by_platform(_call: Call) -> Reply:
     raise DatabaseError(message)
 
 
+async def answer_anybody(_call: Call) -> Reply:
+    """Say nothing."""
+    return Reply(caller="anybody")
+
+
 ROUTES = (
+    Route("GET", "/open", "test.open", "Public.", answer_anybody, Reply, public=True),
     Route("GET", "/caller", "test.caller", "Who asks.", tell_caller, Reply),
     Route("GET", "/accident", "test.accident", "An accident.", fail_by_accident, Reply),
     Route("GET", "/outage", "test.outage", "An outage.", fail_by_platform, Reply),
@@ -292,16 +293,16 @@ def test_each_request_is_one_event(stage: Stage, capsys: pytest.CaptureFixture[s
     assert "token-of-ada" not in json.dumps(logged)
 
 
-def test_an_error_before_the_platform_is_a_problem_too() -> None:
-    """Such as settings that cannot be read."""
-    application = Application(SCHEMA)
-    request = Request.of("GET", OWN_ORIGIN + "/healthz", [("origin", FRONTEND)])
+def test_a_broken_deployment_is_named_by_every_route_that_needs_it(small: Stage) -> None:
+    """Before the caller is looked at; public paths and unknown ones are answered as ever."""
+    small.broken = [ConfigurationError("S", "S is wrong"), ConfigurationError("T", "T is wrong")]
+    small.database.fails = True
 
-    response: Response = application.refuse(request, ConfigurationError("S", "S is wrong"))
+    answers = [small.ask("GET", path, headers={}) for path in ("/caller", "/open", "/none")]
 
-    assert response.status == 503
-    assert json.loads(response.body)["detail"] == "S is wrong"
-    assert response.headers["cache-control"] == "no-store"
+    assert [answer.status for answer in answers] == [503, 200, 404]
+    assert answers[0].json["detail"] == "S is wrong"
+    assert answers[0].code == "CONFIGURATION_MISSING"
 
 
 def test_a_method_in_lower_case_is_the_same(small: Stage) -> None:

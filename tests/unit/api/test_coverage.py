@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tests.unit.api.stage import BOB, Stage
+from cognate.api.application import Application
+from cognate.definitions import Cognate, Embeddings, Record, Table
+from tests.unit.api.stage import BOB, Stage, claims
+
+
+class Pet(Record):
+    """A record of a table that no migration makes."""
+
+    name: str
+
+
+pets = Table("pets", Pet, embeddings=Embeddings(fields=["name"]))
 
 COVERAGE = "/api/v1/embeddings/coverage"
 
@@ -29,9 +40,28 @@ def test_the_records_of_each_table_are_counted(stage: Stage) -> None:
                 "stale": 0,
                 "missing": 1,
                 "oldestPendingAgeSeconds": 0,
+                "countedAt": "2026-11-20T12:00:00.000Z",
             }
         ]
     }
     [theirs] = stage.ask("GET", COVERAGE, headers=BOB).json["tables"]
     assert (theirs["records"], theirs["missing"]) == (1, 1)
     assert theirs["oldestPendingAgeSeconds"] is None
+
+
+def test_a_table_that_is_not_migrated_is_named_beside_the_others(stage: Stage) -> None:
+    """With what to do; the others are counted."""
+    stage.application = Application(Cognate(tables=[claims, pets]))
+    stage.add_claim("org_acme", "c1")
+
+    answer = stage.ask("GET", COVERAGE)
+
+    assert answer.status == 200
+    assert [(table["name"], table["records"]) for table in answer.json["tables"]] == [("claims", 1)]
+    assert answer.json["uncounted"] == [
+        {
+            "name": "pets",
+            "code": "TABLE_MISSING",
+            "message": "The database has no table 'pets': apply the migration that makes it.",
+        }
+    ]

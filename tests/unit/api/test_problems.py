@@ -91,6 +91,8 @@ def test_codes_are_one_to_a_class() -> None:
         (errors.ModelMismatch("m"), 422, "MODEL_MISMATCH", "validation"),
         (errors.ConfigurationError("S", "m"), 503, "CONFIGURATION_MISSING", "platform"),
         (errors.DatabaseError("m"), 503, "DATABASE_ERROR", "platform"),
+        (errors.MissingTable("t"), 500, "TABLE_MISSING", "platform"),
+        (errors.MissingColumn("c"), 500, "COLUMN_MISSING", "platform"),
         (errors.EmbedderBusy("m"), 503, "AI_CAPACITY", "platform"),
         (errors.VectorIndexUnavailable("m"), 503, "VECTORIZE_UNAVAILABLE", "platform"),
         (refusals.OriginNotAllowed(), 403, "ORIGIN_NOT_ALLOWED", "access"),
@@ -169,3 +171,13 @@ def test_a_new_child_is_answered_as_its_parent() -> None:
         """Defined in a test."""
 
     assert kind_of(Fresh("m")) is PROBLEMS[errors.EmbedderBusy]
+
+
+@pytest.mark.parametrize("error", [errors.MissingTable("claims"), errors.MissingColumn("claims")])
+def test_what_is_not_migrated_is_named(error: errors.DatabaseError) -> None:
+    """By one sentence that says what to do; nobody is told to try again later."""
+    response = problem_response(error, path="/a", request_id="r1")
+    detail = json.loads(response.body)["detail"]
+
+    assert "'claims': apply the migration" in detail
+    assert "retry-after" not in response.headers

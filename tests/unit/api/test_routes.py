@@ -23,6 +23,7 @@ def test_the_routes_of_this_version() -> None:
         "GET /api/v1/embeddings/jobs",
         "GET /api/v1/embeddings/jobs/{jobId}",
         "GET /api/v1/embeddings/tables",
+        "GET /api/v1/ready",
         "GET /api/v1/similarity",
         "GET /api/v1/{table}",
         "GET /api/v1/{table}/{id}",

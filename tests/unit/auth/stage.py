@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cognate.errors import DatabaseError
+from cognate.platform_errors import database_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +83,7 @@ class SqliteDatabase:
                     for item in statements
                 ]
         except sqlite3.Error as error:
-            raise DatabaseError(str(error)) from error
+            raise database_error(str(error)) from error
 
     def insert(self, table: str, **values: object) -> None:
         """Put a row in."""
