@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cognate.errors import QueueError
 from cognate.ingest.claim import Delivery
-from cognate.ports import MAX_MESSAGE_BYTES, MAX_MESSAGES_PER_SEND
+from cognate.ports import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES, MAX_MESSAGES_PER_SEND
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 MAX_SEND_BYTES: Final = 256_000
 """All bodies of one `sendBatch`: Cloudflare's page of limits for queues."""
-MAX_DELAY_SECONDS: Final = 43_200
-"""Longest delay of a message, twelve hours: the same page."""
 MAX_BATCH: Final = 100
 """Messages in one delivered batch: `max_batch_size` in wrangler.toml, and the platform's most."""
 MAX_RETRIES: Final = 20

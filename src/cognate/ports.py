@@ -45,6 +45,9 @@ MAX_MESSAGE_BYTES: Final = 128_000
 MAX_MESSAGES_PER_SEND: Final = 100
 """Messages in one `sendBatch`."""
 
+MAX_DELAY_SECONDS: Final = 86_400
+"""Longest delay of a queue message, a day."""
+
 Scalar = str | int | float | bool
 """A value of metadata or of a filter: what Vectorize can index."""
 
@@ -215,6 +218,10 @@ class JobQueue(Protocol):
 
     async def send(self, messages: Sequence[Mapping[str, Any]], *, delay_seconds: int = 0) -> None:
         """Send messages as JSON, in calls of at most 100.
+
+        Args:
+            messages: each at most 128,000 bytes.
+            delay_seconds: until they are delivered, 0 to 86,400.
 
         Raises:
             QueueError: some or none were taken; sending all of them again is safe.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from cognate.errors import QueueError
-from cognate.ports import MAX_MESSAGE_BYTES
+from cognate.ports import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES
 from tests.contract.polling import until
 from tests.contract.raising import raised
 
@@ -130,6 +130,18 @@ class QueueSuite(ABC):
             return bool(await self.arrived(mark))
 
         await until(has_arrived)
+
+    async def test_a_delay_is_at_most_a_day(self) -> None:
+        """A second more is refused, and so is a delay that ended before it began."""
+        mark = uuid4().hex
+        await self.queue().send([{"mark": mark}], delay_seconds=MAX_DELAY_SECONDS)
+
+        for seconds in (MAX_DELAY_SECONDS + 1, -1):
+            error = await raised(self.queue().send([{"mark": mark}], delay_seconds=seconds))
+
+            assert type(error) is QueueError, seconds
+        await self.sent(1)
+        assert await self.arrived(mark) == []
 
     async def test_a_message_of_almost_the_limit_arrives(self) -> None:
         """A thousand bytes are left for what the platform adds."""
