@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from local.cloudflare_errors import cloudflare_error
 from local.faults import SHAPE_KINDS, Fault, FaultKind
 from local.rpc import AI_BINDING
 
@@ -31,6 +33,7 @@ class _FaultBody(_Strict):
     count: int = Field(default=1, ge=1)
     name: str = "Error"
     message: str = "a fault was asked for"
+    number: int | None = None
     seconds: float = Field(default=0.0, ge=0)
     by: int = Field(default=1, ge=1)
     match: str | None = None
@@ -65,11 +68,20 @@ class Control:
         ]
 
     async def add_fault(self, request: Request) -> Response:
-        """Take a `local.faults.Fault` as JSON; `binding` and `method` are required."""
+        """Take a `local.faults.Fault` as JSON; `binding` and `method` are required.
+
+        `number`, such as 3040 or 40041, stands for the error of that number in Cloudflare's words.
+        """
         body = _FaultBody.model_validate_json(await request.body())
         if body.kind in SHAPE_KINDS and (body.binding, body.method) != (AI_BINDING, "run"):
             return _refused(f'kind "{body.kind}" is for {AI_BINDING}.run only')
-        self._bindings.faults.add(Fault(**body.model_dump()))
+        fault = Fault(**body.model_dump(exclude={"number"}))
+        if body.number is not None:
+            error = cloudflare_error(body.method, body.number)
+            if error is None:
+                return _refused(f"{body.binding}.{body.method} has no error {body.number}")
+            fault = replace(fault, name=error.name, message=error.message)
+        self._bindings.faults.add(fault)
         return JSONResponse({"waiting": self._bindings.faults.waiting()})
 
     async def clear_faults(self, _: Request) -> Response:

@@ -32,7 +32,7 @@ class Fault:
             `empty` none at all.
         count: calls it applies to.
         name: of the error of `error` and `after`.
-        message: of the error of `error` and `after`.
+        message: of the error of `error` and `after`; `local.cloudflare_errors` has Cloudflare's.
         seconds: of `slow` and `late`.
         by: of `short` and `dimension`.
         match: only calls whose arguments, as JSON, contain this text.

@@ -116,8 +116,8 @@ def metadata_too_large(operation: Operation, vector_id: str, got: int) -> Platfo
 
 
 def index_full(operation: Operation, what: str, most: int) -> PlatformError:
-    """40016, not confirmed."""
-    return vectorize_error(operation, 40016, f"too many {what} in index; max is {most}")
+    """Not confirmed; the number is ours, and none that blames a vector."""
+    return vectorize_error(operation, 40000, f"too many {what} in index; max is {most}")
 
 
 def malformed_request(operation: Operation, reason: str) -> PlatformError:

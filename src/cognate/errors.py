@@ -32,13 +32,17 @@ the cause; it never holds document text, credentials or another organization's d
         │   └── MissingColumn        a migration was not applied
         ├── QueueError
         ├── EmbedderError
-        │   ├── EmbedderBusy         out of capacity, rate-limited or out of allowance
+        │   ├── EmbedderBusy              out of capacity, or rate-limited
         │   ├── EmbedderTimeout
-        │   ├── EmbedderRejected     the input or the model was refused: trying again is useless
-        │   └── UnusableEmbeddings   wrong count, wrong dimension, or not numbers
+        │   ├── EmbedderAllowanceUsedUp   the account's allowance for the day is spent
+        │   ├── EmbedderModelUnavailable  the model was retired, or never existed
+        │   ├── EmbedderAccessDenied      the account may not use the model
+        │   ├── EmbedderRejected          the input was refused: the same call fails again
+        │   └── UnusableEmbeddings        wrong count, wrong dimension, or not numbers
         └── VectorIndexError
             ├── VectorIndexUnavailable
-            └── VectorIndexRejected  the call broke a rule: trying again is useless
+            ├── VectorIndexThrottled      too many calls
+            └── VectorIndexRejected       a vector, id, metadata or filter broke a rule
 """
 
 from __future__ import annotations
@@ -213,9 +217,14 @@ class BackfillRunning(CognateError):
 
 
 class PlatformError(CognateError):
-    """Cloudflare, or what stands in for it, failed. The message is for logs, not for callers."""
+    """Cloudflare, or what stands in for it, failed. The message is for logs, not for callers.
+
+    Attributes:
+        number: the platform's own number of the error, where its message has one.
+    """
 
     code = "PLATFORM_ERROR"
+    number: int | None = None
 
 
 class DatabaseError(PlatformError):
@@ -267,7 +276,7 @@ class EmbedderError(PlatformError):
 
 
 class EmbedderBusy(EmbedderError):
-    """Out of capacity (3040), rate-limited, or out of the daily allowance (3036)."""
+    """The model is out of capacity (3040), or the account makes too many calls (429)."""
 
     code = "AI_CAPACITY"
 
@@ -278,8 +287,26 @@ class EmbedderTimeout(EmbedderError):
     code = "AI_TIMEOUT"
 
 
+class EmbedderAllowanceUsedUp(EmbedderError):
+    """The account has used up its allowance (4006, documented as 3036)."""
+
+    code = "AI_ALLOWANCE_USED_UP"
+
+
+class EmbedderModelUnavailable(EmbedderError):
+    """Workers AI has no such model (5007, 3042): it was retired, or its name is wrong."""
+
+    code = "AI_MODEL_UNAVAILABLE"
+
+
+class EmbedderAccessDenied(EmbedderError):
+    """The account may not use Workers AI or the model (3023, 3041, 5016, 5018, 5035)."""
+
+    code = "AI_ACCESS_DENIED"
+
+
 class EmbedderRejected(EmbedderError):
-    """The input or the model was refused (3006, 5004, 5007, 3042): the same call fails again."""
+    """The input was refused (3006, 5004, 5006, 5021): the same call fails again."""
 
     code = "AI_INPUT_REJECTED"
 
@@ -297,12 +324,18 @@ class VectorIndexError(PlatformError):
 
 
 class VectorIndexUnavailable(VectorIndexError):
-    """Vectorize is out of reach or overloaded."""
+    """Vectorize is out of reach."""
 
     code = "VECTORIZE_UNAVAILABLE"
 
 
+class VectorIndexThrottled(VectorIndexError):
+    """Vectorize got too many calls (40041)."""
+
+    code = "VECTORIZE_THROTTLED"
+
+
 class VectorIndexRejected(VectorIndexError):
-    """The call broke a rule of Vectorize: the same call fails again."""
+    """A vector, id, metadata or filter broke a rule of Vectorize: the same call fails again."""
 
     code = "VECTORIZE_REJECTED"

@@ -1,7 +1,11 @@
-"""Which of our errors a message of Workers AI, Vectorize or D1 stands for: all they give is text.
+"""Map error messages of Workers AI, Vectorize and D1 to Cognate's errors.
 
-Pure, so that the adapters over the bindings and those over the local platform map alike. Each
-function is total: any message at all becomes an error of ours.
+The platform reports text only. Pure, so that the adapters over the bindings and those over the
+local platform map alike. Each function is total: any message at all becomes an error of ours.
+
+Only an allow-list of numbers becomes an error that blames the input (`EmbedderRejected`,
+`VectorIndexRejected`). Every other number, and a message without one, is the platform's own
+failure: it costs time, and no record.
 """
 
 from __future__ import annotations
@@ -12,14 +16,18 @@ from typing import TYPE_CHECKING, Final
 
 from cognate.errors import (
     DatabaseError,
+    EmbedderAccessDenied,
+    EmbedderAllowanceUsedUp,
     EmbedderBusy,
     EmbedderError,
+    EmbedderModelUnavailable,
     EmbedderRejected,
     EmbedderTimeout,
     MissingColumn,
     MissingTable,
     VectorIndexError,
     VectorIndexRejected,
+    VectorIndexThrottled,
     VectorIndexUnavailable,
 )
 
@@ -28,44 +36,85 @@ if TYPE_CHECKING:
 
 EMBEDDER_ERRORS: Final[Mapping[int, type[EmbedderError]]] = MappingProxyType(
     {
+        # The input: the allow-list.
         3006: EmbedderRejected,  # request too large
-        3007: EmbedderTimeout,
-        3036: EmbedderBusy,  # daily allowance used up
-        3040: EmbedderBusy,  # out of capacity
-        3042: EmbedderRejected,  # no such model
-        5004: EmbedderRejected,  # invalid input
+        5004: EmbedderRejected,  # invalid data
         5006: EmbedderRejected,  # input that fits none of the model's forms, as reports show it
-        5007: EmbedderRejected,  # no such model
-        5021: EmbedderRejected,  # more tokens than the model's context window
+        5021: EmbedderRejected,  # more tokens than the model's context window, as reports show it
+        # Load.
+        3007: EmbedderTimeout,
+        3040: EmbedderBusy,  # out of capacity
+        # The account's allowance.
+        3036: EmbedderAllowanceUsedUp,  # as it is documented
+        4006: EmbedderAllowanceUsedUp,  # as it reads
+        # The model.
+        3042: EmbedderModelUnavailable,  # invalid model id
+        5007: EmbedderModelUnavailable,  # no such model
+        # The account.
+        3023: EmbedderAccessDenied,  # account blocked
+        3041: EmbedderAccessDenied,  # not allowed to use the model
+        5016: EmbedderAccessDenied,  # terms of the model not agreed to
+        5018: EmbedderAccessDenied,  # not allowed to use the model
+        5035: EmbedderAccessDenied,
     }
 )
-"""Workers AI's error numbers, which open its messages."""
+"""Workers AI's error numbers that have a name here; 3043 and 3046 (internal) need none."""
 
-BROKEN_RULES: Final = range(40000, 50000)
-"""Vectorize's codes of calls that break one of its rules; all others are its own failures."""
+VECTOR_INDEX_ERRORS: Final[Mapping[int, type[VectorIndexError]]] = MappingProxyType(
+    {
+        # The vector, its id or metadata, or the filter: the allow-list.
+        40006: VectorIndexRejected,  # a query vector of another dimension
+        40008: VectorIndexRejected,  # an id that is too long
+        40012: VectorIndexRejected,  # a vector of another dimension
+        40016: VectorIndexRejected,  # metadata that is too large
+        40023: VectorIndexRejected,  # a vector, metadata or filter of another form
+        # Load.
+        40041: VectorIndexThrottled,  # too many requests
+    }
+)
+"""Vectorize's error codes that have a name here. 40007 (too many ids or vectors in one call) is not
+on the allow-list: the size of a call is ours, and no record's."""
 
-_EMBEDDER_NUMBER: Final = re.compile(r"\b(\d{4}):")
-_VECTOR_INDEX_CODE: Final = re.compile(r"code = (\d+)")
+_EMBEDDER_NUMBER: Final = re.compile(r"\s*(?:[A-Za-z]\w*:\s*)*([0-9]{4}):")
+"""A message starts with its number, or with names of errors and then the number. A number further
+inside is a part of the sentence, which may quote an input."""
+_VECTOR_INDEX_CODE: Final = re.compile(
+    r"\s*(?:[A-Za-z]\w*:\s*)*([A-Z_]+)_ERROR \(code = ([0-9]{1,9})\)"
+)
+_BUSY: Final = re.compile(r"\b429\b|\bbusy\b|too many requests", re.IGNORECASE)
+
+_BLAMELESS_OPERATIONS: Final = frozenset({"VECTOR_DELETE", "VECTOR_GET", "INDEX_GET"})
+"""Calls that name nothing but ids made here. A deletion that counted as a record's fault would fail
+for good, and leave its vectors behind."""
+
 _MISSING_TABLE: Final = re.compile(r"no such table: (?:main\.)?(\w+)")
 _MISSING_COLUMN: Final = re.compile(r"(?:no such column: |has no column named )\"?([\w.]+)")
 
 
 def embedder_error(message: str) -> EmbedderError:
     """The error that a message of Workers AI stands for."""
-    found = _EMBEDDER_NUMBER.search(message)
-    kind = EMBEDDER_ERRORS.get(int(found[1]), EmbedderError) if found else EmbedderError
-    if kind is EmbedderError and ("429" in message or "busy" in message.lower()):
-        kind = EmbedderBusy
-    return kind(message)
+    found = _EMBEDDER_NUMBER.match(message)
+    if found is None:
+        return EmbedderBusy(message) if _BUSY.search(message) else EmbedderError(message)
+    number = int(found[1])
+    error = EMBEDDER_ERRORS.get(number, EmbedderError)(message)
+    error.number = number
+    return error
 
 
 def vector_index_error(message: str) -> VectorIndexError:
     """The error that a message of Vectorize stands for; one without a code never got there."""
-    found = _VECTOR_INDEX_CODE.search(message)
+    found = _VECTOR_INDEX_CODE.match(message)
     if found is None:
-        return VectorIndexUnavailable(message)
-    broken = int(found[1]) in BROKEN_RULES
-    return VectorIndexRejected(message) if broken else VectorIndexError(message)
+        throttled = _BUSY.search(message)
+        return VectorIndexThrottled(message) if throttled else VectorIndexUnavailable(message)
+    operation, number = found[1], int(found[2])
+    kind = VECTOR_INDEX_ERRORS.get(number, VectorIndexError)
+    if kind is VectorIndexRejected and operation in _BLAMELESS_OPERATIONS:
+        kind = VectorIndexError
+    error = kind(message)
+    error.number = number
+    return error
 
 
 def database_error(message: str) -> DatabaseError:

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Final
 from cognate.errors import (
     CognateError,
     ConfigurationError,
+    EmbedderAccessDenied,
+    EmbedderAllowanceUsedUp,
+    EmbedderModelUnavailable,
     EmbedderRejected,
     PlatformError,
     UnusableEmbeddings,
@@ -30,7 +33,17 @@ SUSPECT_ATTEMPTS: Final = 4
 
 FIRST_PAUSE_SECONDS: Final = 5
 LONGEST_PAUSE_SECONDS: Final = 900
-"""An outage is looked at again at least this often; Queues would allow 43,200 s."""
+"""An outage is looked at again at least this often; Queues would allow 86,400 s."""
+
+LONGEST_WAIT_SECONDS: Final = 3600
+"""The longest pause where somebody has to act first, or the next day has to begin."""
+
+REJECTIONS: Final = (EmbedderRejected, VectorIndexRejected)
+"""The platform's errors that blame the input: what one of these hits is found by halving, and fails
+alone. Every other error of the platform is tried again, by as few calls as possible."""
+
+WAITS: Final = (EmbedderAllowanceUsedUp, EmbedderModelUnavailable, EmbedderAccessDenied)
+"""Errors that do not end by themselves within minutes."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +78,14 @@ def decide(
         deliveries: how often the queue has delivered it, this time included, 1 or more.
         jitter: a number in [0, 1), so that what failed together does not come back together.
     """
-    if isinstance(error, EmbedderRejected | VectorIndexRejected):
+    if isinstance(error, REJECTIONS):
         return Fail()  # The same call fails again.
     if isinstance(error, UnusableEmbeddings):
         if charges + 1 >= MAX_CHARGES:
             return Fail()
         return Retry(pause(deliveries, jitter()), charged=True)
+    if isinstance(error, WAITS):
+        return Retry(long_pause(deliveries, jitter()), charged=False)
     if isinstance(error, PlatformError | ConfigurationError):
         # An outage, or a deployment that lacks a binding: not the record's fault, and it ends.
         return Retry(pause(deliveries, jitter()), charged=False)
@@ -93,6 +108,15 @@ def pause(deliveries: int, jitter: float) -> int:
         deliveries: 1 or more.
         jitter: in [0, 1).
     """
+    return _doubling(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, deliveries, jitter)
+
+
+def long_pause(deliveries: int, jitter: float) -> int:
+    """Like `pause`, doubling from 900 seconds to at most an hour."""
+    return _doubling(LONGEST_PAUSE_SECONDS, LONGEST_WAIT_SECONDS, deliveries, jitter)
+
+
+def _doubling(first: int, most: int, deliveries: int, jitter: float) -> int:
     doublings = min(deliveries - 1, 16)
-    longest: int = min(FIRST_PAUSE_SECONDS << doublings, LONGEST_PAUSE_SECONDS)
+    longest: int = min(first << doublings, most)
     return max(1, round(longest * (1 - jitter / 2)))

@@ -8,7 +8,7 @@ from array import array
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cognate.errors import EmbedderRejected
+from cognate.errors import EmbedderModelUnavailable, EmbedderRejected
 from cognate.models import DEFAULT_MODEL, MODELS
 from cognate.ports import FLOAT32_BYTES
 from cognate.vectors import QueryVector, checked, from_float32
@@ -143,8 +143,10 @@ class EmbedderSuite(ABC):
 
             assert type(error) is EmbedderRejected
 
-    async def test_an_unknown_model_is_rejected(self) -> None:
-        """The same call would fail again."""
+    async def test_an_unknown_model_is_not_the_texts_fault(self) -> None:
+        """A model can be retired while its texts wait."""
         model = replace(MODEL, name="@cf/nobody/no-such-model")
 
-        assert type(await raised(self.embedder().embed(model, ["An owl."]))) is EmbedderRejected
+        error = await raised(self.embedder().embed(model, ["An owl."]))
+
+        assert type(error) is EmbedderModelUnavailable

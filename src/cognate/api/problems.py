@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -26,6 +26,10 @@ TYPE_PREFIX: Final = "urn:cognate:problem:"
 
 INTERNAL_DETAIL: Final = "Something went wrong on our side; the request id finds it in the logs."
 BUSY_DETAIL: Final = "A service that this depends on did not answer as it should; try again later."
+
+WAITING_DETAIL: Final = (
+    "A service that this depends on is not available to this deployment; its operator has to act."
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ _FAILED: Final = ProblemKind(503, "Temporarily unavailable", "platform", BUSY_DE
 _OVERLOADED: Final = ProblemKind(503, "Temporarily unavailable", "platform", BUSY_DETAIL, 30)
 _NOT_MIGRATED: Final = ProblemKind(500, "The database is not migrated", "platform")
 _USELESS: Final = ProblemKind(503, "Temporarily unavailable", "platform", BUSY_DETAIL, 60)
+_WAITING: Final = ProblemKind(503, "Temporarily unavailable", "platform", WAITING_DETAIL, 900)
 
 PROBLEMS: Final[Mapping[type[errors.CognateError], ProblemKind]] = MappingProxyType(
     {
@@ -105,10 +110,15 @@ PROBLEMS: Final[Mapping[type[errors.CognateError], ProblemKind]] = MappingProxyT
         errors.EmbedderError: _FAILED,
         errors.EmbedderBusy: _OVERLOADED,
         errors.EmbedderTimeout: _FAILED,
+        # The allowance comes back at midnight, in UTC.
+        errors.EmbedderAllowanceUsedUp: replace(_WAITING, retry_after=3600),
+        errors.EmbedderModelUnavailable: _WAITING,
+        errors.EmbedderAccessDenied: _WAITING,
         errors.EmbedderRejected: _USELESS,
         errors.UnusableEmbeddings: _FAILED,
         errors.VectorIndexError: _FAILED,
         errors.VectorIndexUnavailable: _OVERLOADED,
+        errors.VectorIndexThrottled: _OVERLOADED,
         errors.VectorIndexRejected: _USELESS,
     }
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cognate.errors import EmbedderError, EmbedderRejected, PlatformError, UnusableEmbeddings
+from cognate.errors import EmbedderRejected, PlatformError, UnusableEmbeddings
 from cognate.ingest.isolating import isolating
 from cognate.vectors import checked
 
@@ -42,7 +42,7 @@ async def embed_texts(
     """Embed texts of one model.
 
     A text that the model refuses is found by halving and fails alone. So does a suspect one that
-    makes answers unusable, or fails for a reason that has no name.
+    makes answers unusable. A failure of the platform is nobody's: it is not halved.
 
     Returns:
         For each text, in order, where its vector is or why there is none.
@@ -64,6 +64,6 @@ async def embed_texts(
 
 
 def _divides(error: PlatformError, items: Sequence[ChunkText]) -> bool:
-    if isinstance(error, UnusableEmbeddings) or type(error) is EmbedderError:
+    if isinstance(error, UnusableEmbeddings):
         return any(item.suspect for item in items)
     return isinstance(error, EmbedderRejected)

@@ -62,7 +62,8 @@ def outcomes_of(
     decision = decide(
         work.error,
         charges=max(job.charges for job in work.task.jobs),
-        deliveries=deliveries[latest.id],
+        # A message that the sweeper sent again is counted anew; the job remembers.
+        deliveries=max(deliveries[latest.id], latest.attempts),
         jitter=jitter,
     )
     code, message = work.error.code, sentence(work.error)
@@ -119,13 +120,21 @@ def _done(job: ClaimedJob, work: Work) -> JobOutcome:
 SENTENCES: Final = {
     "AI_CAPACITY": "Workers AI is out of capacity; the job is tried again by itself.",
     "AI_TIMEOUT": "Workers AI did not answer in time; the job is tried again by itself.",
+    "AI_ALLOWANCE_USED_UP": "The allowance of Workers AI is used up; the job waits for the next.",
+    "AI_MODEL_UNAVAILABLE": "Workers AI does not offer the model of this table at the moment; the "
+    "job waits until it does, or until the table has another model.",
+    "AI_ACCESS_DENIED": "Workers AI does not let this deployment use the model; the job waits "
+    "until it does.",
     "AI_INPUT_REJECTED": "Workers AI refused the text. Change it, then try again.",
     "AI_ANSWER_UNUSABLE": "Workers AI answered a wrong number or size of vectors.",
     "AI_ERROR": "Workers AI failed; the job is tried again by itself.",
     "VECTORIZE_UNAVAILABLE": "Vectorize is out of reach; the job is tried again by itself.",
+    "VECTORIZE_THROTTLED": "Vectorize has too much to do; the job is tried again by itself.",
     "VECTORIZE_REJECTED": "Vectorize refused the vector or its metadata. Change the record.",
     "VECTORIZE_ERROR": "Vectorize failed; the job is tried again by itself.",
     "DATABASE_ERROR": "D1 failed; the job is tried again by itself.",
+    "TABLE_MISSING": "The database lacks a table; the job waits for its migration.",
+    "COLUMN_MISSING": "The database lacks a column; the job waits for its migration.",
 }
 
 

@@ -94,7 +94,11 @@ def test_codes_are_one_to_a_class() -> None:
         (errors.MissingTable("t"), 500, "TABLE_MISSING", "platform"),
         (errors.MissingColumn("c"), 500, "COLUMN_MISSING", "platform"),
         (errors.EmbedderBusy("m"), 503, "AI_CAPACITY", "platform"),
+        (errors.EmbedderAllowanceUsedUp("m"), 503, "AI_ALLOWANCE_USED_UP", "platform"),
+        (errors.EmbedderModelUnavailable("m"), 503, "AI_MODEL_UNAVAILABLE", "platform"),
+        (errors.EmbedderAccessDenied("m"), 503, "AI_ACCESS_DENIED", "platform"),
         (errors.VectorIndexUnavailable("m"), 503, "VECTORIZE_UNAVAILABLE", "platform"),
+        (errors.VectorIndexThrottled("m"), 503, "VECTORIZE_THROTTLED", "platform"),
         (refusals.OriginNotAllowed(), 403, "ORIGIN_NOT_ALLOWED", "access"),
         (refusals.MalformedJson("m"), 400, "MALFORMED_JSON", "validation"),
         (refusals.PayloadTooLarge(1), 413, "PAYLOAD_TOO_LARGE", "validation"),
@@ -162,6 +166,26 @@ def test_headers_follow_the_status(kind: type[errors.CognateError]) -> None:
     assert ("retry-after" in response.headers) is (response.status == 503)
     allowed = response.headers.get("allow")
     assert allowed == ("GET, HEAD" if response.status == 405 else None)
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        # Load goes by.
+        (errors.EmbedderBusy("m"), "30"),
+        (errors.VectorIndexThrottled("m"), "30"),
+        # Somebody has to act.
+        (errors.EmbedderModelUnavailable("m"), "900"),
+        (errors.EmbedderAccessDenied("m"), "900"),
+        # The next day has to begin.
+        (errors.EmbedderAllowanceUsedUp("m"), "3600"),
+    ],
+)
+def test_how_long_a_caller_should_wait(error: errors.CognateError, seconds: str) -> None:
+    """About as long as it lasts."""
+    response = problem_response(error, path="/", request_id="r")
+
+    assert response.headers["retry-after"] == seconds
 
 
 def test_a_new_child_is_answered_as_its_parent() -> None:

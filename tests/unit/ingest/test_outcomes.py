@@ -9,21 +9,21 @@ import pytest
 from cognate.errors import (
     CognateError,
     ConfigurationError,
-    DatabaseError,
     EmbedderBusy,
-    EmbedderError,
-    EmbedderRejected,
-    EmbedderTimeout,
     PlatformError,
+    QueueError,
     UnusableEmbeddings,
-    VectorIndexError,
-    VectorIndexRejected,
-    VectorIndexUnavailable,
+    VectorIndexThrottled,
 )
 from cognate.ingest.claim import ClaimedJob
 from cognate.ingest.outcomes import SENTENCES, JobOutcome, orphan, outcomes_of, sentence
 from cognate.ingest.work import Work, work_for
+from cognate.retry import REJECTIONS
+from tests.unit.core.errors import platform_errors
 from tests.unit.ingest.test_work import task
+
+STOPPING = [kind for kind in platform_errors() if kind not in {PlatformError, QueueError}]
+"""Errors that can stop a job."""
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LATEST, OLDER = ClaimedJob("job_2", "write", 1, 1), ClaimedJob("job_1", "message", 2, 3)
@@ -59,6 +59,14 @@ def test_one_of_them_is_tried_again() -> None:
     assert found[1].due_at == "2026-11-20T12:05:05.000Z"
 
 
+def test_the_pause_grows_though_the_sweeper_sent_another_message() -> None:
+    """A new message counts its deliveries from one; the job counts on."""
+    found = work(VectorIndexThrottled())
+    found.task.jobs = [ClaimedJob("job_2", "write", 0, 4)]
+    [outcome] = outcomes_of(found, {"job_2": 1}, NOW, lambda: 0)
+    assert outcome.after_seconds == 40
+
+
 def test_the_record_is_charged_not_the_job() -> None:
     """Its third unusable answer is the last, whichever of its jobs had the others."""
     assert briefly(outcomes(work(UnusableEmbeddings()))) == [
@@ -85,23 +93,18 @@ def test_an_orphan_names_its_reason() -> None:
     assert (orphan(LATEST).status.value, orphan(LATEST).code) == ("failed", "TABLE_UNKNOWN")
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        DatabaseError,
-        EmbedderBusy,
-        EmbedderError,
-        EmbedderRejected,
-        EmbedderTimeout,
-        UnusableEmbeddings,
-        VectorIndexError,
-        VectorIndexRejected,
-        VectorIndexUnavailable,
-    ],
-)
+@pytest.mark.parametrize("kind", STOPPING, ids=lambda kind: kind.__name__)
 def test_a_platforms_words_are_not_shown(kind: type[PlatformError]) -> None:
     """They may quote a text; each error that can stop a job has a sentence of ours."""
     assert sentence(kind("the secret text")) == SENTENCES[kind.code]
+
+
+@pytest.mark.parametrize("kind", STOPPING, ids=lambda kind: kind.__name__)
+def test_only_what_blames_the_input_tells_the_owner_to_change_it(
+    kind: type[PlatformError],
+) -> None:
+    """Of all the others the owner of a record has nothing to do."""
+    assert ("Change" in SENTENCES[kind.code]) is issubclass(kind, REJECTIONS)
 
 
 def test_our_own_words_are_shown() -> None:

@@ -57,12 +57,44 @@ def test_a_fault_makes_a_call_fail_and_can_be_taken_back(client: TestClient) -> 
 
 
 @pytest.mark.parametrize(
+    ("binding", "method", "number", "error"),
+    [
+        (
+            "VECTORIZE",
+            "upsert",
+            40041,
+            {"name": "Error", "message": "VECTOR_UPSERT_ERROR (code = 40041): Too Many Requests"},
+        ),
+        (
+            "VECTORIZE",
+            "deleteByIds",
+            40041,
+            {"name": "Error", "message": "VECTOR_DELETE_ERROR (code = 40041): Too Many Requests"},
+        ),
+        ("AI", "run", 3007, {"name": "AiError", "message": "3007: Request timeout"}),
+    ],
+)
+def test_an_error_of_cloudflare_is_ordered_by_its_number(
+    client: TestClient, binding: str, method: str, number: int, error: dict[str, str]
+) -> None:
+    """In its words, as the method that is called would reject."""
+    fault = {"binding": binding, "method": method, "number": number}
+    assert client.post("/control/faults", json=fault).json() == {"waiting": 1}
+    arguments = {"arguments": ["a", {"text": "a"}] if method == "run" else [["a"]]}
+    answer = client.post(f"/rpc/{binding}/{method}", json=arguments).json()
+    assert answer == {"error": error}
+
+
+@pytest.mark.parametrize(
     ("body", "reason"),
     [
         ({"binding": "AI"}, "method"),
         ({"binding": "AI", "method": "run", "kind": "odd"}, "kind"),
         ({"binding": "AI", "method": "run", "count": 0}, "count"),
         ({"binding": "AI", "method": "run", "mesage": "x"}, "mesage"),
+        ({"binding": "AI", "method": "run", "number": 40041}, "AI.run has no error 40041"),
+        ({"binding": "VECTORIZE", "method": "upsert", "number": 3040}, "no error 3040"),
+        ({"binding": "VECTORIZE", "method": "search", "number": 40041}, "no error 40041"),
         ({"binding": "VECTORIZE", "method": "query", "kind": "short"}, "AI.run only"),
     ],
 )
