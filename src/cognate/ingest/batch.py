@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from cognate.errors import ConfigurationError, DatabaseError, PlatformError
 from cognate.events import emit
+from cognate.ingest.circuit import with_circuits
 from cognate.ingest.claim import Delivery, claim
 from cognate.ingest.embedding import ChunkText, embed_texts
 from cognate.ingest.finish import Finished, finish
@@ -23,7 +24,7 @@ from cognate.queueing import announce
 from cognate.retry import is_suspect, pause
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from cognate.collections import Collections
     from cognate.ports import Platform, VectorIndex
@@ -48,6 +49,7 @@ async def run_batch(
         For each message, whether and when it must be delivered again.
     """
     messages = [(delivery, parse(delivery.body, collections)) for delivery in deliveries]
+    platform = with_circuits(platform)
     try:
         claimed = await claim(platform.database, collections, messages, platform.clock.now())
     except DatabaseError as error:
@@ -61,7 +63,7 @@ async def run_batch(
         platform, [orphan(job) for job in claimed.orphans], claimed.waiting, times
     )
     works = [work_for(task) for task in claimed.tasks]
-    for wave in grouped(works, lambda work: len(work.chunks), MAX_WAVE_CHUNKS):
+    for wave in _waves(works):
         await _run(platform, wave)
         now = platform.clock.now()
         outcomes = [item for work in wave for item in outcomes_of(work, times, now, _jitter)]
@@ -70,6 +72,17 @@ async def run_batch(
         delivery.message_id: pauses.get(claimed.job_of_message.get(delivery.message_id, ""))
         for delivery in deliveries
     }
+
+
+def _waves(works: Sequence[Work]) -> Iterator[list[Work]]:
+    fresh = [work for work in works if not _is_suspect(work)]
+    suspect = [work for work in works if _is_suspect(work)]
+    for group in (fresh, suspect):
+        yield from grouped(group, lambda work: len(work.chunks), MAX_WAVE_CHUNKS)
+
+
+def _is_suspect(work: Work) -> bool:
+    return any(job.charges or is_suspect(job.attempts) for job in work.task.jobs)
 
 
 async def _settle(
@@ -146,7 +159,7 @@ async def _embed(platform: Platform, works: Sequence[Work]) -> None:
         texts = [
             ChunkText(
                 work.task.text[part.start : part.end],
-                suspect=any(job.charges or is_suspect(job.attempts) for job in work.task.jobs),
+                suspect=_is_suspect(work),
             )
             for work in group
             for part in work.chunks
