@@ -1,7 +1,9 @@
-"""A job that runs out of deliveries: its message is moved, and the job says why it failed."""
+"""A job whose message runs out of deliveries: the message is moved, and the job waits on."""
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -9,10 +11,13 @@ import httpx
 from local.layout import ROOT
 from local.local_worker import LocalConfig, LocalWorker
 from local.seed import DEMO_ORGANIZATIONS
+from tests.worker.instruments import wait_for
 from tests.worker.organization import Organization
 from tests.workshop import checkout_with
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
 PATIENT: Final = "max_retries = 100"
@@ -20,10 +25,10 @@ IMPATIENT: Final = "max_retries = 1"
 """In place of a day of retries: two deliveries, and then the dead-letter queue."""
 
 
-def test_an_outage_without_end_is_recorded_and_can_be_replayed(
+def test_an_outage_that_outlasts_its_message_costs_time_only(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """The message goes through the real dead-letter queue; it is written down, not run again."""
+    """The message goes through the real dead-letter queue; the job is done in the end."""
     layout = checkout_with(tmp_path_factory.mktemp("checkout"), ROOT / "src" / "entry.py", [])
     wrangler = layout.root / "wrangler.toml"
     configuration = wrangler.read_text("utf-8")
@@ -39,19 +44,38 @@ def test_an_outage_without_end_is_recorded_and_can_be_replayed(
         outage = {"binding": "AI", "method": "run", "count": 1000, "kind": "error"}
         message = "3040: Capacity temporarily exceeded, please try again."
         platform.post("/control/faults", json={**outage, "message": message}).raise_for_status()
-        job_id = organization.post("/embeddings", {"content": "A text in an outage"}).json()[
-            "jobId"
-        ]
-        failed = organization.job(job_id)
-        calls = platform.get("/control/calls").json()["calls"]["AI.run"]
+        written = organization.post("/claims", {"content": "A text in an outage"})
+        assert written.status_code == 201, written.text
+        jobs = {"table": "claims", "id": written.json()["id"]}
+        [job] = organization.get("/embeddings/jobs", params=jobs).json()["data"]
+        job_id = job["jobId"]
+        wait_for(lambda: _was_dead_lettered(worker.wrangler_log, job_id), "the dead letter")
 
-        assert ("failed", 2, "AI_CAPACITY") == (
-            failed["status"],
-            failed["attempts"],
-            failed["error"]["code"],
+        waiting = organization.get(f"/embeddings/jobs/{job_id}").json()
+        assert ("queued", 2, "AI_CAPACITY") == (
+            waiting["status"],
+            waiting["attempts"],
+            waiting["error"]["code"],
         )
-        assert failed["error"]["message"].startswith("It was tried as often as the queue allows.")
-        assert calls == 2
+        assert platform.get("/control/calls").json()["calls"]["AI.run"] == 2
+        [coverage] = [
+            table
+            for table in organization.get("/embeddings/coverage").json()["tables"]
+            if table["name"] == "claims"
+        ]
+        assert (coverage["pending"], coverage["failed"]) == (1, 0)
         platform.delete("/control/faults").raise_for_status()
-        assert organization.post(f"/embeddings/jobs/{job_id}/retry", None).status_code == 202
+        _let_time_pass(worker.database)
+        worker.tick()
         assert organization.job(job_id)["status"] == "done"
+
+
+def _was_dead_lettered(log: Path, job_id: str) -> bool:
+    return f'{{"event":"job.waiting","job":"{job_id}"' in log.read_text("utf-8", errors="replace")
+
+
+def _let_time_pass(database: Path) -> None:
+    """What waits becomes due, as it would after some minutes."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("UPDATE cognate_jobs SET due_at = '2000' WHERE status = 'queued'")
+        connection.commit()

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 async def record_dead_letters(
     platform: Platform, collections: Collections, deliveries: Sequence[Delivery]
 ) -> None:
-    """Fail the jobs of these messages, with the code of what failed last.
+    """Fail the jobs of these messages whose handler died, with the code of what failed last.
 
-    A job that waits and has not failed is left alone: its record was written again, and another
-    message is on its way; or D1 never let it start, and the sweeper sends it once more.
+    A job that waits stays queued, and the sweeper sends its message again when it is due. What it
+    waits for, the code on it, is the platform's fault and not the record's: an outage that lasts
+    longer than a message costs time only. Or its record was written again, and another message is
+    on its way.
 
     A text of another Worker that never got its job gets a failed one, which keeps the text: it can
     be replayed.
@@ -76,13 +78,20 @@ async def record_dead_letters(
             "error_message = 'It was tried as often as the queue allows. ' || "
             "COALESCE(error_message, 'Its handler never finished.'), "
             "error_code = COALESCE(error_code, 'RETRIES_EXHAUSTED') "
-            "WHERE id IN (SELECT value FROM json_each(?1)) AND (status = 'running' "
-            "OR status = 'queued' AND error_code IS NOT NULL) "
+            "WHERE id IN (SELECT value FROM json_each(?1)) AND status = 'running' "
             "RETURNING id, error_code",
             (json.dumps(ids), now),
         ),
+        Statement(
+            "SELECT id, error_code FROM cognate_jobs "
+            "WHERE id IN (SELECT value FROM json_each(?1)) AND status = 'queued' "
+            "AND error_code IS NOT NULL",
+            (json.dumps(ids),),
+        ),
     ]
-    *_, failed = await platform.database.batch(statements)
+    *_, failed, waiting = await platform.database.batch(statements)
+    for row in waiting:
+        emit("job.waiting", job=row["id"], code=row["error_code"])
     for row in failed:
         emit("job.failed", job=row["id"], code=row["error_code"], dead_letter=True)
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
+import pytest
+
+from cognate.consumer import consume
 from cognate.ingest.claim import Delivery
 from cognate.ingest.dead_letters import record_dead_letters
 from cognate.messages import reference
 from cognate.replay import replay_job
-from tests.unit.core.stage import ACME, COLLECTIONS, Stage, long_text
+from cognate.retry import LONGEST_WAIT_SECONDS
+from local.adapters.queue import MAX_RETRIES
+from tests.unit.core.stage import ACME, COLLECTIONS, DEAD_LETTERS, Stage, long_text
 
 FOREIGN = {"type": "embedding", "organizationId": ACME, "content": "a text"}
 
@@ -20,21 +26,89 @@ async def die(stage: Stage, *bodies: object, message_id: str = "m1") -> None:
     await record_dead_letters(stage.platform, COLLECTIONS, deliveries)
 
 
-def test_a_job_that_failed_to_the_end_keeps_its_reason() -> None:
-    """The code of what failed last stays, and so does its text, for a replay."""
+@pytest.mark.parametrize(
+    ("method", "message", "code"),
+    [
+        ("run", "3040: Capacity temporarily exceeded", "AI_CAPACITY"),
+        ("run", "4006: you have used up your daily free allocation", "AI_ALLOWANCE_USED_UP"),
+        ("run", "5007: No such model", "AI_MODEL_UNAVAILABLE"),
+        ("run", "5018: The account is not allowed", "AI_ACCESS_DENIED"),
+        ("run", "3043: Internal server error", "AI_ERROR"),
+        ("upsert", "VECTOR_UPSERT_ERROR (code = 40041): Too Many", "VECTORIZE_THROTTLED"),
+        ("upsert", "Network connection lost.", "VECTORIZE_UNAVAILABLE"),
+    ],
+)
+def test_an_outage_that_outlasts_its_message_fails_no_job(
+    method: str, message: str, code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The job waits under its code until the sweeper sends it again; then it is done."""
 
-    async def story() -> dict[str, Any]:
+    async def story() -> str:
+        stage = Stage()
+        job_id = await stage.write(ACME, "r1", "a text")
+        stage.fault(method, message=message, count=1000)
+        for _ in range(MAX_RETRIES + 1):
+            await stage.deliver()
+            stage.local.clock.advance(LONGEST_WAIT_SECONDS)
+        [dead] = stage.local.queue.dead_letters
+        stage.local.queue.dead_letters = []
+        assert stage.local.queue.waiting == []
+        await consume(stage.platform, stage.app, DEAD_LETTERS, [dead])
+        job = await stage.job(job_id)
+        assert (job["status"], job["error_code"], job["charges"]) == ("queued", code, 0)
+        assert "Change" not in job["error_message"]
+
+        # Weeks later it is over.
+        stage.local.bindings.faults.clear()
+        stage.local.clock.advance(22 * 86_400)
+        await stage.sweep()
+        await stage.drain()
+        assert await stage.status(job_id) == "done"
+        assert await stage.discrepancies() == []
+        return job_id
+
+    job_id = asyncio.run(story())
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    [waiting] = [event for event in events if event["event"] == "job.waiting"]
+    assert waiting == {"event": "job.waiting", "job": job_id, "code": code}
+
+
+def test_a_deletion_that_outlasts_its_message_leaves_no_vector() -> None:
+    """It waits, however long Vectorize is throttled."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "r1", "a text")
+        await stage.drain()
+        job_id = await stage.delete(ACME, "r1")
+        message = "VECTOR_DELETE_ERROR (code = 40041): Too Many Requests"
+        stage.fault("deleteByIds", message=message, count=1000)
+        for _ in range(MAX_RETRIES + 1):
+            await stage.deliver()
+            stage.local.clock.advance(LONGEST_WAIT_SECONDS)
+        assert len(stage.indexed()) == 1
+        await stage.settle()
+        assert await stage.status(job_id) == "done"
+        assert stage.indexed() == {}
+
+    asyncio.run(story())
+
+
+def test_a_text_of_nobodys_table_waits_too() -> None:
+    """And keeps what it is to embed."""
+
+    async def story() -> None:
         stage = Stage()
         job_id = await stage.post(ACME, "a text")
         stage.fault("run", message="3040: out of capacity")
         await stage.deliver()
+        stage.local.queue.drop()
         await die(stage, reference(job_id, ""))
-        return await stage.job(job_id)
+        assert await stage.status(job_id) == "queued"
+        await stage.settle()
+        assert await stage.status(job_id) == "done"
 
-    job = asyncio.run(story())
-    assert (job["status"], job["error_code"]) == ("failed", "AI_CAPACITY")
-    assert job["error_message"].startswith("It was tried as often as the queue allows. Workers AI")
-    assert job["completed_at"] is not None
+    asyncio.run(story())
 
 
 def test_a_job_whose_handler_never_finished_says_so() -> None:
