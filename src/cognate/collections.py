@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from cognate.definitions import Cognate, MetadataType, Table
     from cognate.ports import Row, Scalar
 
-MAX_TEXT_CHARACTERS: Final = 100_000
-"""Characters of one text that is embedded: about 25,000 tokens, or 80 chunks. A consumer holds the
-texts of a hundred records at once."""
-
 TEXTS_PREFIX: Final = "_texts:"
 """Opens the scope of posted texts; no table's name can start with an underscore."""
 
@@ -94,6 +90,16 @@ class Collection:
             for column, kind in self.metadata.items()
             if row[column] is not None
         }
+
+
+def index_metadata(
+    collection: Collection, organization_id: str, metadata: Mapping[str, Scalar]
+) -> dict[str, Scalar]:
+    """The metadata of a record's vectors in the index: its own, and the fence of a search.
+
+    The organization and the table are set last, so that no field of the record can replace them.
+    """
+    return {**metadata, "organizationId": organization_id, "table": collection.scope}
 
 
 def collection_of(table: Table) -> Collection | None:

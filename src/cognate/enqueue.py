@@ -12,12 +12,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from cognate.collections import Collection, collection_of, texts_of
-from cognate.errors import CognateError, ModelMismatch, NotFound
+from cognate.errors import CognateError, FieldError, InvalidInput, ModelMismatch, NotFound
 from cognate.idempotency import TAKEN, first_jobs, keep_statement, read_statements, take_statements
 from cognate.ids import new_id
 from cognate.models import requested_model
 from cognate.ports import Statement
 from cognate.queueing import JOB_PREFIX, Wanted, announce, queue_statements, release_statement
+from cognate.text_limits import text_problem
 from cognate.times import to_iso
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ async def enqueue(
     """Have texts embedded, in one D1 call whatever their number.
 
     Each is judged for itself: `NotFound` for a record that this organization does not have or a
-    table that embeds nothing, `InvalidInput` for a model that nobody has, `ModelMismatch` for one
-    that is not the table's.
+    table that embeds nothing, `InvalidInput` for a model that nobody has and for a text that cannot
+    be embedded, `ModelMismatch` for a model that is not the table's.
 
     Args:
         platform: the ports.
@@ -120,17 +121,16 @@ def _judge(app: Cognate, posting: Posting, number: int, now: datetime) -> _Place
     job_id = new_id(JOB_PREFIX, now)
     try:
         if posting.table is None:
-            collection = texts_of(requested_model(posting.model))
-            return _Place(number, collection, job_id, job_id, posting.content)
-        return _Place(
-            number,
-            _collection(app, posting.table, posting.model),
-            posting.record_id or "",
-            job_id,
-            posting.content,
-        )
+            collection, record_id = texts_of(requested_model(posting.model)), job_id
+        else:
+            collection = _collection(app, posting.table, posting.model)
+            record_id = posting.record_id or ""
     except CognateError as error:
         return error
+    problem = text_problem(posting.content, collection.model)
+    if problem is not None:
+        return InvalidInput(FieldError("/content", problem))
+    return _Place(number, collection, record_id, job_id, posting.content)
 
 
 def _collection(app: Cognate, table: str, model_name: str | None) -> Collection:

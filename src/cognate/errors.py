@@ -22,6 +22,7 @@ the cause; it never holds document text, credentials or another organization's d
     ├── NotAttempted                 an earlier operation of the batch failed
     ├── ModelMismatch                a model that is not the one of the table
     ├── TextTooLong                  a record's text has more chunks than its row can hold
+    ├── MetadataTooLarge             a record's metadata is more than a vector can carry
     ├── IdempotencyKeyReused         another request was sent under this key
     ├── JobNotFailed                 only failed jobs are tried again by hand
     ├── BackfillRunning              another walk over the table has not ended
@@ -196,6 +197,12 @@ class TextTooLong(CognateError):
     """A record written behind the API whose text is longer than can be embedded."""
 
     code = "TEXT_TOO_LONG"
+
+
+class MetadataTooLarge(CognateError):
+    """A record written behind the API whose metadata is more than a vector can carry."""
+
+    code = "METADATA_TOO_LARGE"
 
 
 class IdempotencyKeyReused(CognateError):

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-from cognate.collections import MAX_TEXT_CHARACTERS, TEXTS_PREFIX, Collection, Collections
+from cognate.collections import TEXTS_PREFIX, Collection, Collections
 from cognate.models import DEFAULT_MODEL, MODELS
+from cognate.text_limits import text_problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,20 +143,22 @@ def _foreign(body: Mapping[str, Any], collections: Collections) -> ForeignText |
     if not _is_id(organization_id):
         return Malformed('a message with "content" needs the "organizationId" it belongs to')
     try:
-        content = _content(body["content"])
         collection, record_id = _place(body, collections)
+        content = _content(body["content"], collection)
     except _Unclear as reason:
         return Malformed(str(reason), organization_id)
     return ForeignText(organization_id, collection, record_id, content)
 
 
-def _content(content: object) -> str:
+def _content(content: object, collection: Collection) -> str:
     if not (isinstance(content, str) and content.strip()):
         raise _Unclear('"content" must be a text that is not blank')
-    if len(content) > MAX_TEXT_CHARACTERS:
-        raise _Unclear(f'"content" must have at most {MAX_TEXT_CHARACTERS} characters')
     # JSON can hold half a surrogate pair, which no database can: it would stop the whole batch.
-    return content.encode("utf-8", "replace").decode()
+    content = content.encode("utf-8", "replace").decode()
+    problem = text_problem(content, collection.model)
+    if problem is not None:
+        raise _Unclear(f'"content" {problem}')
+    return content
 
 
 def _place(body: Mapping[str, Any], collections: Collections) -> tuple[Collection, str | None]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import binascii
 import hashlib
 import json
-import re
 import sys
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from cognate.errors import FieldError, InvalidInput
+from cognate.text_limits import UNSTORABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +27,6 @@ MAX_CURSOR_CHARACTERS: Final = 4096
 
 CONTEXT_CHARACTERS: Final = 16
 """Of the hash that ties a cursor to its list."""
-
-_UNBINDABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 T = TypeVar("T")
 
@@ -101,7 +99,7 @@ def _tie(context: str) -> str:
 def _is_parameter(value: object) -> bool:
     if isinstance(value, int | float):  # an infinite number, or one of a thousand digits
         return not isinstance(value, bool) and abs(value) <= sys.float_info.max
-    return value is None or (isinstance(value, str) and not _UNBINDABLE.search(value))
+    return value is None or (isinstance(value, str) and not UNSTORABLE.search(value))
 
 
 def _refuse(_constant: str) -> float:

@@ -17,7 +17,8 @@ LAYERS: Final = (
     {
         "cognate", "chunking", "classification", "collections", "definitions", "errors", "events",
         "filters", "fingerprint", "ids", "models", "pagination", "platform_errors", "ports",
-        "principal", "retry", "settings", "sql", "times", "validation", "vectors", "schema",
+        "principal", "retry", "settings", "sql", "text_limits", "times", "validation", "vectors",
+        "schema",
     },
     # Use cases: they are given ports.
     {

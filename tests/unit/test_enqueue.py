@@ -88,6 +88,10 @@ def test_each_posting_is_judged_for_itself() -> None:
             Posting("x", "nothing", "c1"): NotFound,
             Posting("x", model="@cf/nobody/nothing"): InvalidInput,
             Posting("x", "claims", "c1", "@cf/baai/bge-m3"): ModelMismatch,
+            # Fewer than 100,000 characters, and more chunks than a row can hold.
+            Posting("\ud55c\uad6d\uc5b4 " * 20_000, "claims", "c1"): InvalidInput,
+            Posting("0123456789abcdef" * 6000): InvalidInput,
+            Posting("a\x00b"): InvalidInput,
             TEXT: str,
         }
 

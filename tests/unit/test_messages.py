@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from cognate.collections import MAX_TEXT_CHARACTERS
 from cognate.messages import (
     MAX_ID_CHARACTERS,
     BackfillStep,
@@ -19,6 +18,7 @@ from cognate.messages import (
 )
 from cognate.models import DEFAULT_MODEL
 from cognate.ports import MAX_MESSAGE_BYTES
+from cognate.text_limits import MAX_TEXT_CHARACTERS
 from tests.unit.core.stage import CLAIMS, COLLECTIONS
 
 FOREIGN = {"type": "embedding", "organizationId": "org_1", "content": "albatross"}
@@ -89,6 +89,8 @@ def test_what_cannot_be_understood_names_no_organization(body: object) -> None:
         {"content": " \n"},
         {"content": ["albatross"]},
         {"content": "a" * (MAX_TEXT_CHARACTERS + 1)},
+        {"content": "\uac00" * MAX_TEXT_CHARACTERS},
+        {"content": "a\x00b"},
         {"model": "gpt"},
         {"model": ["@cf/baai/bge-m3"]},
         {"id": "r1"},
@@ -113,7 +115,7 @@ def test_a_text_that_cannot_be_placed_is_its_organizations(change: dict[str, Any
 
 def test_the_longest_text_is_taken() -> None:
     """The limit itself is within it."""
-    body = {**FOREIGN, "content": "a" * MAX_TEXT_CHARACTERS}
+    body = {**FOREIGN, "content": "a b " * (MAX_TEXT_CHARACTERS // 4)}
     assert isinstance(parse(body, COLLECTIONS), ForeignText)
 
 

@@ -91,6 +91,7 @@ PROBLEMS: Final[Mapping[type[errors.CognateError], ProblemKind]] = MappingProxyT
         errors.ModelMismatch: ProblemKind(422, "Another model than the table's", "validation"),
         errors.NotEmbedded: ProblemKind(409, "Not embedded yet", "validation"),
         errors.TextTooLong: ProblemKind(422, "The text is too long", "validation"),
+        errors.MetadataTooLarge: ProblemKind(422, "The metadata is too large", "validation"),
         errors.IdempotencyKeyReused: ProblemKind(409, "Idempotency key reused", "validation"),
         errors.JobNotFailed: ProblemKind(409, "The job has not failed", "validation"),
         errors.BackfillRunning: ProblemKind(409, "A backfill is running", "validation"),

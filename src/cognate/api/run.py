@@ -7,8 +7,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, WithJsonSchema
 
 from cognate.api.route import Call, Route
-from cognate.api.wire import AnswerModel, Identifier, RequestModel
-from cognate.collections import MAX_TEXT_CHARACTERS
+from cognate.api.wire import AnswerModel, Identifier, RequestModel, require_text
 from cognate.models import requested_model
 from cognate.search import embed_queries
 from cognate.validation import refuse_field
@@ -26,24 +25,16 @@ TEXT_SCHEMA: Final[dict[str, Any]] = {
 def _texts(value: object) -> list[str]:
     """One text or several as a list; each is judged where it stands in the request."""
     if isinstance(value, str):
-        _require_text(value, "")
-        return [value]
+        return [require_text(value)]
     if not isinstance(value, list):
         refuse_field("", "must be a string or an array of strings")
     if not 1 <= len(value) <= MAX_TEXTS:
         refuse_field("", f"must hold 1 to {MAX_TEXTS} texts")
     for place, text in enumerate(value):
-        _require_text(text, f"/{place}")
+        if not isinstance(text, str):
+            refuse_field(f"/{place}", "must be a string")
+        require_text(text, f"/{place}")
     return value
-
-
-def _require_text(text: object, pointer: str) -> None:
-    if not isinstance(text, str):
-        refuse_field(pointer, "must be a string")
-    if not text.strip():
-        refuse_field(pointer, "must hold some text, not only white space")
-    if len(text) > MAX_TEXT_CHARACTERS:
-        refuse_field(pointer, f"must have at most {MAX_TEXT_CHARACTERS} characters")
 
 
 class RunRequest(RequestModel):

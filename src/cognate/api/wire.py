@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from cognate.collections import MAX_TEXT_CHARACTERS
 from cognate.definitions.names import camel_case
+from cognate.text_limits import UNSTORABLE, length_problem
 from cognate.validation import invalid_input, refuse_field
 
 if TYPE_CHECKING:
@@ -49,14 +49,24 @@ def parse(model: type[M], value: Mapping[str, Any]) -> M:
         raise invalid_input(error) from None
 
 
-def _not_blank(text: str) -> str:
+def require_text(text: str, pointer: str = "") -> str:
+    """The same text, if it has something in it and D1 could hold it.
+
+    Raises:
+        PydanticCustomError: from within a validator, with the pointer to the text.
+    """
+    if UNSTORABLE.search(text):
+        refuse_field(pointer, "must have no NUL and no half characters")
+    problem = length_problem(text)
+    if problem is not None:
+        refuse_field(pointer, problem)
     if not text.strip():
-        refuse_field("", "must hold some text, not only white space")
+        refuse_field(pointer, "must hold some text, not only white space")
     return text
 
 
-Text = Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS), AfterValidator(_not_blank)]
-"""A text with something in it, of at most 100,000 characters."""
+Text = Annotated[str, AfterValidator(require_text)]
+"""A text with something in it, of at most 100,000 characters and without a NUL."""
 
 Identifier = Annotated[str, Field(min_length=1, max_length=256)]
 """A name or an id, which is looked up and need not exist."""

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from cognate.collections import MAX_TEXT_CHARACTERS
 from cognate.fingerprint import content_hash, index_hash
 from cognate.ids import derived_id, vector_key
 from cognate.messages import ForeignText, JobReference, Malformed, Message
 from cognate.ports import FLOAT32_BYTES, Row, Statement
 from cognate.queueing import JOB_PREFIX
 from cognate.sql import json_groups
+from cognate.text_limits import MAX_TEXT_CHARACTERS
 from cognate.times import to_iso
 
 if TYPE_CHECKING:

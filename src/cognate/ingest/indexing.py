@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from cognate.collections import index_metadata
 from cognate.errors import PlatformError, VectorIndexRejected
 from cognate.ids import vector_id
 from cognate.ingest.isolating import isolating
@@ -77,11 +78,7 @@ def entries(work: Work) -> list[VectorEntry]:
     The organization and the table come from D1, never from the record's own fields.
     """
     task = work.task
-    metadata = {
-        **task.metadata,
-        "organizationId": task.organization_id,
-        "table": task.collection.scope,
-    }
+    metadata = index_metadata(task.collection, task.organization_id, task.metadata)
     return [
         VectorEntry(vector_id(task.vector_key, number), place.vectors, place.position, metadata)
         for number, place in enumerate(work.placed)

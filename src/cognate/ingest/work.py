@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from cognate.chunking import Chunk, chunk
-from cognate.collections import MAX_TEXT_CHARACTERS
-from cognate.errors import CognateError, TextTooLong
+from cognate.collections import index_metadata
+from cognate.errors import CognateError, MetadataTooLarge, TextTooLong
 from cognate.ids import vector_id
+from cognate.text_limits import chunks_problem, length_problem, metadata_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from cognate.ingest.claim import Task
     from cognate.ingest.embedding import Placed
-
-MAX_CHUNKS: Final = 200
-"""Vectors of one record: at 1,024 dimensions 0.8 MB, so that a row with its text fits D1's 2 MB."""
 
 
 class Action(Enum):
@@ -86,21 +84,21 @@ def work_for(task: Task) -> Work:
         chunks = [Chunk(start, end) for start, end in task.stored_chunks]
         if task.index_hash == task.stored_index_hash:
             return Work(task, Action.NOTHING, chunks)
-        return Work(task, Action.REINDEX, chunks)
-    if len(task.text) > MAX_TEXT_CHARACTERS:
-        work = Work(task, Action.EMBED)
-        work.error = TextTooLong(
-            f"The text has more than {MAX_TEXT_CHARACTERS:,} characters, the most that is embedded "
-            "of a record. Split it into several records."
-        )
+        work = Work(task, Action.REINDEX, chunks)
+        work.error = _metadata_error(task)
         return work
-    work = Work(task, Action.EMBED, chunk(task.text, task.collection.model.max_tokens))
-    if len(work.chunks) > MAX_CHUNKS:
-        work.error = TextTooLong(
-            f"The text has {len(work.chunks)} chunks of {task.collection.model.max_tokens} tokens; "
-            f"a record can have {MAX_CHUNKS}. Split it into several records."
-        )
+    problem = length_problem(task.text)
+    model = task.collection.model
+    work = Work(task, Action.EMBED, [] if problem else chunk(task.text, model.max_tokens))
+    problem = problem or chunks_problem(len(work.chunks), model)
+    work.error = TextTooLong(f"The text {problem}.") if problem else _metadata_error(task)
     return work
+
+
+def _metadata_error(task: Task) -> MetadataTooLarge | None:
+    metadata = index_metadata(task.collection, task.organization_id, task.metadata)
+    problem = metadata_problem(metadata)
+    return MetadataTooLarge(f"The record {problem}.") if problem else None
 
 
 def grouped(works: Sequence[Work], size: Callable[[Work], int], limit: int) -> Iterator[list[Work]]:

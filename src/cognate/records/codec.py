@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
 from cognate.errors import FieldError, InvalidInput
+from cognate.text_limits import UNSTORABLE
 from cognate.validation import MAX_REPORTED_ERRORS, invalid_input, pointer_to
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ once more, and a bound value of D1 ends at 2 MB."""
 
 MAX_INTEGER: Final = 2**53 - 1
 """JavaScript, through which every value goes, is exact for integers up to this."""
-
-_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 def columns_of(table: Table, record: Mapping[str, Any]) -> dict[str, Parameter]:
@@ -131,7 +129,7 @@ def _require_storable(value: Mapping[str, Any], rule: Rule) -> None:
 def _unstorable(value: Any, rule: Rule, *location: str | int) -> Iterator[FieldError]:  # noqa: ANN401 - JSON
     if isinstance(value, dict):
         for name, item in value.items():
-            if _UNSTORABLE.search(name):
+            if UNSTORABLE.search(name):
                 yield FieldError(
                     pointer_to(*location), "has a name with a NUL or half a character in it"
                 )
@@ -147,7 +145,7 @@ def _unstorable(value: Any, rule: Rule, *location: str | int) -> Iterator[FieldE
 
 
 def _broken_rule(value: Any) -> str | None:  # noqa: ANN401 - JSON
-    if isinstance(value, str) and _UNSTORABLE.search(value):
+    if isinstance(value, str) and UNSTORABLE.search(value):
         return "must have no NUL and no half characters"
     if isinstance(value, float) and not math.isfinite(value):
         return "must be a finite number"

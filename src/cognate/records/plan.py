@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from cognate.collections import MAX_TEXT_CHARACTERS, collection_of
+from cognate.collections import collection_of, index_metadata
 from cognate.errors import (
     FieldError,
     FieldNotWritable,
@@ -28,6 +28,7 @@ from cognate.records.permissions import (
     require_ownership,
 )
 from cognate.records.version import etag_of
+from cognate.text_limits import metadata_problem, text_problem
 from cognate.validation import pointer_to
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from cognate.definitions import Table
     from cognate.ports import Parameter, Row
-    from cognate.principal import Principal
+    from cognate.principal import OrganizationId, Principal
     from cognate.records.version import Condition
 
 ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}")
@@ -118,7 +119,7 @@ def _create(
     record = dict(operation.record)
     if table.owner is not None:
         record[table.json_names[table.owner.field]] = principal.user_id
-    columns = _columns(table, record)
+    columns = _columns(table, principal.organization_id, record)
     if record_id in rows:
         message = f"There is a record {record_id!r} in the table {table.name!r} already."
         raise RecordExists(message)
@@ -136,7 +137,7 @@ def _update(table: Table, principal: Principal, operation: Update, rows: Mapping
         for name, value in fields_of(table, row).items()
         if value is not None or name in table.nullable
     }
-    columns = _columns(table, {**stored, **operation.changes})
+    columns = _columns(table, principal.organization_id, {**stored, **operation.changes})
     return Plan(operation.id, columns, row["version"], row, changed_fields(table, row, columns))
 
 
@@ -181,16 +182,21 @@ def _require_state(row: Row, condition: Condition | None) -> None:
         )
 
 
-def _columns(table: Table, record: Mapping[str, Any]) -> dict[str, Parameter]:
-    """The columns of a whole record, whose text can be embedded."""
+def _columns(
+    table: Table, organization_id: OrganizationId, record: Mapping[str, Any]
+) -> dict[str, Parameter]:
+    """The columns of a whole record, whose text can be embedded and whose metadata indexed."""
     columns = columns_of(table, record)
     collection = collection_of(table)
-    if collection is not None and len(collection.text_of(columns)) > MAX_TEXT_CHARACTERS:
-        fields = " and ".join(table.json_names[field] for field in collection.fields)
-        message = (
-            f"is embedded, and the embedded text ({fields}) must have at most "
-            f"{MAX_TEXT_CHARACTERS:,} characters; split it into several records"
-        )
-        pointer = pointer_to(table.json_names[collection.fields[0]])
-        raise InvalidInput(FieldError(pointer, message))
+    if collection is None:
+        return columns
+    metadata = index_metadata(collection, organization_id, collection.metadata_of(columns))
+    for fields, problem in (
+        (collection.fields, text_problem(collection.text_of(columns), collection.model)),
+        (tuple(collection.metadata), metadata_problem(metadata)),
+    ):
+        if problem is not None:
+            names = [table.json_names[field] for field in fields]
+            message = problem if len(names) == 1 else f"with {' and '.join(names[1:])} {problem}"
+            raise InvalidInput(FieldError(pointer_to(names[0]), message))
     return columns

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cognate.collections import MAX_TEXT_CHARACTERS
 from cognate.definitions import Cognate, Embeddings, Table
 from cognate.models import DEFAULT_MODEL
+from cognate.text_limits import MAX_TEXT_CHARACTERS
 from tests.unit.api.stage import ADA, BOB, Claim, Stage
 
 POST = "/api/v1/embeddings"
@@ -87,6 +87,8 @@ def test_explicit_nulls_are_not_given(stage: Stage) -> None:
         ({"content": 5}, ["/content"]),
         ({"content": " \n"}, ["/content"]),
         ({"content": "x" * (MAX_TEXT_CHARACTERS + 1)}, ["/content"]),
+        ({"content": "\u6f22" * MAX_TEXT_CHARACTERS}, ["/content"]),
+        ({"content": "a\x00b"}, ["/content"]),
         ({"content": "x", "table": "claims"}, ["/id"]),
         ({"content": "x", "id": "c1"}, ["/id"]),
         ({"content": "x", "table": "", "id": ""}, ["/table", "/id"]),

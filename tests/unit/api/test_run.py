@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from cognate.api.run import MAX_TEXTS, RunRequest
-from cognate.collections import MAX_TEXT_CHARACTERS
 from cognate.errors import EmbedderBusy
 from cognate.models import DEFAULT_MODEL, MODELS
+from cognate.text_limits import MAX_TEXT_CHARACTERS
 
 if TYPE_CHECKING:
     from tests.unit.api.stage import Stage

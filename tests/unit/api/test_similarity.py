@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cognate.collections import MAX_TEXT_CHARACTERS
 from cognate.errors import EmbedderBusy, VectorIndexUnavailable
 from cognate.models import DEFAULT_MODEL
+from cognate.text_limits import MAX_TEXT_CHARACTERS
 from tests.unit.api.stage import BOB, Stage
 
 SEARCH = "/api/v1/similarity/claimSimilarity/search"

@@ -16,8 +16,8 @@ from cognate.api.wire import (
     Text,
     parse,
 )
-from cognate.collections import MAX_TEXT_CHARACTERS
 from cognate.errors import InvalidInput
+from cognate.text_limits import MAX_TEXT_CHARACTERS
 from cognate.validation import MAX_REPORTED_ERRORS, pointer_to
 
 
@@ -102,7 +102,10 @@ def test_a_text_may_have_exactly_the_limit() -> None:
 
     assert parse(Body, {"someText": longest}).some_text == longest
     ((pointer, message),) = errors_of({"someText": longest + "x"})
-    assert (pointer, message) == ("/someText", "must have at most 100000 characters")
+    assert (pointer, message) == (
+        "/someText",
+        "must have at most 100,000 characters; split it into several",
+    )
 
 
 def test_a_text_keeps_its_white_space() -> None:

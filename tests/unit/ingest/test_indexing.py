@@ -72,13 +72,16 @@ def test_a_record_that_the_index_refuses_fails_alone() -> None:
     async def story() -> None:
         stage = Stage()
         await stage.write_many(ACME, {f"r{number}": "a text" for number in range(20)})
-        await stage.write(ACME, "large", "a text", story_id="s" * 11_000)
+        await stage.write(ACME, "refused", "a text", story_id="the odd one")
+        broken_rule = "VECTOR_UPSERT_ERROR (code = 40016): metadata must not exceed 10240 bytes"
+        stage.fault("upsert", message=broken_rule, count=100, match="the odd one")
+        await stage.drain()
         await stage.settle()
         assert sorted(await stage.jobs()) == ["done"] * 20 + ["failed"]
         assert await stage.discrepancies() == []
         [failed] = await stage.rows("SELECT * FROM cognate_jobs WHERE status = 'failed'")
-        assert (failed["record_id"], failed["error_code"]) == ("large", "VECTORIZE_REJECTED")
-        assert "oversized" not in failed["error_message"]
+        assert (failed["record_id"], failed["error_code"]) == ("refused", "VECTORIZE_REJECTED")
+        assert "10240" not in failed["error_message"]
 
     asyncio.run(story())
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cognate.chunking import chunk
-from cognate.errors import DatabaseError, TextTooLong
+from cognate.errors import DatabaseError, MetadataTooLarge, TextTooLong
 from cognate.fingerprint import content_hash, index_hash
 from cognate.ids import vector_id
 from cognate.ingest.claim import ClaimedJob, Task
-from cognate.ingest.work import MAX_CHUNKS, Action, work_for
+from cognate.ingest.work import Action, work_for
+from cognate.text_limits import MAX_METADATA_BYTES, MAX_TEXT_CHARACTERS, text_problem
 from tests.unit.core.stage import BASE, CLAIMS, long_text
 
 if TYPE_CHECKING:
@@ -80,13 +82,37 @@ def test_what_a_record_needs(changes: dict[str, Any], expected: Action) -> None:
     assert work_for(task(**changes)).action is expected
 
 
-def test_a_text_with_too_many_chunks_is_its_own_error() -> None:
-    """A row could not hold their vectors; the message says what to change."""
-    text = "word " * 600 * MAX_CHUNKS
+@pytest.mark.parametrize("text", ["word " * 20_001, "\uac00" * 50_000])
+def test_a_text_that_cannot_be_embedded_is_its_own_error(text: str) -> None:
+    """Too long, or of too many chunks: in the words of the door."""
     work = work_for(task(text=text))
     assert isinstance(work.error, TextTooLong)
-    assert "Split it" in str(work.error)
-    assert len(chunk(text, BASE.max_tokens)) > MAX_CHUNKS
+    assert f"The text {text_problem(text, BASE)}." == str(work.error)
+
+
+def test_a_text_that_the_door_lets_in_is_embedded() -> None:
+    """Of the most characters that there may be."""
+    text = "word " * (MAX_TEXT_CHARACTERS // 5)
+    work = work_for(task(text=text))
+    assert (text_problem(text, BASE), work.error) == (None, None)
+    assert chunk(text, BASE.max_tokens) == work.chunks
+
+
+@pytest.mark.parametrize("changes", [{}, {"text": "another text"}])
+def test_metadata_that_no_vector_can_carry_is_its_own_error(changes: dict[str, Any]) -> None:
+    """Written behind the API: judged with the organization and the table, which count too."""
+    scope = {"organizationId": "org", "table": "claims"}
+    room = MAX_METADATA_BYTES - len(json.dumps({**scope, "storyId": ""}, separators=(",", ":")))
+    fits = work_for(task(metadata={"storyId": "s" * room}, **changes))
+    assert fits.error is None
+    work = work_for(task(metadata={"storyId": "s" * (room + 1)}, **changes))
+    assert isinstance(work.error, MetadataTooLarge)
+    assert "10,240 bytes" in str(work.error)
+
+
+def test_the_metadata_of_what_goes_is_not_judged() -> None:
+    """A record that was deleted loses its vectors, whatever it said."""
+    assert work_for(task(exists=False, metadata={"storyId": "s" * 20_000})).error is None
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import re
 
 import pytest
 
+from cognate.definitions import Cognate, Embeddings, Table
 from cognate.errors import FieldNotWritable, InvalidInput
 from cognate.records import Condition, Create, Delete, Update
-from tests.unit.records.stage import Stage, claims, notes, person, posts
+from tests.unit.records.stage import Note, Stage, claims, notes, person, posts
 
 
 @pytest.mark.parametrize("record_id", ["a", "0", "A.b_c~d:e-f", "claim_1", "x" * 128, "Batch"])
@@ -102,6 +103,58 @@ def test_a_change_is_validated_with_all_of_the_record(
     assert isinstance(outcome, InvalidInput)
     assert [field.pointer for field in outcome.fields] == [pointer]
     assert stage.get(posts, "p1") == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointer", "message"),
+    [
+        # Fewer than 100,000 characters, and more chunks than a row can hold.
+        (
+            {"content": "\ud55c\uad6d\uc5b4 " * 20_000},
+            "/content",
+            "at most 200 chunks of 512 tokens",
+        ),
+        ({"content": "0123456789abcdef" * 6000}, "/content", "at most 200 chunks of 512 tokens"),
+        ({"content": "word " * 20_001}, "/content", "at most 100,000 characters"),
+        ({"content": "x", "storyId": "s" * 10_240}, "/storyId", "at most 10,240 bytes of metadata"),
+    ],
+)
+def test_what_could_not_be_embedded_is_refused(
+    stage: Stage, fields: dict[str, str], pointer: str, message: str
+) -> None:
+    """A new record and a change alike: its job would only fail later."""
+    stage.create(claims, "c1", content="x")
+
+    for operation in (Create(fields), Update("c1", fields)):
+        [outcome] = stage.write(claims, operation)
+        assert isinstance(outcome, InvalidInput)
+        assert [pointer] == [item.pointer for item in outcome.fields]
+        assert message in outcome.fields[0].message
+
+
+def test_what_just_fits_is_embedded(stage: Stage) -> None:
+    """The most characters of English, and the most metadata that Vectorize takes."""
+    words = "a word of it ".ljust(100) * 1000
+    scope = len('{"storyId":"","organizationId":"org_acme","table":"claims"}')
+    stage.create(claims, "c1", content=words, storyId="s" * (10_240 - scope))
+    stage.drain()
+
+    assert [("c1", "insert", 1)] == stage.jobs("done")
+    assert stage.codes(claims, Update("c1", {"storyId": "s" * (10_241 - scope)})) == [
+        "VALIDATION_FAILED"
+    ]
+
+
+def test_a_refusal_of_joined_fields_names_them_all() -> None:
+    """Their texts are embedded as one, and none alone is too long."""
+    joined = Table("notes", Note, embeddings=Embeddings(fields=["text", "author"]))
+    stage = Stage(Cognate(tables=[joined]))
+
+    [outcome] = stage.write(joined, Create({"text": "a b " * 15_000, "author": "c d " * 15_000}))
+
+    assert isinstance(outcome, InvalidInput)
+    [broken] = outcome.fields
+    assert ("/text", True) == (broken.pointer, broken.message.startswith("with author must have"))
 
 
 def test_null_takes_a_value_away(stage: Stage) -> None:
