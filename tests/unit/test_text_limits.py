@@ -73,7 +73,7 @@ def test_the_refusal_names_both_numbers() -> None:
 def test_the_readme_says_how_long_a_text_of_a_script_may_be(unit: str, characters: int) -> None:
     """So long is accepted, and hardly more."""
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-    text = unit * characters
+    text = unit * MAX_TEXT_CHARACTERS
 
     assert f"{characters:,} " in readme
     assert text_problem(text[:characters], BASE) is None
