@@ -8,13 +8,17 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import sqlite3
 import subprocess
 import sys
+import tomllib
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from cognate.errors import DefinitionError
+from cognate.errors import ConfigurationError, DefinitionError
+from cognate.settings import AUTH_NAMING, Settings
+from local.d1_files import d1_file
 from local.index_file import write_index_config
 from local.layout import Layout
 from local.leashed import Leashed
@@ -84,17 +88,29 @@ class LocalWorker:
 
     @property
     def database(self) -> Path:
-        """The SQLite file of the D1 database.
+        """The SQLite file of the D1 database that has the records.
 
         Raises:
             StartError: there is none; migrations make it.
         """
-        folder = self._persisted / "v3" / "d1" / "miniflare-D1DatabaseObject"
-        for found in sorted(folder.glob("*.sqlite")):
-            if found.name != "metadata.sqlite":
-                return found
-        message = f"The local database is not in {folder}: run `make clean` and start again."
-        raise StartError(message)
+        found = d1_file(self._persisted, self._environment_of_worker(), "DB")
+        if found is None or not found.is_file():
+            message = (
+                f"The local database is not in {self._persisted}: run `make clean` and start again."
+            )
+            raise StartError(message)
+        return found
+
+    @property
+    def auth_database(self) -> Path:
+        """The SQLite file that has Better Auth's tables: that of AUTH_DB where it is bound."""
+        return d1_file(self._persisted, self._environment_of_worker(), "AUTH_DB") or self.database
+
+    def _environment_of_worker(self) -> dict[str, Any]:
+        """`[env.local]` of wrangler.toml."""
+        text = (self.layout.root / "wrangler.toml").read_text("utf-8")
+        environment: dict[str, Any] = tomllib.loads(text)["env"]["local"]
+        return environment
 
     @property
     def _persisted(self) -> Path:
@@ -127,10 +143,32 @@ class LocalWorker:
                 raise StartError(message)
         platform = self._start_platform()
         self._migrate()
-        seed(self.database, self.config.organizations)
+        self.sign_in()
         self._wait(platform, "The local platform", self.platform_url)
         self._wrangler = self._start_wrangler()
         self._wait(self._wrangler, "The Worker", self.url)
+
+    def sign_in(self) -> None:
+        """Write the organizations and their sessions into Better Auth's tables.
+
+        Raises:
+            StartError: the tables that are there have other columns.
+        """
+        variables = {**self._environment_of_worker().get("vars", {}), **self.config.variables}
+        try:
+            naming = Settings.read({AUTH_NAMING: variables.get(AUTH_NAMING)}).auth_naming
+        except ConfigurationError as error:
+            raise StartError(f"wrangler.toml: {error}.") from error
+        database = self.auth_database
+        database.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            seed(database, self.config.organizations, naming)
+        except sqlite3.Error as error:
+            message = (
+                f"The demonstration's sessions do not fit the tables of Better Auth in {database}: "
+                f"{error}; {AUTH_NAMING} may be wrong, or `make clean` makes the tables anew."
+            )
+            raise StartError(message) from error
 
     def crash(self) -> None:
         """Kill the Worker where it stands; the platform goes on, and the data stays."""

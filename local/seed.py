@@ -11,11 +11,16 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from local.better_auth import auth_tables, in_naming
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from cognate.settings import AuthNaming
+
 SESSION_EXPIRES_AT: Final = "2099-12-31T23:59:59.000Z"
+_MADE_AT: Final = "2026-11-01T00:00:00.000Z"
 
 
 @dataclass(frozen=True)
@@ -54,34 +59,58 @@ DEMO_ORGANIZATIONS: Final = (
 )
 
 
-def seed(database: Path, organizations: Iterable[DemoOrganization] = DEMO_ORGANIZATIONS) -> None:
-    """Write the organizations, their users and sessions; what is there already stays as it is."""
+def seed(
+    database: Path,
+    organizations: Iterable[DemoOrganization] = DEMO_ORGANIZATIONS,
+    naming: AuthNaming = "snake_case",
+) -> None:
+    """Write the organizations, their users and sessions; what is there already stays as it is.
+
+    Args:
+        database: the SQLite file that has Better Auth's tables; they are made when missing.
+        organizations: to write.
+        naming: of the tables' columns.
+
+    Raises:
+        sqlite3.Error: the tables that are there have other columns.
+    """
     with closing(sqlite3.connect(database)) as connection, connection:
+        connection.executescript(auth_tables(naming))
         for organization in organizations:
-            _seed_one(connection, organization)
+            for table, row in _rows(organization):
+                names, marks = ", ".join(row), ", ".join("?" for _ in row)
+                # A missing column or value is an error; only a row that is there already is not.
+                sql = f'INSERT INTO "{table}" ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING'  # noqa: S608 - the names above
+                connection.execute(in_naming(sql, naming), tuple(row.values()))
 
 
-def _seed_one(connection: sqlite3.Connection, organization: DemoOrganization) -> None:
-    connection.execute(
-        'INSERT OR IGNORE INTO "user" (id, name, email) VALUES (?, ?, ?)',
-        (organization.user_id, organization.member, f"demo@{organization.slug}.example"),
+def _rows(organization: DemoOrganization) -> Iterator[tuple[str, dict[str, object]]]:
+    """Each table with a row: the columns that Better Auth's own tables require, and those read."""
+    made = {"created_at": _MADE_AT}
+    user, member = organization.user_id, f"member_{organization.slug}"
+    email = f"demo@{organization.slug}.example"
+    named = {"id": user, "name": organization.member, "email": email, "email_verified": 0}
+    yield "user", {**named, **made, "updated_at": _MADE_AT}
+    yield (
+        "organization",
+        {
+            "id": organization.id,
+            "name": organization.name,
+            "slug": organization.slug,
+            **made,
+        },
     )
-    connection.execute(
-        "INSERT OR IGNORE INTO organization (id, name, slug) VALUES (?, ?, ?)",
-        (organization.id, organization.name, organization.slug),
-    )
-    connection.execute(
-        "INSERT OR IGNORE INTO member (id, organization_id, user_id, role) VALUES (?, ?, ?, ?)",
-        (f"member_{organization.slug}", organization.id, organization.user_id, "owner"),
-    )
-    connection.execute(
-        "INSERT OR IGNORE INTO session (id, token, user_id, expires_at, active_organization_id)"
-        " VALUES (?, ?, ?, ?, ?)",
-        (
-            f"session_{organization.slug}",
-            organization.session_token,
-            organization.user_id,
-            SESSION_EXPIRES_AT,
-            organization.id,
-        ),
+    belongs = {"organization_id": organization.id, "user_id": user}
+    yield "member", {"id": member, **belongs, "role": "owner", **made}
+    yield (
+        "session",
+        {
+            "id": f"session_{organization.slug}",
+            "token": organization.session_token,
+            "user_id": user,
+            "expires_at": SESSION_EXPIRES_AT,
+            "active_organization_id": organization.id,
+            **made,
+            "updated_at": _MADE_AT,
+        },
     )

@@ -15,6 +15,7 @@ from cognate.errors import DatabaseError
 from cognate.platform_errors import database_error
 from cognate.ports import MAX_STATEMENT_PARAMETERS
 from local.adapters.unhex import unhex
+from local.better_auth import auth_tables
 from local.layout import ROOT
 
 if TYPE_CHECKING:
@@ -72,8 +73,9 @@ class SqliteDatabase:
     def migrated(
         cls, path: Path | None = None, folder: Path = ROOT / "migrations"
     ) -> SqliteDatabase:
-        """A database with the migrations of the project, or of another folder, applied."""
+        """A database with Better Auth's tables, and with the migrations of `folder`."""
         database = cls(path)
+        database._connection.executescript(auth_tables())
         database.migrate(folder)
         return database
 
@@ -88,14 +90,16 @@ class SqliteDatabase:
             DatabaseError: one of them failed; the earlier ones stay applied.
         """
         self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, "
+            "CREATE TABLE IF NOT EXISTS cognate_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, "
             "name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)"
         )
-        known = {name for (name,) in self._connection.execute("SELECT name FROM d1_migrations")}
+        known = {
+            name for (name,) in self._connection.execute("SELECT name FROM cognate_migrations")
+        }
         new = [path for path in sorted(folder.glob("*.sql")) if path.name not in known]
         for path in new:
             quoted = path.name.replace("'", "''")
-            remembered = f"INSERT INTO d1_migrations (name) VALUES ('{quoted}')"  # noqa: S608 - quoted
+            remembered = f"INSERT INTO cognate_migrations (name) VALUES ('{quoted}')"  # noqa: S608 - quoted
             script = f"BEGIN;\n{path.read_text('utf-8')}\n;{remembered};\nCOMMIT;"
             try:
                 self._connection.executescript(script)

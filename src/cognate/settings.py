@@ -20,6 +20,8 @@ AuthNaming = Literal["snake_case", "camelCase"]
 SECRET: Final = "BETTER_AUTH_SECRET"  # noqa: S105 - the name of the variable, not its value
 ALLOWED_ORIGINS: Final = "ALLOWED_ORIGINS"
 AUTH_NAMING: Final = "AUTH_COLUMN_NAMING"
+AUTH_DATABASE: Final = "AUTH_DB"
+"""The binding of Better Auth's database, where that is not `DB`."""
 
 JOB_RETENTION: Final = "JOB_RETENTION_DAYS"
 

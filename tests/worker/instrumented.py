@@ -94,23 +94,32 @@ async def ask_embeddings(worker: Default, asked: dict[str, Any]) -> Any:
 
 
 class PartOfEnvironment:
-    """The Worker's environment, without some bindings and with other variables."""
+    """The Worker's environment, with some bindings left out or exchanged, and other variables."""
 
-    def __init__(self, without: list[str], variables: dict[str, str]) -> None:
+    def __init__(
+        self, without: list[str], variables: dict[str, str], exchanged: dict[str, str]
+    ) -> None:
         self._without = without
         self._variables = variables
+        self._exchanged = exchanged
 
     def __getattr__(self, name: str) -> Any:
         """The binding or variable of this name; None where it is left out."""
         if name in self._without:
             return None
-        return self._variables.get(name) or getattr(environment(), name, None)
+        binding = self._exchanged.get(name, name)
+        return self._variables.get(name) or getattr(environment(), binding, None)
 
 
 @contextmanager
 def broken_deployment(asked: dict[str, Any]) -> Iterator[None]:
-    """Let the entry see `{"without": [binding], "variables": {name: value}}`, all optional."""
-    part = PartOfEnvironment(asked.get("without", []), asked.get("variables", {}))
+    """Let the entry see another environment, by parts that are all optional.
+
+    `{"without": [binding], "variables": {name: value}, "exchanged": {name: other binding}}`
+    """
+    part = PartOfEnvironment(
+        asked.get("without", []), asked.get("variables", {}), asked.get("exchanged", {})
+    )
     setattr(entry, "environment", lambda: part)  # noqa: B010 - for this one call
     try:
         yield

@@ -97,7 +97,7 @@ class Instruments:
     def organization(self, slug: str) -> Organization:
         """A member of a new organization, signed in."""
         demo = DemoOrganization(slug, f"Organization {slug}", f"Member {slug}")
-        seed(self.worker.database, [demo])
+        seed(self.worker.auth_database, [demo])
         return Organization(self.http, demo)
 
     # Workers AI and Vectorize

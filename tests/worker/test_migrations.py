@@ -38,7 +38,7 @@ def tables(state: Path) -> list[str]:
     ]
     with closing(sqlite3.connect(database)) as connection:
         names = connection.execute("SELECT type || ' ' || name FROM sqlite_master ORDER BY 1")
-        applied = connection.execute("SELECT name FROM d1_migrations ORDER BY 1")
+        applied = connection.execute("SELECT name FROM cognate_migrations ORDER BY 1")
         return [row[0] for row in (*names, *applied)]
 
 

@@ -32,6 +32,7 @@ async def authenticate(
     Raises:
         InvalidCredential: no such session, expired, or its user is banned; one message for all.
         NoActiveOrganization: none is active, or the user is not its member.
+        ConfigurationError: Better Auth's tables are in another database.
         DatabaseError: Better Auth's tables are out of reach.
     """
     session = await find_session(database, naming, credential.token)

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from cognate.auth.tables import refuse_unusable_tables
+from cognate.errors import DatabaseError
 from cognate.ports import Statement
 
 if TYPE_CHECKING:
@@ -92,9 +94,14 @@ async def find_session(database: Database, naming: AuthNaming, token: str) -> Se
     """The session of exactly this token, or None; one round trip.
 
     Raises:
-        DatabaseError: the tables are out of reach, or named otherwise than configured.
+        ConfigurationError: the tables are in another database, or named otherwise than configured.
+        DatabaseError: the database is out of reach.
     """
-    (rows,) = await database.batch([Statement(_STATEMENTS[naming], (token,))])
+    try:
+        (rows,) = await database.batch([Statement(_STATEMENTS[naming], (token,))])
+    except DatabaseError:
+        await refuse_unusable_tables(database, naming)
+        raise
     expected = token.encode("utf-8")
     found = [row for row in rows if hmac.compare_digest(str(row["token"]).encode(), expected)]
     return _session(found) if found else None

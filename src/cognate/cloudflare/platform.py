@@ -14,7 +14,7 @@ from cognate.cloudflare.workers_ai import WorkersAi
 from cognate.errors import ConfigurationError
 from cognate.models import INDEX_BINDINGS
 from cognate.ports import Platform
-from cognate.settings import JOB_RETENTION, VARIABLES, Settings
+from cognate.settings import AUTH_DATABASE, JOB_RETENTION, VARIABLES, Settings
 
 if TYPE_CHECKING:
     from cognate.cloudflare.conversion import JavaScriptObject
@@ -31,16 +31,16 @@ class SystemClock:
         return datetime.now(UTC)
 
 
-class MissingBinding:
-    """Stands for the database, Workers AI or the queue where its binding is missing."""
+class UnusableBinding:
+    """Stands for a database, Workers AI or the queue where its binding is missing or another's."""
 
-    def __init__(self, name: str) -> None:
-        """Take the binding's name."""
-        self._name = name
+    def __init__(self, error: ConfigurationError) -> None:
+        """Take the error that every use raises."""
+        self.error = error
 
     async def batch(self, *_: Any, **__: Any) -> NoReturn:  # noqa: ANN401 - of no use
         """See `ports.Database.batch`; always raises `ConfigurationError`."""
-        raise _missing(self._name)
+        raise self.error
 
     embed = send = batch
 
@@ -48,19 +48,19 @@ class MissingBinding:
 def platform_of(env: JavaScriptObject) -> Platform:
     """The ports over the bindings of an unwrapped environment.
 
-    A port whose binding is missing raises `ConfigurationError` when it is used.
+    A port whose binding is missing or unusable raises `ConfigurationError` when it is used.
     """
-    found = {name: _binding(env, name) for name in (*REQUIRED_BINDINGS, "AUTH_DB")}
+    found = {name: _binding(env, name) for name in REQUIRED_BINDINGS}
     indexes = {name: _binding(env, name) for name in INDEX_BINDINGS.values()}
-    database = D1Database(found["DB"]) if found["DB"] else MissingBinding("DB")
+    database = D1Database(found["DB"]) if found["DB"] else UnusableBinding(_missing("DB"))
     return Platform(
-        embedder=WorkersAi(found["AI"]) if found["AI"] else MissingBinding("AI"),
+        embedder=WorkersAi(found["AI"]) if found["AI"] else UnusableBinding(_missing("AI")),
         indexes={name: VectorizeIndex(index) for name, index in indexes.items() if index},
         database=database,
-        auth_database=D1Database(found["AUTH_DB"]) if found["AUTH_DB"] else database,
+        auth_database=_auth_database(env) or database,
         queue=EmbeddingsQueue(found["EMBEDDINGS_QUEUE"])
         if found["EMBEDDINGS_QUEUE"]
-        else MissingBinding("EMBEDDINGS_QUEUE"),
+        else UnusableBinding(_missing("EMBEDDINGS_QUEUE")),
         clock=SystemClock(),
     )
 
@@ -70,11 +70,13 @@ def settings_of(env: JavaScriptObject) -> tuple[Settings, list[ConfigurationErro
 
     Returns:
         The settings, with the default for each that cannot be read; and an error for each of
-        those and for each binding that is missing.
+        those and for each binding that is missing or no database.
     """
     settings, errors = Settings.examine(_variables(env))
     absent = [_missing(name) for name in REQUIRED_BINDINGS if _binding(env, name) is None]
-    return settings, [*absent, *errors]
+    auth = _auth_database(env)
+    unusable = [auth.error] if isinstance(auth, UnusableBinding) else []
+    return settings, [*absent, *unusable, *errors]
 
 
 def complete(env: JavaScriptObject) -> JavaScriptObject:
@@ -107,6 +109,18 @@ def _variables(env: JavaScriptObject) -> dict[str, str | None]:
 def _binding(env: JavaScriptObject, name: str) -> JavaScriptObject:
     found = getattr(env, name, None)
     return found if isinstance(found, JsProxy) else None
+
+
+def _auth_database(env: JavaScriptObject) -> D1Database | UnusableBinding | None:
+    """The database that is bound as AUTH_DB; None where nothing is."""
+    found: JavaScriptObject = getattr(env, AUTH_DATABASE, None)
+    if found is None:
+        return None
+    # A service binding answers to every name of a method, so the class is asked.
+    if isinstance(found, str) or found.constructor.name != "D1Database":
+        message = f"{AUTH_DATABASE} is not a D1 database: bind it under [[d1_databases]]"
+        return UnusableBinding(ConfigurationError(AUTH_DATABASE, message))
+    return D1Database(found)
 
 
 def _missing(name: str) -> ConfigurationError:

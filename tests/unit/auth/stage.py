@@ -1,4 +1,4 @@
-"""What the tests of sessions play on: SQLite with the project's migrations, and a clock."""
+"""What the tests of sessions play on: SQLite with Better Auth's tables, and a clock."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cognate.errors import DatabaseError
 from cognate.platform_errors import database_error
+from local.better_auth import auth_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,8 +57,9 @@ class SqliteDatabase:
 
     @classmethod
     def migrated(cls) -> SqliteDatabase:
-        """An empty database with every migration applied."""
+        """An empty database with Better Auth's tables and every migration applied."""
         connection = _connect()
+        connection.executescript(auth_tables())
         for migration in sorted(MIGRATIONS.glob("*.sql")):
             connection.executescript(migration.read_text(encoding="utf-8"))
         return cls(connection)

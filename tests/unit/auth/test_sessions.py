@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cognate.auth.sessions import as_time, find_session, roles_of
-from cognate.errors import DatabaseError
+from cognate.errors import ConfigurationError
 from tests.unit.auth.stage import CAMEL_CASE_TABLES, LATER, NOW, SqliteDatabase, populated
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def test_reads_camel_case_columns_where_configured() -> None:
 
 def test_the_wrong_naming_is_an_error_not_an_absent_session() -> None:
     """Silence would look like a wrong password."""
-    with pytest.raises(DatabaseError):
+    with pytest.raises(ConfigurationError, match='set AUTH_COLUMN_NAMING = "camelCase"'):
         asyncio.run(find_session(camel_case_database(), "snake_case", "t1"))
 
 

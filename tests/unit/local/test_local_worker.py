@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,6 +43,41 @@ def test_the_database_is_named_when_it_is_missing(tmp_path: Path) -> None:
     """A state that somebody half deleted says how to make it anew."""
     with pytest.raises(StartError, match="make clean"):
         _ = LocalWorker(LocalConfig(state=tmp_path)).database
+
+
+AUTH_DB = """
+[env.local]
+d1_databases = [{ binding = "DB" }, { binding = "AUTH_DB" }]
+"""
+
+
+def test_sessions_are_written_where_auth_db_is_bound(tmp_path: Path) -> None:
+    """Into the file of that binding, whatever other databases there are."""
+    (tmp_path / "wrangler.toml").write_text(AUTH_DB, "utf-8")
+    worker = LocalWorker(LocalConfig(state=tmp_path), Layout(tmp_path))
+
+    worker.sign_in()
+
+    with closing(sqlite3.connect(worker.auth_database)) as connection:
+        assert connection.execute("SELECT count(*) FROM session").fetchone() == (2,)
+
+
+def test_tables_of_another_naming_are_one_sentence(tmp_path: Path) -> None:
+    """That names the setting and the file; nothing is half written."""
+    (tmp_path / "wrangler.toml").write_text(AUTH_DB, "utf-8")
+    layout = Layout(tmp_path)
+    LocalWorker(LocalConfig(state=tmp_path), layout).sign_in()
+    camel = LocalConfig(state=tmp_path, variables={"AUTH_COLUMN_NAMING": "camelCase"})
+    with pytest.raises(StartError, match="AUTH_COLUMN_NAMING may be wrong"):
+        LocalWorker(camel, layout).sign_in()
+
+
+def test_a_naming_that_cannot_be_meant_is_one_sentence(tmp_path: Path) -> None:
+    """Before anything is made."""
+    (tmp_path / "wrangler.toml").write_text(AUTH_DB, "utf-8")
+    odd = LocalConfig(state=tmp_path, variables={"AUTH_COLUMN_NAMING": "kebab"})
+    with pytest.raises(StartError, match="AUTH_COLUMN_NAMING must be one of"):
+        LocalWorker(odd, Layout(tmp_path)).sign_in()
 
 
 def test_a_missing_installation_says_how_to_get_it(tmp_path: Path) -> None:

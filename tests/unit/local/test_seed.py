@@ -1,4 +1,4 @@
-"""The demo organizations, in the tables that the migrations make."""
+"""The demo organizations, in Better Auth's tables of either naming."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.layout import Layout
 from local.seed import DEMO_ORGANIZATIONS, seed
 
 if TYPE_CHECKING:
@@ -26,12 +25,8 @@ ORDER BY session.token
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    """An empty database with all migrations applied."""
-    path = tmp_path / "d1.sqlite"
-    with closing(sqlite3.connect(path)) as connection, connection:
-        for migration in sorted((Layout().root / "migrations").glob("*.sql")):
-            connection.executescript(migration.read_text(encoding="utf-8"))
-    return path
+    """A database that does not exist yet."""
+    return tmp_path / "d1.sqlite"
 
 
 def _rows(database: Path, sql: str) -> list[tuple[str, ...]]:

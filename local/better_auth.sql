@@ -1,6 +1,6 @@
--- The tables of Better Auth that Cognate reads, in the snake_case naming of its SQL adapters.
--- An application whose auth tables live in another database binds that one as AUTH_DB.
-CREATE TABLE "user" (
+-- The tables of Better Auth that Cognate reads, for the demonstration and the tests.
+-- In production they are the application's own: it has made them, with more columns, by itself.
+CREATE TABLE IF NOT EXISTS "user" (
   id TEXT PRIMARY KEY,
   name TEXT NOT NULL,
   email TEXT NOT NULL UNIQUE,
@@ -13,7 +13,7 @@ CREATE TABLE "user" (
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 );
 
-CREATE TABLE organization (
+CREATE TABLE IF NOT EXISTS organization (
   id TEXT PRIMARY KEY,
   name TEXT NOT NULL,
   slug TEXT NOT NULL UNIQUE,
@@ -22,7 +22,7 @@ CREATE TABLE organization (
   created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 );
 
-CREATE TABLE member (
+CREATE TABLE IF NOT EXISTS member (
   id TEXT PRIMARY KEY,
   organization_id TEXT NOT NULL REFERENCES organization (id) ON DELETE CASCADE,
   user_id TEXT NOT NULL REFERENCES "user" (id) ON DELETE CASCADE,
@@ -31,9 +31,9 @@ CREATE TABLE member (
   UNIQUE (organization_id, user_id)
 );
 
-CREATE INDEX member_by_user ON member (user_id);
+CREATE INDEX IF NOT EXISTS member_by_user ON member (user_id);
 
-CREATE TABLE session (
+CREATE TABLE IF NOT EXISTS session (
   id TEXT PRIMARY KEY,
   token TEXT NOT NULL UNIQUE,
   user_id TEXT NOT NULL REFERENCES "user" (id) ON DELETE CASCADE,
@@ -45,4 +45,4 @@ CREATE TABLE session (
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 );
 
-CREATE INDEX session_by_user ON session (user_id);
+CREATE INDEX IF NOT EXISTS session_by_user ON session (user_id);
