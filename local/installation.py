@@ -7,17 +7,25 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from local.memory_snapshot import (
+    EMPTY_WORKER,
+    OWN_SDK_FLAG,
+    Compatibility,
+    SnapshotError,
+    load_options,
+    save_snapshot,
+)
 from local.pyodide_bundle import BundleError, build
-from local.runtime import write_workerd_script
+from local.runtime import bundle_option, write_workerd_script
 from local.steps import SetupError, Step, run_logged
 from local.vendor import vendor_command
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from local.layout import Layout
 
 _PIP_SETTING: Final = re.compile(r"^[^.]*\.(index-url|cert)='(.*)'$", re.MULTILINE)
@@ -57,16 +65,17 @@ def installation_steps(layout: Layout) -> list[Step]:
         ),
         Step(
             "bundle",
-            "Pyodide bundle",
+            "Pyodide bundle and the memory snapshot that workerd starts from",
             [
                 root / "package-lock.json",
                 own / "pyodide_bundle.py",
                 own / "pyodide_prelude.js",
                 own / "capnp.py",
+                own / "memory_snapshot.py",
                 own / "runtime.py",
             ],
-            [str(root)],
-            [layout.bundle, layout.workerd],
+            [str(root), str(Compatibility.local(root / "wrangler.toml"))],
+            [layout.bundle, layout.snapshot, layout.workerd],
             run.bundle,
         ),
         Step(
@@ -137,7 +146,20 @@ class _Run:
         except (BundleError, OSError) as error:
             message = f"Making the Pyodide bundle failed: {error}"
             raise SetupError(message) from error
-        write_workerd_script(layout.real_workerd, layout.bundle.parent, layout.workerd)
+        bundle = bundle_option(layout.bundle)
+        workerd = layout.real_workerd
+        compatibility = Compatibility.local(layout.root / "wrangler.toml").with_flags(OWN_SDK_FLAG)
+        try:
+            with tempfile.TemporaryDirectory(dir=layout.snapshot.parent) as folder:
+                worker = Path(folder) / "worker.py"
+                worker.write_text(EMPTY_WORKER, encoding="utf-8")
+                saved = save_snapshot([str(workerd), bundle], worker, compatibility)
+                saved.replace(layout.snapshot)
+        except SnapshotError as error:
+            message = f"Saving a memory snapshot of Python failed: {error}"
+            raise SetupError(message) from error
+        options = [bundle, *load_options(layout.snapshot)]
+        write_workerd_script(workerd, options, layout.workerd)
 
     def worker(self) -> None:
         layout = self.layout

@@ -67,6 +67,11 @@ class Layout:
         return self.generated / "pyodide" / BUNDLE_NAME
 
     @property
+    def snapshot(self) -> Path:
+        """The memory of a started Python, from which workerd starts."""
+        return self.generated / "pyodide" / "baseline.bin"
+
+    @property
     def python_modules(self) -> Path:
         """The Worker's dependencies, built for Pyodide; wrangler uploads them."""
         return self.root / "python_modules"

@@ -17,6 +17,10 @@ from local.capnp import Module, write_bundle
 BUNDLE_NAME = "pyodide_dev.capnp.bin"
 """The file name that workerd looks for when the development flags are set."""
 
+_ALLOCATION = "getMemory("
+_PATCHED_ALLOCATION = "Module.getMemoryPatched(Module, libName, "
+"""Where a shared library gets its memory. workerd's own function gives each library the place that
+it has in a restored memory snapshot; Cloudflare's bundle has the same substitution."""
 _FACTORY_EXPORT = "export default _createPyodideModule;"
 _MODULE_PREFIX = "pyodideRuntime-internal:"
 
@@ -26,17 +30,22 @@ class BundleError(Exception):
 
 
 def adapt_loader(loader: str, prelude: str) -> str:
-    """Put ``prelude`` before npm's loader and export its factory under the names workerd imports.
+    """Make npm's loader the module that workerd imports.
+
+    ``prelude`` goes before it, its factory is exported under the names that workerd imports, and
+    shared libraries get their memory from workerd.
 
     Raises:
-        BundleError: the loader does not end in the default export that is expected.
+        BundleError: the loader is not of the expected shape.
     """
     body, export, rest = loader.rpartition(_FACTORY_EXPORT)
-    if not export or rest.strip():
+    if not export or rest.strip() or body.count(_ALLOCATION) != 1:
         raise BundleError(
-            f"pyodide.asm.mjs does not end in {_FACTORY_EXPORT!r}: this version of the npm package "
-            "is not the one that package.json pins; run `make distclean` and try again."
+            f"pyodide.asm.mjs does not end in {_FACTORY_EXPORT!r}, or does not have one "
+            f"{_ALLOCATION!r}: this version of the npm package is not the one that package.json "
+            "pins; run `make distclean` and try again."
         )
+    body = body.replace(_ALLOCATION, _PATCHED_ALLOCATION)
     exports = "export { rememberRuntime as default, rememberRuntime as _createPyodideModule };\n"
     return f"{prelude}\n{body}\n{exports}"
 

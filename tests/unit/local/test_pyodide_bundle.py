@@ -12,7 +12,10 @@ from local.pyodide_bundle import BUNDLE_NAME, BundleError, adapt_loader, build, 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LOADER = "async function _createPyodideModule(){}export default _createPyodideModule;\n"
+LOADER = (
+    "async function _createPyodideModule(){var base=align(getMemory(size+align),align);}"
+    "export default _createPyodideModule;\n"
+)
 PRELUDE = "// prelude"
 
 
@@ -24,13 +27,20 @@ def _package(folder: Path, loader: str = LOADER) -> Path:
     return folder
 
 
-def test_the_prelude_comes_first_and_the_loader_stays_as_it_is() -> None:
-    """Only the export at its end is replaced."""
+def test_the_prelude_comes_first_and_the_export_goes() -> None:
+    """The factory keeps its name; only its export is replaced."""
     adapted = adapt_loader(LOADER, PRELUDE)
 
     assert adapted.startswith(PRELUDE)
-    assert "async function _createPyodideModule(){}" in adapted
+    assert "async function _createPyodideModule(){" in adapted
     assert "export default" not in adapted
+
+
+def test_libraries_get_their_memory_from_the_runtime() -> None:
+    """It knows where a library lies in a restored snapshot."""
+    adapted = adapt_loader(LOADER, PRELUDE)
+
+    assert "var base=align(Module.getMemoryPatched(Module, libName, size+align),align);" in adapted
 
 
 def test_the_factory_is_exported_under_both_names() -> None:
@@ -41,7 +51,16 @@ def test_the_factory_is_exported_under_both_names() -> None:
     assert "rememberRuntime as _createPyodideModule" in exports
 
 
-@pytest.mark.parametrize("loader", ["", "export { x };", LOADER + "more();"])
+@pytest.mark.parametrize(
+    "loader",
+    [
+        "",
+        "export { x };",
+        LOADER + "more();",
+        LOADER.replace("getMemory(", "allocate("),
+        LOADER.replace("getMemory(", "getMemory(getMemory("),
+    ],
+)
 def test_a_loader_of_another_shape_is_refused(loader: str) -> None:
     """Better one sentence now than a runtime that does not start."""
     with pytest.raises(BundleError, match=r"package\.json"):

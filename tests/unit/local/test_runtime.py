@@ -1,4 +1,4 @@
-"""The script in workerd's place adds one option to one command."""
+"""The script in workerd's place adds options to one command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.runtime import write_workerd_script
+from local.runtime import bundle_option, write_workerd_script
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,8 @@ def script(tmp_path: Path) -> Path:
     workerd.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     workerd.chmod(0o755)
     target = tmp_path / "made" / "workerd"
-    write_workerd_script(workerd, tmp_path / "a folder" / "bundles", target)
+    bundle = tmp_path / "a folder" / "bundles" / "bundle.bin"
+    write_workerd_script(workerd, [bundle_option(bundle), "--more"], target)
     return target
 
 
@@ -32,10 +33,16 @@ def _arguments(script: Path, *arguments: str) -> list[str]:
 
 
 def test_serve_is_told_where_the_bundles_are(script: Path, tmp_path: Path) -> None:
-    """The option comes first, and what Miniflare said follows unchanged."""
+    """The options come first, and what Miniflare said follows unchanged."""
     option = f"--pyodide-bundle-disk-cache-dir={tmp_path / 'a folder' / 'bundles'}"
 
-    assert _arguments(script, "serve", "--binary", "a b") == ["serve", option, "--binary", "a b"]
+    assert _arguments(script, "serve", "--binary", "a b") == [
+        "serve",
+        option,
+        "--more",
+        "--binary",
+        "a b",
+    ]
 
 
 def test_other_commands_stay_as_they_are(script: Path) -> None:
