@@ -7,8 +7,6 @@ CREATE TABLE cognate_jobs (
   scope TEXT NOT NULL,
   record_id TEXT,
   model TEXT,
-  -- A text given with the job, embedded in place of what the record says.
-  content TEXT,
   source TEXT NOT NULL,
   status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'done', 'failed', 'superseded')),
   -- Times that the job was started, and how many of those failed by its own fault.
@@ -51,22 +49,25 @@ CREATE INDEX cognate_jobs_completed
 
 CREATE INDEX cognate_jobs_of_nobody ON cognate_jobs (completed_at) WHERE organization_id IS NULL;
 
--- What is known of each record's vectors. The row outlives its record: it says which vectors to
--- remove.
+-- What is known of each record's vectors. The row outlives its record until its vectors are
+-- removed: it says which those are.
 CREATE TABLE cognate_embeddings (
   organization_id TEXT NOT NULL,
   scope TEXT NOT NULL,
   record_id TEXT NOT NULL,
   -- The part of the vector ids before the dot.
   vector_key TEXT NOT NULL UNIQUE,
-  -- Rises with every write that its vectors must follow: a result for an older one is dropped.
-  revision INTEGER NOT NULL DEFAULT 1,
+  -- Rises with every write that its vectors must follow: a result for an older one is dropped. At
+  -- least the milliseconds since 1970 of that write, so that no revision comes back when the row is
+  -- removed and made again.
+  revision INTEGER NOT NULL,
   -- Of the text whose vectors are stored, even where it is empty and they are none; null until a
   -- job has looked at the record.
   content_hash TEXT,
   -- The model, its pooling and the chunker that made them.
   fingerprint TEXT,
-  -- Of what the index was last given; null while that is not known.
+  -- Of what the index was last given; null while that is not known: then a search cannot rely on
+  -- the index to name this record.
   index_hash TEXT,
   -- Where each stored chunk lies in the text: [[start, end], ...].
   chunks TEXT NOT NULL DEFAULT '[]',
@@ -77,6 +78,9 @@ CREATE TABLE cognate_embeddings (
   changes INTEGER NOT NULL DEFAULT 0,
   -- And up to which of these changes its vectors and metadata follow.
   changes_seen INTEGER NOT NULL DEFAULT 0,
+  -- A text that was posted for the record. It is embedded in place of what the record says, until
+  -- the record is next written. Last, because it is long and few statements read it.
+  posted_text TEXT,
   PRIMARY KEY (organization_id, scope, record_id)
 ) WITHOUT ROWID;
 

@@ -48,7 +48,8 @@ async def discrepancies(
 ) -> list[str]:
     """Where indexes and stored vectors are not what the records say; none if all is well.
 
-    A record whose last word is a failed job is named, and may have the vectors it had before.
+    A record whose last word is a failed job is named, and may have the vectors it had before. One
+    that has a posted text is to have the vectors of that.
 
     Args:
         place: what is inspected.
@@ -83,18 +84,18 @@ class _Inspection:
     async def run(self) -> list[str]:
         """What is wrong."""
         collection = self.collection
+        self.states = {
+            row["vector_key"]: row
+            for row in await self.place.rows(
+                "SELECT * FROM cognate_embeddings WHERE scope = ?1", collection.scope
+            )
+        }
         records = await self._records()
         self.there = {
             found: metadata
             for found, metadata in (await self.place.metadata(self.binding)).items()
             if metadata["table"] == collection.scope
             and (self.organizations is None or metadata["organizationId"] in self.organizations)
-        }
-        self.states = {
-            row["vector_key"]: row
-            for row in await self.place.rows(
-                "SELECT * FROM cognate_embeddings WHERE scope = ?1", collection.scope
-            )
         }
         self.right = await self._right_vectors(records)
         self.components = await self.place.values(self.binding, sorted(self.there))
@@ -112,6 +113,14 @@ class _Inspection:
                 continue
             found += self._compare(row, key)
             expected |= {vector_id(key, number) for number in range(len(self._parts(row)))}
+        keys = {self._key(row) for row in records}
+        found += [
+            f"{collection.scope}: state of no record {key}"
+            for key, state in self.states.items()
+            if key not in keys
+            and (self.organizations is None or state["organization_id"] in self.organizations)
+            and (state["organization_id"], state["record_id"]) not in named
+        ]
         there = set(self.there)
         found += [f"{collection.scope}: orphan vector {entry}" for entry in there - expected]
         found += [f"{collection.scope}: missing vector {entry}" for entry in expected - there]
@@ -165,8 +174,14 @@ class _Inspection:
     def _key(self, row: Row) -> str:
         return vector_key(row["organization_id"], self.collection.scope, row["id"])
 
+    def _text(self, row: Row) -> str:
+        """What is to be embedded of a record."""
+        state = self.states.get(self._key(row))
+        posted: str | None = state["posted_text"] if state else None
+        return self.collection.text_of(row) if posted is None else posted
+
     def _parts(self, row: Row) -> list[str]:
-        text = self.collection.text_of(row)
+        text = self._text(row)
         parts = chunk(text, self.collection.model.max_tokens) if text.strip() else []
         return [text[part.start : part.end] for part in parts]
 
@@ -174,7 +189,7 @@ class _Inspection:
         """What is wrong with one record."""
         collection, model = self.collection, self.collection.model
         name = f"{collection.scope} {row['organization_id']}/{row['id']}"
-        text, stored = collection.text_of(row), bytes.fromhex(row["vectors"])
+        text, stored = self._text(row), bytes.fromhex(row["vectors"])
         parts = self._parts(row)
         if not parts:
             return [f"{name}: vectors of an empty text"] if stored else []

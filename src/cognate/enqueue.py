@@ -39,7 +39,7 @@ class Posting:
 
     Attributes:
         content: the text. For a record it is embedded in place of what the record says, until the
-            record is next written.
+            record's text is next written.
         table: of the record; None for a text that belongs to no table.
         record_id: given with a table.
         model: None, or a name of the catalogue; of a record, the table's own.

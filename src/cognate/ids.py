@@ -8,6 +8,8 @@ import secrets
 from base64 import b32encode
 from typing import TYPE_CHECKING, Final
 
+from cognate.times import to_milliseconds
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -23,9 +25,8 @@ def new_id(prefix: str, now: datetime) -> str:
 
     Ids of one prefix sort by the millisecond in which they were made.
     """
-    milliseconds = int(now.timestamp() * 1000)
     return (
-        f"{prefix}_{_crockford(milliseconds, TIME_DIGITS)}"
+        f"{prefix}_{_crockford(to_milliseconds(now), TIME_DIGITS)}"
         f"{_crockford(secrets.randbits(RANDOM_DIGITS * 5), RANDOM_DIGITS)}"
     )
 

@@ -24,7 +24,7 @@ from cognate.events import emit
 from cognate.ids import new_id, vector_key
 from cognate.messages import reference
 from cognate.ports import Statement
-from cognate.times import to_iso
+from cognate.times import to_iso, to_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +45,10 @@ NEVER_DUE: Final = "9999"
 """Sorts after every time: what is not announced is not overdue."""
 
 
+NEXT_REVISION: Final = "revision = MAX(revision + 1, excluded.revision)"
+"""For an upsert of a state row whose new row has the time in milliseconds as its revision."""
+
+
 class Priority(IntEnum):
     """Who waits for a job; lower goes first within an organization."""
 
@@ -54,16 +58,19 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True)
 class Wanted:
-    """A record whose vectors are to be looked at again.
+    """A record to embed or index again.
 
     Attributes:
-        content: the text to embed in place of what the record says; None for what it says.
+        posted_text: a text to embed in place of what the record says, until it is next written.
         embeds: False where only its metadata changed: the text is not embedded again.
+        is_written: whether the record's text was written: then a text that was posted for it
+            earlier no longer counts.
     """
 
     record_id: str
-    content: str | None = None
+    posted_text: str | None = None
     embeds: bool = True
+    is_written: bool = True
 
 
 def queue_statements(  # noqa: PLR0913 - each is a column
@@ -107,7 +114,8 @@ def queue_statements(  # noqa: PLR0913 - each is a column
                 "record": item.record_id,
                 "key": vector_key(organization_id, collection.scope, item.record_id),
                 "job": job_id,
-                "content": item.content,
+                "posted": item.posted_text,
+                "keeps": int(not item.is_written),
                 "embeds": int(item.embeds),
                 "token": token,
             }
@@ -118,16 +126,20 @@ def queue_statements(  # noqa: PLR0913 - each is a column
     scope = (organization_id, collection.scope, payload)
     return [
         Statement(
-            "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key) "  # noqa: S608 - a condition of ours
-            "SELECT ?1, ?2, value ->> 'record', value ->> 'key' FROM json_each(?3) "
-            f"WHERE {condition} "
-            "ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET revision = revision + 1",
-            scope,
+            "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "  # noqa: S608 - a condition of ours
+            "revision, posted_text) SELECT ?1, ?2, value ->> 'record', value ->> 'key', ?4, "
+            "CASE WHEN value ->> 'keeps' THEN (SELECT p.posted_text FROM cognate_embeddings p "
+            # The key of a record's vectors has its organization in it.
+            "WHERE p.vector_key = value ->> 'key') "
+            f"ELSE value ->> 'posted' END FROM json_each(?3) WHERE {condition} "
+            "ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET "
+            f"{NEXT_REVISION}, posted_text = excluded.posted_text",
+            (*scope, to_milliseconds(now)),
         ),
         Statement(
-            "INSERT INTO cognate_jobs (organization_id, scope, record_id, id, model, content, "  # noqa: S608 - a condition of ours
+            "INSERT INTO cognate_jobs (organization_id, scope, record_id, id, model, "  # noqa: S608 - a condition of ours
             "embeds, source, priority, status, due_at, created_at, updated_at, forced) "
-            "SELECT ?1, ?2, value ->> 'record', value ->> 'job', ?4, value ->> 'content', "
+            "SELECT ?1, ?2, value ->> 'record', value ->> 'job', ?4, "
             # What is running is of an older revision now, so its vectors will be dropped: whoever
             # comes next has to embed in its place.
             "CASE WHEN value ->> 'embeds' THEN 1 ELSE EXISTS (SELECT 1 FROM cognate_jobs r "
@@ -136,7 +148,7 @@ def queue_statements(  # noqa: PLR0913 - each is a column
             "?5, ?6, 'queued', ?7, ?8, ?8, ?9 FROM json_each(?3) "
             f"WHERE {condition} "
             "ON CONFLICT (organization_id, scope, record_id) WHERE status = 'queued' DO UPDATE SET "
-            "content = excluded.content, embeds = MAX(embeds, excluded.embeds), "
+            "embeds = MAX(embeds, excluded.embeds), "
             "priority = MIN(priority, excluded.priority), updated_at = excluded.updated_at, "
             # One that waits for another try is let out at once: its record has changed.
             "announced = CASE WHEN attempts > 0 THEN 0 ELSE announced END, "

@@ -1,8 +1,8 @@
 """Try failed jobs again, at the wish of whoever mended the cause.
 
 A replayed job keeps its id and starts over. What its earlier tries left in the index is not known,
-so it is forced to write. It embeds the text it was given, unless its record has had a newer job
-since: then what the record says.
+so it is forced to write. It embeds a text that was posted for its record, unless the record was
+written since: then what the record says.
 
 Of a record one job is queued at most. Where one is queued or running already, that one stands for
 the failed one, which becomes `superseded`; so do the record's older failed jobs.
@@ -145,12 +145,6 @@ def replay_statements(
         f"EXISTS (SELECT 1 FROM cognate_jobs o WHERE {SAME_RECORD} "  # noqa: S608 - constants
         "AND (+o.status = 'queued' OR +o.status = 'running' AND o.embeds >= f.embeds))"
     )
-    # A newer text has taken the place of the one that was given with the job.
-    outdated = (
-        f"({another} OR EXISTS (SELECT 1 FROM cognate_jobs o WHERE {SAME_RECORD} "  # noqa: S608 - constants
-        "AND o.created_at > f.created_at) OR EXISTS (SELECT 1 FROM cognate_embeddings o "
-        f"WHERE {SAME_RECORD} AND o.embedded_at > f.created_at))"
-    )
     scope = (organization_id, json.dumps(job_ids))
     moment = to_iso(now)
     return [
@@ -171,8 +165,8 @@ def replay_statements(
             scope,
         ),
         Statement(
-            "UPDATE cognate_jobs AS o SET status = 'superseded', updated_at = ?3, "  # noqa: S608 - constants
-            f"content = NULL FROM (SELECT f.id, f.scope, f.record_id, f.created_at {chosen}) f "
+            "UPDATE cognate_jobs AS o SET status = 'superseded', updated_at = ?3 "  # noqa: S608 - constants
+            f"FROM (SELECT f.id, f.scope, f.record_id, f.created_at {chosen}) f "
             f"WHERE {SAME_RECORD} AND +o.status = 'failed' AND o.id <> f.id "
             "AND (o.created_at, o.id) < (f.created_at, f.id)",
             (*scope, moment),
@@ -181,7 +175,6 @@ def replay_statements(
             "UPDATE cognate_jobs AS f SET "  # noqa: S608 - constants
             f"status = CASE WHEN {another} THEN 'superseded' ELSE 'queued' END, "
             f"completed_at = CASE WHEN {another} THEN f.completed_at END, "
-            f"content = CASE WHEN {outdated} THEN NULL ELSE f.content END, "
             "attempts = 0, charges = 0, error_code = NULL, error_message = NULL, forced = 1, "
             "announced = 0, priority = ?3, due_at = ?4, updated_at = ?5 "
             f"WHERE f.id IN ({given}) AND {replayable} RETURNING id",

@@ -118,11 +118,18 @@ def _take_back(now: datetime) -> list[Statement]:
             "ORDER BY due_at LIMIT ?2)",
             parameters,
         ),
+        Statement(
+            "UPDATE cognate_embeddings SET index_hash = NULL "
+            "WHERE (organization_id, scope, record_id) IN ("
+            "SELECT organization_id, scope, record_id FROM cognate_jobs "
+            "WHERE status IN ('queued', 'running') AND +status = 'running' AND due_at < ?1 "
+            "ORDER BY due_at LIMIT ?2)",
+            parameters,
+        ),
         # OR IGNORE: of two dead jobs of one record the second waits for the next run.
         Statement(
             "UPDATE OR IGNORE cognate_jobs SET "  # noqa: S608 - constants
             f"status = CASE WHEN EXISTS ({ANOTHER_QUEUED}) THEN 'superseded' ELSE 'queued' END, "
-            f"content = CASE WHEN EXISTS ({ANOTHER_QUEUED}) THEN NULL ELSE content END, "
             f"completed_at = CASE WHEN EXISTS ({ANOTHER_QUEUED}) THEN ?1 END, updated_at = ?1 "
             f"WHERE status = 'running' AND id IN ({OVERDUE})",
             parameters,

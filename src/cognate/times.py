@@ -11,6 +11,11 @@ def to_iso(moment: datetime) -> str:
     return text.replace("+00:00", "Z")
 
 
+def to_milliseconds(moment: datetime) -> int:
+    """Milliseconds since 1970."""
+    return int(moment.timestamp() * 1000)
+
+
 def from_iso(text: str) -> datetime:
     """The moment that `to_iso` wrote, in UTC."""
     return datetime.fromisoformat(text).astimezone(UTC)

@@ -158,7 +158,7 @@ async def _build(stage: Stage, world: World) -> None:
     for (owner, record), (hashed, made_by) in world.states.items():
         statement = Statement(
             "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "
-            "content_hash, fingerprint) VALUES (?1, 'claims', ?2, ?1 || ?2, ?3, ?4)",
+            "revision, content_hash, fingerprint) VALUES (?1, 'claims', ?2, ?1 || ?2, 1, ?3, ?4)",
             (owner, record, hashed, made_by),
         )
         await stage.local.database.batch([statement])

@@ -781,6 +781,12 @@ UNREACHED: Final = {
     r"^UPDATE \"\w+\" SET \"embedding\" = .* FROM cognate_embeddings s WHERE <<": (
         "Asks for the revision, in a race only; the row itself is held to its organization."
     ),
+    r"^DELETE FROM cognate_embeddings .*<<j\.organization_id": (
+        "A state row that is no longer needed stays while any job of such a record is pending."
+    ),
+    r"^UPDATE cognate_embeddings SET content_hash .*<<q\.organization_id": (
+        "Whether a repair of the record waits, which it does in a race only."
+    ),
     r"^UPDATE cognate_jobs SET status = CASE": (
         "What becomes of a finished job beside others of its record, in a race only."
     ),

@@ -188,9 +188,10 @@ def test_a_call_is_bounded_and_says_what_remains() -> None:
     async def story() -> None:
         stage = Stage()
         await stage.rows(
-            "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key) "
-            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1100) "
-            "SELECT ?1, 'claims', 'c' || n, 'key' || n FROM n",
+            "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "
+            "revision) WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL "
+            "SELECT n + 1 FROM n WHERE n < 1100) "
+            "SELECT ?1, 'claims', 'c' || n, 'key' || n, 1 FROM n",
             ACME,
         )
         await stage.rows(

@@ -30,9 +30,9 @@ def needs(selection: Selection, collection: Collection, row: Row) -> bool:
         selection: of the backfill.
         collection: of the record.
         row: the record's columns, and of its state `content_hash` and `index_hash` as
-            `stored_content` and `stored_index` (None without a state), whether a job is `queued`
-            or `running`, whether its last word is `failed`, and whether it was `changed` since a
-            job last looked.
+            `stored_content` and `stored_index` (None without a state) and `posted_text`, whether a
+            job is `queued` or `running`, whether its last word is `failed`, and whether it was
+            `changed` since a job last looked.
     """
     if selection is Selection.ALL:
         return True
@@ -46,7 +46,8 @@ def needs(selection: Selection, collection: Collection, row: Row) -> bool:
 def _is_stale(collection: Collection, row: Row) -> bool:
     if row["changed"]:
         return True  # Its job finds out whether the change has made a difference.
-    text = collection.text_of(row)
+    posted = row["posted_text"]
+    text = collection.text_of(row) if posted is None else posted
     content = content_hash(text, collection.model)
     if row["stored_content"] != content:
         # Texts without a letter are one: there is nothing to embed.

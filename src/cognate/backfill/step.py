@@ -112,7 +112,9 @@ def _progress(
     if crowded:
         return _Progress([], [], is_last=False, pause=CROWDED_PAUSE_SECONDS)
     selection = Selection(backfill["selection"])
-    wanted = [Wanted(row["id"]) for row in rows if needs(selection, collection, row)]
+    wanted = [
+        Wanted(row["id"], is_written=False) for row in rows if needs(selection, collection, row)
+    ]
     rate = backfill["rate"]
     pause = 0 if rate is None else math.ceil(len(wanted) * SECONDS_PER_MINUTE / rate)
     return _Progress(rows, wanted, is_last=len(rows) < backfill["size"], pause=pause)
@@ -147,7 +149,7 @@ def read_statements(collection: Collection, message: BackfillStep) -> list[State
         ),
         Statement(
             "SELECT r.id, s.content_hash AS stored_content, s.index_hash AS stored_index, "  # noqa: S608 - names of the schema
-            "s.changes <> s.changes_seen AS changed, "
+            "s.posted_text, s.changes <> s.changes_seen AS changed, "
             f"EXISTS ({of_record} = 'queued') AS queued, "
             f"EXISTS ({of_record} = 'running') AS running, "
             f"EXISTS ({of_record} = 'failed' AND NOT EXISTS ({resolved_by('j')})) AS failed"

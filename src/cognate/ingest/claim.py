@@ -11,10 +11,10 @@ from cognate.fingerprint import content_hash, index_hash
 from cognate.ids import derived_id, vector_key
 from cognate.messages import ForeignText, JobReference, Malformed, Message
 from cognate.ports import FLOAT32_BYTES, Row, Statement
-from cognate.queueing import JOB_PREFIX
+from cognate.queueing import JOB_PREFIX, NEXT_REVISION
 from cognate.sql import json_groups
 from cognate.text_limits import MAX_TEXT_CHARACTERS
-from cognate.times import to_iso
+from cognate.times import to_iso, to_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -221,7 +221,7 @@ def _add_task(
         jobs=[job, *(earlier.jobs if earlier else [])],
         embeds=bool(row["embeds"]) or (earlier is not None and earlier.embeds),
         exists=exists,
-        text=(row["content"] or rendered) if exists else "",
+        text=(rendered if row["posted_text"] is None else row["posted_text"]) if exists else "",
         metadata=collection.metadata_of(fields) if exists else {},
         revision=row["revision"],
         stored_hash=row["content_hash"] if has_vectors else None,
@@ -269,11 +269,11 @@ def _arrival_statements(arrived: Sequence[dict[str, Any]], now: datetime) -> lis
     return [
         statement
         for payload in json_groups(arrived)
-        for statement in _arrival_group(payload, to_iso(now))
+        for statement in _arrival_group(payload, to_iso(now), to_milliseconds(now))
     ]
 
 
-def _arrival_group(payload: str, moment: str) -> list[Statement]:
+def _arrival_group(payload: str, moment: str, milliseconds: int) -> list[Statement]:
     completed = "CASE value ->> 'status' WHEN 'failed' THEN ?2 END"
     return [
         Statement(
@@ -283,14 +283,16 @@ def _arrival_group(payload: str, moment: str) -> list[Statement]:
             (payload, moment),
         ),
         Statement(
-            "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key) "
-            "SELECT value ->> 'organization', value ->> 'scope', value ->> 'record', "
-            "value ->> 'key' FROM json_each(?1) WHERE value ->> 'status' = 'running' "
+            "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "  # noqa: S608 - a constant
+            "revision, posted_text) SELECT value ->> 'organization', value ->> 'scope', "
+            "value ->> 'record', value ->> 'key', ?2, "
+            "CASE WHEN NOT value ->> 'is_text' THEN value ->> 'content' END "
+            "FROM json_each(?1) WHERE value ->> 'status' = 'running' "
             "AND NOT EXISTS (SELECT 1 FROM cognate_jobs WHERE id = value ->> 'job') "
             # And what a job that gives way below left in the index is not known.
-            "ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET "
-            "revision = revision + 1, index_hash = NULL",
-            (payload,),
+            f"ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET {NEXT_REVISION}, "
+            "posted_text = excluded.posted_text, index_hash = NULL",
+            (payload, milliseconds),
         ),
         # The text that comes now is newer than what a waiting job would embed.
         Statement(
@@ -303,10 +305,9 @@ def _arrival_group(payload: str, moment: str) -> list[Statement]:
         ),
         Statement(
             "INSERT OR IGNORE INTO cognate_jobs (id, organization_id, scope, record_id, model, "  # noqa: S608 - a constant
-            "content, source, announced, status, error_code, error_message, due_at, created_at, "
+            "source, announced, status, error_code, error_message, due_at, created_at, "
             "updated_at, completed_at) SELECT value ->> 'job', value ->> 'organization', "
-            "value ->> 'scope', value ->> 'record', value ->> 'model', "
-            "CASE WHEN NOT value ->> 'is_text' THEN value ->> 'content' END, 'message', 1, "
+            "value ->> 'scope', value ->> 'record', value ->> 'model', 'message', 1, "
             "value ->> 'status', "
             f"value ->> 'code', value ->> 'message', '', ?2, ?2, {completed} FROM json_each(?1)",
             (payload, moment),
@@ -343,10 +344,10 @@ def _read(collection: Collection, ids: Sequence[str]) -> Statement:
         for column in collection.columns
     )
     return Statement(
-        "SELECT j.id AS job_id, j.organization_id, j.record_id, j.content, j.forced, j.embeds, "  # noqa: S608 - names of the schema
+        "SELECT j.id AS job_id, j.organization_id, j.record_id, j.forced, j.embeds, "  # noqa: S608 - names of the schema
         f'r.id AS found, length(r."{collection.embedding_column}") AS stored_bytes, '
         "s.vector_key, s.revision, s.content_hash, s.index_hash, s.chunks, s.changes, "
-        f"s.max_chunks{fields} FROM cognate_jobs j "
+        f"s.max_chunks, s.posted_text{fields} FROM cognate_jobs j "
         "JOIN cognate_embeddings s ON s.organization_id = j.organization_id "
         "AND s.scope = j.scope AND s.record_id = j.record_id "
         f'LEFT JOIN "{collection.sql_table}" r ON r.organization_id = j.organization_id '

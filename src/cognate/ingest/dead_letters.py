@@ -9,12 +9,13 @@ from cognate.events import emit
 from cognate.ids import derived_id, vector_key
 from cognate.messages import ForeignText, JobReference, parse
 from cognate.ports import Statement
-from cognate.queueing import JOB_PREFIX
+from cognate.queueing import JOB_PREFIX, NEXT_REVISION
 from cognate.sql import json_groups
-from cognate.times import to_iso
+from cognate.times import to_iso, to_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from cognate.collections import Collections
     from cognate.ingest.claim import Delivery
@@ -31,13 +32,13 @@ async def record_dead_letters(
     longer than a message costs time only. Or its record was written again, and another message is
     on its way.
 
-    A text of another Worker that never got its job gets a failed one, which keeps the text: it can
-    be replayed.
+    A text of another Worker that never got its job gets a failed one, which can be replayed.
 
     Raises:
         DatabaseError: nothing was written; the messages must be delivered again.
     """
-    now = to_iso(platform.clock.now())
+    now = platform.clock.now()
+    moment = to_iso(now)
     ids: list[str] = []
     unknown: list[dict[str, str | bool]] = []
     for delivery in deliveries:
@@ -80,7 +81,7 @@ async def record_dead_letters(
             "error_code = COALESCE(error_code, 'RETRIES_EXHAUSTED') "
             "WHERE id IN (SELECT value FROM json_each(?1)) AND status = 'running' "
             "RETURNING id, error_code",
-            (json.dumps(ids), now),
+            (json.dumps(ids), moment),
         ),
         Statement(
             "SELECT id, error_code FROM cognate_jobs "
@@ -96,30 +97,39 @@ async def record_dead_letters(
         emit("job.failed", job=row["id"], code=row["error_code"], dead_letter=True)
 
 
-def _keep(payload: str, now: str) -> list[Statement]:
+def _keep(payload: str, now: datetime) -> list[Statement]:
     """Write down texts of other Workers that never got their job, so that it can be replayed.
 
-    What is known of a record already stays as it is: its newer jobs are not this one's business.
+    Such a text counts from now on, as if it had arrived; but it takes the place of nothing that a
+    pending job of its record is about.
     """
+    moment = to_iso(now)
     return [
         Statement(
             "INSERT OR IGNORE INTO cognate_texts (organization_id, id, content, created_at) "
             "SELECT value ->> 'organization', value ->> 'record', value ->> 'content', ?2 "
             "FROM json_each(?1) WHERE value ->> 'is_text'",
-            (payload, now),
+            (payload, moment),
         ),
         Statement(
-            "INSERT OR IGNORE INTO cognate_embeddings (organization_id, scope, record_id, "
-            "vector_key) SELECT value ->> 'organization', value ->> 'scope', "
-            "value ->> 'record', value ->> 'key' FROM json_each(?1)",
-            (payload,),
+            "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "  # noqa: S608 - a constant
+            "revision, posted_text) SELECT value ->> 'organization', value ->> 'scope', "
+            "value ->> 'record', value ->> 'key', ?2, "
+            "CASE WHEN NOT value ->> 'is_text' THEN value ->> 'content' END FROM json_each(?1) "
+            "WHERE NOT EXISTS (SELECT 1 FROM cognate_jobs WHERE id = value ->> 'job') "
+            "AND NOT EXISTS (SELECT 1 FROM cognate_jobs p "
+            "WHERE p.organization_id = value ->> 'organization' AND p.scope = value ->> 'scope' "
+            "AND p.record_id = value ->> 'record' AND +p.status IN ('queued', 'running')) "
+            f"ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET {NEXT_REVISION}, "
+            "posted_text = excluded.posted_text",
+            (payload, to_milliseconds(now)),
         ),
         Statement(
             "INSERT OR IGNORE INTO cognate_jobs (id, organization_id, scope, record_id, model, "
-            "content, source, announced, status, due_at, created_at, updated_at) "
+            "source, announced, status, due_at, created_at, updated_at) "
             "SELECT value ->> 'job', value ->> 'organization', value ->> 'scope', "
-            "value ->> 'record', value ->> 'model', CASE WHEN NOT value ->> 'is_text' "
-            "THEN value ->> 'content' END, 'message', 1, 'running', '', ?2, ?2 FROM json_each(?1)",
-            (payload, now),
+            "value ->> 'record', value ->> 'model', 'message', 1, 'running', '', ?2, ?2 "
+            "FROM json_each(?1)",
+            (payload, moment),
         ),
     ]

@@ -18,7 +18,7 @@ from cognate.jobs import JobStatus
 from cognate.ports import FLOAT32_BYTES, Row, Statement
 from cognate.queueing import DELIVERY_PATIENCE, JOB_PREFIX, release_statement
 from cognate.sql import json_groups
-from cognate.times import to_iso
+from cognate.times import to_iso, to_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +39,14 @@ CURRENT_STATE = (
     "AND s.scope = json_each.value ->> 'scope' AND s.record_id = json_each.value ->> 'record' "
     "AND s.revision = json_each.value ->> 'revision'"
 )
+
+
+REPAIR_WAITS = (
+    "EXISTS (SELECT 1 FROM cognate_jobs q WHERE q.organization_id = value ->> 'organization' "
+    "AND q.scope = value ->> 'scope' AND q.record_id = value ->> 'record' "
+    "AND q.status = 'queued' AND q.forced)"
+)
+"""Whether a job waits that was queued because the index may hold something else than D1 says."""
 
 
 @dataclass(frozen=True)
@@ -76,19 +84,23 @@ async def finish(
     moment = to_iso(now)
     unsure = [work for work in works if work.leaves_index_unsure]
     seen = [work for work in works if work.error is None and not work.task.is_behind]
-    statements = [*_store_vectors(kept), *_store_state(kept, moment), *_forget_index(unsure)]
-    statements += _store_seen(seen)
+    removed = [work for work in works if _is_removed(work)]
+    late = [work for work in works if work.may_have_written]
+    statements = _store_vectors(kept)
     first_status = len(statements)
     statements += _store_statuses(outcomes, moment)
+    after_statuses = len(statements)
+    statements += [*_remove_state(removed), *_store_state(kept, moment), *_forget_index(unsure)]
+    statements += [*_store_seen(seen), *_doubt_index(late, now)]
     first_repair = len(statements)
-    statements += _queue_repairs([work for work in works if work.may_have_written], now)
+    statements += _queue_repairs(late, now)
     first_release = len(statements)
     statements += [release_statement(organization, now) for organization in waiting]
     answers = await database.batch(statements)
     return Finished(
         statuses={
             row["id"]: JobStatus(row["status"])
-            for rows in answers[first_status:first_repair]
+            for rows in answers[first_status:after_statuses]
             for row in rows
         },
         repairs=sum(len(rows) for rows in answers[first_repair:first_release]),
@@ -105,6 +117,11 @@ def _is_kept(work: Work) -> bool:
     if work.error is not None:
         return work.action is Action.EMBED and bool(work.placed)
     return work.action is not Action.NOTHING
+
+
+def _is_removed(work: Work) -> bool:
+    """Whether the record is gone, and the index has accepted the deletion of all its vectors."""
+    return work.action is Action.REMOVE and work.error is None and not work.task.exists
 
 
 def _key(work: Work) -> dict[str, Any]:
@@ -183,12 +200,35 @@ def _store_state(works: Sequence[Work], moment: str) -> list[Statement]:
         Statement(
             "UPDATE cognate_embeddings SET content_hash = value ->> 'content_hash', "  # noqa: S608 - a constant
             "fingerprint = CASE WHEN value ->> 'reindexed' THEN fingerprint "
-            "ELSE value ->> 'fingerprint' END, index_hash = value ->> 'index_hash', "
+            f"ELSE value ->> 'fingerprint' END, index_hash = CASE WHEN {REPAIR_WAITS} THEN NULL "
+            "ELSE value ->> 'index_hash' END, "
             "chunks = value ->> 'chunks', embedded_at = value ->> 'embedded_at' "
             f"FROM json_each(?1) WHERE {RECORD_KEY} AND revision = value ->> 'revision'",
             (payload,),
         )
         for payload in json_groups(rows)
+    ]
+
+
+def _remove_state(works: Sequence[Work]) -> list[Statement]:
+    """Remove the state rows of records whose vectors are gone, unless something newer came.
+
+    A row stays while another job of its record is pending: that one may have written to the index.
+    """
+    return [
+        Statement(
+            "DELETE FROM cognate_embeddings WHERE (vector_key, revision) IN "
+            "(SELECT value ->> 'key', value ->> 'revision' FROM json_each(?1)) "
+            "AND NOT EXISTS (SELECT 1 FROM cognate_jobs j "
+            "WHERE j.organization_id = cognate_embeddings.organization_id "
+            "AND j.scope = cognate_embeddings.scope "
+            "AND j.record_id = cognate_embeddings.record_id "
+            "AND +j.status IN ('queued', 'running'))",
+            (payload,),
+        )
+        for payload in json_groups(
+            [{"key": work.task.vector_key, "revision": work.task.revision} for work in works]
+        )
     ]
 
 
@@ -268,14 +308,49 @@ def _store_statuses(outcomes: Sequence[JobOutcome], moment: str) -> list[Stateme
             "charges = charges + (value ->> 'charge'), "
             "error_code = value ->> 'code', error_message = value ->> 'message', "
             "due_at = value ->> 'due_at', updated_at = ?2, "
-            f"completed_at = CASE WHEN {final} THEN ?2 END, "
-            # A failed job keeps its text: it can be replayed.
-            f"content = CASE WHEN ({status}) IN ('done', 'superseded') THEN NULL ELSE content END "
+            f"completed_at = CASE WHEN {final} THEN ?2 END "
             "FROM json_each(?1) WHERE cognate_jobs.id = value ->> 'job' "
             "AND cognate_jobs.status = 'running' RETURNING cognate_jobs.id, cognate_jobs.status",
             (payload, moment),
         )
         for payload in json_groups(rows)
+    ]
+
+
+def _doubt_index(works: Sequence[Work], now: datetime) -> list[Statement]:
+    """Where a record moved on while its index entry was written, the index may hold either entry.
+
+    Where its state row was removed meanwhile, an upsert came after the deletion: the row is made
+    again, so that the repair removes what was upserted.
+    """
+    upserted = [
+        {
+            **_key(work),
+            "key": work.task.vector_key,
+            "max_chunks": work.task.max_chunks,
+        }
+        for work in works
+        if work.action is not Action.REMOVE
+    ]
+    return [
+        *(
+            Statement(
+                "INSERT OR IGNORE INTO cognate_embeddings (organization_id, scope, record_id, "
+                "vector_key, revision, max_chunks) SELECT value ->> 'organization', "
+                "value ->> 'scope', value ->> 'record', value ->> 'key', "
+                "MAX(?2, value ->> 'revision' + 1), value ->> 'max_chunks' FROM json_each(?1)",
+                (payload, to_milliseconds(now)),
+            )
+            for payload in json_groups(upserted)
+        ),
+        *(
+            Statement(
+                "UPDATE cognate_embeddings SET index_hash = NULL "  # noqa: S608 - a constant
+                f"FROM json_each(?1) WHERE {RECORD_KEY} AND revision <> value ->> 'revision'",
+                (payload,),
+            )
+            for payload in json_groups([_key(work) for work in works])
+        ),
     ]
 
 

@@ -38,7 +38,7 @@ def job_statements(
             wanted.append(Wanted(item.id))
             sources.add("update")
         elif item.version is not None and item.changed & frozenset(embeddings.metadata):
-            wanted.append(Wanted(item.id, embeds=False))
+            wanted.append(Wanted(item.id, embeds=False, is_written=False))
             sources.add("update")
     statements: list[Statement] = []
     moment = to_iso(now)

@@ -251,6 +251,7 @@ class Stage:
             scope=scope,
             record_id=record_id,
             vector_key=key,
+            revision=1,
             content_hash="hash",
             index_hash="hash",
             fingerprint=fingerprint(model),

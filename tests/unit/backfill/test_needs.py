@@ -18,6 +18,7 @@ EMPTY: Final = content_hash("", CLAIMS.model)
 RIGHT: Final = {
     "content": "a text",
     "story_id": "s1",
+    "posted_text": None,
     "stored_content": HASH,
     "stored_index": index_hash(HASH, {"storyId": "s1"}),
     "queued": 0,

@@ -10,6 +10,7 @@ import pytest
 from cognate.ids import derived_id
 from cognate.ingest.claim import LEASE, Claim, Delivery, claim
 from cognate.messages import parse, reference
+from cognate.times import to_milliseconds
 from tests.unit.core.stage import ACME, CLAIMS, COLLECTIONS, GLOBEX, Stage
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def test_a_text_of_another_worker_gets_its_job_on_arrival() -> None:
             assert (task.text, task.record_id) == ("a text", derived_id("job", "m0"))
         assert len(await jobs(stage)) == 1
         state = await stage.state(ACME, task.record_id, task.collection.scope)
-        assert state["revision"] == 1
+        assert state["revision"] == to_milliseconds(stage.local.clock.now())
 
     asyncio.run(story())
 
