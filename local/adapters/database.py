@@ -6,14 +6,16 @@ as workerd sets them. Rows come back as the JSON that D1 answers would have them
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from cognate.d1_limits import check_answer, check_statement
 from cognate.errors import DatabaseError
 from cognate.platform_errors import database_error
-from cognate.ports import MAX_STATEMENT_PARAMETERS
+from cognate.ports import MAX_RESULT_BYTES, MAX_STATEMENT_PARAMETERS, MAX_VALUE_BYTES
 from local.adapters.unhex import unhex
 from local.better_auth import auth_tables
 from local.layout import ROOT
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 
 MAX_STATEMENT_BYTES: Final = 100_000
 """Length of one statement: D1's page of limits."""
-MAX_VALUE_BYTES: Final = 2_000_000
-"""Size of a text, a blob or a row: D1's page of limits."""
 
 _LIMITS: Final = {
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: MAX_STATEMENT_BYTES,
@@ -44,6 +44,11 @@ _LIMITS: Final = {
 
 _SCIENTIFIC: Final = 1e21
 """From here on JavaScript writes whole numbers with an exponent, which makes them floats."""
+
+_CHARACTER_BYTES: Final = 6
+"""The most that one character takes in JSON."""
+_NUMBER_BYTES: Final = 30
+"""The most that a number takes there, with what stands around it."""
 
 _BEGIN: Final = "BEGIN IMMEDIATE -- a batch"
 _COMMIT: Final = "COMMIT -- a batch"
@@ -127,12 +132,14 @@ class SqliteDatabase:
         self._in_batch = True
         answers = [self._run(statement) for statement in statements]
         self._in_batch = False
+        _check_size(answers)
         self._connection.execute(_COMMIT)
         return answers
 
     def _run(self, statement: Statement) -> list[Row]:
         if not statement.sql.strip():
             raise sqlite3.ProgrammingError("No SQL statements detected.")
+        check_statement(statement)
         parameters = [_bound(parameter) for parameter in statement.parameters]
         cursor = self._connection.execute(statement.sql, parameters)
         names = [column[0] for column in cursor.description or ()]
@@ -149,6 +156,17 @@ class SqliteDatabase:
         if self._in_batch and action in {sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT}:
             return sqlite3.SQLITE_DENY
         return sqlite3.SQLITE_OK
+
+
+def _check_size(answers: Sequence[Sequence[Row]]) -> None:
+    """Refuse an answer that is larger than D1's may be; few are so large that they need a count."""
+    most = 0
+    for rows in answers:
+        names = sum(len(name) + _NUMBER_BYTES for row in rows[:1] for name in row)
+        sizes = (len(value) for row in rows for value in row.values() if isinstance(value, str))
+        most += len(rows) * names + _CHARACTER_BYTES * sum(sizes)
+    if most > MAX_RESULT_BYTES:
+        check_answer(answers, json.dumps(answers, ensure_ascii=False, separators=(",", ":")))
 
 
 def _bound(parameter: Parameter) -> str | float | None:

@@ -24,6 +24,12 @@ FLOAT32_BYTES: Final = 4
 MAX_STATEMENT_PARAMETERS: Final = 100
 """Bound parameters of one D1 statement; lists go in as one JSON array through `json_each`."""
 
+MAX_VALUE_BYTES: Final = 2_000_000
+"""Bytes of one text, blob or row of D1, in UTF-8."""
+
+MAX_RESULT_BYTES: Final = 50_000_000
+"""Bytes of what one D1 batch answers, as JSON."""
+
 MAX_VECTOR_ID_BYTES: Final = 64
 """Length of a Vectorize id in UTF-8 (error 40008)."""
 
@@ -208,7 +214,8 @@ class Database(Protocol):
             The rows of each statement, in order; empty where it returns none.
 
         Raises:
-            DatabaseError: nothing was written.
+            DatabaseError: nothing was written; or the answer was lost, which over 50 MB it always
+                is.
         """
         ...
 

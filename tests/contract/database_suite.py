@@ -7,7 +7,12 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from cognate.errors import DatabaseError, MissingColumn, MissingTable
-from cognate.ports import MAX_STATEMENT_PARAMETERS, Statement
+from cognate.ports import (
+    MAX_RESULT_BYTES,
+    MAX_STATEMENT_PARAMETERS,
+    MAX_VALUE_BYTES,
+    Statement,
+)
 from tests.contract.raising import raised
 
 if TYPE_CHECKING:
@@ -309,6 +314,37 @@ class DatabaseSuite(ABC):
         )
 
         assert rows == [{"size": 1_990_000}]
+
+    async def test_a_bound_value_has_at_most_two_megabytes(self) -> None:
+        """In bytes of UTF-8, which other letters have more of than characters."""
+        for text, more in (("x" * MAX_VALUE_BYTES, "x"), ("é" * (MAX_VALUE_BYTES // 2), "é")):
+            assert await self.value("length(?1)", text) == len(text)
+
+            error = await raised(self.value("length(?1)", text + more))
+            assert type(error) is DatabaseError
+
+    async def test_a_value_that_is_made_has_at_most_two_megabytes(self) -> None:
+        """A text that SQL puts together is as long as one that is bound."""
+        half = "x" * (MAX_VALUE_BYTES // 2)
+
+        assert len(str(await self.value("?1 || ?1", half))) == MAX_VALUE_BYTES
+        assert type(await raised(self.value("?1 || ?1 || 'x'", half))) is DatabaseError
+
+    async def test_an_answer_has_at_most_fifty_megabytes(self) -> None:
+        """All rows of a batch together; a row less than that is fine."""
+        rows = (
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) "
+            "SELECT ?2 AS body FROM n"
+        )
+        text = "x" * (MAX_VALUE_BYTES // 2)
+        full = MAX_RESULT_BYTES // len(text)
+
+        [found] = await self.database().batch([Statement(rows, (full - 1, text))])
+        assert len(found) == full - 1
+        error = await raised(self.database().batch([Statement(rows, (full, text))]))
+        assert type(error) is DatabaseError
+        halves = [Statement(rows, (full // 2, text))] * 2
+        assert type(await raised(self.database().batch(halves))) is DatabaseError
 
     async def test_large_statements_are_refused_alike(self) -> None:
         """Limits of SQLite that the Workers' runtime lowers, and what it forbids."""

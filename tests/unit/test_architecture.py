@@ -15,10 +15,10 @@ SRC: Final = Path(__file__).parents[2] / "src"
 LAYERS: Final = (
     # Definitions and pure functions: they know nothing but each other.
     {
-        "cognate", "chunking", "classification", "collections", "definitions", "errors", "events",
-        "filters", "fingerprint", "ids", "models", "pagination", "platform_errors", "ports",
-        "principal", "retry", "settings", "sql", "text_limits", "times", "validation", "vectors",
-        "schema",
+        "cognate", "chunking", "classification", "collections", "d1_limits", "definitions",
+        "errors", "events", "filters", "fingerprint", "ids", "models", "pagination",
+        "platform_errors", "ports", "principal", "retry", "settings", "sql", "text_limits",
+        "times", "validation", "vectors", "schema",
     },
     # Use cases: they are given ports.
     {

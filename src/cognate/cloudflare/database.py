@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
+from js import JSON
 from pyodide.ffi import JsException, to_js
 
-from cognate.cloudflare.conversion import parameter, to_python
+from cognate.cloudflare.conversion import parameter
+from cognate.d1_limits import check_answer, check_statement
 from cognate.platform_errors import database_error
 
 if TYPE_CHECKING:
@@ -27,12 +30,16 @@ class D1Database:
         """See `ports.Database.batch`."""
         if not statements:
             return []  # D1 calls it an error.
+        for statement in statements:
+            check_statement(statement)
         try:
             prepared = [
                 self._binding.prepare(statement.sql).bind(*map(parameter, statement.parameters))
                 for statement in statements
             ]
-            answers = to_python(await self._binding.batch(to_js(prepared)))
+            text = JSON.stringify(await self._binding.batch(to_js(prepared)))
         except JsException as error:
             raise database_error(error.message) from error
-        return [answer.get("results") or [] for answer in answers]
+        answers = [answer.get("results") or [] for answer in json.loads(text)]
+        check_answer(answers, text)
+        return answers

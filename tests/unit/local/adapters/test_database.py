@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cognate.errors import DatabaseError
-from cognate.ports import Statement
-from local.adapters.database import MAX_VALUE_BYTES, SqliteDatabase
+from cognate.ports import MAX_RESULT_BYTES, MAX_VALUE_BYTES, Statement
+from local.adapters.database import SqliteDatabase
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,15 +22,49 @@ def rows(database: SqliteDatabase, sql: str, *parameters: str) -> list[Row]:
     return asyncio.run(database.batch([Statement(sql, parameters)]))[0]
 
 
-def test_a_value_has_at_most_two_megabytes() -> None:
-    """D1's limit, which Miniflare does not have."""
+def test_a_stored_row_has_at_most_two_megabytes() -> None:
+    """D1's limit, which Miniflare does not have: all values of a row together."""
     database = SqliteDatabase()
+    rows(database, "CREATE TABLE notes (a TEXT, b TEXT)")
+    half = "x" * (MAX_VALUE_BYTES // 2)
+    insert = "INSERT INTO notes VALUES (?1, ?1 || ?2)"
 
-    size = rows(database, "SELECT length(?1) AS n", "x" * (MAX_VALUE_BYTES - 1))
+    with pytest.raises(DatabaseError, match="too big"):
+        rows(database, insert, half, "")  # Some bytes say where the values are.
+    rows(database, insert, half[100:], "x" * 100)
+
+    assert rows(database, "SELECT COUNT(*) AS n FROM notes") == [{"n": 1}]
+
+
+def test_a_large_answer_of_short_values_is_refused_too() -> None:
+    """What counts is the JSON, with the names of its columns."""
+    name = "n" * 10_000
+    sql = (
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) "  # noqa: S608 - of a test
+        f"SELECT 123456789 AS {name} FROM n"
+    )
+    most = (MAX_RESULT_BYTES - len("[[]]")) // len(f'{{"{name}":123456789}},')
+
+    assert len(asyncio.run(SqliteDatabase().batch([Statement(sql, (most,))]))[0]) == most
+    with pytest.raises(DatabaseError, match="at most 50000000 bytes"):
+        asyncio.run(SqliteDatabase().batch([Statement(sql, (most + 1,))]))
+
+
+def test_what_is_too_large_to_be_answered_is_not_written() -> None:
+    """The batch is undone."""
+    database = SqliteDatabase()
+    rows(database, "CREATE TABLE notes (a TEXT)")
+    large = (
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 51) "
+        "SELECT ?1 AS a FROM n"
+    )
+    write = Statement("INSERT INTO notes VALUES ('a')")
+    read = Statement(large, ("x" * 1_000_000,))
+
     with pytest.raises(DatabaseError):
-        rows(database, "SELECT length(?1) AS n", "x" * (MAX_VALUE_BYTES + 1))
+        asyncio.run(database.batch([write, read]))
 
-    assert size == [{"n": MAX_VALUE_BYTES - 1}]
+    assert rows(database, "SELECT * FROM notes") == []
 
 
 def test_a_function_has_at_most_32_arguments() -> None:
