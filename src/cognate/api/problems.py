@@ -27,6 +27,8 @@ TYPE_PREFIX: Final = "urn:cognate:problem:"
 INTERNAL_DETAIL: Final = "Something went wrong on our side; the request id finds it in the logs."
 BUSY_DETAIL: Final = "A service that this depends on did not answer as it should; try again later."
 
+REFUSED_DETAIL: Final = "The embedding model refuses this text; send another one."
+
 WAITING_DETAIL: Final = (
     "A service that this depends on is not available to this deployment; its operator has to act."
 )
@@ -115,7 +117,9 @@ PROBLEMS: Final[Mapping[type[errors.CognateError], ProblemKind]] = MappingProxyT
         errors.EmbedderAllowanceUsedUp: replace(_WAITING, retry_after=3600),
         errors.EmbedderModelUnavailable: _WAITING,
         errors.EmbedderAccessDenied: _WAITING,
-        errors.EmbedderRejected: _USELESS,
+        errors.EmbedderRejected: ProblemKind(
+            422, "The text cannot be embedded", "validation", REFUSED_DETAIL
+        ),
         errors.UnusableEmbeddings: _FAILED,
         errors.VectorIndexError: _FAILED,
         errors.VectorIndexUnavailable: _OVERLOADED,

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from cognate.errors import EmbedderBusy, VectorIndexUnavailable
+from cognate.errors import (
+    EmbedderAccessDenied,
+    EmbedderBusy,
+    EmbedderError,
+    EmbedderModelUnavailable,
+    EmbedderRejected,
+    EmbedderTimeout,
+    VectorIndexUnavailable,
+)
 from cognate.models import DEFAULT_MODEL
 from cognate.text_limits import MAX_TEXT_CHARACTERS
 from tests.unit.api.stage import BOB, Stage
@@ -103,6 +111,40 @@ def test_an_index_in_an_outage_degrades_the_answer(stage: Stage) -> None:
         "degraded": True,
         "reason": "VECTORIZE_UNAVAILABLE",
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/similarity/claimSimilarity/search", {"query": "a text"}),
+        ("/api/v1/similarity/claimSimilarity/gray-zone", {"query": "a text"}),
+        ("/api/v1/similarity/claimSimilarity/embed", {"query": "a text"}),
+        ("/api/v1/vectors/query", {"query": "a text"}),
+        ("/api/v1/vectors/query", {"query": "a text", "table": "claims"}),
+        ("/api/v1/embeddings/run", {"text": "a text"}),
+    ],
+)
+def test_a_text_that_the_model_refuses_is_its_callers_to_change(
+    stage: Stage, path: str, body: dict[str, str]
+) -> None:
+    """Trying again would not help, and the model's own words stay with us."""
+    stage.embedder.error = EmbedderRejected("5006: the secret detail")
+
+    answer = stage.ask("POST", path, body)
+
+    assert (422, "AI_INPUT_REJECTED") == (answer.status, answer.code)
+    assert ("validation", None) == (answer.json["layer"], answer.headers.get("retry-after"))
+    assert b"secret" not in answer.body
+
+
+@pytest.mark.parametrize("error", [EmbedderModelUnavailable, EmbedderAccessDenied, EmbedderTimeout])
+def test_what_is_not_the_texts_fault_is_a_503(stage: Stage, error: type[EmbedderError]) -> None:
+    """A model that was retired, an account, an outage."""
+    stage.embedder.error = error("5007: no such model")
+
+    answer = stage.ask("POST", "/api/v1/similarity/claimSimilarity/search", {"query": "a text"})
+
+    assert 503 == answer.status
 
 
 def test_a_busy_model_is_a_503(stage: Stage) -> None:
