@@ -1,18 +1,18 @@
-"""What pydantic found wrong, in our words: a pointer and a sentence for each broken rule.
+"""Turn pydantic's errors into ours: a JSON pointer and a sentence for each broken rule.
 
 A message continues the field's name: `/limit` *must be at most 50*. It never repeats the input.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pydantic_core import PydanticCustomError
 
 from cognate.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
@@ -29,9 +29,18 @@ MAX_POINTER_NAME: Final = 64
 REFUSED: Final = "refused"
 """Pydantic's name for the errors that our own validators raise."""
 
+NOT_VALID: Final = "is not a valid value"
+"""Said of an error whose own sentence might repeat the input."""
+
+_DATETIME: Final = "must be a date and time in ISO 8601"
+_DATE: Final = "must be a date in ISO 8601"
+_DURATION: Final = "must be a duration in ISO 8601"
+_URL: Final = "must be a URL"
+
 _MESSAGES: Final = {
     "missing": "is required",
     "extra_forbidden": "is not a field of this request; remove it",
+    "none_required": "must be null",
     "string_type": "must be a string",
     "string_too_short": "must have at least {min_length} character(s)",
     "string_too_long": "must have at most {max_length} characters",
@@ -39,34 +48,73 @@ _MESSAGES: Final = {
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
     "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a smaller whole number",
     "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "decimal_type": "must be a decimal number",
+    "decimal_parsing": "must be a decimal number",
     "finite_number": "must be a finite number",
     "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
     "list_type": "must be an array",
+    "tuple_type": "must be an array",
+    "set_type": "must be an array",
+    "frozen_set_type": "must be an array",
     "too_short": "must have at least {min_length} item(s)",
     "too_long": "must have at most {max_length} items",
     "dict_type": "must be an object",
+    "mapping_type": "must be an object",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
-    "greater_than": "must be greater than {gt:g}",
-    "greater_than_equal": "must be at least {ge:g}",
-    "less_than": "must be less than {lt:g}",
-    "less_than_equal": "must be at most {le:g}",
+    "dataclass_type": "must be an object",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
     "literal_error": "must be one of {expected}",
     "enum": "must be one of {expected}",
-    "datetime_type": "must be a date and time in ISO 8601",
-    "datetime_parsing": "must be a date and time in ISO 8601",
-    "datetime_from_date_parsing": "must be a date and time in ISO 8601",
-    "date_type": "must be a date in ISO 8601",
-    "date_parsing": "must be a date in ISO 8601",
-    "date_from_datetime_parsing": "must be a date in ISO 8601",
+    "union_tag_invalid": "must have one of {expected_tags} as {discriminator}",
+    "union_tag_not_found": "must have {discriminator}",
+    "datetime_type": _DATETIME,
+    "datetime_parsing": _DATETIME,
+    "datetime_object_invalid": _DATETIME,
+    "datetime_from_date_parsing": _DATETIME,
+    "date_type": _DATE,
+    "date_parsing": _DATE,
+    "date_from_datetime_parsing": _DATE,
+    "date_from_datetime_inexact": "must be a date without a time of day",
+    "time_type": "must be a time in ISO 8601",
+    "time_parsing": "must be a time in ISO 8601",
+    "time_delta_type": _DURATION,
+    "time_delta_parsing": _DURATION,
+    "timezone_aware": "must have a time zone",
+    "timezone_naive": "must have no time zone",
     "uuid_type": "must be a UUID",
     "uuid_parsing": "must be a UUID",
+    "url_type": _URL,
+    "url_parsing": _URL,
+    "url_syntax_violation": _URL,
+    "bytes_invalid_encoding": "must be text in {encoding}",
+    "json_invalid": "must be JSON",
     # Raised by a validator of the schema: what it says is its author's to answer for.
     "value_error": "is not valid: {error}",
     "assertion_error": "is not valid: {error}",
     REFUSED: "{message}",
 }
+"""Our sentences by pydantic's name of the error. For all others pydantic's own is taken."""
+
+_OF_THE_SCHEMA: Final = frozenset(
+    # Bounds and lengths.
+    {"gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "actual_length"}
+    | {"max_digits", "decimal_places", "whole_digits", "tz_expected", "tz_actual"}
+    # Names.
+    | {"field_type", "class", "class_name", "pattern", "expected", "discriminator"}
+    | {"expected_tags", "expected_schemes", "expected_version"}
+)
+"""What a sentence of pydantic's may say: rules of the schema, and counts; never the input."""
+
+_SUBJECT: Final = "Input should "
+"""Opens most of pydantic's sentences; ours leave it out."""
 
 
 def invalid_input(error: ValidationError, prefix: str = "") -> InvalidInput:
@@ -104,7 +152,26 @@ def pointer_to(*location: str | int) -> str:
 
 def _field_error(detail: ErrorDetails, prefix: str) -> FieldError:
     context = detail.get("ctx", {})
-    template = _MESSAGES.get(detail["type"], "is not a valid value")
-    message = template.format(**context)
     location: Sequence[str | int] = detail["loc"]
-    return FieldError(prefix + pointer_to(*location) + str(context.get("pointer", "")), message)
+    pointer = prefix + pointer_to(*location) + str(context.get("pointer", ""))
+    return FieldError(pointer, _sentence(detail, context))
+
+
+def _sentence(detail: ErrorDetails, context: Mapping[str, Any]) -> str:
+    try:
+        # A validator of the schema may use a name of pydantic's without its context.
+        known = _MESSAGES[detail["type"]]
+        return known.format_map({name: _told(value) for name, value in context.items()})
+    except KeyError:
+        pass
+    if not context.keys() <= _OF_THE_SCHEMA:
+        return NOT_VALID
+    own = detail["msg"]
+    if own.startswith(_SUBJECT):
+        return f"must {own.removeprefix(_SUBJECT)}"
+    return f"is not valid: {own}"
+
+
+def _told(value: Any) -> str:  # noqa: ANN401 - a bound of any type
+    """A value of a rule as a person writes it; pydantic has made texts of dates and durations."""
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 from uuid import UUID
 
 import pytest
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import (
+    InitErrorDetails,
+    PydanticCustomError,
+    core_schema,
+)
+from pydantic_core._pydantic_core import list_all_errors
 
 from cognate.validation import (
     MAX_POINTER_NAME,
@@ -19,6 +34,9 @@ from cognate.validation import (
     pointer_to,
     refuse_field,
 )
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorTypeInfo
 
 
 class Size(Enum):
@@ -134,3 +152,98 @@ def test_pointers_are_escaped() -> None:
     """As RFC 6901 has it."""
     assert pointer_to() == ""
     assert pointer_to("a", 0, "b/c~d", "") == "/a/0/b~1c~0d/"
+
+
+class Bounds(BaseModel):
+    """Bounds of every type that has an order."""
+
+    day: Annotated[date, Field(gt=date(2026, 1, 1))] = date(2026, 2, 1)
+    at: Annotated[datetime, Field(le=datetime(2026, 1, 1, tzinfo=UTC))] | None = None
+    clock: Annotated[time, Field(lt=time(12, 30))] = time(1)
+    wait: Annotated[timedelta, Field(ge=timedelta(hours=1))] = timedelta(days=1)
+    price: Annotated[Decimal, Field(ge=Decimal("0.10"))] = Decimal(1)
+    large: Annotated[int, Field(le=2**53 - 1)] = 1
+    ratio: Annotated[float, Field(lt=0.1)] = 0.05
+    grade: Annotated[str, Field(gt="b")] = "c"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"day": "2025-01-01"}, "must be greater than 2026-01-01"),
+        ({"at": "2027-01-01T00:00:00Z"}, "must be at most 2026-01-01T00:00:00Z"),
+        ({"clock": "13:00"}, "must be less than 12:30:00"),
+        ({"wait": "PT1M"}, "must be at least 1 hour"),
+        ({"price": "0.05"}, "must be at least 0.10"),
+        ({"large": 2**53}, "must be at most 9007199254740991"),
+        ({"ratio": 0.5}, "must be less than 0.1"),
+        ({"grade": "a"}, "must be greater than b"),
+    ],
+)
+def test_a_bound_of_any_type_is_told(value: Any, message: str) -> None:
+    """As it is written in JSON."""
+    with pytest.raises(ValidationError) as caught:
+        Bounds.model_validate_json(json.dumps(value), strict=True)
+
+    assert [message] == [field.message for field in invalid_input(caught.value).fields]
+
+
+SECRET = "what-the-caller-sent"
+OF_THE_INPUT = {"error", "tag", "encoding_error", "attribute", "method_name"}
+"""Parts of pydantic's sentences that may hold the input."""
+
+
+@pytest.mark.parametrize("kind", list_all_errors(), ids=lambda kind: kind["type"])
+def test_every_error_of_pydantic_has_a_sentence(kind: ErrorTypeInfo) -> None:
+    """With its own context, never an exception, and never with anything of the input in it."""
+    context = dict(kind.get("example_context") or {})
+    told = {name: SECRET if name in OF_THE_INPUT else value for name, value in context.items()}
+    line = InitErrorDetails(type=kind["type"], loc=("field",), input=SECRET, ctx=told)
+
+    [found] = invalid_input(ValidationError.from_exception_data("Model", [line])).fields
+
+    assert "/field" == found.pointer
+    assert re.match(r"(must|is|has) ", found.message)
+    assert not re.search(r"[{}]", found.message)
+    # The author of a validator answers for what it says.
+    if kind["type"] not in {"value_error", "assertion_error"}:
+        assert SECRET not in found.message
+
+
+def test_the_list_of_pydantics_errors_is_whole() -> None:
+    """So that an error of a later version is not forgotten."""
+    assert set(get_args(core_schema.ErrorType)) == {kind["type"] for kind in list_all_errors()}
+
+
+def test_pydantics_own_sentence_stands_in_for_ours() -> None:
+    """For an error that we have no sentence for."""
+    steps = InitErrorDetails(type="multiple_of", input=3, ctx={"multiple_of": 5})
+    digits = InitErrorDetails(type="decimal_max_digits", input=3, ctx={"max_digits": 5})
+    error = ValidationError.from_exception_data("Model", [steps, digits])
+
+    assert [
+        "must be a multiple of 5",
+        "is not valid: Decimal input should have no more than 5 digits in total",
+    ] == [field.message for field in invalid_input(error).fields]
+
+
+@pytest.mark.parametrize(
+    ("raised", "message"),
+    [
+        (PydanticCustomError("odd", "It is odd"), "is not valid: It is odd"),
+        (PydanticCustomError("odd", "It is {value}", {"value": SECRET}), "is not a valid value"),
+        # A name of pydantic's own, without its context.
+        (PydanticCustomError("greater_than", "It is small"), "is not valid: It is small"),
+    ],
+)
+def test_an_error_of_a_schemas_own_has_its_words(raised: Exception, message: str) -> None:
+    """As far as they are constant."""
+
+    def refuse(_value: str) -> str:
+        raise raised
+
+    adapter = TypeAdapter(Annotated[str, AfterValidator(refuse)])
+    with pytest.raises(ValidationError) as caught:
+        adapter.validate_python("x")
+
+    assert [message] == [field.message for field in invalid_input(caught.value).fields]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import date, timedelta
+from typing import Annotated
 
 import pytest
+from pydantic import Field
 
-from cognate.definitions import Cognate, Embeddings, Table
+from cognate.definitions import Cognate, Embeddings, Record, Table
 from cognate.errors import FieldNotWritable, InvalidInput
-from cognate.records import Condition, Create, Delete, Update
+from cognate.records import Condition, Create, Delete, StoredRecord, Update
 from tests.unit.records.stage import Note, Stage, claims, notes, person, posts
 
 
@@ -155,6 +158,32 @@ def test_a_refusal_of_joined_fields_names_them_all() -> None:
     assert isinstance(outcome, InvalidInput)
     [broken] = outcome.fields
     assert ("/text", True) == (broken.pointer, broken.message.startswith("with author must have"))
+
+
+class Dated(Record):
+    """Bounds of types that are no numbers."""
+
+    text: Annotated[date, Field(ge=date(2026, 1, 1))]
+    author: Annotated[timedelta, Field(gt=timedelta(hours=1))] = timedelta(hours=2)
+
+
+def test_a_value_beyond_a_date_refuses_its_record_alone() -> None:
+    """And its neighbour in the batch is written."""
+    dated = Table("notes", Dated)
+    stage = Stage(Cognate(tables=[dated]))
+
+    bad, good = stage.write(
+        dated,
+        Create({"text": "2025-12-31", "author": "PT1M"}),
+        Create({"text": "2026-01-01", "author": "PT3H"}),
+    )
+
+    assert isinstance(bad, InvalidInput)
+    assert [
+        ("/text", "must be at least 2026-01-01"),
+        ("/author", "must be greater than 1 hour"),
+    ] == [(field.pointer, field.message) for field in bad.fields]
+    assert isinstance(good, StoredRecord)
 
 
 def test_null_takes_a_value_away(stage: Stage) -> None:
