@@ -54,6 +54,9 @@ _BEGIN: Final = "BEGIN IMMEDIATE -- a batch"
 _COMMIT: Final = "COMMIT -- a batch"
 """Unlike anybody else's: the driver remembers statements that were allowed once."""
 
+_PRIMARY_CODE: Final = 0xFF
+"""The bits of an SQLite error code that say its kind; those above say more."""
+
 _FOREIGN_ERRORS: Final = (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError)
 """What the driver raises for a statement or parameter that it cannot take."""
 
@@ -122,7 +125,7 @@ class SqliteDatabase:
             finally:
                 self._undo()
         except _FOREIGN_ERRORS as error:
-            raise database_error(str(error)) from error
+            raise database_error(_message(error)) from error
 
     def close(self) -> None:
         """Close the file; memory is forgotten."""
@@ -156,6 +159,13 @@ class SqliteDatabase:
         if self._in_batch and action in {sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT}:
             return sqlite3.SQLITE_DENY
         return sqlite3.SQLITE_OK
+
+
+def _message(error: Exception) -> str:
+    """What D1 says of it: the message of a broken constraint ends with its kind."""
+    number = error.sqlite_errorcode if isinstance(error, sqlite3.IntegrityError) else 0
+    is_constraint = number & _PRIMARY_CODE == sqlite3.SQLITE_CONSTRAINT
+    return f"{error}: SQLITE_CONSTRAINT" if is_constraint else str(error)
 
 
 def _check_size(answers: Sequence[Sequence[Row]]) -> None:

@@ -29,6 +29,7 @@ the cause; it never holds document text, credentials or another organization's d
     ├── NotEmbedded                  a record that has no vector to compare by
     └── PlatformError                Cloudflare (or its stand-in) failed
         ├── DatabaseError
+        │   ├── ConstraintViolated   a row breaks a constraint, or a trigger raised
         │   ├── MissingTable         a migration was not applied
         │   └── MissingColumn        a migration was not applied
         ├── QueueError
@@ -238,6 +239,12 @@ class DatabaseError(PlatformError):
     """D1 could not run a batch; nothing of the batch was written."""
 
     code = "DATABASE_ERROR"
+
+
+class ConstraintViolated(DatabaseError):
+    """A row breaks a constraint, or a trigger raised: the same write fails again."""
+
+    code = "CONSTRAINT_VIOLATED"
 
 
 class MissingTable(DatabaseError):

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from cognate.errors import (
+    ConstraintViolated,
     DatabaseError,
     EmbedderAccessDenied,
     EmbedderAllowanceUsedUp,
@@ -87,6 +88,8 @@ _BLAMELESS_OPERATIONS: Final = frozenset({"VECTOR_DELETE", "VECTOR_GET", "INDEX_
 """Calls that name nothing but ids made here. A deletion that counted as a record's fault would fail
 for good, and leave its vectors behind."""
 
+_CONSTRAINT: Final = re.compile(r": SQLITE_CONSTRAINT(?: \(extended: \w+\))?\s*$")
+"""Ends the message of every broken constraint; a trigger's own words stand before it."""
 _MISSING_TABLE: Final = re.compile(r"no such table: (?:main\.)?(\w+)")
 _MISSING_COLUMN: Final = re.compile(r"(?:no such column: |has no column named )\"?([\w.]+)")
 
@@ -118,7 +121,9 @@ def vector_index_error(message: str) -> VectorIndexError:
 
 
 def database_error(message: str) -> DatabaseError:
-    """The error that a message of SQLite or D1 stands for."""
+    """The error that a message of D1 stands for."""
+    if _CONSTRAINT.search(message):
+        return ConstraintViolated(message)
     if found := _MISSING_TABLE.search(message):
         return MissingTable(found[1])
     if found := _MISSING_COLUMN.search(message):

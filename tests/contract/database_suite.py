@@ -6,7 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
-from cognate.errors import DatabaseError, MissingColumn, MissingTable
+from cognate.errors import ConstraintViolated, DatabaseError, MissingColumn, MissingTable
 from cognate.ports import (
     MAX_RESULT_BYTES,
     MAX_STATEMENT_PARAMETERS,
@@ -77,7 +77,7 @@ class DatabaseSuite(ABC):
 
         error = await raised(database.batch([note, note, Statement(ADD_NOTE, ("b", "", 0))]))
 
-        assert type(error) is DatabaseError
+        assert isinstance(error, DatabaseError)
         assert await database.batch([ALL_NOTES]) == [[]]
 
     async def test_a_batch_after_a_failed_one_is_stored(self) -> None:
@@ -90,11 +90,10 @@ class DatabaseSuite(ABC):
         assert len((await database.batch([ALL_NOTES]))[0]) == 1
 
     async def test_errors_are_mapped(self) -> None:
-        """Syntax, broken constraints and wrong parameters are DatabaseErrors."""
+        """Syntax and wrong parameters are DatabaseErrors."""
         database = await self.emptied()
         for statement in (
             Statement("SELEKT 1"),
-            Statement("INSERT INTO contract_lines VALUES ('l', NULL)"),
             Statement("SELECT ?1", ()),
             Statement("SELECT 1", ("one too many",)),
             Statement(""),
@@ -103,6 +102,51 @@ class DatabaseSuite(ABC):
 
             assert type(error) is DatabaseError, statement
             assert str(error)
+
+    async def test_a_broken_constraint_is_told_apart(self) -> None:
+        """Of every kind, and a trigger that raises: such a write fails again."""
+        database = await self.emptied()
+        trigger = Statement(
+            "CREATE TRIGGER contract_closed BEFORE INSERT ON contract_notes WHEN NEW.size > 9 "
+            "BEGIN SELECT RAISE(ABORT, 'no such table: this one is closed'); END"
+        )
+        checked = "CREATE TABLE contract_checked (size INTEGER CHECK (size < 10))"
+        await database.batch(
+            [
+                trigger,
+                Statement("DROP TABLE IF EXISTS contract_checked"),
+                Statement(checked),
+                Statement(ADD_NOTE, ("a", "first", 1)),
+            ]
+        )
+        for statement in (
+            Statement(ADD_NOTE, ("a", "the same key", 1)),
+            Statement("INSERT INTO contract_lines VALUES ('l', NULL)"),
+            Statement("INSERT INTO contract_lines VALUES ('l', 'nothing')"),
+            Statement("INSERT INTO contract_checked VALUES (10)"),
+            Statement(ADD_NOTE, ("b", "too large", 10)),
+            # OR IGNORE passes over other constraints, and over neither of these.
+            Statement("INSERT OR IGNORE INTO contract_lines VALUES ('l', 'nothing')"),
+            Statement(ADD_NOTE.replace("INSERT", "INSERT OR IGNORE"), ("b", "too large", 10)),
+        ):
+            error = await raised(database.batch([statement]))
+
+            assert type(error) is ConstraintViolated, statement
+
+    async def test_a_wrong_type_is_no_broken_constraint(self) -> None:
+        """A key that must be a number, and is none, is a mistake in the statement."""
+        database = await self.emptied()
+        await database.batch(
+            [
+                Statement("DROP TABLE IF EXISTS contract_numbers"),
+                Statement("CREATE TABLE contract_numbers (id INTEGER PRIMARY KEY)"),
+            ]
+        )
+        error = await raised(
+            database.batch([Statement("INSERT INTO contract_numbers VALUES (?1)", ("a",))])
+        )
+
+        assert type(error) is DatabaseError
 
     async def test_a_missing_table_is_named(self) -> None:
         """Whoever reads or writes it; also a trigger that does."""
@@ -141,7 +185,7 @@ class DatabaseSuite(ABC):
         database = await self.emptied()
         line = Statement("INSERT INTO contract_lines VALUES ('l', 'n')")
 
-        assert type(await raised(database.batch([line]))) is DatabaseError
+        assert isinstance(await raised(database.batch([line])), ConstraintViolated)
         await database.batch([Statement(ADD_NOTE, ("n", None, None)), line])
         [_, lines] = await database.batch(
             [Statement("DELETE FROM contract_notes"), Statement("SELECT * FROM contract_lines")]

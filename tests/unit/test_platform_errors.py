@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cognate.errors import (
+    ConstraintViolated,
     DatabaseError,
     EmbedderAccessDenied,
     EmbedderAllowanceUsedUp,
@@ -267,7 +268,14 @@ def test_what_the_local_vectorize_refuses_of_a_call_is_nobodys_fault() -> None:
         ("no such table: main.claims", MissingTable),
         ("D1_ERROR: no such column: r.embedding at offset 7: SQLITE_ERROR", MissingColumn),
         ("table claims has no column named year", MissingColumn),
-        ("D1_ERROR: UNIQUE constraint failed: claims.id: SQLITE_CONSTRAINT", DatabaseError),
+        ("D1_ERROR: UNIQUE constraint failed: claims.id: SQLITE_CONSTRAINT", ConstraintViolated),
+        (
+            "D1_ERROR: it is closed: SQLITE_CONSTRAINT (extended: SQLITE_CONSTRAINT_TRIGGER)",
+            ConstraintViolated,
+        ),
+        # A trigger's own words, whatever they are.
+        ("D1_ERROR: no such table: claims: SQLITE_CONSTRAINT", ConstraintViolated),
+        ('D1_ERROR: near ": SQLITE_CONSTRAINT": syntax error: SQLITE_ERROR', DatabaseError),
         ("", DatabaseError),
     ],
 )

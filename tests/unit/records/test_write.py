@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from pydantic import create_model
 
-from cognate.definitions import Cognate, Record, Table
+from cognate.definitions import Cognate, Embeddings, Record, Table
 from cognate.errors import Conflict, DatabaseError, InvalidInput, NotFound, QueueError
 from cognate.records import Condition, Create, Delete, StoredRecord, Update, write_records
 from cognate.records.write import MAX_OPERATIONS, MAX_TRIES
@@ -417,3 +417,115 @@ def test_the_organization_is_in_each_statement_over_records(stage: Stage) -> Non
     assert [sql for sql in touching if "organization_id" not in sql or "?1" not in sql] == []
     assert SCHEMA.table("posts") is posts
     assert GLOBEX not in str(touching)
+
+
+GUARDED: Final = """
+CREATE TABLE notes (
+  organization_id TEXT NOT NULL, id TEXT NOT NULL, text TEXT, author TEXT,
+  created_at TEXT NOT NULL, updated_at TEXT NOT NULL, embedding BLOB,
+  PRIMARY KEY (organization_id, id),
+  FOREIGN KEY (organization_id, author) REFERENCES notes (organization_id, id));
+"""
+RAISING: Final = """
+CREATE TRIGGER notes_closed BEFORE {event} ON notes WHEN {row}.text LIKE '%closed%'
+BEGIN SELECT RAISE(ABORT, 'no such table: it is closed'); END
+"""
+
+
+class Reply(Record):
+    """A note that may answer another one: a reference that the database keeps."""
+
+    text: str
+    author: str | None = None
+
+
+replies = Table("notes", Reply, embeddings=Embeddings(fields=["text"]))
+
+
+def _guarded(*triggers: tuple[str, str]) -> Stage:
+    stage = Stage(Cognate(tables=[replies]), GUARDED)
+    for event, row in triggers:
+        stage.sql(RAISING.format(event=event, row=row))
+    return stage
+
+
+def test_a_broken_reference_is_its_own_records_conflict() -> None:
+    """Its neighbours are written, with their jobs, by a bounded number of calls."""
+    stage = _guarded()
+    operations = [Create({"text": f"note {number}"}, f"n{number}") for number in range(100)]
+    operations[37] = Create({"text": "an answer", "author": "nobody"}, "n37")
+
+    codes = stage.codes(replies, *operations)
+
+    # One read and one write, ten parts, and the ten of one part.
+    assert 1 + 1 + 10 + 10 == len(stage.database.batches)
+    assert ["record"] * 37 + ["CONFLICT"] + ["record"] * 62 == codes
+    assert 99 == len(stage.jobs("queued")) == stage.page(replies, total="true").total
+    stage.drain()
+    assert 99 == stage.indexed(replies)
+
+
+def test_a_broken_reference_stays_a_conflict() -> None:
+    """Alone too, and whenever it is sent; it never was an outage."""
+    stage = _guarded()
+    for _ in range(2):
+        assert ["CONFLICT"] == stage.codes(replies, Create({"text": "x", "author": "nobody"}, "n"))
+    assert stage.jobs() == []
+    stage.create(replies, "n", text="x")
+    assert ["CONFLICT"] == stage.codes(replies, Update("n", {"author": "nobody"}))
+    assert ["record"] == stage.codes(replies, Update("n", {"author": "n"}))
+
+
+def test_a_trigger_that_raises_is_its_own_records_conflict() -> None:
+    """Whatever was to be done to the record, and whatever the trigger says."""
+    stage = _guarded()
+    for record_id, text in (("n1", "open"), ("n2", "closed"), ("n3", "closed"), ("n4", "open")):
+        stage.create(replies, record_id, text=text)
+    for event, row in (("INSERT", "NEW"), ("UPDATE", "OLD"), ("DELETE", "OLD")):
+        stage.sql(RAISING.replace("notes_closed", f"closed_{event}").format(event=event, row=row))
+
+    codes = stage.codes(
+        replies,
+        Create({"text": "it is closed"}, "n5"),
+        Update("n1", {"text": "changed"}),
+        Update("n2", {"text": "changed"}),
+        Delete("n3"),
+        Delete("n4"),
+        Create({"text": "fine"}, "n6"),
+    )
+
+    assert ["CONFLICT", "record", "CONFLICT", "CONFLICT", "deleted", "record"] == codes
+    assert ["n1", "n2", "n3", "n6"] == stage.ids(replies)
+
+
+def test_a_hundred_conflicts_are_bounded() -> None:
+    """In calls, and in statements, of which D1 runs 1,000 in one invocation."""
+    stage = _guarded(("INSERT", "NEW"))
+    operations = [Create({"text": f"closed {number}"}, f"n{number}") for number in range(100)]
+
+    assert {"CONFLICT"} == set(stage.codes(replies, *operations))
+    assert 1 + 1 + 10 + 100 == len(stage.database.batches)
+    assert sum(map(len, stage.database.batches)) < 1000
+    assert ([], []) == (stage.ids(replies), stage.jobs())
+
+
+def test_an_outage_among_the_parts_is_told_to_those_it_concerns() -> None:
+    """What was written before and after it is reported as written."""
+    stage = _guarded(("INSERT", "NEW"))
+    operations = [Create({"text": f"note {number}"}, f"n{number}") for number in range(20)]
+    operations[0] = Create({"text": "closed"}, "n0")
+    # After the read, the write of all, that of the first two, and each of them alone.
+    stage.database.fails = {5}
+
+    codes = stage.codes(replies, *operations)
+
+    assert ["CONFLICT", "record", *["DATABASE_ERROR"] * 2, *["record"] * 16] == codes
+    assert 17 == len(stage.ids(replies))
+
+
+def test_a_batch_of_which_nothing_could_be_written_is_an_outage() -> None:
+    """As before: then the caller tries the whole of it again."""
+    stage = _guarded()
+    stage.database.fails = {1}
+    with pytest.raises(DatabaseError):
+        stage.write(replies, Create({"text": "x"}, "n1"), Create({"text": "y"}, "n2"))
