@@ -43,7 +43,7 @@ class _Message:
     attempts: int = 0
 
     def delivered(self) -> Delivery:
-        return Delivery(self.id, json.loads(self.body), self.attempts)
+        return Delivery(self.id, json.loads(self.body), self.attempts, len(self.body))
 
 
 class InMemoryQueue:

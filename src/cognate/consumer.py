@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from cognate.backfill.step import take_step
@@ -12,11 +13,12 @@ from cognate.errors import DatabaseError
 from cognate.events import emit
 from cognate.ingest.batch import run_batch
 from cognate.ingest.dead_letters import record_dead_letters
+from cognate.ingest.waves import MAX_WAVE_CHARACTERS, grouped
 from cognate.messages import BackfillStep, parse
 from cognate.retry import pause
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from cognate.definitions import Cognate
     from cognate.ingest.batch import Verdicts
@@ -28,9 +30,15 @@ DEAD_LETTER_SUFFIX: Final = "-dlq"
 
 
 async def consume(
-    platform: Platform, app: Cognate, queue: str, deliveries: Sequence[Delivery]
+    platform: Platform, app: Cognate, queue: str, deliveries: Iterable[Delivery]
 ) -> Verdicts:
     """Handle one batch of the queue of this name.
+
+    Args:
+        platform: the ports.
+        app: the schema.
+        queue: its name.
+        deliveries: of the batch. Messages that hold long texts are taken from it a few at a time.
 
     Returns:
         For each message, whether and when it must be delivered again.
@@ -38,10 +46,21 @@ async def consume(
     collections = Collections(app)
     counted = CountingDatabase(platform.database)
     platform = replace(platform, database=counted)
-    if not queue.endswith(DEAD_LETTER_SUFFIX):
-        verdicts = await _run(platform, collections, deliveries)
-        emit("queue.handled", messages=len(deliveries), databaseCalls=counted.calls)
-        return verdicts
+    handle = _record if queue.endswith(DEAD_LETTER_SUFFIX) else _run
+    verdicts: Verdicts = {}
+    messages = 0
+    for part in grouped(deliveries, attrgetter("characters"), MAX_WAVE_CHARACTERS):
+        verdicts |= await handle(platform, collections, part)
+        messages += len(part)
+    if handle is _run:
+        emit("queue.handled", messages=messages, databaseCalls=counted.calls)
+    return verdicts
+
+
+async def _record(
+    platform: Platform, collections: Collections, deliveries: Sequence[Delivery]
+) -> Verdicts:
+    """Record dead letters on their jobs."""
     try:
         await record_dead_letters(platform, collections, deliveries)
     except DatabaseError as error:

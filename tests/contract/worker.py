@@ -131,7 +131,7 @@ class Default(WorkerEntrypoint):
     async def queue(self, batch: object, env: object, ctx: object) -> None:  # noqa: ARG002
         """Write down each delivery."""
         raw: JavaScriptObject = python_to_rpc(batch)
-        deliveries = deliveries_of(raw)
+        deliveries = list(deliveries_of(raw))
         rows = [[item.message_id, json.dumps(item.body), item.attempts] for item in deliveries]
         insert = Statement(
             "INSERT INTO contract_deliveries SELECT value ->> 0, value ->> 1, value ->> 2 "

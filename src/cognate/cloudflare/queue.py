@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from pyodide.ffi import JsException, to_js
+from js import JSON
+from pyodide.ffi import JsException
 
-from cognate.cloudflare.conversion import from_json, to_javascript, to_python
+from cognate.cloudflare.conversion import from_json, to_javascript
 from cognate.errors import QueueError
 from cognate.ingest.claim import Delivery
 from cognate.ports import MAX_MESSAGES_PER_SEND
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from cognate.cloudflare.conversion import JavaScriptObject
     from cognate.ingest.batch import Verdicts
@@ -48,29 +49,20 @@ class EmbeddingsQueue:
                 raise QueueError(f"a message is no JSON: {error}") from error
 
 
-def deliveries_of(batch: JavaScriptObject) -> list[Delivery]:
-    """The messages of a batch, unwrapped; their bodies cross in one text.
+def deliveries_of(batch: JavaScriptObject) -> Iterator[Delivery]:
+    """The messages of a batch, unwrapped, each when it is asked for.
 
-    A body that is no JSON at all, as other serializations allow, arrives as None: it is one
-    malformed message, and no reason to lose its neighbours.
+    A hundred of them may hold 10 MB of texts, so they do not all come over at once. A body that is
+    no JSON at all, as other serializations allow, arrives as None: it is one malformed message,
+    and no reason to lose its neighbours.
     """
-    messages = list(batch.messages)
-    try:
-        bodies = to_python(to_js([message.body for message in messages]))
-    except NOT_JSON:
-        bodies = [_body(message) for message in messages]
-    return [
-        Delivery(message.id, body, message.attempts)
-        for message, body in zip(messages, bodies, strict=True)
-    ]
-
-
-def _body(message: JavaScriptObject) -> object:
-    try:
-        [body] = to_python(to_js([message.body]))
-    except NOT_JSON:
-        return None
-    return body
+    for message in batch.messages:
+        try:
+            text = JSON.stringify(message.body)
+            body, characters = json.loads(text), len(text)
+        except NOT_JSON:
+            body, characters = None, 0
+        yield Delivery(message.id, body, message.attempts, characters)
 
 
 def settle(batch: JavaScriptObject, verdicts: Verdicts) -> None:

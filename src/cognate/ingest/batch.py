@@ -1,25 +1,25 @@
-"""One delivered batch, from messages to decisions, in a constant number of calls."""
+"""One batch of messages: run its jobs in waves, and decide what becomes of each message."""
 
 from __future__ import annotations
 
 import random
 from itertools import chain, groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from cognate.errors import ConfigurationError, DatabaseError, PlatformError
 from cognate.events import emit
 from cognate.ingest.circuit import with_circuits
-from cognate.ingest.claim import Delivery, claim
+from cognate.ingest.claim import Delivery, claim, jobs_of
 from cognate.ingest.embedding import ChunkText, embed_texts
 from cognate.ingest.finish import Finished, finish
 from cognate.ingest.indexing import remove, reserve_chunks, upsert
 from cognate.ingest.isolating import isolating
 from cognate.ingest.outcomes import JobOutcome, orphan, outcomes_of
 from cognate.ingest.stored import load_stored
-from cognate.ingest.work import Action, Work, grouped, work_for
+from cognate.ingest.waves import MAX_WAVE_NUMBERS, grouped
+from cognate.ingest.work import Action, Work, numbers, work_for
 from cognate.jobs import JobStatus
 from cognate.messages import parse
-from cognate.ports import MAX_UPSERT
 from cognate.queueing import announce
 from cognate.retry import is_suspect, pause
 
@@ -27,10 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from cognate.collections import Collections
+    from cognate.ingest.claim import Task
     from cognate.ports import Platform, VectorIndex
-
-MAX_WAVE_CHUNKS: Final = MAX_UPSERT
-"""Chunks that are in memory at once: about 12 MB of numbers at 1,024 dimensions."""
 
 Verdicts = dict[str, int | None]
 """Message id to the seconds after which it is to be delivered again; None acknowledges it."""
@@ -43,46 +41,64 @@ async def run_batch(
 
     For n messages about short texts: one D1 call to start the jobs and read their records, one AI
     call per hundred texts and model, one upsert per index (and one delete if vectors must go), one
-    D1 call to store the outcome.
+    D1 call to store the outcome. Long texts are as many waves as `cognate.ingest.waves` says.
 
     Returns:
         For each message, whether and when it must be delivered again.
     """
     messages = [(delivery, parse(delivery.body, collections)) for delivery in deliveries]
     platform = with_circuits(platform)
-    try:
-        claimed = await claim(platform.database, collections, messages, platform.clock.now())
-    except DatabaseError as error:
-        emit("batch.not_started", messages=len(deliveries), error=error.code)
-        return {item.message_id: pause(item.attempts, _jitter()) for item in deliveries}
+    jobs = jobs_of(messages)
     times: dict[str, int] = {}
     for delivery in deliveries:
-        if job_id := claimed.job_of_message.get(delivery.message_id):
+        if job_id := jobs.get(delivery.message_id):
             times[job_id] = max(delivery.attempts, times.get(job_id, 0))
-    pauses = await _settle(
-        platform, [orphan(job) for job in claimed.orphans], claimed.waiting, times
-    )
-    works = [work_for(task) for task in claimed.tasks]
-    for wave in _waves(works):
-        await _run(platform, wave)
+    pauses: dict[str, int] = {}
+    left: list[str] | None = None
+    while left is None or left:
         now = platform.clock.now()
-        outcomes = [item for work in wave for item in outcomes_of(work, times, now, _jitter)]
-        pauses |= await _settle(platform, outcomes, claimed.waiting, times)
+        try:
+            claimed = await claim(platform.database, collections, messages, now, left)
+        except DatabaseError as error:
+            emit("batch.not_started", messages=len(deliveries), error=error.code)
+            if left is None:
+                return {item.message_id: pause(item.attempts, _jitter()) for item in deliveries}
+            pauses |= {job_id: pause(times[job_id], _jitter()) for job_id in left}
+            break
+        left = claimed.left
+        orphans = [orphan(job) for job in claimed.orphans]
+        pauses |= await _settle(platform, orphans, claimed.waiting, times)
+        for works in _waves(claimed.tasks):
+            pauses |= await _complete(platform, works, claimed.waiting, times)
     return {
-        delivery.message_id: pauses.get(claimed.job_of_message.get(delivery.message_id, ""))
+        delivery.message_id: pauses.get(jobs.get(delivery.message_id, ""))
         for delivery in deliveries
     }
 
 
-def _waves(works: Sequence[Work]) -> Iterator[list[Work]]:
-    fresh = [work for work in works if not _is_suspect(work)]
-    suspect = [work for work in works if _is_suspect(work)]
+def _waves(tasks: Sequence[Task]) -> Iterator[list[Work]]:
+    """Works whose vectors fit; texts are cut into chunks as their turn comes.
+
+    What has failed by its own fault, or often, is not in one call with others.
+    """
+    fresh = [task for task in tasks if not _is_suspect(task)]
+    suspect = [task for task in tasks if _is_suspect(task)]
     for group in (fresh, suspect):
-        yield from grouped(group, lambda work: len(work.chunks), MAX_WAVE_CHUNKS)
+        yield from grouped(map(work_for, group), numbers, MAX_WAVE_NUMBERS)
 
 
-def _is_suspect(work: Work) -> bool:
-    return any(job.charges or is_suspect(job.attempts) for job in work.task.jobs)
+def _is_suspect(task: Task) -> bool:
+    return any(job.charges or is_suspect(job.attempts) for job in task.jobs)
+
+
+async def _complete(
+    platform: Platform, works: Sequence[Work], waiting: Sequence[str], times: Mapping[str, int]
+) -> dict[str, int]:
+    """Do the works and store what became of them; job id to pause, as `_settle` answers."""
+    await _run(platform, works)
+    now = platform.clock.now()
+    outcomes = [item for work in works for item in outcomes_of(work, times, now, _jitter)]
+    return await _settle(platform, outcomes, waiting, times)
 
 
 async def _settle(
@@ -159,7 +175,7 @@ async def _embed(platform: Platform, works: Sequence[Work]) -> None:
         texts = [
             ChunkText(
                 work.task.text[part.start : part.end],
-                suspect=_is_suspect(work),
+                suspect=_is_suspect(work.task),
             )
             for work in group
             for part in work.chunks

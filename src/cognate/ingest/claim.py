@@ -1,4 +1,4 @@
-"""The first D1 call of a batch: take its jobs, and read what they are about."""
+"""The first D1 call of a wave: start its jobs, and read the records that they are about."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cognate.fingerprint import content_hash, index_hash
 from cognate.ids import derived_id, vector_key
+from cognate.ingest.waves import MAX_COLUMN_CHARACTERS, start_statement, startable_statement
 from cognate.messages import ForeignText, JobReference, Malformed, Message
 from cognate.ports import FLOAT32_BYTES, Row, Statement
 from cognate.queueing import JOB_PREFIX, NEXT_REVISION
 from cognate.sql import json_groups
-from cognate.text_limits import MAX_TEXT_CHARACTERS
 from cognate.times import to_iso, to_milliseconds
 
 if TYPE_CHECKING:
@@ -36,11 +36,13 @@ class Delivery:
         message_id: the queue's own id, the same for each delivery of one message.
         body: what was sent, of any type.
         attempts: how often it has been delivered, this time included; 1 or more.
+        characters: length of its body as JSON.
     """
 
     message_id: str
     body: object
     attempts: int
+    characters: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,19 +114,31 @@ class Task:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a batch got.
+    """What a wave got.
 
     Attributes:
         tasks: the records to look at, each once.
-        job_of_message: message id to the id of the job it stands for; malformed ones are left out.
         orphans: jobs whose table is no longer in the schema, or whose state row is missing.
         waiting: organizations that have jobs which are not announced yet.
+        left: ids of jobs that did not fit into this wave; they are not started.
     """
 
     tasks: list[Task]
-    job_of_message: dict[str, str]
     orphans: list[ClaimedJob]
     waiting: list[str]
+    left: list[str]
+
+
+def jobs_of(messages: Sequence[tuple[Delivery, Message]]) -> dict[str, str]:
+    """Message id to the id of the job it stands for; malformed messages are left out."""
+    found: dict[str, str] = {}
+    for delivery, message in messages:
+        match message:
+            case JobReference():
+                found[delivery.message_id] = message.job_id
+            case ForeignText():
+                found[delivery.message_id] = derived_id(JOB_PREFIX, delivery.message_id)
+    return found
 
 
 async def claim(
@@ -132,28 +146,34 @@ async def claim(
     collections: Collections,
     messages: Sequence[tuple[Delivery, Message]],
     now: datetime,
+    left: Sequence[str] | None = None,
 ) -> Claim:
-    """Record what arrived, start the jobs that nobody else is running, and read their records.
+    """Record what arrived, start the jobs of one wave, and read their records.
 
     One D1 call, whatever the size of the batch. A job is started when it is queued; when it is
-    running but its message came back or its lease is over, whoever ran it has died.
+    running but its message came back or its lease is over, whoever ran it has died. Which jobs
+    start together is decided by `cognate.ingest.waves`.
+
+    Args:
+        database: D1.
+        collections: all that the schema has.
+        messages: of the batch.
+        now: the time.
+        left: what the claim of the wave before left; None for the first wave of the batch.
 
     Raises:
         DatabaseError: nothing was started.
     """
-    job_of_message: dict[str, str] = {}
+    job_of_message = jobs_of(messages)
     arrived: list[dict[str, Any]] = []
     scopes: set[str] = set()
     for delivery, message in messages:
         match message:
             case JobReference():
-                job_of_message[delivery.message_id] = message.job_id
                 scopes.add(message.scope)
             case ForeignText():
-                job_id = derived_id(JOB_PREFIX, delivery.message_id)
-                job_of_message[delivery.message_id] = job_id
                 scopes.add(message.collection.scope)
-                arrived.append(_arrival(job_id, message))
+                arrived.append(_arrival(job_of_message[delivery.message_id], message))
             case Malformed():
                 arrived.append(_rejection(derived_id(JOB_PREFIX, delivery.message_id), message))
     redelivered = [
@@ -164,15 +184,17 @@ async def claim(
     # A reference without a scope that is known may be about any table.
     known = [collections.get(scope) for scope in sorted(scopes)]
     reads = [item for item in known if item] if all(known) else collections.all()
-    ids = sorted(set(job_of_message.values()))
+    ids = sorted(set(job_of_message.values())) if left is None else left
+    moment, lease_end = to_iso(now), to_iso(now + LEASE)
     statements = [
-        *_arrival_statements(arrived, now),
-        _start(ids, redelivered, now),
+        *(_arrival_statements(arrived, now) if left is None else ()),
+        startable_statement(ids, redelivered, moment),
+        start_statement(collections.all(), ids, redelivered, moment, lease_end),
         _waiting(ids),
-        *(_read(collection, ids) for collection in reads),
+        *(_read(collection, ids, lease_end) for collection in reads),
     ]
     answers = await database.batch(statements)
-    started_rows, waiting_rows, *read_rows = answers[len(statements) - len(reads) - 2 :]
+    startable, started_rows, waiting_rows, *read_rows = answers[-len(reads) - 3 :]
     # The hint of a message was wrong: D1 knows better.
     missed = [
         found
@@ -180,7 +202,9 @@ async def claim(
         if (found := collections.get(scope)) and found not in reads
     ]
     if missed:
-        read_rows += await database.batch([_read(collection, ids) for collection in missed])
+        read_rows += await database.batch(
+            [_read(collection, ids, lease_end) for collection in missed]
+        )
         reads = [*reads, *missed]
     started = {
         row["id"]: ClaimedJob(row["id"], row["source"], row["charges"], row["attempts"])
@@ -195,7 +219,8 @@ async def claim(
                 _add_task(tasks, collection, row, started[row["job_id"]])
     orphans = [job for job_id, job in started.items() if job_id not in seen]
     waiting = [row["organization_id"] for row in waiting_rows]
-    return Claim(list(tasks.values()), job_of_message, orphans, waiting)
+    rest = [row["id"] for row in startable if row["id"] not in started]
+    return Claim(list(tasks.values()), orphans, waiting, rest)
 
 
 def _add_task(
@@ -315,16 +340,6 @@ def _arrival_group(payload: str, moment: str, milliseconds: int) -> list[Stateme
     ]
 
 
-def _start(ids: Sequence[str], redelivered: Sequence[str], now: datetime) -> Statement:
-    return Statement(
-        "UPDATE cognate_jobs SET status = 'running', attempts = attempts + 1, updated_at = ?3, "
-        "due_at = ?4 WHERE id IN (SELECT value FROM json_each(?1)) AND (status = 'queued' OR "
-        "(status = 'running' AND (due_at < ?3 OR id IN (SELECT value FROM json_each(?2))))) "
-        "RETURNING id, scope, source, charges, attempts",
-        (json.dumps(ids), json.dumps(redelivered), to_iso(now), to_iso(now + LEASE)),
-    )
-
-
 def _waiting(ids: Sequence[str]) -> Statement:
     return Statement(
         "SELECT DISTINCT j.organization_id FROM cognate_jobs j "
@@ -335,12 +350,12 @@ def _waiting(ids: Sequence[str]) -> Statement:
     )
 
 
-def _read(collection: Collection, ids: Sequence[str]) -> Statement:
-    # One character more than may be embedded says that it is too long; a batch stays in memory.
+def _read(collection: Collection, ids: Sequence[str], lease_end: str) -> Statement:
     fields = "".join(
         f", CASE typeof(r.\"{column}\") WHEN 'text' "
-        f'THEN substr(r."{column}", 1, {MAX_TEXT_CHARACTERS + 1}) '
-        f'ELSE r."{column}" END AS "field_{column}"'
+        f'THEN substr(r."{column}", 1, {MAX_COLUMN_CHARACTERS}) '
+        # A blob is no text, and would come as one number for each of its bytes.
+        f'WHEN \'blob\' THEN NULL ELSE r."{column}" END AS "field_{column}"'
         for column in collection.columns
     )
     return Statement(
@@ -352,7 +367,7 @@ def _read(collection: Collection, ids: Sequence[str]) -> Statement:
         "AND s.scope = j.scope AND s.record_id = j.record_id "
         f'LEFT JOIN "{collection.sql_table}" r ON r.organization_id = j.organization_id '
         f"AND r.id = j.record_id{collection.not_deleted} "
-        "WHERE j.scope = ?2 AND j.status = 'running' "
+        "WHERE j.scope = ?2 AND j.status = 'running' AND j.due_at = ?3 "
         "AND j.id IN (SELECT value FROM json_each(?1)) ORDER BY j.id",
-        (json.dumps(ids), collection.scope),
+        (json.dumps(ids), collection.scope, lease_end),
     )

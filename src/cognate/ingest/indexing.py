@@ -9,7 +9,8 @@ from cognate.collections import index_metadata
 from cognate.errors import PlatformError, VectorIndexRejected
 from cognate.ids import vector_id
 from cognate.ingest.isolating import isolating
-from cognate.ingest.work import Work, grouped
+from cognate.ingest.waves import MAX_CALL_NUMBERS, grouped
+from cognate.ingest.work import Work, numbers
 from cognate.ports import MAX_UPSERT, Statement, VectorEntry
 
 if TYPE_CHECKING:
@@ -43,19 +44,28 @@ async def reserve_chunks(database: Database, works: Sequence[Work]) -> None:
 
 
 async def upsert(index: VectorIndex, works: Sequence[Work]) -> None:
-    """Write the vectors of works that have some, in calls of at most 1,000.
+    """Write the vectors of works that have some, in calls of at most `MAX_CALL_NUMBERS`.
 
     A record that Vectorize refuses is found by halving. A failed record gets its `error`.
     """
-    for group in grouped(works, lambda work: len(work.placed), MAX_UPSERT):
+    for group in grouped(works, numbers, MAX_CALL_NUMBERS):
         for part, result in await isolating(
             group,
-            lambda items: index.upsert([entry for work in items for entry in entries(work)]),
+            lambda items: _upsert(index, items),
             divides=lambda error, _: isinstance(error, VectorIndexRejected),
         ):
             for work in part:
                 work.wrote_index = True
                 work.error = result if isinstance(result, PlatformError) else None
+
+
+async def _upsert(index: VectorIndex, works: Sequence[Work]) -> None:
+    """One call, or for a record that is too large for one as many as it needs."""
+    found = [entry for work in works for entry in entries(work)]
+    dimensions = works[0].task.collection.model.dimensions
+    size = min(MAX_UPSERT, MAX_CALL_NUMBERS // dimensions)
+    for start in range(0, len(found), size):
+        await index.upsert(found[start : start + size])
 
 
 async def remove(index: VectorIndex, works: Sequence[Work]) -> None:

@@ -13,8 +13,6 @@ from cognate.ids import vector_id
 from cognate.text_limits import chunks_problem, length_problem, metadata_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     from cognate.ingest.claim import Task
     from cognate.ingest.embedding import Placed
 
@@ -101,15 +99,6 @@ def _metadata_error(task: Task) -> MetadataTooLarge | None:
     return MetadataTooLarge(f"The record {problem}.") if problem else None
 
 
-def grouped(works: Sequence[Work], size: Callable[[Work], int], limit: int) -> Iterator[list[Work]]:
-    """Works in order, in groups whose sizes add up to at most `limit`; none is divided."""
-    group: list[Work] = []
-    total = 0
-    for work in works:
-        if group and total + size(work) > limit:
-            yield group
-            group, total = [], 0
-        group.append(work)
-        total += size(work)
-    if group:
-        yield group
+def numbers(work: Work) -> int:
+    """How many numbers the vectors of a record have together."""
+    return len(work.chunks) * work.task.collection.model.dimensions

@@ -246,17 +246,3 @@ def test_texts_without_a_table_are_kept_by_model() -> None:
         assert len(stage.indexed()) == 2
 
     asyncio.run(story())
-
-
-def test_long_texts_of_a_batch_go_in_waves() -> None:
-    """More chunks than fit into memory at once; all of them arrive."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write_many(ACME, {f"r{number}": long_text(110) for number in range(11)})
-        await stage.deliver()
-        assert stage.calls("VECTORIZE.upsert") == 2
-        assert set(await stage.jobs()) == {"done"}
-        assert len(stage.indexed()) == 1210
-
-    asyncio.run(story())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cognate.ids import derived_id
-from cognate.ingest.claim import LEASE, Claim, Delivery, claim
+from cognate.ingest.claim import LEASE, Claim, Delivery, claim, jobs_of
 from cognate.messages import parse, reference
 from cognate.times import to_milliseconds
 from tests.unit.core.stage import ACME, CLAIMS, COLLECTIONS, GLOBEX, Stage
@@ -79,7 +79,9 @@ def test_a_message_twice_in_a_batch_is_one_task() -> None:
         job_id = await stage.write(ACME, "r1", "a text")
         found = await take(stage, *[reference(job_id, "claims")] * 2)
         assert [[job.id for job in task.jobs] for task in found.tasks] == [[job_id]]
-        assert found.job_of_message == {"m0": job_id, "m1": job_id}
+        deliveries = [Delivery(name, reference(job_id, "claims"), 1) for name in ("m0", "m1")]
+        messages = [(item, parse(item.body, COLLECTIONS)) for item in deliveries]
+        assert jobs_of(messages) == {"m0": job_id, "m1": job_id}
 
     asyncio.run(story())
 
