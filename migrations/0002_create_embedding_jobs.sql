@@ -8,7 +8,8 @@ CREATE TABLE cognate_jobs (
   record_id TEXT,
   model TEXT,
   source TEXT NOT NULL,
-  status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'done', 'failed', 'superseded')),
+  status TEXT NOT NULL CHECK (
+    status IN ('queued', 'running', 'done', 'failed', 'superseded', 'dismissed')),
   -- Times that the job was started, and how many of those failed by its own fault.
   attempts INTEGER NOT NULL DEFAULT 0,
   charges INTEGER NOT NULL DEFAULT 0,
@@ -37,7 +38,8 @@ CREATE INDEX cognate_jobs_waiting
   ON cognate_jobs (organization_id, priority, id) WHERE status = 'queued' AND announced = 0;
 
 CREATE INDEX cognate_jobs_announced
-  ON cognate_jobs (organization_id) WHERE status = 'queued' AND announced = 1 AND attempts = 0;
+  ON cognate_jobs (organization_id, due_at)
+  WHERE status = 'queued' AND announced = 1 AND attempts = 0;
 
 CREATE INDEX cognate_jobs_by_record
   ON cognate_jobs (organization_id, scope, record_id, created_at, id);
@@ -45,9 +47,10 @@ CREATE INDEX cognate_jobs_by_record
 CREATE INDEX cognate_jobs_due ON cognate_jobs (due_at) WHERE status IN ('queued', 'running');
 
 CREATE INDEX cognate_jobs_completed
-  ON cognate_jobs (completed_at) WHERE status IN ('done', 'superseded');
+  ON cognate_jobs (completed_at) WHERE status IN ('done', 'superseded', 'dismissed');
 
-CREATE INDEX cognate_jobs_of_nobody ON cognate_jobs (completed_at) WHERE organization_id IS NULL;
+-- Failed jobs whose table is not in the schema, or that have none, are removed in the end.
+CREATE INDEX cognate_jobs_failed ON cognate_jobs (scope, completed_at) WHERE status = 'failed';
 
 -- What is known of each record's vectors. The row outlives its record until its vectors are
 -- removed: it says which those are.
@@ -104,3 +107,6 @@ CREATE TABLE cognate_texts (
   created_at TEXT NOT NULL,
   PRIMARY KEY (organization_id, id)
 );
+
+-- Texts are deleted after their retention, where one is set.
+CREATE INDEX cognate_texts_by_age ON cognate_texts (created_at);

@@ -94,3 +94,9 @@ CREATE TABLE cognate_coverage (
   counted_at TEXT NOT NULL,
   PRIMARY KEY (organization_id, scope)
 ) WITHOUT ROWID;
+
+-- Where a task that looks at a part of something in each run goes on in the next one.
+CREATE TABLE cognate_cursors (
+  name TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) WITHOUT ROWID;

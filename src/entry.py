@@ -40,4 +40,4 @@ class Default(WorkerEntrypoint):
     async def scheduled(self, controller: object, env: object, ctx: object) -> None:  # noqa: ARG002
         """Announce again what was forgotten, and remove what is old."""
         bindings = complete(environment())
-        await sweep(platform_of(bindings), retention_of(bindings))
+        await sweep(platform_of(bindings), app, retention_of(bindings))

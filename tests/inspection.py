@@ -48,8 +48,8 @@ async def discrepancies(
 ) -> list[str]:
     """Where indexes and stored vectors are not what the records say; none if all is well.
 
-    A record whose last word is a failed job is named, and may have the vectors it had before. One
-    that has a posted text is to have the vectors of that.
+    A record whose last word is a failed job, dismissed or not, is named, and may have the vectors
+    it had before. One that has a posted text is to have the vectors of that.
 
     Args:
         place: what is inspected.
@@ -57,8 +57,7 @@ async def discrepancies(
         organizations: whose records and vectors; everybody's when None.
     """
     rows = await place.rows(
-        "SELECT id, status, organization_id FROM cognate_jobs "
-        "WHERE status NOT IN ('done', 'failed', 'superseded')"
+        "SELECT id, status, organization_id FROM cognate_jobs WHERE status IN ('queued', 'running')"
     )
     found = [
         f"job {row['id']} is {row['status']}"
@@ -152,7 +151,7 @@ class _Inspection:
         failed: dict[tuple[str, str], int] = {}
         for row in rows:
             record = (row["organization_id"], row["record_id"])
-            if row["status"] == "failed":
+            if row["status"] in {"failed", "dismissed"}:
                 failed[record] = max(row["embeds"], failed.get(record, 0))
             elif row["status"] == "done" and row["embeds"] >= failed.get(record, 0):
                 failed.pop(record, None)

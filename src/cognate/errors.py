@@ -111,7 +111,7 @@ class NotFound(CognateError):
     The message is the same for what never existed and for what belongs to someone else.
 
     Attributes:
-        what: `record`, `job`, `backfill`, `table`, `service` or `route`.
+        what: `record`, `job`, `text`, `backfill`, `table`, `service` or `route`.
     """
 
     code = "NOT_FOUND"
@@ -213,7 +213,7 @@ class IdempotencyKeyReused(CognateError):
 
 
 class JobNotFailed(CognateError):
-    """A job that cannot be tried again: it has not failed, or no record is known to it."""
+    """A job that cannot be tried again or dismissed: it has not failed, or has no record."""
 
     code = "JOB_NOT_FAILED"
 

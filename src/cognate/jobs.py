@@ -10,6 +10,7 @@ from cognate.collections import TEXTS_PREFIX
 from cognate.errors import NotFound
 from cognate.pagination import Page, decode_cursor, encode_cursor
 from cognate.ports import Row, Statement
+from cognate.texts import find_text
 from cognate.times import from_iso, to_iso
 
 if TYPE_CHECKING:
@@ -26,13 +27,14 @@ COLUMNS: Final = (
 
 
 class JobStatus(StrEnum):
-    """Where a job stands; the last three are final."""
+    """Where a job stands; all but the first two are final."""
 
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
     SUPERSEDED = "superseded"
+    DISMISSED = "dismissed"
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Job:
     Attributes:
         table: the record's table; None for a text without one.
         record_id: None for a text without a table: it is found under the job's own id.
-        attempts: times it was started.
+        attempts: times it was started; 1 where its row is gone and its text is not.
         error_code: stable; set on failed jobs and on those that wait for another try.
         completed_at: None until its status is final.
     """
@@ -81,15 +83,32 @@ def job_of(row: Row) -> Job:
 async def find_job(database: Database, organization_id: OrganizationId, job_id: str) -> Job:
     """One job of the organization.
 
+    The job of a posted text outlives its row: while the text is there, it is done.
+
     Raises:
         NotFound: it does not exist, or is another organization's; the two look the same.
         DatabaseError: D1 failed.
     """
     sql = f"SELECT {COLUMNS} FROM cognate_jobs WHERE organization_id = ?1 AND id = ?2"  # noqa: S608
     [rows] = await database.batch([Statement(sql, (organization_id, job_id))])
-    if not rows:
+    if rows:
+        return job_of(rows[0])
+    text = await find_text(database, organization_id, job_id)
+    if text is None or text.embedded_at is None:
         raise NotFound("job", "There is no such embedding job in your organization.")
-    return job_of(rows[0])
+    return Job(
+        id=text.id,
+        status=JobStatus.DONE,
+        table=None,
+        record_id=None,
+        model=text.model,
+        attempts=1,
+        error_code=None,
+        error_message=None,
+        created_at=text.created_at,
+        updated_at=text.embedded_at,
+        completed_at=text.embedded_at,
+    )
 
 
 @dataclass(frozen=True)

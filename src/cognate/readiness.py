@@ -21,6 +21,7 @@ GapKind = Literal["binding", "setting", "table", "column"]
 OWN_TABLES: Final = (
     "cognate_backfills",
     "cognate_coverage",
+    "cognate_cursors",
     "cognate_embeddings",
     "cognate_idempotency_keys",
     "cognate_jobs",

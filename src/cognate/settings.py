@@ -24,8 +24,12 @@ AUTH_DATABASE: Final = "AUTH_DB"
 """The binding of Better Auth's database, where that is not `DB`."""
 
 JOB_RETENTION: Final = "JOB_RETENTION_DAYS"
+TEXT_RETENTION: Final = "TEXT_RETENTION_DAYS"
 
-VARIABLES: Final = (SECRET, ALLOWED_ORIGINS, AUTH_NAMING, JOB_RETENTION)
+RETENTIONS: Final = (JOB_RETENTION, TEXT_RETENTION)
+"""Those that the cron task needs."""
+
+VARIABLES: Final = (SECRET, ALLOWED_ORIGINS, AUTH_NAMING, *RETENTIONS)
 """Every variable that `Settings.read` asks for: what the edge has to look up."""
 
 MAX_RETENTION_DAYS: Final = 3650
@@ -33,6 +37,19 @@ MAX_RETENTION_DAYS: Final = 3650
 _ORIGIN: Final = re.compile(
     r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
 )
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long things are kept.
+
+    Attributes:
+        jobs: finished jobs and backfills, and failed jobs that nothing can replay.
+        texts: texts that were posted without a table; None for as long as nobody deletes them.
+    """
+
+    jobs: timedelta = timedelta(days=30)
+    texts: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -44,13 +61,13 @@ class Settings:
             public routes can live with.
         allowed_origins: origins of browser frontends, exactly as a browser sends them.
         auth_naming: the naming of the columns in Better Auth's tables.
-        job_retention: how long finished jobs are kept.
+        retention: how long things are kept.
     """
 
     auth_secret: str | None = field(default=None, repr=False)
     allowed_origins: frozenset[str] = frozenset()
     auth_naming: AuthNaming = "snake_case"
-    job_retention: timedelta = timedelta(days=30)
+    retention: Retention = Retention()
 
     @classmethod
     def read(cls, variables: Mapping[str, str | None]) -> Settings:
@@ -78,9 +95,9 @@ class Settings:
         def text(name: str) -> str:
             return (variables.get(name) or "").strip()
 
-        def read(parse: Callable[[str], T], name: str, default: T) -> T:
+        def read(parse: Callable[[str, str], T], name: str, default: T) -> T:
             try:
-                return parse(text(name)) if text(name) else default
+                return parse(name, text(name)) if text(name) else default
             except ConfigurationError as error:
                 errors.append(error)
                 return default
@@ -90,7 +107,10 @@ class Settings:
             auth_secret=(variables.get(SECRET) or None) if text(SECRET) else None,
             allowed_origins=read(_origins, ALLOWED_ORIGINS, cls.allowed_origins),
             auth_naming=read(_naming, AUTH_NAMING, cls.auth_naming),
-            job_retention=read(_days, JOB_RETENTION, cls.job_retention),
+            retention=Retention(
+                jobs=read(_days, JOB_RETENTION, Retention.jobs),
+                texts=read(_days, TEXT_RETENTION, None),
+            ),
         )
         return settings, errors
 
@@ -109,7 +129,7 @@ class Settings:
         return self.auth_secret
 
 
-def _origins(value: str) -> frozenset[str]:
+def _origins(_: str, value: str) -> frozenset[str]:
     origins = [part.strip() for part in value.split(",") if part.strip()]
     for position, origin in enumerate(origins, start=1):
         if origin == "*":
@@ -128,10 +148,10 @@ def _origins(value: str) -> frozenset[str]:
     return frozenset(origins)
 
 
-def _days(value: str) -> timedelta:
+def _days(name: str, value: str) -> timedelta:
     if not (value.isascii() and value.isdigit() and 1 <= int(value) <= MAX_RETENTION_DAYS):
-        message = f"{JOB_RETENTION} must be a whole number of days, 1 to {MAX_RETENTION_DAYS}"
-        raise ConfigurationError(JOB_RETENTION, message)
+        message = f"{name} must be a whole number of days, 1 to {MAX_RETENTION_DAYS}"
+        raise ConfigurationError(name, message)
     return timedelta(days=int(value))
 
 
@@ -141,7 +161,7 @@ def _has_default_port(origin: str) -> bool:
     )
 
 
-def _naming(value: str) -> AuthNaming:
+def _naming(_: str, value: str) -> AuthNaming:
     known = get_args(AuthNaming)
     if value not in known:
         message = f"{AUTH_NAMING} must be one of {', '.join(known)}"

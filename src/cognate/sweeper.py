@@ -1,10 +1,9 @@
-"""What the clock does every minute: nothing that was written down is forgotten.
+"""Cron task: finish what was left undone, and remove what is old.
 
-A job whose message was lost is announced again, one whose handler died is taken back, one that
-waits for room in its organization's window is let out, a backfill that lost its step goes on, and
-what is old is removed: finished jobs and backfills, idempotency keys. Each run does a bounded
-amount of work, and two at once share it: a job that one run has taken is no longer due for the
-other.
+It sends lost messages again, recovers jobs whose handler died, lets out waiting jobs, resumes
+backfills that lost a step, and removes old jobs, backfills, idempotency keys and texts. Each run
+does a bounded amount of work. Two runs at once share it: a job that one has taken is no longer due
+for the other.
 """
 
 from __future__ import annotations
@@ -14,26 +13,24 @@ from typing import TYPE_CHECKING, Final
 
 from cognate import idempotency
 from cognate.backfill import rows as backfills
+from cognate.collections import Collections
 from cognate.events import emit
-from cognate.jobs import resolved_by
 from cognate.ports import Statement
-from cognate.queueing import WINDOW, announce, release_statement
+from cognate.pruning import prune_statements
+from cognate.queueing import announce, release_statement
+from cognate.stalled import chosen, look_statements, remember_statements
+from cognate.texts import delete_expired, expired_statement
 from cognate.times import to_iso
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
-    from cognate.ports import Platform
+    from cognate.definitions import Cognate
+    from cognate.ports import Platform, Row
+    from cognate.settings import Retention
 
 MAX_JOBS_PER_RUN: Final = 500
 """Overdue jobs that are announced in one run: five calls of the queue."""
-
-MAX_ORGANIZATIONS_PER_RUN: Final = 20
-"""Organizations whose window is looked at in one run. Usually the consumer keeps windows full; this
-is for those whose last messages were lost."""
-
-MAX_PRUNED_PER_RUN: Final = 1000
-"""Rows that are removed in one run."""
 
 FIRST_PATIENCE_MINUTES: Final = 10
 """Until a job that was announced again is overdue again; then as long as it is old."""
@@ -57,52 +54,73 @@ class Swept:
         announced: jobs whose message was sent, again or for the first time.
         pruned: jobs that were removed.
         resumed: backfills whose next step was sent again.
+        expired: posted texts that were deleted.
     """
 
     announced: int
     pruned: int
     resumed: int = 0
+    expired: int = 0
 
 
-async def sweep(platform: Platform, retention: timedelta) -> Swept:
+async def sweep(platform: Platform, app: Cognate, retention: Retention) -> Swept:
     """Do one run.
-
-    Args:
-        platform: the ports.
-        retention: how long finished jobs and backfills are kept. Failed jobs are kept until they
-            are replayed, or until a later job of their record has been done for as long.
 
     Raises:
         DatabaseError: D1 failed; the next run does what this one did not.
     """
     now = platform.clock.now()
-    *_, pruned, overdue, resumed, stalled = await platform.database.batch(
+    scopes = [collection.scope for collection in Collections(app).all()]
+    *_, unreplayable, finished, overdue, resumed, cursor, waiting = await platform.database.batch(
         [
             *_take_back(now),
             idempotency.prune_statement(now),
-            backfills.prune_statement(now - retention),
-            *_prune(now - retention),
+            backfills.prune_statement(now - retention.jobs),
+            *prune_statements(now - retention.jobs, scopes),
             _overdue(now),
             backfills.resume_statement(now),
-            _stalled(),
+            *look_statements(now),
         ]
     )
-    released = []
-    if stalled:
-        statements = [release_statement(row["organization_id"], now) for row in stalled]
-        released = [row for rows in await platform.database.batch(statements) for row in rows]
-    announced = [*overdue, *released]
-    await announce(platform, announced)
+    released = await _let_out(platform, cursor, waiting)
+    await announce(platform, [*overdue, *released])
     await backfills.send_steps(platform, resumed)
-    swept = Swept(len(announced), len(pruned), len(resumed))
-    if swept.announced or swept.pruned or swept.resumed:
+    swept = Swept(
+        announced=len(overdue) + len(released),
+        pruned=len(unreplayable) + len(finished),
+        resumed=len(resumed),
+        expired=await _delete_expired(platform, retention),
+    )
+    if swept != Swept(0, 0):
         emit(
             "sweep.finished",
             announced=swept.announced,
             pruned=swept.pruned,
             resumed=swept.resumed,
+            expired=swept.expired,
         )
     return swept
+
+
+async def _let_out(platform: Platform, cursor: list[Row], waiting: list[Row]) -> list[Row]:
+    """Let out jobs of organizations that have no message in the queue."""
+    now = platform.clock.now()
+    organizations, end = chosen(waiting)
+    statements = [
+        *remember_statements(cursor, end),
+        *(release_statement(organization, now) for organization in organizations),
+    ]
+    if not statements:
+        return []
+    return [row for rows in await platform.database.batch(statements) for row in rows]
+
+
+async def _delete_expired(platform: Platform, retention: Retention) -> int:
+    if retention.texts is None:
+        return 0
+    before = platform.clock.now() - retention.texts
+    [expired] = await platform.database.batch([expired_statement(before)])
+    return await delete_expired(platform, expired)
 
 
 def _take_back(now: datetime) -> list[Statement]:
@@ -144,48 +162,4 @@ def _overdue(now: datetime) -> Statement:
         "julianday(?1) + MAX(?3 / 1440.0, julianday(?1) - julianday(created_at))) "
         f"WHERE status = 'queued' AND id IN ({OVERDUE}) RETURNING id, scope",
         (to_iso(now), MAX_JOBS_PER_RUN, FIRST_PATIENCE_MINUTES),
-    )
-
-
-def _prune(before: datetime) -> list[Statement]:
-    """Remove old jobs; the last statement returns those that went well."""
-    old = (
-        "SELECT id FROM cognate_jobs WHERE completed_at < ?1 AND status IN ('done', 'superseded') "
-        "ORDER BY completed_at LIMIT ?2"
-    )
-    parameters = (to_iso(before), MAX_PRUNED_PER_RUN)
-    return [
-        # Together with the failed ones that it made up for, lest they seem the last word.
-        Statement(
-            "DELETE FROM cognate_jobs AS f WHERE f.status = 'failed' "  # noqa: S608 - constants
-            "AND (f.organization_id, f.scope, f.record_id) IN (SELECT organization_id, scope, "
-            f"record_id FROM cognate_jobs WHERE id IN ({old})) "
-            f"AND EXISTS ({resolved_by('f')} AND d.id IN ({old}))",
-            parameters,
-        ),
-        Statement(
-            "DELETE FROM cognate_jobs WHERE id IN (SELECT id FROM cognate_jobs "
-            "INDEXED BY cognate_jobs_of_nobody WHERE organization_id IS NULL "
-            "AND completed_at < ?1 ORDER BY completed_at LIMIT ?2)",
-            parameters,
-        ),
-        Statement(f"DELETE FROM cognate_jobs WHERE id IN ({old}) RETURNING id", parameters),  # noqa: S608 - constants
-    ]
-
-
-def _stalled() -> Statement:
-    """Organizations with jobs that wait to be let out, one index step each."""
-    first = (
-        "SELECT MIN(organization_id) FROM cognate_jobs WHERE status = 'queued' AND announced = 0"
-    )
-    return Statement(
-        f"WITH RECURSIVE waiting (organization_id) AS ({first} UNION ALL "  # noqa: S608 - constants
-        f"SELECT ({first} AND organization_id > waiting.organization_id) FROM waiting "
-        "WHERE waiting.organization_id IS NOT NULL) "
-        "SELECT organization_id FROM waiting WHERE organization_id IS NOT NULL AND ("
-        # Whose window is full is let out by the consumer, and would only take another's place.
-        "SELECT COUNT(*) FROM cognate_jobs f INDEXED BY cognate_jobs_announced "
-        "WHERE f.organization_id = waiting.organization_id AND f.status = 'queued' "
-        "AND f.announced = 1 AND f.attempts = 0) < ?2 LIMIT ?1",
-        (MAX_ORGANIZATIONS_PER_RUN, WINDOW),
     )

@@ -22,8 +22,9 @@ LAYERS: Final = (
     },
     # Use cases: they are given ports.
     {
-        "auth", "backfill", "counting", "coverage", "embeddings", "enqueue", "idempotency",
-        "ingest", "jobs", "messages", "queueing", "readiness", "records", "replay", "search",
+        "auth", "backfill", "counting", "coverage", "dismissal", "embeddings", "enqueue",
+        "idempotency", "ingest", "jobs", "messages", "pruning", "queueing", "readiness", "records",
+        "replay", "search", "stalled", "texts",
     },
     # Entries into the core: HTTP, queue, clock.
     {"api", "consumer", "sweeper"},

@@ -408,6 +408,46 @@ def _retry_all(_w: World, _me: Party, _other: Party) -> list[Ask]:
     ]
 
 
+def _dismiss_one(world: World, me: Party, other: Party) -> list[Ask]:
+    path = f"{API}/embeddings/jobs"
+    return [
+        *(Ask("POST", f"{path}/{job}/dismiss", None, NOT_FOUND) for job in world.failed(other)),
+        *(Ask("POST", f"{path}/{job}/dismiss") for job in world.failed(me)),
+    ]
+
+
+def _dismiss_all(_w: World, _me: Party, _other: Party) -> list[Ask]:
+    path = f"{API}/embeddings/jobs/dismiss"
+    body = {"table": "claims", "code": "AI_INPUT_REJECTED"}
+    return [
+        Ask("POST", path, {"table": "posts"}, says={"dismissed": 0, "remaining": 0}),
+        Ask("POST", path, body, says={"dismissed": 1, "remaining": 0}),
+        Ask("POST", path, {}, says={"dismissed": 1, "remaining": 0}),
+    ]
+
+
+def _one_text(world: World, me: Party, other: Party) -> list[Ask]:
+    path = f"{API}/embeddings/texts"
+    return [
+        *(Ask("GET", f"{path}/{text}") for text in world.ids(me, "cognate_texts")),
+        *(
+            Ask("GET", f"{path}/{text}", None, NOT_FOUND)
+            for text in world.ids(other, "cognate_texts")
+        ),
+    ]
+
+
+def _delete_text(world: World, me: Party, other: Party) -> list[Ask]:
+    path = f"{API}/embeddings/texts"
+    return [
+        *(
+            Ask("DELETE", f"{path}/{text}", None, NOT_FOUND)
+            for text in world.ids(other, "cognate_texts")
+        ),
+        *(Ask("DELETE", f"{path}/{text}") for text in world.ids(me, "cognate_texts")),
+    ]
+
+
 def _start_backfill(world: World, me: Party, _other: Party) -> list[Ask]:
     path = f"{API}/embeddings/backfill"
     running = {"backfillId": world.running(me)}
@@ -596,6 +636,10 @@ CASES: Final[Mapping[str, Case]] = {
     "embeddings.job": _one_job,
     "embeddings.job_retry": _retry_one,
     "embeddings.jobs_retry": _retry_all,
+    "embeddings.job_dismiss": _dismiss_one,
+    "embeddings.jobs_dismiss": _dismiss_all,
+    "embeddings.text": _one_text,
+    "embeddings.text_delete": _delete_text,
     "embeddings.backfill_start": _start_backfill,
     "embeddings.backfills": _list_backfills,
     "embeddings.backfill": _one_backfill,
@@ -624,6 +668,8 @@ NAMELESS: Final = {
     # They answer counts, which the case states.
     "embeddings.coverage",
     "embeddings.jobs_retry",
+    "embeddings.jobs_dismiss",
+    "embeddings.text_delete",
     "records.delete",
 }
 """Routes whose answers name nobody's things, so that there is nothing of one's own to be found."""
@@ -701,6 +747,9 @@ def test_what_is_the_others_is_answered_like_what_never_was() -> None:
         ("GET /posts/{}", other.alone),
         ("GET /embeddings/jobs/{}", world.failed(other)[0]),
         ("POST /embeddings/jobs/{}/retry", world.failed(other)[0]),
+        ("POST /embeddings/jobs/{}/dismiss", world.failed(other)[0]),
+        ("GET /embeddings/texts/{}", world.ids(other, "cognate_texts")[0]),
+        ("DELETE /embeddings/texts/{}", world.ids(other, "cognate_texts")[0]),
         ("GET /embeddings/backfill/{}", world.running(other)),
         ("POST /embeddings/backfill/{}/cancel", world.running(other)),
     ):
@@ -755,6 +804,9 @@ REDUNDANT: Final = {
         "Twice in the statement: to find the row by its key, and to hold it to the caller."
     ),
     r"AND \+<<\S*organization_id = \?1>> AND \(quote": "The other one of the two.",
+    r"^UPDATE cognate_jobs SET status = 'dismissed'": (
+        "Dismisses jobs whose ids were looked up within the organization."
+    ),
     r"^UPDATE cognate_jobs (AS [fo] SET|INDEXED BY cognate_jobs_one_queued)": (
         "Retries jobs whose ids were looked up within the organization."
     ),

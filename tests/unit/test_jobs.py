@@ -10,6 +10,7 @@ import pytest
 from cognate.errors import InvalidInput, NotFound
 from cognate.jobs import JobFilter, JobStatus, find_job, list_jobs, list_statement
 from cognate.ports import Statement
+from cognate.texts import delete_text
 from tests.unit.core.stage import ACME, CLAIMS, GLOBEX, Stage
 
 NARROWED = JobFilter(JobStatus.FAILED, "claims", "c1", "AI_CAPACITY")
@@ -175,3 +176,26 @@ def test_anothers_job_is_as_unknown_as_none() -> None:
 
     foreign, missing = asyncio.run(story())
     assert foreign == missing
+
+
+def test_the_job_of_a_text_is_done_while_the_text_is_there() -> None:
+    """Though its row was removed; not for anybody else, and not once the text is deleted."""
+
+    async def story() -> None:
+        stage = Stage()
+        job_id = await stage.post(ACME, "a text")
+        await stage.drain()
+        before = await find_job(stage.local.database, ACME, job_id)
+        stage.local.clock.advance(31 * 24 * 3600)
+        await stage.sweep()
+        assert await stage.jobs() == []
+
+        assert await find_job(stage.local.database, ACME, job_id) == before
+
+        with pytest.raises(NotFound):
+            await find_job(stage.local.database, GLOBEX, job_id)
+        await delete_text(stage.platform, ACME, job_id)
+        with pytest.raises(NotFound):
+            await find_job(stage.local.database, ACME, job_id)
+
+    asyncio.run(story())

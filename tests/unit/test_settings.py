@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from cognate.errors import ConfigurationError
-from cognate.settings import ALLOWED_ORIGINS, AUTH_NAMING, SECRET, VARIABLES, Settings
+from cognate.settings import (
+    ALLOWED_ORIGINS,
+    AUTH_NAMING,
+    JOB_RETENTION,
+    SECRET,
+    TEXT_RETENTION,
+    VARIABLES,
+    Retention,
+    Settings,
+)
 
 
 def test_nothing_set_is_the_default() -> None:
@@ -106,3 +117,15 @@ def test_each_value_that_cannot_be_meant_is_found() -> None:
 
     assert [error.setting for error in errors] == [ALLOWED_ORIGINS, AUTH_NAMING]
     assert settings == Settings(auth_secret="secret")
+
+
+@pytest.mark.parametrize("name", [JOB_RETENTION, TEXT_RETENTION])
+def test_a_retention_is_a_whole_number_of_days(name: str) -> None:
+    """From one to ten years; jobs have a default, texts are kept."""
+    assert Settings.read({}).retention == Retention(timedelta(days=30), None)
+    for value, days in (("1", 1), (" 3650 ", 3650)):
+        retention = Settings.read({name: value}).retention
+        assert (retention.jobs if name == JOB_RETENTION else retention.texts) == timedelta(days)
+    for value in ("0", "3651", "-1", "1.5", "x"):
+        with pytest.raises(ConfigurationError, match=name):
+            Settings.read({name: value})

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from cognate.ports import Statement
 from cognate.queueing import WINDOW
-from cognate.sweeper import MAX_JOBS_PER_RUN, MAX_ORGANIZATIONS_PER_RUN, Swept, sweep
+from cognate.stalled import MAX_HELPED
+from cognate.sweeper import MAX_JOBS_PER_RUN, Swept, sweep
 from tests.unit.core.stage import ACME, GLOBEX, RETENTION, Stage, long_text
 
 
@@ -19,11 +20,11 @@ def test_a_lost_message_is_sent_again_after_its_patience() -> None:
         await stage.write(ACME, "r1", "a text")
         stage.local.queue.drop()
         stage.local.clock.advance(300)
-        assert await sweep(stage.platform, RETENTION) == Swept(0, 0)
+        assert await sweep(stage.platform, stage.app, RETENTION) == Swept(0, 0)
         stage.local.clock.advance(1)
-        assert await sweep(stage.platform, RETENTION) == Swept(1, 0)
+        assert await sweep(stage.platform, stage.app, RETENTION) == Swept(1, 0)
         # Two at once share the work: what one has taken is no longer due.
-        assert await sweep(stage.platform, RETENTION) == Swept(0, 0)
+        assert await sweep(stage.platform, stage.app, RETENTION) == Swept(0, 0)
         await stage.drain()
         assert await stage.jobs() == ["done"]
 
@@ -39,7 +40,7 @@ def test_each_time_the_pause_is_longer() -> None:
         found = []
         for minute in range(200):
             stage.local.queue.drop()
-            if (await sweep(stage.platform, RETENTION)).announced:
+            if (await sweep(stage.platform, stage.app, RETENTION)).announced:
                 found.append(minute)
             stage.local.clock.advance(60)
         return found
@@ -126,7 +127,7 @@ def test_a_run_does_a_bounded_amount_of_work() -> None:
                 await stage.write(organization_id, f"r{number}", "a text")
         stage.local.queue.drop()
         stage.local.clock.advance(301)
-        return [await sweep(stage.platform, RETENTION) for _ in range(3)]
+        return [await sweep(stage.platform, stage.app, RETENTION) for _ in range(3)]
 
     assert asyncio.run(story()) == [Swept(MAX_JOBS_PER_RUN, 0), Swept(20, 0), Swept(0, 0)]
 
@@ -143,9 +144,9 @@ def test_old_finished_jobs_are_removed_and_failed_ones_kept() -> None:
         await stage.local.queue.send([{"type": "unknown"}])
         await stage.drain()
         stage.local.clock.advance(timedelta(days=30).total_seconds())
-        assert await sweep(stage.platform, RETENTION) == Swept(0, 0)
+        assert await sweep(stage.platform, stage.app, RETENTION) == Swept(0, 0)
         stage.local.clock.advance(0.001)
-        await sweep(stage.platform, RETENTION)
+        await sweep(stage.platform, stage.app, RETENTION)
         return await stage.jobs()
 
     assert asyncio.run(story()) == ["failed"]
@@ -156,7 +157,7 @@ def test_organizations_with_a_full_window_take_nobodys_place() -> None:
 
     async def story() -> None:
         stage = Stage()
-        for number in range(MAX_ORGANIZATIONS_PER_RUN + 2):
+        for number in range(MAX_HELPED + 2):
             organization = f"org_{number:02}"
             await stage.write_many(organization, {f"r{n}": "a text" for n in range(WINDOW + 1)})
         job = await stage.write("org_99", "r1", "a text")

@@ -20,7 +20,7 @@ STORY_ORGANIZATIONS: Final = (
 PATIENCE_SECONDS: Final = 60.0
 """How long an outcome of the queue is waited for; it usually takes two."""
 
-FINAL: Final = {"done", "failed", "superseded"}
+FINAL: Final = {"done", "failed", "superseded", "dismissed"}
 
 
 @dataclass(frozen=True)

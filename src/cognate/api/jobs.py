@@ -1,4 +1,4 @@
-"""Watching embedding jobs, and trying failed ones again."""
+"""Routes that show embedding jobs, and retry or dismiss failed ones."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cognate.api.queries import PageQuery
 from cognate.api.route import Call, Route
 from cognate.api.tables import permit, permit_job
 from cognate.api.wire import AnswerModel, Identifier, RequestModel
+from cognate.dismissal import dismiss_job, dismiss_jobs
 from cognate.jobs import JobFilter, JobStatus, find_job, list_jobs
 from cognate.replay import replay_job, replay_jobs
 from cognate.times import to_iso
@@ -38,8 +39,8 @@ class JobsQuery(PageQuery):
         return self
 
 
-class RetryJobs(RequestModel):
-    """Which failed jobs to try again: all of them, or those of a table, or of an error."""
+class ChosenJobs(RequestModel):
+    """Which failed jobs: all of them, or those of a table, or of an error."""
 
     table: Identifier | None = None
     code: Code | None = None
@@ -49,6 +50,13 @@ class RetriedJobs(AnswerModel):
     """Records that are looked at again, and failed jobs that another call would find."""
 
     retried: int
+    remaining: int
+
+
+class DismissedJobs(AnswerModel):
+    """Failed jobs that are dismissed now, and those that another call would find."""
+
+    dismissed: int
     remaining: int
 
 
@@ -111,12 +119,28 @@ async def post_retry(call: Call) -> JobAnswer:
 
 async def post_retries(call: Call) -> RetriedJobs:
     """Try failed jobs again."""
-    body = call.body(RetryJobs)
+    body = call.body(ChosenJobs)
     permit(call, body.table, "update")
     replayed = await replay_jobs(
         call.platform, call.organization_id, scope=body.table, code=body.code
     )
     return RetriedJobs(retried=replayed.retried, remaining=replayed.remaining)
+
+
+async def post_dismissal(call: Call) -> JobAnswer:
+    """Dismiss one failed job."""
+    job = await find_job(call.platform.database, call.organization_id, call.parameters["jobId"])
+    permit_job(call, job.table, "update")
+    return job_answer(await dismiss_job(call.platform, call.organization_id, job.id))
+
+
+async def post_dismissals(call: Call) -> DismissedJobs:
+    """Dismiss failed jobs; also those of a table that the schema does not have any more."""
+    body = call.body(ChosenJobs)
+    if body.table is None or body.table in call.app.tables:
+        permit(call, body.table, "update")
+    done = await dismiss_jobs(call.platform, call.organization_id, scope=body.table, code=body.code)
+    return DismissedJobs(dismissed=done.dismissed, remaining=done.remaining)
 
 
 def job_answer(job: Job) -> JobAnswer:
@@ -171,8 +195,25 @@ ROUTES: Final = (
         name="embeddings.jobs_retry",
         summary="Try failed embedding jobs again, up to a thousand: all, of a table, or of a code.",
         handler=post_retries,
-        request=RetryJobs,
+        request=ChosenJobs,
         response=RetriedJobs,
         status=202,
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/embeddings/jobs/{jobId}/dismiss",
+        name="embeddings.job_dismiss",
+        summary="Dismiss a failed embedding job: it is not tried again, and is removed in time.",
+        handler=post_dismissal,
+        response=JobAnswer,
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/embeddings/jobs/dismiss",
+        name="embeddings.jobs_dismiss",
+        summary="Dismiss failed embedding jobs, up to a thousand: all, of a table, or of a code.",
+        handler=post_dismissals,
+        request=ChosenJobs,
+        response=DismissedJobs,
     ),
 )

@@ -13,6 +13,7 @@ from cognate.api import (
     records,
     run,
     similarity,
+    texts,
     vectors,
 )
 
@@ -21,6 +22,7 @@ ROUTES: Final = (
     *embeddings.ROUTES,
     *run.ROUTES,
     *jobs.ROUTES,
+    *texts.ROUTES,
     *backfill.ROUTES,
     *coverage.ROUTES,
     *similarity.ROUTES,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pyodide.ffi import JsProxy
@@ -14,10 +14,11 @@ from cognate.cloudflare.workers_ai import WorkersAi
 from cognate.errors import ConfigurationError
 from cognate.models import INDEX_BINDINGS
 from cognate.ports import Platform
-from cognate.settings import AUTH_DATABASE, JOB_RETENTION, VARIABLES, Settings
+from cognate.settings import AUTH_DATABASE, RETENTIONS, VARIABLES, Settings
 
 if TYPE_CHECKING:
     from cognate.cloudflare.conversion import JavaScriptObject
+    from cognate.settings import Retention
 
 REQUIRED_BINDINGS: Final = ("DB", "AI", "EMBEDDINGS_QUEUE")
 """Bindings without which nothing works; a Vectorize index is missed by what needs it."""
@@ -91,14 +92,14 @@ def complete(env: JavaScriptObject) -> JavaScriptObject:
     return env
 
 
-def retention_of(env: JavaScriptObject) -> timedelta:
-    """How long finished jobs are kept: the one setting that the clock needs.
+def retention_of(env: JavaScriptObject) -> Retention:
+    """How long things are kept: all that the cron task needs to know.
 
     Raises:
         ConfigurationError: a value that cannot be meant.
     """
     variables = _variables(env)
-    return Settings.read({JOB_RETENTION: variables[JOB_RETENTION]}).job_retention
+    return Settings.read({name: variables[name] for name in RETENTIONS}).retention
 
 
 def _variables(env: JavaScriptObject) -> dict[str, str | None]:

@@ -6,11 +6,23 @@ from typing import Any
 
 import pytest
 
+from cognate.api.application import Application
+from cognate.definitions import Access, Cognate, Embeddings, Table
 from cognate.models import DEFAULT_MODEL
-from tests.unit.api.stage import ADA, BOB, Stage
+from tests.unit.api.stage import ADA, BOB, Claim, Stage
 
 POST = "/api/v1/embeddings"
 JOBS = "/api/v1/embeddings/jobs"
+READ_ONLY = Cognate(
+    tables=[
+        Table(
+            "claims",
+            Claim,
+            embeddings=Embeddings(fields=["content"]),
+            access=Access(update=["somebody_else"]),
+        )
+    ]
+)
 
 
 def _failed(stage: Stage, count: int = 1, headers: dict[str, str] = ADA) -> list[str]:
@@ -168,9 +180,63 @@ def test_a_job_of_another_organization_does_not_exist(stage: Stage) -> None:
     [job_id] = _failed(stage)
     headers = {**BOB, "x-request-id": "same"}
 
-    for method, suffix in (("GET", ""), ("POST", "/retry")):
+    for method, suffix in (("GET", ""), ("POST", "/retry"), ("POST", "/dismiss")):
         foreign = stage.ask(method, f"{JOBS}/{job_id}{suffix}", headers=headers)
         missing = stage.ask(method, f"{JOBS}/job_missing{suffix}", headers=headers)
         assert foreign.status == missing.status == 404
         assert foreign.code == "JOB_NOT_FOUND"
         assert {**foreign.json, "instance": ""} == {**missing.json, "instance": ""}
+
+
+def test_a_failed_job_is_dismissed(stage: Stage) -> None:
+    """Then it has nothing to try again; one that has not failed cannot be."""
+    [job_id] = _failed(stage)
+    queued = stage.ask("POST", POST, {"content": "x"}).json["jobId"]
+
+    answer = stage.ask("POST", f"{JOBS}/{job_id}/dismiss")
+    retried = stage.ask("POST", f"{JOBS}/{job_id}/retry")
+    refused = stage.ask("POST", f"{JOBS}/{queued}/dismiss")
+
+    assert (answer.status, answer.json["status"]) == (200, "dismissed")
+    assert answer.json == stage.ask("GET", f"{JOBS}/{job_id}").json
+    assert (retried.status, retried.code) == (409, "JOB_NOT_FAILED")
+    assert (refused.status, refused.code) == (409, "JOB_NOT_FAILED")
+    assert [job["jobId"] for job in _list(stage, "status=dismissed")["data"]] == [job_id]
+
+
+def test_failed_jobs_are_dismissed(stage: Stage) -> None:
+    """Of the caller's organization, and those that were asked for; of no table that exists, too."""
+    ids = _failed(stage, 3)
+    [foreign] = _failed(stage, headers=BOB)
+
+    none = stage.ask("POST", f"{JOBS}/dismiss", {"code": "AI_TIMEOUT"})
+    gone = stage.ask("POST", f"{JOBS}/dismiss", {"table": "a_table_that_is_gone"})
+    answer = stage.ask("POST", f"{JOBS}/dismiss", {"code": "AI_INPUT_REJECTED"})
+
+    assert none.json == gone.json == {"dismissed": 0, "remaining": 0}
+    assert (answer.status, answer.json) == (200, {"dismissed": 3, "remaining": 0})
+    assert {stage.ask("GET", f"{JOBS}/{job_id}").json["status"] for job_id in ids} == {"dismissed"}
+    assert stage.ask("GET", f"{JOBS}/{foreign}", headers=BOB).json["status"] == "failed"
+
+
+@pytest.mark.parametrize("path", ["", "/{}"])
+def test_who_may_not_change_a_table_dismisses_none_of_its_jobs(stage: Stage, path: str) -> None:
+    """As none of its jobs is tried again by them."""
+    stage.application = Application(READ_ONLY)
+    stage.add_claim("org_acme", "c1")
+    stage.database.insert(
+        "cognate_jobs",
+        id="job_1",
+        organization_id="org_acme",
+        scope="claims",
+        record_id="c1",
+        source="insert",
+        status="failed",
+        due_at="",
+        created_at="2026-11-20T12:00:00.000Z",
+        updated_at="2026-11-20T12:00:00.000Z",
+    )
+    for action in ("retry", "dismiss"):
+        answer = stage.ask("POST", f"{JOBS}{path.format('job_1')}/{action}", {})
+
+        assert (answer.status, answer.code) == (403, "ACCESS_DENIED")

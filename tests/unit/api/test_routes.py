@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def test_the_routes_of_this_version() -> None:
     """A route more or less is a decision."""
     assert sorted(f"{route.method} {route.path}" for route in ROUTES) == [
+        "DELETE /api/v1/embeddings/texts/{jobId}",
         "DELETE /api/v1/{table}/{id}",
         "GET /api/v1/embeddings/backfill",
         "GET /api/v1/embeddings/backfill/{backfillId}",
@@ -23,6 +24,7 @@ def test_the_routes_of_this_version() -> None:
         "GET /api/v1/embeddings/jobs",
         "GET /api/v1/embeddings/jobs/{jobId}",
         "GET /api/v1/embeddings/tables",
+        "GET /api/v1/embeddings/texts/{jobId}",
         "GET /api/v1/ready",
         "GET /api/v1/similarity",
         "GET /api/v1/{table}",
@@ -33,7 +35,9 @@ def test_the_routes_of_this_version() -> None:
         "POST /api/v1/embeddings/backfill",
         "POST /api/v1/embeddings/backfill/{backfillId}/cancel",
         "POST /api/v1/embeddings/batch",
+        "POST /api/v1/embeddings/jobs/dismiss",
         "POST /api/v1/embeddings/jobs/retry",
+        "POST /api/v1/embeddings/jobs/{jobId}/dismiss",
         "POST /api/v1/embeddings/jobs/{jobId}/retry",
         "POST /api/v1/embeddings/run",
         "POST /api/v1/similarity/{service}/embed",

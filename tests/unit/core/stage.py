@@ -6,7 +6,6 @@ in one batch, the message after it.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +20,7 @@ from cognate.models import MODELS
 from cognate.ports import Platform, Statement, StoredVectors
 from cognate.principal import OrganizationId
 from cognate.queueing import Wanted, announce, queue_statements, release_statement
+from cognate.settings import Retention
 from cognate.sweeper import sweep
 from local.adapters import local_platform
 from local.faults import Fault
@@ -41,10 +41,9 @@ ACME: Final = OrganizationId("org_acme")
 GLOBEX: Final = OrganizationId("org_globex")
 QUEUE: Final = "cognate-embeddings"
 DEAD_LETTERS: Final = "cognate-embeddings-dlq"
-RETENTION: Final = timedelta(days=30)
+RETENTION: Final = Retention()
 BASE: Final = MODELS["@cf/baai/bge-base-en-v1.5"]
 SPARSE_CHUNKS: Final = 60
-FINAL: Final = ("done", "failed", "superseded")
 
 
 class Claim(Record):
@@ -194,7 +193,7 @@ class Stage:
 
     async def sweep(self) -> None:
         """Run the sweeper once."""
-        await sweep(self.platform, RETENTION)
+        await sweep(self.platform, self.app, RETENTION)
 
     async def settle(self) -> None:
         """Without any faults, let time pass until every job is final."""
@@ -268,9 +267,7 @@ class Stage:
 
     async def unfinished(self) -> list[Row]:
         """Jobs that are queued or running."""
-        return await self.rows(
-            "SELECT * FROM cognate_jobs WHERE status NOT IN ('done', 'failed', 'superseded')"
-        )
+        return await self.rows("SELECT * FROM cognate_jobs WHERE status IN ('queued', 'running')")
 
     async def state(self, organization_id: str, record_id: str, scope: str = "claims") -> Row:
         """What is known of the vectors of a record."""
