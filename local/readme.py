@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from cognate.api.routes import ROUTES
@@ -28,8 +29,10 @@ def generated(text: str) -> str:
 def _routes() -> Iterator[str]:
     yield "| route | what |"
     yield "|---|---|"
-    for route in ROUTES:
-        yield f"| `{route.method} {route.path}` | {route.summary} |"
+    for path, group in groupby(ROUTES, lambda route: route.path):
+        routes = list(group)
+        methods = ", ".join(route.method for route in routes)
+        yield f"| `{methods} {path}` | {' '.join(route.summary for route in routes)} |"
 
 
 def _deployment() -> Iterator[str]:
