@@ -19,6 +19,10 @@ SERVER_COLUMNS: Final = frozenset(
 )
 """Columns that Cognate writes itself."""
 
+REQUEST_NAMES: Final = frozenset({"limit", "cursor", "sort", "total", "filter"})
+"""What lists and searches call their own parameters: a filter by such a field could not be told
+from them."""
+
 
 def camel_case(name: str) -> str:
     """`story_id` as JSON has it: `storyId`."""

@@ -9,12 +9,13 @@ from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from uuid import UUID
 
+from pydantic import AwareDatetime, FutureDate, FutureDatetime, PastDate, PastDatetime
+
 MetadataType = Literal["string", "number", "boolean"]
 """What a Vectorize metadata index can hold."""
 
-Kind = Literal["string", "number", "boolean", "text", "json"]
-"""How a column holds a field: as a scalar; as the text that JSON writes for it (`text`: dates,
-times, UUIDs, decimals); or as JSON."""
+Kind = Literal["string", "number", "boolean", "uuid", "date", "datetime", "time", "decimal", "json"]
+"""How a column holds a field: as a scalar, as a text in one form, or as JSON."""
 
 _SCALARS: Final[tuple[tuple[type, MetadataType], ...]] = (
     (bool, "boolean"),  # before int, which it is too
@@ -22,7 +23,18 @@ _SCALARS: Final[tuple[tuple[type, MetadataType], ...]] = (
     (int, "number"),
     (float, "number"),
 )
-_WRITTEN_AS_TEXT: Final = (datetime, date, time, UUID, Decimal)
+_TEXTS: Final[tuple[tuple[type, Kind], ...]] = (
+    (datetime, "datetime"),  # before date, which it is too
+    (AwareDatetime, "datetime"),
+    (PastDatetime, "datetime"),
+    (FutureDatetime, "datetime"),
+    (date, "date"),
+    (PastDate, "date"),
+    (FutureDate, "date"),
+    (time, "time"),
+    (UUID, "uuid"),
+    (Decimal, "decimal"),
+)
 
 
 def scalar_type(annotation: Any) -> MetadataType | None:  # noqa: ANN401 - any annotation at all
@@ -39,10 +51,9 @@ def kind_of(annotation: Any) -> Kind:  # noqa: ANN401 - any annotation at all
     found = scalar_type(annotation)
     if found is not None:
         return found
-    arms = _arms(annotation)
-    if arms and all(isinstance(arm, type) and issubclass(arm, _WRITTEN_AS_TEXT) for arm in arms):
-        return "text"
-    return "json"
+    kinds = {_text_of(arm) for arm in _arms(annotation)}
+    # What may be of two forms has no order, and is JSON.
+    return kinds.pop() or "json" if len(kinds) == 1 else "json"
 
 
 def allows_none(annotation: Any) -> bool:  # noqa: ANN401 - any annotation at all
@@ -66,6 +77,12 @@ def _arms(annotation: Any) -> list[Any]:  # noqa: ANN401 - any annotation at all
     if origin is Literal:
         return [type(value) for value in get_args(annotation) if value is not None]
     return [] if annotation in (None, types.NoneType) else [annotation]
+
+
+def _text_of(arm: Any) -> Kind | None:  # noqa: ANN401 - any annotation at all
+    if not isinstance(arm, type):
+        return None
+    return next((found for form, found in _TEXTS if issubclass(arm, form)), None)
 
 
 def _scalar_of(arm: Any) -> MetadataType | None:  # noqa: ANN401 - any annotation at all

@@ -10,7 +10,12 @@ from pydantic import BaseModel, ConfigDict
 
 from cognate.definitions.access import Access
 from cognate.definitions.guards import Guards
-from cognate.definitions.names import SERVER_COLUMNS, camel_case, require_snake_case
+from cognate.definitions.names import (
+    REQUEST_NAMES,
+    SERVER_COLUMNS,
+    camel_case,
+    require_snake_case,
+)
 from cognate.definitions.scalars import Kind, MetadataType, allows_none, kind_of, scalar_type
 from cognate.errors import DefinitionError
 
@@ -148,6 +153,11 @@ class Table:
                     "remove it from the record"
                 )
                 raise DefinitionError(message)
+            if name in REQUEST_NAMES:
+                raise DefinitionError(
+                    f"{owner}.{field} has the name of a parameter of lists and searches: rename "
+                    f"it; taken are {', '.join(sorted(REQUEST_NAMES))}"
+                )
             if {info.alias, info.validation_alias, info.serialization_alias} != {name}:
                 raise DefinitionError(
                     f"{owner}.{field} has an alias of its own; remove it: in JSON it is {name!r}"

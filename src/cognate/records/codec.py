@@ -1,7 +1,7 @@
 """A record in its three forms: JSON as callers have it, a validated model, and columns of a row.
 
-Scalars are columns of their own kind, booleans 0 or 1. Dates, times, UUIDs and decimals are the
-text that JSON has for them, all else is JSON text.
+Scalars are columns of their own kind, booleans 0 or 1. Dates, times, UUIDs and decimal numbers are
+texts in one form (see `normal_forms`), all else is JSON text.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from cognate.errors import FieldError, InvalidInput
+from cognate.records.normal_forms import shown_datetime, utc_datetime, written_out
 from cognate.text_limits import UNSTORABLE
 from cognate.validation import MAX_REPORTED_ERRORS, invalid_input, pointer_to
 
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 
     Rule = Callable[[Any], str | None]
     """Says what is wrong with a value that is neither an array nor an object."""
+
+_ENCODERS: Final[dict[str, Callable[[Any], Parameter]]] = {
+    "boolean": int,
+    "datetime": utc_datetime,
+    "decimal": written_out,
+}
+"""From JSON to a column, where the two differ; each may raise `ValueError` with what is wrong."""
 
 MAX_RECORD_BYTES: Final = 400_000
 """Of a record's fields as JSON. A change is sent to D1 with what it replaces, all of it escaped
@@ -56,9 +64,15 @@ def columns_of(table: Table, record: Mapping[str, Any]) -> dict[str, Parameter]:
     values = model.model_dump(mode="json", by_alias=True)
     # Only now it is known which whole numbers are meant as doubles, which may be larger.
     _require_storable(values, _broken_rule_of_integers)
-    columns = {
-        field: _encode(table.kinds[field], values[name]) for field, name in table.json_names.items()
-    }
+    columns: dict[str, Parameter] = {}
+    broken: list[FieldError] = []
+    for field, name in table.json_names.items():
+        try:
+            columns[field] = _encode(table.kinds[field], values[name])
+        except ValueError as broken_rule:
+            broken.append(FieldError(pointer_to(name), str(broken_rule)))
+    if broken:
+        raise InvalidInput(*broken)
     size = len(json.dumps(columns, ensure_ascii=False).encode())
     if size > MAX_RECORD_BYTES:
         message = f"must have at most {MAX_RECORD_BYTES:,} bytes as JSON; it has {size:,}"
@@ -94,19 +108,23 @@ def changed_fields(table: Table, row: Row, columns: Mapping[str, Parameter]) -> 
 
 
 def _encode(kind: Kind, value: Any) -> Parameter:  # noqa: ANN401 - JSON of any kind
-    if value is None or kind in {"string", "number", "text"}:
-        scalar: Parameter = value
-        return scalar
-    if kind == "boolean":
-        return int(value)
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if value is None:
+        return None
+    if kind == "json":
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    encoded: Parameter = _ENCODERS[kind](value) if kind in _ENCODERS else value
+    return encoded
 
 
 def _decode(kind: Kind, value: Any) -> Any:  # noqa: ANN401 - JSON of any kind
-    if value is None or kind in {"string", "number", "text"}:
-        return value
+    if value is None:
+        return None
     if kind == "boolean":
         return bool(value)
+    if kind == "datetime" and isinstance(value, str):
+        return shown_datetime(value)
+    if kind != "json":
+        return value
     try:
         return json.loads(value)
     except (TypeError, ValueError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cognate.definitions.names import SERVER_COLUMNS
+from cognate.records.normal_forms import sql_without_end_zeros
 from cognate.records.query import SORTED_CHARACTERS
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def _condition(item: RecordFilter, parameters: list[Parameter]) -> str:
         return f" AND {column} IS {'NOT ' if item.operator == '<>' else ''}NULL"
     parameters.append(item.value)
     number = len(parameters)
+    if item.is_decimal:
+        column = sql_without_end_zeros(column)
     if item.operator == "IN":
         return f" AND {column} IN (SELECT json_each.value FROM json_each(?{number}))"  # noqa: S608 - a name of the schema
     return f" AND {column} {item.operator} ?{number}"

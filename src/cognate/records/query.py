@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal
 
+from cognate.definitions.scalars import Kind
 from cognate.errors import FieldError, InvalidInput
 from cognate.pagination import decode_cursor
 from cognate.records.codec import MAX_INTEGER
+from cognate.records.normal_forms import plain_date, plain_time, utc_datetime, without_end_zeros
 from cognate.times import to_iso
 from cognate.validation import MAX_POINTER_NAME, MAX_REPORTED_ERRORS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cognate.definitions import Table
     from cognate.ports import Parameter
@@ -31,8 +33,21 @@ MAX_IN_VALUES: Final = 100
 MAX_PATTERN_BYTES: Final = 50
 """Length of a LIKE pattern in D1."""
 
-Comparable = Literal["string", "number", "boolean", "text", "time"]
-"""Kinds of columns that SQL can compare; `time` is one that the server writes."""
+Comparable = Kind | Literal["server_time"]
+"""Kinds of columns that SQL can compare; `server_time` is one that the server writes."""
+
+WITHOUT_ORDER: Final[Mapping[str, str]] = {
+    "decimal": "a decimal number is kept exactly, as text, whose order is not that of numbers; "
+    "keep a whole number of its smallest unit beside it for that",
+    "time": "times of day with different offsets have no order; keep a number of seconds beside "
+    "it for that",
+}
+"""Kinds that can be compared for equality only, and why."""
+
+RANGES: Final = frozenset({"gt", "gte", "lt", "lte"})
+
+TEXTS: Final = frozenset({"string", "uuid", "date", "datetime"})
+"""Kinds of declared fields whose columns hold texts that have an order."""
 
 SORTED_CHARACTERS: Final = 200
 """Characters of a text that count when a list is sorted by it: a cursor holds them in a URL."""
@@ -53,11 +68,16 @@ TRUTH: Final = {"true": 1, "false": 0}
 
 @dataclass(frozen=True)
 class RecordFilter:
-    """One condition on a column; `value` of `in` is a JSON array."""
+    """One condition on a column; `value` of `in` is a JSON array.
+
+    Attributes:
+        is_decimal: whether zeros at the end of a stored number make no difference.
+    """
 
     column: str
     operator: str
     value: Parameter
+    is_decimal: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,7 +141,7 @@ def parse_query(table: Table, query: Mapping[str, Sequence[str]]) -> RecordQuery
         limit=limit,
         sort=column,
         descending=sort.startswith("-"),
-        sorts_text=table.kinds.get(column) in {"string", "text"},
+        sorts_text=table.kinds.get(column) in TEXTS,
         filters=filters,
         after=None if cursor is None else _after(cursor, context),
         total=total == "true",
@@ -141,8 +161,8 @@ def _comparable(table: Table) -> dict[str, tuple[str, Comparable]]:
     """JSON name to column and kind, of all that SQL can compare."""
     found: dict[str, tuple[str, Comparable]] = {
         "id": ("id", "string"),
-        "createdAt": ("created_at", "time"),
-        "updatedAt": ("updated_at", "time"),
+        "createdAt": ("created_at", "server_time"),
+        "updatedAt": ("updated_at", "server_time"),
     }
     for column, name in table.json_names.items():
         kind = table.kinds[column]
@@ -153,12 +173,15 @@ def _comparable(table: Table) -> dict[str, tuple[str, Comparable]]:
 
 def _sort_column(table: Table, name: str, errors: list[FieldError]) -> str:
     known = _comparable(table)
-    if name in known:
-        return known[name][0]
-    errors.append(
-        _error("sort", f"must be one of {', '.join(known)}, with a - in front for descending order")
-    )
-    return "id"
+    if name not in known:
+        ordered = ", ".join(name for name, (_, kind) in known.items() if kind not in WITHOUT_ORDER)
+        message = f"must be one of {ordered}, with a - in front for descending order"
+        errors.append(_error("sort", message))
+        return "id"
+    column, kind = known[name]
+    if kind in WITHOUT_ORDER:
+        errors.append(_error("sort", f"cannot be {name}: {WITHOUT_ORDER[kind]}"))
+    return column
 
 
 def _filter(table: Table, name: str, text: str, errors: list[FieldError]) -> RecordFilter | None:
@@ -172,8 +195,12 @@ def _filter(table: Table, name: str, text: str, errors: list[FieldError]) -> Rec
         errors.append(_error(name, f"has an operator that is none of {named}"))
         return None
     column, kind = known[field_name]
+    if operator in RANGES and kind in WITHOUT_ORDER:
+        errors.append(_error(name, f"asks for an order: {WITHOUT_ORDER[kind]}"))
+        return None
     try:
-        return RecordFilter(column, OPERATORS[operator], _value(kind, operator, text))
+        value = _value(kind, operator, text)
+        return RecordFilter(column, OPERATORS[operator], value, is_decimal=kind == "decimal")
     except ValueError as error:
         errors.append(_error(name, str(error)))
         return None
@@ -188,7 +215,7 @@ def _value(kind: Comparable, operator: str, text: str) -> Parameter:
             raise ValueError(f"must have at most {MAX_IN_VALUES} values")
         return json.dumps([_scalar(kind, part) for part in parts], ensure_ascii=False)
     if operator == "like":
-        if kind not in {"string", "text"}:
+        if kind not in {"string", "uuid"}:
             raise ValueError("is a pattern, which only fields of text can be compared with")
         if len(text.encode()) > MAX_PATTERN_BYTES:
             raise ValueError(f"must have at most {MAX_PATTERN_BYTES} bytes, as D1 takes no more")
@@ -199,10 +226,8 @@ def _value(kind: Comparable, operator: str, text: str) -> Parameter:
 
 
 def _scalar(kind: Comparable, text: str) -> Parameter:
-    if kind in {"string", "text"}:
-        return text
-    if kind == "time":
-        return _time(text)
+    if kind in _NORMAL_FORMS:
+        return _NORMAL_FORMS[kind](text)
     if kind == "boolean":
         if text not in TRUTH:
             raise ValueError("must be true or false")
@@ -216,15 +241,28 @@ def _scalar(kind: Comparable, text: str) -> Parameter:
     return int(number) if number.is_integer() else number
 
 
-def _time(text: str) -> str:
-    """A time as the server writes it, so that it can be compared as text."""
+def _datetime(text: str) -> str:
     try:
-        moment = datetime.fromisoformat(text)
-        return to_iso(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-    except (ValueError, OverflowError):
-        raise ValueError(
-            "must be a time in ISO 8601, such as 2026-11-17T09:30:00Z (a + is %2B in a URL)"
-        ) from None
+        return utc_datetime(text)
+    except ValueError as error:
+        raise ValueError(f"{error} (a + is %2B in a URL)") from None
+
+
+def _server_time(text: str) -> str:
+    """A time as the server writes it: in milliseconds."""
+    return to_iso(datetime.fromisoformat(_datetime(text)))
+
+
+_NORMAL_FORMS: Final[Mapping[str, Callable[[str], str]]] = {
+    "string": str,
+    "uuid": str.lower,
+    "date": plain_date,
+    "datetime": _datetime,
+    "time": plain_time,
+    "decimal": without_end_zeros,
+    "server_time": _server_time,
+}
+"""From the value of a filter to the form in which a column of text has it."""
 
 
 def _after(cursor: str, context: str) -> tuple[Parameter, str]:

@@ -9,7 +9,15 @@ from typing import Annotated, Any, Literal, Optional, Union
 from uuid import UUID
 
 import pytest
-from pydantic import Field
+from pydantic import (
+    AwareDatetime,
+    Field,
+    FutureDate,
+    FutureDatetime,
+    NaiveDatetime,
+    PastDate,
+    PastDatetime,
+)
 
 from cognate.definitions.scalars import allows_none, kind_of, scalar_type
 
@@ -52,12 +60,20 @@ class Other(enum.Enum):
         (Annotated[str, Field(max_length=5)], "string", False),
         (Annotated[str, Field(max_length=5)] | None, "string", True),
         (Annotated[str | None, Field(max_length=5)], "string", True),
-        (datetime, "text", False),
-        (date | None, "text", True),
-        (datetime | date, "text", False),
-        (time, "text", False),
-        (UUID, "text", False),
-        (Decimal, "text", False),
+        (datetime, "datetime", False),
+        (AwareDatetime | None, "datetime", True),
+        (PastDatetime, "datetime", False),
+        (FutureDatetime, "datetime", False),
+        (date | None, "date", True),
+        (PastDate, "date", False),
+        (FutureDate, "date", False),
+        (datetime | date, "json", False),
+        (NaiveDatetime, "json", False),
+        (time, "time", False),
+        (UUID, "uuid", False),
+        (Decimal, "decimal", False),
+        (Annotated[Decimal, Field(gt=0)] | None, "decimal", True),
+        (Decimal | UUID, "json", False),
         (list[str], "json", False),
         (dict[str, Any] | None, "json", True),
         (str | int, "json", False),

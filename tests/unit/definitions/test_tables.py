@@ -9,8 +9,10 @@ import pytest
 from pydantic import create_model
 
 from cognate.definitions import Embeddings, Record, Table
+from cognate.definitions.names import REQUEST_NAMES
 from cognate.definitions.tables import RESERVED_TABLES
 from cognate.errors import DefinitionError
+from cognate.records.query import parse_query
 
 
 class Section(enum.StrEnum):
@@ -109,3 +111,22 @@ def test_a_record_must_be_a_record() -> None:
     """What an untyped schema passed may be anything."""
     with pytest.raises(DefinitionError, match="must be a subclass"):
         Table("odd", dict)  # type: ignore[arg-type]  # the mistake
+
+
+@pytest.mark.parametrize("name", ["limit", "cursor", "sort", "total", "filter"])
+def test_a_field_cannot_be_called_as_a_parameter_of_a_list(name: str) -> None:
+    """A filter by it could not be told from the parameter; the sentence says to rename it."""
+    fields: dict[str, Any] = {name: (str | None, None)}
+    record = create_model("Item", __base__=Record, **fields)
+
+    with pytest.raises(DefinitionError, match=rf"Item\.{name} has the name of a parameter.*rename"):
+        Table("items", record)
+
+
+def test_every_parameter_of_a_list_is_reserved() -> None:
+    """Whatever `parse_query` does not read as a filter."""
+    parameters = {"limit": ["1"], "sort": ["id"], "total": ["true"]}
+    plain = Table("items", create_model("Item", __base__=Record, title=(str, "")))
+
+    assert parse_query(plain, parameters).filters == []
+    assert parameters.keys() | {"cursor"} <= REQUEST_NAMES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date  # noqa: TC003 - pydantic reads the annotations
+from datetime import date, datetime  # noqa: TC003 - pydantic reads the annotations
 from decimal import Decimal  # noqa: TC003
 from enum import Enum
 from typing import Any, Literal
@@ -32,6 +32,7 @@ class Thing(Record):
     on: date | None = None
     key: UUID | None = None
     price: Decimal | None = None
+    at: datetime | None = None
     either: int | str | None = None
     data: dict[str, Any] = Field(default_factory=dict)
 
@@ -53,6 +54,7 @@ def test_scalars_are_native_and_the_rest_is_text() -> None:
         "on": "2026-11-20",
         "key": "12345678-1234-5678-1234-567812345678",
         "price": "1.50",
+        "at": "2026-11-20T12:00:00Z",
         "either": "5",
         "data": {"a": [1, None, "\u00e9"]},
     }
@@ -64,12 +66,38 @@ def test_scalars_are_native_and_the_rest_is_text() -> None:
         "on": "2026-11-20",
         "key": "12345678-1234-5678-1234-567812345678",
         "price": "1.50",
+        "at": "2026-11-20T12:00:00.000000Z",
         "either": '"5"',
         "data": '{"a":[1,null,"\u00e9"]}',
     }
     assert fields_of(things, row_of(things, record)) == {**record, "state": "draft"}
     assert columns_of(posts, {"title": "x", "isPublic": True})["is_public"] == 1
     assert fields_of(posts, row_of(posts, {"title": "x", "isPublic": True}))["isPublic"] is True
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored", "shown"),
+    [
+        ("2026-01-31T01:00:00+01:00", "2026-01-31T00:00:00.000000Z", "2026-01-31T00:00:00Z"),
+        ("2026-01-31T00:00:00", "2026-01-31T00:00:00.000000Z", "2026-01-31T00:00:00Z"),
+        ("2026-01-31T00:00:00.25Z", "2026-01-31T00:00:00.250000Z", "2026-01-31T00:00:00.250000Z"),
+    ],
+)
+def test_a_datetime_is_stored_and_answered_in_utc(sent: str, stored: str, shown: str) -> None:
+    """So that texts of one form are compared; the moment is the one that was sent."""
+    record = {"title": "x", "publishedAt": sent}
+
+    assert stored == columns_of(posts, record)["published_at"]
+    assert shown == fields_of(posts, row_of(posts, record))["publishedAt"]
+    again = {"title": "x", "publishedAt": shown}
+    assert changed_fields(posts, row_of(posts, record), columns_of(posts, again)) == frozenset()
+
+
+def test_a_datetime_written_behind_the_api_is_shown_as_it_is() -> None:
+    """Whatever it is."""
+    for value in ("2026-01-31 00:00:00", 1769817600):
+        row = {**row_of(posts, {"title": "x"}), "field_published_at": value}
+        assert value == fields_of(posts, row)["publishedAt"]
 
 
 def test_an_answer_has_the_id_the_fields_and_the_times() -> None:
@@ -98,6 +126,8 @@ def test_an_answer_has_the_id_the_fields_and_the_times() -> None:
         ({"name": "x", "on": 5}, "/on", "must be a date"),
         ({"name": "x", "key": "5"}, "/key", "must be a UUID"),
         ({"name": "x", "data": []}, "/data", "must be an object"),
+        ({"name": "x", "price": "1E+1000"}, "/price", "at most 100 characters"),
+        ({"name": "x", "at": "0001-01-01T00:00:00+01:00"}, "/at", "years 1 to 9999"),
         ({"name": "x", "data": {"a/b": [2**53]}}, "/data/a~1b/0", "2^53 - 1"),
         ({"name": "x", "either": -(2**53)}, "/either", "2^53 - 1"),
         ({"name": "x", "data": {"a": float("inf")}}, "/data/a", "finite"),

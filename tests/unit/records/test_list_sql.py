@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import UTC, datetime, time
+from decimal import Decimal  # noqa: TC003 - pydantic reads the annotations
+from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cognate.definitions import Cognate, Record, Table
 from cognate.errors import InvalidInput
 from cognate.records import Create, Delete
 from cognate.records.query import SORTED_CHARACTERS
@@ -136,7 +139,8 @@ def test_a_cursor_is_for_its_own_list(stage: Stage, other: dict[str, Any]) -> No
         ({"createdBy": "ada"}, ["p1", "p2", "p3"]),
         ({"createdAt__gt": "2026-11-20T12:00:00Z"}, []),
         ({"createdAt__gte": "2026-11-20T13:00:00+01:00"}, ["p1", "p2", "p3"]),
-        ({"publishedAt__lt": "2026-02"}, ["p1"]),
+        ({"publishedAt__lt": "2026-02-01"}, ["p1"]),
+        ({"publishedAt": "2026-01-31T01:00:00+01:00"}, ["p1"]),
         ({"title": "' OR 1=1 --"}, []),
     ],
 )
@@ -159,3 +163,105 @@ def test_filters_narrow_a_list(stage: Stage, query: dict[str, Any], expected: li
 
     assert [record.json["id"] for record in page.items] == expected
     assert page.total == len(expected)
+
+
+TIMES: Final = (
+    "2026-01-01T00:00:00Z",
+    "2026-01-01T00:00:00.000001Z",
+    "2026-01-01T01:30:00+01:00",
+    "2025-12-31T23:00:00-01:30",
+    "2026-01-01T12:00:00",
+    "2026-01-01T13:00:00.25+00:30",
+    "0001-01-01T00:00:00+00:00",
+    "9999-12-31T23:59:59.999999Z",
+)
+"""Datetimes in the order of time, whose texts have another one; one without an offset is in UTC."""
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_datetimes_are_sorted_and_compared_as_times(*, descending: bool) -> None:
+    """Whatever the offset that each was written with."""
+    stage = Stage()
+    moments = {f"p{place}": as_utc(text) for place, text in enumerate(TIMES)}
+    stage.write(
+        posts,
+        *(Create({"title": "x", "publishedAt": text}, f"p{n}") for n, text in enumerate(TIMES)),
+    )
+    expected = sorted(moments, key=lambda item: (moments[item], item), reverse=descending)
+
+    assert expected == pages(stage, 3, sort=f"{'-' * descending}publishedAt")
+    for text in TIMES:
+        later = {record_id for record_id, moment in moments.items() if moment > as_utc(text)}
+        assert later == set(stage.ids(posts, publishedAt__gt=text))
+        same = {record_id for record_id, moment in moments.items() if moment == as_utc(text)}
+        assert same == set(stage.ids(posts, publishedAt=text))
+
+
+def as_utc(text: str) -> datetime:
+    """The moment of a text."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class Priced(Record):
+    """Fields whose texts have no order."""
+
+    text: Decimal | None = None
+    author: time | None = None
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"text": "1.5"}, ["n1", "n2"]),
+        ({"text": "1.500"}, ["n1", "n2"]),
+        ({"text": "150e-2"}, ["n1", "n2"]),
+        ({"text": "100"}, ["n3", "n4"]),
+        ({"text": "1e2"}, ["n3", "n4"]),
+        ({"text": "0"}, ["n5"]),
+        ({"text__ne": "1.5"}, ["n3", "n4", "n5"]),
+        ({"text__in": "100,1.5"}, ["n1", "n2", "n3", "n4"]),
+        ({"text": "null"}, ["n6"]),
+        ({"author": "09:30"}, ["n1"]),
+        ({"author": "09:30:00+00:00"}, ["n2"]),
+        ({"author__ne": "null"}, ["n1", "n2"]),
+    ],
+)
+def test_decimal_numbers_and_times_of_day_are_found_by_their_value(
+    query: dict[str, Any], expected: list[str]
+) -> None:
+    """However many zeros, and whichever form, each was written with."""
+    priced = Table("notes", Priced)
+    stage = Stage(Cognate(tables=[priced]))
+    values = ["1.50", 1.5, "1E+2", "100.0", "-0.00", None]
+    times = ["09:30", "09:30:00Z", None, None, None, None]
+    for number, (value, moment) in enumerate(zip(values, times, strict=True), start=1):
+        stage.create(priced, f"n{number}", text=value, author=moment)
+
+    assert expected == stage.ids(priced, **query)
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer", "message"),
+    [
+        ({"sort": "text"}, "?sort", "cannot be text: a decimal number is kept exactly, as text"),
+        ({"sort": "-author"}, "?sort", "cannot be author: times of day with different offsets"),
+        ({"text__gt": "1"}, "?text.gt", "asks for an order: a decimal number is kept exactly"),
+        ({"text__lte": "1"}, "?text.lte", "asks for an order"),
+        ({"author__lt": "10:00"}, "?author.lt", "asks for an order: times of day"),
+        ({"sort": "nothing"}, "?sort", "must be one of id, createdAt, updatedAt, with a -"),
+        ({"text": "much"}, "?text", "must be a decimal number"),
+        ({"text": "1e1000"}, "?text", "at most 100 characters"),
+        ({"author": "noon"}, "?author", "must be a time of day"),
+    ],
+)
+def test_an_order_that_text_does_not_have_is_refused(
+    query: dict[str, Any], pointer: str, message: str
+) -> None:
+    """By a sentence that says what to do instead."""
+    priced = Table("notes", Priced)
+    with pytest.raises(InvalidInput) as caught:
+        Stage(Cognate(tables=[priced])).page(priced, **query)
+
+    [error] = caught.value.fields
+    assert (pointer, True) == (error.pointer, message in error.message)

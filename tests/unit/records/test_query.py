@@ -32,7 +32,18 @@ def query(**parameters: str) -> dict[str, list[str]]:
         ({"title__in": "a,,\u00e9"}, ("title", "IN", '["a", "", "\u00e9"]')),
         ({"isPublic": "true"}, ("is_public", "=", 1)),
         ({"isPublic__ne": "false"}, ("is_public", "<>", 0)),
-        ({"publishedAt__gt": "2026"}, ("published_at", ">", "2026")),
+        (
+            {"publishedAt__gt": "2026-01-01"},
+            ("published_at", ">", "2026-01-01T00:00:00.000000Z"),
+        ),
+        (
+            {"publishedAt__in": "2026-01-01T02:00:00.5+02:00,2026-01-01"},
+            (
+                "published_at",
+                "IN",
+                '["2026-01-01T00:00:00.500000Z", "2026-01-01T00:00:00.000000Z"]',
+            ),
+        ),
         ({"id__gt": "p1"}, ("id", ">", "p1")),
         ({"createdAt__gte": "2026-11-20"}, ("created_at", ">=", "2026-11-20T00:00:00.000Z")),
         (
@@ -92,6 +103,9 @@ def test_a_filter_compares_a_column_with_a_typed_value(
         ({"isPublic": "1"}, "?isPublic", "true or false"),
         ({"createdAt__gt": "yesterday"}, "?createdAt.gt", "a time in ISO 8601"),
         ({"createdAt__gt": "0001-01-01T00:00:00+14:00"}, "?createdAt.gt", "a time in ISO 8601"),
+        ({"publishedAt": "2026"}, "?publishedAt", "a time in ISO 8601"),
+        ({"publishedAt": "2026-01-01T00:00:00 02:00"}, "?publishedAt", "(a + is %2B in a URL)"),
+        ({"publishedAt__like": "2026%"}, "?publishedAt.like", "only fields of text"),
     ],
 )
 def test_broken_rules_are_pointed_at(

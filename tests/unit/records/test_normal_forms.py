@@ -1,0 +1,105 @@
+"""The one form of a time or a decimal number in a column."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cognate.ports import Statement
+from cognate.records.normal_forms import (
+    MAX_DECIMAL_CHARACTERS,
+    plain_date,
+    plain_time,
+    shown_datetime,
+    sql_without_end_zeros,
+    utc_datetime,
+    without_end_zeros,
+    written_out,
+)
+from local.adapters.database import SqliteDatabase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LARGEST_OFFSET = timedelta(hours=23, minutes=59)
+MOMENTS = st.builds(
+    datetime.combine,
+    st.dates(date(1, 1, 2), date(9999, 12, 30)),
+    st.times(timezones=st.builds(timezone, st.timedeltas(-LARGEST_OFFSET, LARGEST_OFFSET))),
+)
+NUMBERS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20), max_value=10**20)
+
+
+@given(one=MOMENTS, other=MOMENTS)
+def test_texts_of_datetimes_sort_by_time(one: datetime, other: datetime) -> None:
+    """And are equal for the same moment only."""
+    texts = utc_datetime(one.isoformat()), utc_datetime(other.isoformat())
+
+    in_utc = one.astimezone(UTC), other.astimezone(UTC)
+    assert (texts[0] < texts[1], texts[0] == texts[1]) == (
+        in_utc[0] < in_utc[1],
+        in_utc[0] == in_utc[1],
+    )
+    assert datetime.fromisoformat(shown_datetime(texts[0])) == in_utc[0]
+
+
+@given(one=NUMBERS, other=NUMBERS)
+def test_texts_of_equal_decimal_numbers_are_equal(one: Decimal, other: Decimal) -> None:
+    """Once the zeros at their ends are left out, here as in SQL."""
+    stored = [written_out(str(number)) for number in (one, other)]
+
+    assert [Decimal(text) for text in stored] == [one, other]
+    plain = [without_end_zeros(text) for text in stored]
+    assert (plain[0] == plain[1]) is (one == other)
+    sql = f"SELECT {sql_without_end_zeros('?1')} AS one, {sql_without_end_zeros('?2')} AS other"
+    [[row]] = asyncio.run(SqliteDatabase().batch([Statement(sql, tuple(stored))]))
+    assert plain == [row["one"], row["other"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1E+2", "100"),
+        ("1.50", "1.50"),
+        ("-0.00", "0.00"),
+        ("1e-3", "0.001"),
+        ("9" * MAX_DECIMAL_CHARACTERS, "9" * MAX_DECIMAL_CHARACTERS),
+    ],
+)
+def test_a_decimal_number_is_written_out(text: str, expected: str) -> None:
+    """With the zeros that it was given."""
+    assert expected == written_out(text)
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "message"),
+    [
+        (utc_datetime, "yesterday", "a time in ISO 8601"),
+        (utc_datetime, "0001-01-01T00:00:00+00:01", "years 1 to 9999"),
+        (utc_datetime, "9999-12-31T23:59:00-00:01", "years 1 to 9999"),
+        (plain_date, "today", "a date in ISO 8601"),
+        (plain_time, "noon", "a time of day in ISO 8601"),
+        (written_out, "much", "a decimal number"),
+        (written_out, "NaN", "a finite number"),
+        (written_out, "-Infinity", "a finite number"),
+        (written_out, "1E+1000000", "at most 100 characters"),
+        (written_out, "1E-1000000", "at most 100 characters"),
+        (written_out, "9" * (MAX_DECIMAL_CHARACTERS + 1), "at most 100 characters"),
+    ],
+)
+def test_what_has_no_form_is_refused(form: Callable[[str], str], text: str, message: str) -> None:
+    """By a sentence that continues the field's name."""
+    with pytest.raises(ValueError, match=message):
+        form(text)
+
+
+def test_dates_and_times_of_day_have_one_form() -> None:
+    """Whichever of ISO 8601 they were written in."""
+    assert ("2026-11-17", "2026-11-17") == (plain_date("2026-11-17"), plain_date("20261117"))
+    assert ("09:30:00", "09:30:00Z") == (plain_time("09:30"), plain_time("09:30+00:00"))
