@@ -31,7 +31,10 @@ TEXTS: Final = (
 AI_ERRORS: Final = ("3040: out of capacity", "3007: timeout", "1031: something else")
 UNUSABLE: Final[tuple[FaultKind, ...]] = ("short", "dimension", "empty")
 HEARD_OR_NOT: Final[tuple[FaultKind, ...]] = ("error", "after")
-INDEX_ERROR: Final = "VECTOR_ERROR (code = 50000): something else"
+INDEX_ERRORS: Final = (
+    "VECTOR_UPSERT_ERROR (code = 40041): Too Many Requests",
+    "VECTOR_ERROR (code = 50000): something else",
+)
 INDEXES: Final = ("VECTORIZE", "VECTORIZE_384")
 
 CHAOS_SHARE: Final = 0.2
@@ -99,7 +102,8 @@ class WorkerStory:
     def _fail_index(self) -> None:
         method = self.random.choice(["upsert", "deleteByIds"])
         kind = self.random.choice(HEARD_OR_NOT)
-        self.instruments.fault(self.random.choice(INDEXES), method, kind, INDEX_ERROR)
+        message = self.random.choice(INDEX_ERRORS)
+        self.instruments.fault(self.random.choice(INDEXES), method, kind, message)
 
     def _fail_sends(self) -> None:
         self.instruments.fail_sends(self.random.choice(list(self.canaries)))

@@ -30,8 +30,18 @@ TEXTS: Final = (
     " ",
 )
 POISON: Final = "This text is poison to the model."
-AI_ERRORS: Final = ("3040: out of capacity", "3007: timeout", "1031: something else")
-INDEX_ERRORS: Final = ("connection lost", "VECTOR_ERROR (code = 50000): something else")
+AI_ERRORS: Final = (
+    "3040: out of capacity",
+    "3007: timeout",
+    "4006: you have used up your daily free allocation",
+    "5007: No such model",
+    "1031: something else",
+)
+INDEX_ERRORS: Final = (
+    "connection lost",
+    "VECTOR_UPSERT_ERROR (code = 40041): Too Many Requests",
+    "VECTOR_ERROR (code = 50000): something else",
+)
 MOST_DELIVERIES: Final = 21
 
 

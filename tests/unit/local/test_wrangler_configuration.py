@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cognate.consumer import DEAD_LETTER_SUFFIX
+from cognate.models import MODELS
 from cognate.settings import SECRET
 from local.layout import Layout
 from schema import app
@@ -23,6 +24,16 @@ CONSUMER_SETTINGS = {
     "retry_delay",
     "max_concurrency",
 }
+
+REQUESTS_A_MINUTE = {
+    "@cf/baai/bge-small-en-v1.5": 3000,
+    "@cf/baai/bge-base-en-v1.5": 3000,
+    "@cf/baai/bge-large-en-v1.5": 1500,
+    "@cf/baai/bge-m3": 3000,
+}
+"""Cloudflare's page of limits of Workers AI: text embeddings."""
+SECONDS_A_REQUEST = 0.4
+"""For 100 texts. Not published; `wrangler.toml` says what to do where it is less."""
 
 
 def _configuration(path: str) -> dict[str, Any]:
@@ -84,6 +95,22 @@ def test_every_queue_setting_is_written_down(environment: dict[str, Any]) -> Non
         "cognate-embeddings": CONSUMER_SETTINGS | {"dead_letter_queue"},
         "cognate-embeddings-dlq": CONSUMER_SETTINGS,
     }
+
+
+def test_consumers_leave_half_of_the_slowest_model_to_searches() -> None:
+    """What one of them requests in a minute, at 0.4 seconds each, times their number."""
+    for environment in (PRODUCTION, LOCAL):
+        [concurrency] = [
+            entry["max_concurrency"]
+            for entry in environment["queues"]["consumers"]
+            if "dead_letter_queue" in entry
+        ]
+        assert concurrency * 60 / SECONDS_A_REQUEST <= min(REQUESTS_A_MINUTE.values()) / 2
+
+
+def test_every_model_has_its_limit_here() -> None:
+    """A new model may be slower than all of these."""
+    assert REQUESTS_A_MINUTE.keys() == MODELS.keys()
 
 
 def test_dead_letters_have_a_consumer() -> None:
