@@ -112,10 +112,11 @@ class Instruments:
         count: int = 1,
         seconds: float = 0,
         match: str | None = None,
+        number: int | None = None,
     ) -> None:
         """Let the next calls fail."""
         fault = {"binding": binding, "method": method, "kind": kind, "message": message}
-        body = {**fault, "count": count, "seconds": seconds, "match": match}
+        body = {**fault, "count": count, "seconds": seconds, "match": match, "number": number}
         answer = self.platform.post("/control/faults", json=body)
         assert answer.status_code == httpx.codes.OK, answer.text
 

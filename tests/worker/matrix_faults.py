@@ -13,32 +13,13 @@ if TYPE_CHECKING:
 
 
 class AiRow(Row):
-    """The model fails for a call with a text of the cell."""
+    """The model answers something unusable to a call with a text of the cell."""
 
-    kind: ClassVar[FaultKind] = "error"
-    message: ClassVar[str] = ""
-    times: ClassVar[int] = 1
+    kind: ClassVar[FaultKind]
 
     def arm(self, cell: Cell) -> None:
         """The slug is in each of the cell's texts, and in no other's."""
-        self.instruments.fault(
-            "AI", "run", self.kind, self.message, count=self.times, match=f"The {cell.slug} "
-        )
-
-
-class AiCapacity(AiRow):
-    """Out of capacity, twice."""
-
-    name = "AI capacity"
-    message = "3040: Capacity temporarily exceeded, please try again."
-    times = 2
-
-
-class AiTimeout(AiRow):
-    """No answer in time."""
-
-    name = "AI time-out"
-    message = "3007: Request timeout"
+        self.instruments.fault("AI", "run", self.kind, match=f"The {cell.slug} ")
 
 
 class AiShort(AiRow):
@@ -53,14 +34,6 @@ class AiDimension(AiRow):
 
     name = "AI wrong dimension"
     kind = "dimension"
-
-
-class AiRefuses(AiRow):
-    """The text is refused, each time it comes: its job is to be named as failed."""
-
-    name = "AI refuses the text"
-    message = "5006: Error: oneOf at '/' not met"
-    times = 50
 
 
 class IndexRow(Row):
@@ -248,15 +221,12 @@ ROWS: Final[tuple[type[Row], ...]] = (
     # What comes early is over, or waits alone, when the next begins.
     DatabaseWriteError,
     ReorderedDelivery,
-    AiCapacity,
-    AiTimeout,
     AiShort,
     AiDimension,
     UpsertError,
     DeleteError,
     DuplicateDelivery,
     SendFailure,
-    AiRefuses,
     # The last one plays alone.
     Killed,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -22,7 +23,7 @@ class Row:
     """One fault and its four cells.
 
     Attributes:
-        name: in the table.
+        name: of the fault.
         has_surplus: whether its update has a chunk to remove.
         cells: one for each operation.
         mark: number of log events before the fault was armed.
@@ -38,26 +39,40 @@ class Row:
 
     def __post_init__(self) -> None:
         """Make an organization for each operation."""
-        slug = self.name.lower().replace(" ", "-").replace(",", "")
+        slug = re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
         self.cells = [
             Cell(
-                self.name,
+                self.title,
                 operation,
                 self.instruments.organization(f"{slug}-{operation}"),
-                self.has_surplus,
+                self.update_has_surplus,
             )
             for operation in OPERATIONS
         ]
+
+    @property
+    def title(self) -> str:
+        """What the row is called in the table."""
+        return self.name
+
+    @property
+    def update_has_surplus(self) -> bool:
+        """See `has_surplus`."""
+        return self.has_surplus
 
     def play(self) -> None:
         """Arm the fault, do the operations, and wait until each was tried."""
         self.mark = len(self.instruments.events())
         for cell in self.cells:
-            self.before[cell.slug] = len(cell.jobs(self.instruments))
-            cell.texts.clear()
+            self.remember(cell)
             self.arm(cell)
         self.perform()
         self.meanwhile()
+
+    def remember(self, cell: Cell) -> None:
+        """Note how a cell stands before its operation."""
+        self.before[cell.slug] = len(cell.jobs(self.instruments))
+        cell.texts.clear()
 
     def arm(self, cell: Cell) -> None:
         """Order the fault for one cell."""
@@ -74,7 +89,7 @@ class Row:
     def wait_until_tried(self) -> None:
         """Wait until every cell has jobs, all of which were started once."""
         for cell in self.cells:
-            wait_for(lambda cell=cell: self._is_tried(cell), f"{self.name}: {cell.operation}")  # type: ignore[misc]  # bound at once
+            wait_for(lambda cell=cell: self._is_tried(cell), f"{self.title}: {cell.operation}")  # type: ignore[misc]  # bound at once
 
     def _is_tried(self, cell: Cell) -> bool:
         new = cell.jobs(self.instruments)[self.before[cell.slug] :]
