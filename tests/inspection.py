@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from cognate.chunking import chunk
 from cognate.fingerprint import content_hash, fingerprint
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from cognate.collections import Collection
     from cognate.models import EmbeddingModel
     from cognate.ports import Row
+
+PAGE_ROWS: Final = 10
+"""Records that are read at once: the longest take 3 MB each, with their vectors as numbers."""
 
 
 class Place(Protocol):
@@ -127,10 +130,14 @@ class _Inspection:
 
     async def _records(self) -> list[Row]:
         collection = self.collection
-        records = await self.place.rows(
+        records: list[Row] = []
+        # A page of the longest records is what D1 can answer.
+        while page := await self.place.rows(
             f'SELECT r.*, hex(r."{collection.embedding_column}") AS vectors '  # noqa: S608 - names of the schema
-            f'FROM "{collection.sql_table}" r WHERE TRUE{collection.not_deleted}'
-        )
+            f'FROM "{collection.sql_table}" r WHERE TRUE{collection.not_deleted} '
+            f"ORDER BY r.organization_id, r.id LIMIT {PAGE_ROWS} OFFSET {len(records)}"
+        ):
+            records += page
         if self.organizations is not None:
             records = [row for row in records if row["organization_id"] in self.organizations]
         if collection.table_name is not None:
