@@ -19,7 +19,8 @@ CREATE TABLE cognate_jobs (
   embeds INTEGER NOT NULL DEFAULT 1,
   -- 0 where somebody waits for it, 1 for a backfill; within an organization lower goes first.
   priority INTEGER NOT NULL DEFAULT 0,
-  -- Whether its message was sent; until then it waits for room in its organization's window.
+  -- 1 once its message was sent: until then it waits for room in its organization's window. 2 once
+  -- the sweeper has sent it again: then it takes no room, because the first may be lost.
   announced INTEGER NOT NULL DEFAULT 0,
   error_code TEXT,
   error_message TEXT,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MAX_JOBS_PER_RUN: Final = 500
 """Overdue jobs that are announced in one run: five calls of the queue."""
 
-FIRST_PATIENCE_MINUTES: Final = 10
+FIRST_PATIENCE_MINUTES: Final = 2
 """Until a job that was announced again is overdue again; then as long as it is old."""
 
 ANOTHER_QUEUED: Final = (
@@ -158,7 +158,7 @@ def _take_back(now: datetime) -> list[Statement]:
 def _overdue(now: datetime) -> Statement:
     """Announce what is overdue; each time the pause doubles, so a long backlog is not flooded."""
     return Statement(
-        "UPDATE cognate_jobs SET announced = 1, due_at = strftime('%Y-%m-%dT%H:%M:%fZ', "  # noqa: S608 - constants
+        "UPDATE cognate_jobs SET announced = 2, due_at = strftime('%Y-%m-%dT%H:%M:%fZ', "  # noqa: S608 - constants
         "julianday(?1) + MAX(?3 / 1440.0, julianday(?1) - julianday(created_at))) "
         f"WHERE status = 'queued' AND id IN ({OVERDUE}) RETURNING id, scope",
         (to_iso(now), MAX_JOBS_PER_RUN, FIRST_PATIENCE_MINUTES),

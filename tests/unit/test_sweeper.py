@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
+import pytest
+
+from cognate.ingest.claim import LEASE
 from cognate.ports import Statement
-from cognate.queueing import WINDOW
+from cognate.queueing import OVERDUE_PLACES, WINDOW
 from cognate.stalled import MAX_HELPED
 from cognate.sweeper import MAX_JOBS_PER_RUN, Swept, sweep
 from tests.unit.core.stage import ACME, GLOBEX, RETENTION, Stage, long_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cognate.ingest.claim import Delivery
+    from cognate.ports import Database, Row
 
 
 def test_a_lost_message_is_sent_again_after_its_patience() -> None:
@@ -19,7 +30,7 @@ def test_a_lost_message_is_sent_again_after_its_patience() -> None:
         stage = Stage()
         await stage.write(ACME, "r1", "a text")
         stage.local.queue.drop()
-        stage.local.clock.advance(300)
+        stage.local.clock.advance(60)
         assert await sweep(stage.platform, stage.app, RETENTION) == Swept(0, 0)
         stage.local.clock.advance(1)
         assert await sweep(stage.platform, stage.app, RETENTION) == Swept(1, 0)
@@ -45,7 +56,7 @@ def test_each_time_the_pause_is_longer() -> None:
             stage.local.clock.advance(60)
         return found
 
-    assert asyncio.run(story()) == [6, 17, 35, 71, 143]
+    assert asyncio.run(story()) == [2, 5, 11, 23, 47, 95, 191]
 
 
 def test_a_dead_handlers_job_is_taken_back_after_its_lease() -> None:
@@ -126,7 +137,7 @@ def test_a_run_does_a_bounded_amount_of_work() -> None:
             for number in range(MAX_JOBS_PER_RUN // 2 + 10):
                 await stage.write(organization_id, f"r{number}", "a text")
         stage.local.queue.drop()
-        stage.local.clock.advance(301)
+        stage.local.clock.advance(61)
         return [await sweep(stage.platform, stage.app, RETENTION) for _ in range(3)]
 
     assert asyncio.run(story()) == [Swept(MAX_JOBS_PER_RUN, 0), Swept(20, 0), Swept(0, 0)]
@@ -169,3 +180,115 @@ def test_organizations_with_a_full_window_take_nobodys_place() -> None:
         assert (await stage.job(job))["announced"] == 1
 
     asyncio.run(story())
+
+
+async def _minutes_until_done(stage: Stage, job: str) -> int:
+    """Sweep and deliver once a minute, as the cron trigger does, until a job is done."""
+    for minute in range(30):
+        await stage.sweep()
+        await stage.drain()
+        if await stage.status(job) == "done":
+            return minute
+        stage.local.clock.advance(60)
+    raise AssertionError("it is never done")
+
+
+@dataclass
+class DyingDatabase:
+    """A database whose user is killed before the second call."""
+
+    inner: Database
+    calls: int = 0
+
+    async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """See `ports.Database.batch`."""
+        self.calls += 1
+        if self.calls > 1:
+            raise KeyboardInterrupt
+        return await self.inner.batch(statements)
+
+
+async def _die(stage: Stage) -> list[Delivery]:
+    """Let a handler start what is in the queue, and die before it has said what became of it."""
+    deliveries = stage.local.queue.take()
+    stage.with_database(DyingDatabase(stage.local.database))
+    with pytest.raises(KeyboardInterrupt):
+        await stage.consume(deliveries)
+    stage.platform = stage.local
+    return list(deliveries)
+
+
+def test_a_record_whose_message_is_lost_waits_two_minutes() -> None:
+    """The patience of a minute, and up to one more for the sweeper's next run."""
+
+    async def story() -> int:
+        stage = Stage()
+        job = await stage.write(ACME, "r1", "a text")
+        stage.local.queue.drop()
+        return await _minutes_until_done(stage, job)
+
+    assert asyncio.run(story()) == 2
+
+
+def test_a_record_whose_handler_died_waits_for_the_queue_to_deliver_again() -> None:
+    """Whoever gets the message then takes the job over, without waiting for its lease."""
+
+    async def story() -> list[str]:
+        stage = Stage()
+        job = await stage.write(ACME, "r1", "a text")
+        deliveries = await _die(stage)
+        seen = [await stage.status(job)]
+        stage.local.queue.settle({item.message_id: 30 for item in deliveries})
+        stage.local.clock.advance(30)
+        await stage.drain()
+        return [*seen, await stage.status(job)]
+
+    assert asyncio.run(story()) == ["running", "done"]
+
+
+def test_a_record_whose_handler_died_with_its_message_waits_for_its_lease() -> None:
+    """Five minutes, and up to one more for the sweeper's next run."""
+
+    async def story() -> int:
+        stage = Stage()
+        job = await stage.write(ACME, "r1", "a text")
+        await _die(stage)
+        stage.local.queue.drop()
+        return await _minutes_until_done(stage, job)
+
+    assert asyncio.run(story()) == LEASE // timedelta(minutes=1) + 1
+
+
+def test_a_window_of_lost_messages_does_not_hold_up_new_records() -> None:
+    """Not even where more messages are lost than the sweeper sends again in one run."""
+
+    async def story() -> list[int]:
+        stage = Stage()
+        organizations = ["org_1", "org_2", "org_3"]
+        for organization in organizations:
+            await stage.write_many(organization, {f"r{n}": "a text" for n in range(WINDOW)})
+        stage.local.queue.drop()
+        new = [await stage.write(name, "new", "a new text") for name in organizations]
+        assert stage.local.queue.waiting == []
+        minutes = [await _minutes_until_done(stage, job) for job in new]
+        assert len([status for status in await stage.jobs() if status == "queued"]) > 0
+        return minutes
+
+    assert asyncio.run(story()) == [1, 0, 0]
+
+
+def test_a_queue_that_is_slow_is_not_flooded() -> None:
+    """While a window of messages is overdue and not sent again, a fifth of it goes out besides."""
+
+    async def story() -> list[int]:
+        stage = Stage()
+        await stage.write_many(ACME, {f"r{number}": "a text" for number in range(2 * WINDOW)})
+        sizes = [len(stage.local.queue.waiting)]
+        for seconds in (60, 0.001, 1):
+            stage.local.clock.advance(seconds)
+            await stage.write(ACME, f"new{seconds}", "a text")
+            sizes.append(len(stage.local.queue.waiting))
+        return sizes
+
+    most = 2 * WINDOW - OVERDUE_PLACES
+    assert asyncio.run(story()) == [WINDOW, most, most, most]

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from cognate.collections import Collection, Collections
     from cognate.ports import Database, Scalar
 
-LEASE: Final = timedelta(minutes=15)
-"""How long a started job is left to whoever started it; a consumer's longest run by Cloudflare's
-limits."""
+LEASE: Final = timedelta(minutes=5)
+"""How long a started job is left to whoever started it. A batch takes seconds; Cloudflare ends a
+consumer after 15 minutes. Where two run the same job, the revision decides whose result counts."""
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def test_one_of_them_is_tried_again() -> None:
     found = outcomes(work(EmbedderBusy()))
     assert briefly(found) == [("job_1", "superseded", None), ("job_2", "queued", "AI_CAPACITY")]
     assert (found[1].after_seconds, found[1].charged) == (5, False)
-    assert found[1].due_at == "2026-11-20T12:05:05.000Z"
+    assert found[1].due_at == "2026-11-20T12:01:05.000Z"
 
 
 def test_the_pause_grows_though_the_sweeper_sent_another_message() -> None:
