@@ -27,6 +27,8 @@ TYPE_PREFIX: Final = "urn:cognate:problem:"
 INTERNAL_DETAIL: Final = "Something went wrong on our side; the request id finds it in the logs."
 BUSY_DETAIL: Final = "A service that this depends on did not answer as it should; try again later."
 
+CONSTRAINT_DETAIL: Final = "The database refuses this change: a constraint does not allow it."
+
 REFUSED_DETAIL: Final = "The embedding model refuses this text; send another one."
 
 WAITING_DETAIL: Final = (
@@ -106,6 +108,7 @@ PROBLEMS: Final[Mapping[type[errors.CognateError], ProblemKind]] = MappingProxyT
         refusals.OriginNotAllowed: ProblemKind(403, "Origin not allowed", "access"),
         errors.PlatformError: _FAILED,
         errors.DatabaseError: _FAILED,
+        errors.ConstraintViolated: ProblemKind(409, "Conflict", "validation", CONSTRAINT_DETAIL),
         # Waiting mends neither, so they say nothing of trying again.
         errors.MissingTable: _NOT_MIGRATED,
         errors.MissingColumn: _NOT_MIGRATED,

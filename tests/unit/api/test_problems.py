@@ -121,6 +121,7 @@ def test_the_contract_of_each_error(error: Exception, status: int, code: str, la
         errors.CognateError("the secret"),
         errors.DefinitionError("the secret"),
         errors.DatabaseError("the secret"),
+        errors.ConstraintViolated("the secret"),
         errors.EmbedderRejected("the secret"),
         errors.VectorIndexError("the secret"),
     ],
