@@ -30,7 +30,11 @@ if TYPE_CHECKING:
     from cognate.ports import Platform
 
 STEP_RECORDS: Final = 100
-"""Records of one step; fewer where the rate is lower, so that no minute has more than its share."""
+"""Records that one step looks at."""
+
+STALE_STEP_RECORDS: Final = 20
+"""Records that a step of a `stale` backfill looks at: it reads their texts, which a consumer holds
+at once, and D1 answers at most 50 MB."""
 
 MAX_WAITING: Final = 1000
 """Jobs of one organization's backfills that wait to be let out; while there are more, none are
@@ -53,6 +57,7 @@ class _Progress:
     """What a step did.
 
     Attributes:
+        rows: the records that it has finished with.
         is_last: no records are left behind these.
         pause: seconds until the next step.
     """
@@ -111,13 +116,19 @@ def _progress(
 ) -> _Progress:
     if crowded:
         return _Progress([], [], is_last=False, pause=CROWDED_PAUSE_SECONDS)
-    selection = Selection(backfill["selection"])
-    wanted = [
-        Wanted(row["id"], is_written=False) for row in rows if needs(selection, collection, row)
-    ]
-    rate = backfill["rate"]
+    selection, rate = Selection(backfill["selection"]), backfill["rate"]
+    wanted: list[Wanted] = []
+    seen = 0
+    for row in rows:
+        # No minute has more jobs than its share; the next step looks at the others.
+        if len(wanted) == rate:
+            break
+        seen += 1
+        if needs(selection, collection, row):
+            wanted.append(Wanted(row["id"], is_written=False))
     pause = 0 if rate is None else math.ceil(len(wanted) * SECONDS_PER_MINUTE / rate)
-    return _Progress(rows, wanted, is_last=len(rows) < backfill["size"], pause=pause)
+    is_last = seen == len(rows) < backfill["size"]
+    return _Progress(rows[:seen], wanted, is_last, pause)
 
 
 def read_statements(collection: Collection, message: BackfillStep) -> list[Statement]:
@@ -127,8 +138,15 @@ def read_statements(collection: Collection, message: BackfillStep) -> list[State
     """
     step = (message.backfill_id, message.step, message.scope)
     running = "b.id = ?1 AND b.step = ?2 AND b.scope = ?3 AND b.status = 'running'"
-    size = f"MIN({STEP_RECORDS}, COALESCE(b.rate, {STEP_RECORDS}))"
-    columns = "".join(f', r."{column}"' for column in collection.columns)
+    size = f"CASE b.selection WHEN 'stale' THEN {STALE_STEP_RECORDS} ELSE {STEP_RECORDS} END"
+    # Only whether a record is stale takes a look at what it says.
+    columns = "".join(
+        f", CASE b.selection WHEN 'stale' THEN {column} END AS {name}"
+        for column, name in (
+            ("s.posted_text", "posted_text"),
+            *((f'r."{column}"', f'"{column}"') for column in collection.columns),
+        )
+    )
     of_record = (
         "SELECT 1 FROM cognate_jobs j WHERE j.organization_id = r.organization_id "
         "AND j.scope = ?3 AND j.record_id = r.id AND +j.status"
@@ -149,7 +167,7 @@ def read_statements(collection: Collection, message: BackfillStep) -> list[State
         ),
         Statement(
             "SELECT r.id, s.content_hash AS stored_content, s.index_hash AS stored_index, "  # noqa: S608 - names of the schema
-            "s.posted_text, s.changes <> s.changes_seen AS changed, "
+            "s.changes <> s.changes_seen AS changed, "
             f"EXISTS ({of_record} = 'queued') AS queued, "
             f"EXISTS ({of_record} = 'running') AS running, "
             f"EXISTS ({of_record} = 'failed' AND NOT EXISTS ({resolved_by('j')})) AS failed"

@@ -327,6 +327,54 @@ def test_a_rate_is_kept() -> None:
     asyncio.run(story())
 
 
+def test_a_rate_does_not_bound_the_records_that_are_looked_at() -> None:
+    """A walk over records that need nothing takes no longer for it, and no more messages."""
+
+    async def story() -> Backfill:
+        stage = Stage()
+        await _import(stage, ACME, 3 * STEP_RECORDS)
+        await _start(stage)
+        await stage.settle()
+        await stage.rows(
+            "UPDATE cognate_embeddings SET content_hash = NULL WHERE record_id IN ("
+            "'c00001', 'c00002', 'c00150', 'c00300')"
+        )
+        backfill = await _start(stage, rate=1)
+        start = stage.local.clock.now()
+        while (await _now(stage, backfill)).status is BackfillStatus.RUNNING:
+            await stage.drain()
+            stage.local.clock.advance(5)
+        minutes = (stage.local.clock.now() - start).total_seconds() / 60
+        assert 3 <= minutes < 4
+        return await _now(stage, backfill)
+
+    ended = asyncio.run(story())
+    assert (ended.scanned, ended.queued) == (3 * STEP_RECORDS, 4)
+    # One for each record that is queued, one for each full step, and the one that finds the end.
+    assert ended.step <= 4 + 3 + 1
+
+
+@pytest.mark.parametrize("selection", Selection)
+def test_only_a_search_for_stale_records_reads_texts(selection: Selection) -> None:
+    """What a record says, and what was posted for it."""
+
+    async def story() -> str:
+        stage = Stage()
+        await stage.write(ACME, "r1", "the canary of the record")
+        await stage.post(ACME, "the canary that was posted", "r1")
+        await stage.drain()
+        await _start(stage, selection)
+        [step] = _steps(stage)
+        answers = await stage.local.database.batch(read_statements(CLAIMS, step))
+        assert [row["id"] for row in answers[-1]] == ["r1"]
+        return str(answers)
+
+    read = asyncio.run(story())
+    is_read = selection is Selection.STALE
+    assert ("canary of the record" in read) is is_read
+    assert ("canary that was posted" in read) is is_read
+
+
 def test_a_table_of_any_size_keeps_a_bounded_number_of_jobs_waiting() -> None:
     """While nobody works them off, the walk waits."""
 
