@@ -139,3 +139,44 @@ def test_the_secret_is_a_secret_in_production_only() -> None:
 def test_both_workers_run_on_the_same_date() -> None:
     """Two dates would be two runtimes."""
     assert PRODUCTION["compatibility_date"] == STAND_IN["compatibility_date"]
+
+
+def test_the_worker_is_reached_below_the_owners_domain_only() -> None:
+    """Browsers send the application's cookies there, and never to workers.dev."""
+    assert PRODUCTION["workers_dev"] is False
+    assert PRODUCTION["routes"] == [{"pattern": "cognate.example.com", "custom_domain": True}]
+    assert LOCAL["routes"] == []
+
+
+def test_what_a_query_string_says_stays_out_of_logs_and_traces() -> None:
+    """Filters of a list carry values of records."""
+    assert PRODUCTION["observability"]["redact_query_string"] is True
+    assert PRODUCTION["observability"]["traces"]["enabled"] is True
+
+
+def test_an_invocation_is_bounded_and_runs_near_the_database() -> None:
+    """Twice the default, for the largest batch; the most is 300,000."""
+    assert 30_000 < PRODUCTION["limits"]["cpu_ms"] <= 300_000
+    assert PRODUCTION["placement"] == {"mode": "smart"}
+
+
+NAMES = {"name", "main", "binding", "queue", "index_name", "database_name"}
+"""Settings that name something: each reader knows why they are there."""
+
+
+def test_every_value_of_production_has_its_reason_above_it() -> None:
+    """A comment on the line before, or one on the table that has this setting alone."""
+    text = (ROOT / "wrangler.toml").read_text(encoding="utf-8").split("[env.local]")[0]
+    lines = text.splitlines()
+    bare = []
+    for number, line in enumerate(lines):
+        setting = re.match(r"(\w+) = ", line)
+        if setting is None or setting[1] in NAMES:
+            continue
+        above = lines[number - 1]
+        if above.startswith("["):
+            above = lines[number - 2]
+        if not above.startswith("#"):
+            bare.append(line)
+
+    assert bare == []
