@@ -9,7 +9,7 @@ bin := .venv/bin
 # The Worker's code is importable on the host, as it is in the Worker.
 export PYTHONPATH := src
 .DEFAULT_GOAL := help
-.PHONY: bench help deployment dev test setup format-check format lint types unit contract worker soak lock clean distclean
+.PHONY: bench deploy help dev login test setup format-check format lint types unit contract worker soak lock clean distclean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -57,8 +57,11 @@ lock: setup ## Write the lock files again, after a change of pyproject.toml or p
 
 lock = UV_SYSTEM_CERTS=1 $(bin)/uv export --quiet --no-header --format requirements-txt
 
-deployment: setup ## Show the commands that deploy to Cloudflare
-	@$(bin)/python -m local.deployment
+login: setup ## Log in at Cloudflare
+	@PATH="$(CURDIR)/$(bin):$$PATH" npx wrangler login
+
+deploy: setup ## Deploy to Cloudflare; shows what it does, and asks (LOCATION=weur or JURISDICTION=eu, YES=1)
+	@$(bin)/python -m local.deploy $(LOCATION:%=--location=%) $(JURISDICTION:%=--jurisdiction=%) $(if $(filter 1,$(YES)),--yes)
 
 bench: setup ## Measure the CPU that requests and batches cost in the runtime
 	@$(bin)/python -m benchmarks.worker_cpu

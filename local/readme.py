@@ -7,7 +7,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from cognate.api.routes import ROUTES
-from local.deployment import ROOT, commands
+from local.deployment import Found, needed, plan
+from local.layout import ROOT
+from schema import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +39,10 @@ def _routes() -> Iterator[str]:
 
 def _deployment() -> Iterator[str]:
     yield "```sh"
-    yield from commands()
+    yield "# The programs that `make setup` has installed."
+    yield 'export PATH="$PWD/.venv/bin:$PATH"'
+    *_, upload = plan(needed(app), Found(), "--location=weur")
+    yield str(upload)
     yield "```"
 
 

@@ -14,7 +14,7 @@ README: Final = (ROOT / "README.md").read_text("utf-8")
 
 
 def test_the_generated_parts_are_up_to_date() -> None:
-    """Routes and deployment commands are the code's; `python -m local.readme` writes them."""
+    """The routes and the deploy command are the code's; `python -m local.readme` writes them."""
     assert generated(README) == README
 
 
@@ -46,7 +46,7 @@ def test_every_make_target_exists() -> None:
     named = set(re.findall(r"`make ([a-z-]+)`|^make ([a-z-]+)", README, flags=re.MULTILINE))
     targets = {first or second for first, second in named}
 
-    assert {"dev", "test", "clean", "deployment"} <= targets
+    assert {"dev", "test", "clean", "login", "deploy"} <= targets
     assert [name for name in targets if not re.search(rf"^{name}:", makefile, re.MULTILINE)] == []
 
 

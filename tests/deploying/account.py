@@ -1,0 +1,91 @@
+"""A Cloudflare account as far as a deployment needs it, kept in one JSON file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MADE_ON = "2026-11-24T10:00:00.000000Z"
+
+
+@dataclass
+class FakeAccount:
+    """What is in the account, and what it was asked to change.
+
+    Attributes:
+        databases: from name to id.
+        queues: names.
+        indexes: from name to `{"dimensions", "metric", "metadata": {property: type}}`.
+        secrets: of the Worker; None before its first deployment.
+        refused: the beginning of a change that fails; empty where none does.
+        broken: the beginning of a command that fails for another reason; empty where none does.
+        changes: those that were made, in words.
+        logged_in: whether a token is accepted.
+        accounts: ids and names.
+    """
+
+    databases: dict[str, str] = field(default_factory=dict)
+    queues: list[str] = field(default_factory=list)
+    indexes: dict[str, Any] = field(default_factory=dict)
+    secrets: list[str] | None = None
+    refused: str = ""
+    broken: str = ""
+    changes: list[str] = field(default_factory=list)
+    logged_in: bool = True
+    accounts: list[list[str]] = field(default_factory=lambda: [["account-id", "An account"]])
+
+    @classmethod
+    def load(cls, path: Path) -> FakeAccount:
+        """Read what `save` wrote."""
+        return cls(**json.loads(path.read_text("utf-8")))
+
+    def save(self, path: Path) -> None:
+        """Write everything."""
+        path.write_text(json.dumps(asdict(self)), "utf-8")
+
+    def change(self, what: str) -> bool:
+        """Note a change; whether it is allowed."""
+        if self.refused and what.startswith(self.refused):
+            return False
+        self.changes.append(what)
+        return True
+
+    def create_database(self, name: str, place: str) -> bool:
+        """Make a database."""
+        allowed = self.change(f"database {name} {place}")
+        if allowed:
+            self.databases[name] = f"id-of-{name}"
+        return allowed
+
+    def create_queue(self, name: str) -> bool:
+        """Make a queue."""
+        allowed = self.change(f"queue {name}")
+        if allowed:
+            self.queues.append(name)
+        return allowed
+
+    def create_index(self, name: str, dimensions: int, metric: str) -> bool:
+        """Make a Vectorize index."""
+        allowed = self.change(f"index {name} {dimensions} {metric}")
+        if allowed:
+            self.indexes[name] = {"dimensions": dimensions, "metric": metric, "metadata": {}}
+        return allowed
+
+    def create_metadata_index(self, index: str, key: str, kind: str) -> bool:
+        """Make a metadata index."""
+        allowed = self.change(f"metadata {index} {key} {kind}")
+        if allowed:
+            self.indexes[index]["metadata"][key] = kind
+        return allowed
+
+    def deploy(self, secrets: dict[str, str]) -> bool:
+        """Take a Worker, with further secrets by name."""
+        with_secrets = "".join(f" {name}={value}" for name, value in sorted(secrets.items()))
+        allowed = self.change(f"deploy{with_secrets}")
+        if allowed:
+            self.secrets = sorted({*(self.secrets or []), *secrets})
+        return allowed
