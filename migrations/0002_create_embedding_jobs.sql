@@ -78,6 +78,16 @@ CREATE TABLE cognate_embeddings (
   -- No vector of this record in any index has a chunk number of this or above. It never falls.
   max_chunks INTEGER NOT NULL DEFAULT 1,
   embedded_at TEXT,
+  -- The signs of the stored vectors, a bit a component, chunk after chunk. A search compares them
+  -- where it cannot afford to compare the vectors.
+  sketch BLOB,
+  -- When the index last accepted what it holds of the record.
+  indexed_at TEXT,
+  -- The index shows the stored vectors once it has processed what it had accepted by this time;
+  -- '9999' while it is not known to have them, null without vectors.
+  shown_after TEXT GENERATED ALWAYS AS (
+    CASE WHEN embedded_at IS NULL THEN NULL WHEN index_hash IS NULL THEN '9999' ELSE indexed_at END
+  ) VIRTUAL,
   -- How often what is embedded or filtered by was changed, by whomever: the table's trigger counts.
   changes INTEGER NOT NULL DEFAULT 0,
   -- And up to which of these changes its vectors and metadata follow.
@@ -88,12 +98,8 @@ CREATE TABLE cognate_embeddings (
   PRIMARY KEY (organization_id, scope, record_id)
 ) WITHOUT ROWID;
 
-CREATE INDEX cognate_embeddings_recent
-  ON cognate_embeddings (organization_id, scope, embedded_at) WHERE embedded_at IS NOT NULL;
-
--- Records whose vectors are in D1 and not, or not surely, in the index.
-CREATE INDEX cognate_embeddings_not_indexed ON cognate_embeddings (organization_id, scope)
-  WHERE index_hash IS NULL AND embedded_at IS NOT NULL;
+CREATE INDEX cognate_embeddings_shown_after
+  ON cognate_embeddings (organization_id, scope, shown_after) WHERE shown_after IS NOT NULL;
 
 -- Whether any record still has vectors of another model: one step to each side of today's.
 CREATE INDEX cognate_embeddings_by_fingerprint
@@ -111,3 +117,28 @@ CREATE TABLE cognate_texts (
 
 -- Texts are deleted after their retention, where one is set.
 CREATE INDEX cognate_texts_by_age ON cognate_texts (created_at);
+
+-- Mutations that an index has accepted, until it is known to have processed them.
+CREATE TABLE cognate_mutations (
+  -- The binding of the index.
+  binding TEXT NOT NULL,
+  id TEXT NOT NULL,
+  -- Before the call, by any machine's clock; and after its answer.
+  began_at TEXT NOT NULL,
+  ended_at TEXT NOT NULL,
+  -- Whether it only serves to see how far the index is.
+  probe INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (binding, id)
+) WITHOUT ROWID;
+
+-- How far each index has processed its mutations, as it was last seen.
+CREATE TABLE cognate_indexes (
+  binding TEXT PRIMARY KEY,
+  -- Queries see every mutation that was accepted before this time.
+  shown_before TEXT NOT NULL,
+  observed_at TEXT NOT NULL,
+  -- What was known before: a search that began earlier than the last look goes by this.
+  earlier_shown_before TEXT NOT NULL,
+  earlier_observed_at TEXT NOT NULL,
+  vectors INTEGER NOT NULL
+) WITHOUT ROWID;

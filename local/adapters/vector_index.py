@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cognate.platform_errors import vector_index_error
-from cognate.ports import MAX_DELETE, IndexMatch
+from cognate.ports import MAX_DELETE, IndexMatch, IndexState
 from local.adapters.vectors import row_of
 from local.errors import PlatformError
 
@@ -24,7 +24,7 @@ class LocalVectorIndex:
         self._bindings = bindings
         self._binding = binding
 
-    async def upsert(self, entries: Sequence[VectorEntry]) -> None:
+    async def upsert(self, entries: Sequence[VectorEntry]) -> str:
         """See `cognate.ports.VectorIndex.upsert`."""
         vectors = [
             {
@@ -34,12 +34,21 @@ class LocalVectorIndex:
             }
             for entry in entries
         ]
-        await self._call("upsert", vectors)
+        answer = await self._call("upsert", vectors)
+        return str(answer["mutationId"])
 
-    async def delete(self, ids: Sequence[str]) -> None:
+    async def delete(self, ids: Sequence[str]) -> list[str]:
         """See `cognate.ports.VectorIndex.delete`."""
-        for start in range(0, len(ids), MAX_DELETE):
+        answers = [
             await self._call("deleteByIds", list(ids[start : start + MAX_DELETE]))
+            for start in range(0, len(ids), MAX_DELETE)
+        ]
+        return [str(answer["mutationId"]) for answer in answers]
+
+    async def describe(self) -> IndexState:
+        """See `cognate.ports.VectorIndex.describe`."""
+        answer = await self._call("describe")
+        return IndexState(answer["processedUpToMutation"], answer["vectorCount"])
 
     async def query(
         self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]

@@ -71,6 +71,11 @@ class Collection:
         """What filters may ask for, by the name that JSON and Vectorize use."""
         return {camel_case(column): kind for column, kind in self.metadata.items()}
 
+    @cached_property
+    def filter_columns(self) -> dict[str, str]:
+        """The column of each name that filters may ask for."""
+        return {camel_case(column): column for column in self.metadata}
+
     @property
     def table_name(self) -> str | None:
         """The name of the user's table; None for posted texts."""

@@ -16,7 +16,7 @@ import math
 import operator
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from cognate.errors import FieldError, InvalidInput
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from cognate.definitions.scalars import MetadataType
+    from cognate.ports import Parameter
 
 MAX_LIST: Final = 100
 """Values in one `$in` or `$nin`; our own limit, the filter's length is Vectorize's."""
@@ -63,6 +64,16 @@ _COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 }
 
 
+_SQL: Final[Mapping[str, str]] = {
+    "$eq": "=",
+    "$ne": "<>",
+    "$lt": "<",
+    "$lte": "<=",
+    "$gt": ">",
+    "$gte": ">=",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Clause:
     """One condition on one key; `value` is a tuple for `$in` and `$nin`."""
@@ -77,6 +88,21 @@ class Clause:
         if value is None or not _comparable(value, sample):
             return False
         return _COMPARE[self.operator](value, self.value)
+
+    @property
+    def is_range(self) -> bool:
+        """Whether it orders values, which large indexes do less accurately."""
+        return self.operator in LOWER_BOUNDS | UPPER_BOUNDS
+
+    def sql(self, column: str, parameters: list[Parameter]) -> str:
+        """The condition in SQL on a column; it is never narrower than `matches`."""
+        if isinstance(self.value, tuple):
+            parameters.append(json.dumps(self.value, ensure_ascii=False))
+            word = "IN" if self.operator == "$in" else "NOT IN"
+            values = f"SELECT json_each.value FROM json_each(?{len(parameters)})"  # noqa: S608 - a number
+            return f"{column} COLLATE BINARY {word} ({values})"
+        parameters.append(int(self.value) if isinstance(self.value, bool) else self.value)
+        return f"{column} COLLATE BINARY {_SQL[self.operator]} ?{len(parameters)}"
 
     def indexed(self) -> Scalar | list[Scalar] | None:
         """What to ask of Vectorize, so that every match is found; None: nothing."""
@@ -100,6 +126,26 @@ class Filter:
 
     clauses: tuple[Clause, ...] = ()
     pointer: str = "/filter"
+
+    @property
+    def has_ranges(self) -> bool:
+        """Whether a clause orders values."""
+        return any(clause.is_range for clause in self.clauses)
+
+    def without_ranges(self) -> Filter:
+        """The clauses that do not order values."""
+        return replace(self, clauses=tuple(item for item in self.clauses if not item.is_range))
+
+    def sql(self, row: str, columns: Mapping[str, str], parameters: list[Parameter]) -> str:
+        """The clauses in SQL, each opened by AND; they are never narrower than `matches`.
+
+        Args:
+            row: the alias of the row of the table.
+            columns: JSON name to column.
+            parameters: the values are added here.
+        """
+        named = ((item, f'{row}."{columns[item.key]}"') for item in self.clauses)
+        return "".join(f" AND {item.sql(column, parameters)}" for item, column in named)
 
     @property
     def conditions(self) -> dict[str, Any]:

@@ -142,6 +142,20 @@ class IndexMatch:
     metadata: Mapping[str, Scalar] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class IndexState:
+    """What an index says of itself.
+
+    Attributes:
+        processed: id of the newest mutation that queries see, together with all before it; None
+            while there is none.
+        vectors: number of vectors that queries see.
+    """
+
+    processed: str | None
+    vectors: int
+
+
 class Embedder(Protocol):
     """Turns texts into vectors: Workers AI."""
 
@@ -162,16 +176,23 @@ class Embedder(Protocol):
 class VectorIndex(Protocol):
     """One Vectorize index: eventually consistent, a write is found after seconds to minutes."""
 
-    async def upsert(self, entries: Sequence[VectorEntry]) -> None:
+    async def upsert(self, entries: Sequence[VectorEntry]) -> str:
         """Write 1 to 1,000 vectors, replacing those of the same id.
+
+        Returns:
+            The id of the mutation. The index processes mutations in the order in which it
+            accepted them.
 
         Raises:
             VectorIndexError: or one of its children; then nothing was written.
         """
         ...
 
-    async def delete(self, ids: Sequence[str]) -> None:
+    async def delete(self, ids: Sequence[str]) -> list[str]:
         """Delete by id, in calls of at most 100; unknown ids are no error.
+
+        Returns:
+            The id of each call's mutation.
 
         Raises:
             VectorIndexError: or one of its children; some or none were deleted, and deleting all
@@ -189,6 +210,14 @@ class VectorIndex(Protocol):
             top_k: 1 to 100.
             conditions: a Vectorize filter, or empty for none; keys need a metadata index made
                 before the write.
+
+        Raises:
+            VectorIndexError: or one of its children.
+        """
+        ...
+
+    async def describe(self) -> IndexState:
+        """Which mutation the index has processed last, and how many vectors it holds.
 
         Raises:
             VectorIndexError: or one of its children.

@@ -15,6 +15,7 @@ from cognate import idempotency
 from cognate.backfill import rows as backfills
 from cognate.collections import Collections
 from cognate.events import emit
+from cognate.index_progress import follow_indexes
 from cognate.ports import Statement
 from cognate.pruning import prune_statements
 from cognate.queueing import announce, release_statement
@@ -85,6 +86,7 @@ async def sweep(platform: Platform, app: Cognate, retention: Retention) -> Swept
     released = await _let_out(platform, cursor, waiting)
     await announce(platform, [*overdue, *released])
     await backfills.send_steps(platform, resumed)
+    await follow_indexes(platform)
     swept = Swept(
         announced=len(overdue) + len(released),
         pruned=len(unreplayable) + len(finished),

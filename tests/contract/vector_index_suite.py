@@ -262,6 +262,29 @@ class VectorIndexSuite(ABC):
         ):
             assert type(await raised(call)) is VectorIndexRejected
 
+    async def test_an_index_names_the_newest_mutation_that_it_shows(self) -> None:
+        """Each write answers the id of its mutation; `describe` names it when it is processed."""
+        org = uuid4().hex
+        first = await self.index().upsert([entry(f"{org}.{row}", org, one(1)) for row in range(3)])
+        [second] = await self.index().delete([f"{org}.0", "unknown"])
+        # A deletion of ids that no vector has is a mutation too, and the last one here.
+        [last] = await self.index().delete(["unknown"])
+
+        async def is_named() -> bool:
+            await self.elapse()
+            return (await self.index().describe()).processed == last
+
+        await until(is_named)
+        assert len({first, second, last}) == 3
+        assert (await self.index().describe()).vectors >= 2
+        found = await self.index().query(one(1), top_k=10, conditions={OWNER: {"$eq": org}})
+        assert sorted(match.id for match in found) == [f"{org}.1", f"{org}.2"]
+
+    async def test_each_call_of_a_long_deletion_is_a_mutation(self) -> None:
+        """And nothing to delete is none."""
+        assert [] == await self.index().delete([])
+        assert 3 == len(await self.index().delete([f"unknown.{row}" for row in range(201)]))
+
     async def test_a_thousand_vectors_are_the_most_of_one_upsert(self) -> None:
         """One more is an error, and nothing of it is written."""
         org, late = uuid4().hex, uuid4().hex

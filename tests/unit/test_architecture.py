@@ -17,14 +17,14 @@ LAYERS: Final = (
     {
         "cognate", "chunking", "classification", "collections", "d1_limits", "definitions",
         "errors", "events", "filters", "fingerprint", "ids", "models", "pagination",
-        "platform_errors", "ports", "principal", "retry", "settings", "sql", "text_limits",
-        "times", "validation", "vectors", "schema",
+        "platform_errors", "ports", "principal", "retry", "settings", "sketches", "sql",
+        "text_limits", "times", "validation", "vectors", "schema",
     },
     # Use cases: they are given ports.
     {
         "auth", "backfill", "counting", "coverage", "dismissal", "embeddings", "enqueue",
-        "idempotency", "ingest", "jobs", "messages", "pruning", "queueing", "readiness", "records",
-        "replay", "search", "stalled", "texts",
+        "idempotency", "index_progress", "ingest", "jobs", "messages", "pruning", "queueing",
+        "readiness", "records", "replay", "search", "stalled", "texts",
     },
     # Entries into the core: HTTP, queue, clock.
     {"api", "consumer", "sweeper"},

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Database,
         Embedder,
         IndexMatch,
+        IndexState,
         JobQueue,
         Platform,
         Row,
@@ -101,21 +102,25 @@ class RecordedIndex:
     inner: VectorIndex
     invocation: Invocation
 
-    async def upsert(self, entries: Sequence[VectorEntry]) -> None:
+    async def upsert(self, entries: Sequence[VectorEntry]) -> str:
         """See `ports.VectorIndex.upsert`."""
         self.invocation.record("upserts", ids=[entry.id for entry in entries])
-        await self.inner.upsert(entries)
+        return await self.inner.upsert(entries)
 
-    async def delete(self, ids: Sequence[str]) -> None:
+    async def delete(self, ids: Sequence[str]) -> list[str]:
         """See `ports.VectorIndex.delete`."""
         self.invocation.record("deletes", ids=list(ids))
-        await self.inner.delete(ids)
+        return await self.inner.delete(ids)
 
     async def query(
         self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]
     ) -> list[IndexMatch]:
         """See `ports.VectorIndex.query`."""
         return await self.inner.query(vectors, top_k=top_k, conditions=conditions)
+
+    async def describe(self) -> IndexState:
+        """See `ports.VectorIndex.describe`."""
+        return await self.inner.describe()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pyodide.ffi import JsException
 from cognate.cloudflare.conversion import as_number, from_json, to_javascript, to_python
 from cognate.cloudflare.vectors import row_of
 from cognate.platform_errors import vector_index_error
-from cognate.ports import MAX_DELETE, IndexMatch
+from cognate.ports import MAX_DELETE, IndexMatch, IndexState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ class VectorizeIndex:
         """Take the binding, unwrapped."""
         self._binding = binding
 
-    async def upsert(self, entries: Sequence[VectorEntry]) -> None:
+    async def upsert(self, entries: Sequence[VectorEntry]) -> str:
         """See `ports.VectorIndex.upsert`."""
         vectors = [
             {
@@ -37,18 +37,31 @@ class VectorizeIndex:
             for entry in entries
         ]
         try:
-            await self._binding.upsert(to_javascript(vectors))
+            answer = await self._binding.upsert(to_javascript(vectors))
         except JsException as error:
             raise vector_index_error(error.message) from error
+        return str(answer.mutationId)
 
-    async def delete(self, ids: Sequence[str]) -> None:
+    async def delete(self, ids: Sequence[str]) -> list[str]:
         """See `ports.VectorIndex.delete`."""
+        mutations: list[str] = []
         for start in range(0, len(ids), MAX_DELETE):
             group = list(ids[start : start + MAX_DELETE])
             try:
-                await self._binding.deleteByIds(to_javascript(group))
+                answer = await self._binding.deleteByIds(to_javascript(group))
             except JsException as error:
                 raise vector_index_error(error.message) from error
+            mutations.append(str(answer.mutationId))
+        return mutations
+
+    async def describe(self) -> IndexState:
+        """See `ports.VectorIndex.describe`."""
+        try:
+            answer = to_python(await self._binding.describe())
+        except JsException as error:
+            raise vector_index_error(error.message) from error
+        processed = answer.get("processedUpToMutation")
+        return IndexState(None if processed is None else str(processed), answer["vectorCount"])
 
     async def query(
         self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]

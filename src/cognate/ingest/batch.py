@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cognate.errors import ConfigurationError, DatabaseError, PlatformError
 from cognate.events import emit
+from cognate.index_progress import TrackedIndex
 from cognate.ingest.circuit import with_circuits
 from cognate.ingest.claim import Delivery, claim, jobs_of
 from cognate.ingest.embedding import ChunkText, embed_texts
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from cognate.collections import Collections
+    from cognate.index_progress import Mutation
     from cognate.ingest.claim import Task
     from cognate.ports import Platform, VectorIndex
 
@@ -95,10 +97,10 @@ async def _complete(
     platform: Platform, works: Sequence[Work], waiting: Sequence[str], times: Mapping[str, int]
 ) -> dict[str, int]:
     """Do the works and store what became of them; job id to pause, as `_settle` answers."""
-    await _run(platform, works)
+    mutations = await _run(platform, works)
     now = platform.clock.now()
     outcomes = [item for work in works for item in outcomes_of(work, times, now, _jitter)]
-    return await _settle(platform, outcomes, waiting, times)
+    return await _settle(platform, outcomes, waiting, times, mutations)
 
 
 async def _settle(
@@ -106,6 +108,7 @@ async def _settle(
     outcomes: Sequence[JobOutcome],
     waiting: Sequence[str],
     times: Mapping[str, int],
+    mutations: Sequence[Mutation] = (),
 ) -> dict[str, int]:
     """Store the outcomes; job id to pause, of those whose message must come back."""
     if not outcomes:
@@ -115,7 +118,9 @@ async def _settle(
     # What D1 refuses again and again may be one record's fault.
     for part, result in await isolating(
         works,
-        lambda items: finish(platform.database, list(chain(*items)), waiting, platform.clock.now()),
+        lambda items: finish(
+            platform.database, list(chain(*items)), waiting, platform.clock.now(), mutations
+        ),
         divides=lambda _, items: any(is_suspect(times[item.job_id]) for item in chain(*items)),
     ):
         stored = list(chain(*part))
@@ -134,8 +139,13 @@ async def _settle(
     return pauses
 
 
-async def _run(platform: Platform, works: Sequence[Work]) -> None:
-    """Bring vectors and indexes up to date; what goes wrong is on the works it concerns."""
+async def _run(platform: Platform, works: Sequence[Work]) -> list[Mutation]:
+    """Bring vectors and indexes up to date; what goes wrong is on the works it concerns.
+
+    Returns:
+        The mutations that the indexes have accepted.
+    """
+    mutations: list[Mutation] = []
     try:
         await load_stored(platform.database, works)
         await _embed(platform, works)
@@ -143,16 +153,19 @@ async def _run(platform: Platform, works: Sequence[Work]) -> None:
     except DatabaseError as error:
         for work in works:
             work.error = work.error or error
-        return
+        return mutations
     by_index = sorted(works, key=_binding)
     for binding, group in groupby(by_index, key=_binding):
         alive = [work for work in group if work.error is None]
         index = platform.indexes.get(binding)
         if index is not None:
-            await _write_index(index, alive)
+            tracked = TrackedIndex(index, binding, platform.clock)
+            await _write_index(tracked, alive)
+            mutations += tracked.mutations
             continue
         for work in alive:
             work.error = ConfigurationError(binding, f"The Vectorize binding {binding} is missing.")
+    return mutations
 
 
 def _binding(work: Work) -> str:

@@ -28,7 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from cognate.models import EmbeddingModel
-    from cognate.ports import Embedder, IndexMatch, Platform, VectorEntry, VectorIndex, Vectors
+    from cognate.ports import (
+        Embedder,
+        IndexMatch,
+        IndexState,
+        Platform,
+        VectorEntry,
+        VectorIndex,
+        Vectors,
+    )
 
 Result = TypeVar("Result")
 
@@ -114,13 +122,13 @@ class CircuitIndex:
         self._index = index
         self._circuit = Circuit("index", name)
 
-    async def upsert(self, entries: Sequence[VectorEntry]) -> None:
+    async def upsert(self, entries: Sequence[VectorEntry]) -> str:
         """See `ports.VectorIndex.upsert`."""
-        await self._circuit.call(lambda: self._index.upsert(entries))
+        return await self._circuit.call(lambda: self._index.upsert(entries))
 
-    async def delete(self, ids: Sequence[str]) -> None:
+    async def delete(self, ids: Sequence[str]) -> list[str]:
         """See `ports.VectorIndex.delete`."""
-        await self._circuit.call(lambda: self._index.delete(ids))
+        return await self._circuit.call(lambda: self._index.delete(ids))
 
     async def query(
         self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]
@@ -129,3 +137,7 @@ class CircuitIndex:
         return await self._circuit.call(
             lambda: self._index.query(vectors, top_k=top_k, conditions=conditions)
         )
+
+    async def describe(self) -> IndexState:
+        """See `ports.VectorIndex.describe`."""
+        return await self._circuit.call(self._index.describe)

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from cognate.fingerprint import content_hash, fingerprint
 from cognate.ids import new_id
+from cognate.index_progress import record_statements
 from cognate.ingest.work import Action, Work
 from cognate.jobs import JobStatus
 from cognate.ports import FLOAT32_BYTES, Row, Statement
 from cognate.queueing import DELIVERY_PATIENCE, JOB_PREFIX, release_statement
+from cognate.sketches import sketch
 from cognate.sql import json_groups
 from cognate.times import to_iso, to_milliseconds
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cognate.collections import Collection
+    from cognate.index_progress import Mutation
     from cognate.ingest.embedding import Placed
     from cognate.ingest.outcomes import JobOutcome
     from cognate.ports import Database
@@ -65,7 +68,11 @@ class Finished:
 
 
 async def finish(
-    database: Database, outcomes: Sequence[JobOutcome], waiting: Sequence[str], now: datetime
+    database: Database,
+    outcomes: Sequence[JobOutcome],
+    waiting: Sequence[str],
+    now: datetime,
+    mutations: Sequence[Mutation] = (),
 ) -> Finished:
     """Store vectors, hashes and job statuses, and let out the next jobs, in one transaction.
 
@@ -73,7 +80,8 @@ async def finish(
         database: D1.
         outcomes: of every job that was started.
         waiting: organizations that may have jobs which are not announced yet.
-        now: the time.
+        now: the time, after the last call of an index.
+        mutations: that the indexes have accepted for these jobs.
 
     Raises:
         DatabaseError: nothing was stored; the jobs are still running and their messages must be
@@ -86,12 +94,14 @@ async def finish(
     seen = [work for work in works if work.error is None and not work.task.is_behind]
     removed = [work for work in works if _is_removed(work)]
     late = [work for work in works if work.may_have_written]
-    statements = _store_vectors(kept)
+    components = Components()
+    statements = _store_components(kept, components)
     first_status = len(statements)
     statements += _store_statuses(outcomes, moment)
     after_statuses = len(statements)
-    statements += [*_remove_state(removed), *_store_state(kept, moment), *_forget_index(unsure)]
-    statements += [*_store_seen(seen), *_doubt_index(late, now)]
+    statements += [*_remove_state(removed), *_store_state(kept, components, moment)]
+    statements += [*_forget_index(unsure), *_store_seen(seen), *_doubt_index(late, now)]
+    statements += record_statements(mutations)
     first_repair = len(statements)
     statements += _queue_repairs(late, now)
     first_release = len(statements)
@@ -134,10 +144,15 @@ def _key(work: Work) -> dict[str, Any]:
     }
 
 
-def _store_vectors(works: Sequence[Work]) -> list[Statement]:
+def store_vectors(works: Sequence[Work], moment: str) -> list[Statement]:
+    """Store the vectors of records, and what is known of them, for the revisions they belong to."""
+    components = Components()
+    return [*_store_components(works, components), *_store_state(works, components, moment)]
+
+
+def _store_components(works: Sequence[Work], components: Components) -> list[Statement]:
     """One statement for up to 1.5 MB of vectors of a table, whatever their number."""
     by_table: dict[str, tuple[Collection, list[dict[str, Any]]]] = {}
-    components = Components()
     for work in works:
         if work.action is Action.REINDEX:
             continue
@@ -173,6 +188,10 @@ class Components:
         """The vectors at these places, one after the other, as hexadecimal digits."""
         return "".join(self._row(place).hex() for place in placed)
 
+    def sketches(self, placed: Sequence[Placed]) -> str:
+        """Their sketches, one after the other, as hexadecimal digits."""
+        return "".join(sketch(self._row(place)) for place in placed)
+
     def _row(self, place: Placed) -> bytes:
         data = self._batches.get(id(place.vectors))
         if data is None:
@@ -181,7 +200,7 @@ class Components:
         return data[place.position * size : (place.position + 1) * size]
 
 
-def _store_state(works: Sequence[Work], moment: str) -> list[Statement]:
+def _store_state(works: Sequence[Work], components: Components, moment: str) -> list[Statement]:
     rows = []
     for work in works:
         gone = work.action is Action.REMOVE
@@ -191,20 +210,28 @@ def _store_state(works: Sequence[Work], moment: str) -> list[Statement]:
                 "content_hash": _hash(work),
                 "fingerprint": _fingerprint(work),
                 "reindexed": work.action is Action.REINDEX,
-                "index_hash": None if gone or work.error else work.task.index_hash,
+                "index_hash": work.task.index_hash if _is_indexed(work) else None,
                 "chunks": json.dumps([[part.start, part.end] for part in work.chunks]),
                 "embedded_at": None if gone else moment,
+                "sketch": (
+                    components.sketches(work.placed) if work.action is Action.EMBED else None
+                ),
             }
         )
     return [
         Statement(
             "UPDATE cognate_embeddings SET content_hash = value ->> 'content_hash', "  # noqa: S608 - a constant
             "fingerprint = CASE WHEN value ->> 'reindexed' THEN fingerprint "
-            f"ELSE value ->> 'fingerprint' END, index_hash = CASE WHEN {REPAIR_WAITS} THEN NULL "
-            "ELSE value ->> 'index_hash' END, "
+            "ELSE value ->> 'fingerprint' END, "
+            "sketch = CASE WHEN value ->> 'reindexed' THEN sketch "
+            "ELSE unhex(value ->> 'sketch') END, "
+            # What the index was given once more, it shows already.
+            "indexed_at = CASE WHEN value ->> 'reindexed' "
+            "AND index_hash = value ->> 'index_hash' THEN indexed_at ELSE ?2 END, "
+            f"index_hash = CASE WHEN {REPAIR_WAITS} THEN NULL ELSE value ->> 'index_hash' END, "
             "chunks = value ->> 'chunks', embedded_at = value ->> 'embedded_at' "
             f"FROM json_each(?1) WHERE {RECORD_KEY} AND revision = value ->> 'revision'",
-            (payload,),
+            (payload, moment),
         )
         for payload in json_groups(rows)
     ]
@@ -264,6 +291,11 @@ def _forget_index(works: Sequence[Work]) -> list[Statement]:
         )
         for payload in json_groups([_key(work) for work in works])
     ]
+
+
+def _is_indexed(work: Work) -> bool:
+    """Whether the index has accepted what D1 is to hold."""
+    return work.wrote_index and work.error is None and work.action is not Action.REMOVE
 
 
 def _hash(work: Work) -> str | None:

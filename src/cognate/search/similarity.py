@@ -12,7 +12,7 @@ from cognate.collections import Collection, collection_of
 from cognate.definitions.similarities import MAX_LIMIT
 from cognate.errors import FieldError, InvalidInput
 from cognate.filters import parse_filter
-from cognate.search.nearest import CROWDED_OUT, Match, Nearest, nearest, stored_vector
+from cognate.search.nearest import Match, Nearest, nearest, stored_vector
 from cognate.vectors import checked, rows_of
 
 if TYPE_CHECKING:
@@ -264,8 +264,6 @@ def _result(match: Match, thresholds: Thresholds) -> SearchResult:
 
 def _verdict(found: Nearest, thresholds: Thresholds) -> Classification | None:
     best = classify(found.matches[0].score, thresholds) if found.matches else Classification.NEW
-    if found.degraded == CROWDED_OUT and found.matches:
-        return best  # The nearest record was seen; only some behind it were not.
-    if found.degraded and best is not Classification.DUPLICATE:
+    if not found.best_is_certain and best is not Classification.DUPLICATE:
         return None  # What was not seen may be nearer; only the highest class cannot change.
     return best

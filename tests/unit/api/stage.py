@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cognate.api.route import Route
     from cognate.errors import ConfigurationError, EmbedderError, VectorIndexError
     from cognate.models import EmbeddingModel
-    from cognate.ports import VectorEntry, VectorIndex, Vectors
+    from cognate.ports import IndexState, VectorEntry, VectorIndex, Vectors
 
 SECRET = "the secret of the tests"
 FRONTEND = "https://app.example.com"
@@ -98,11 +98,11 @@ class WholeIndex:
     matches: list[IndexMatch] = field(default_factory=list)
     error: VectorIndexError | None = None
 
-    async def upsert(self, entries: Sequence[VectorEntry]) -> None:
+    async def upsert(self, entries: Sequence[VectorEntry]) -> str:
         """See `ports.VectorIndex.upsert`; nothing here writes."""
         raise NotImplementedError(entries)
 
-    async def delete(self, ids: Sequence[str]) -> None:
+    async def delete(self, ids: Sequence[str]) -> list[str]:
         """See `ports.VectorIndex.delete`; nothing here deletes."""
         raise NotImplementedError(ids)
 
@@ -115,6 +115,10 @@ class WholeIndex:
             raise self.error
         scope = {name: conditions[name] for name in ("organizationId", "table")}
         return [match for match in self.matches if match.metadata == scope][:top_k]
+
+    async def describe(self) -> IndexState:
+        """See `ports.VectorIndex.describe`; nothing here is looked at."""
+        raise NotImplementedError
 
 
 def at_cosine(cosine: float, dimensions: int) -> array[float]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cognate.ports import (
         Database,
         IndexMatch,
+        IndexState,
         Row,
         Statement,
         VectorEntry,
@@ -139,16 +140,20 @@ class _StoppingIndex:
     inner: VectorIndex
     stop: Callable[[], Awaitable[None]]
 
-    async def upsert(self, entries: Sequence[VectorEntry]) -> None:
+    async def upsert(self, entries: Sequence[VectorEntry]) -> str:
         await self.stop()
-        await self.inner.upsert(entries)
+        return await self.inner.upsert(entries)
 
-    async def delete(self, ids: Sequence[str]) -> None:
+    async def delete(self, ids: Sequence[str]) -> list[str]:
         await self.stop()
-        await self.inner.delete(ids)
+        return await self.inner.delete(ids)
 
     async def query(
         self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]
     ) -> list[IndexMatch]:
         await self.stop()
         return await self.inner.query(vectors, top_k=top_k, conditions=conditions)
+
+    async def describe(self) -> IndexState:
+        await self.stop()
+        return await self.inner.describe()

@@ -16,6 +16,7 @@ from cognate.definitions import Cognate, Embeddings, Record, Similarity, Table
 from cognate.enqueue import Posting, enqueue
 from cognate.errors import CognateError
 from cognate.ids import vector_key
+from cognate.index_progress import CLOCK_SKEW, follow_indexes
 from cognate.models import MODELS
 from cognate.ports import Platform, Statement, StoredVectors
 from cognate.principal import OrganizationId
@@ -194,6 +195,15 @@ class Stage:
     async def sweep(self) -> None:
         """Run the sweeper once."""
         await sweep(self.platform, self.app, RETENTION)
+
+    async def show(self) -> None:
+        """Let time pass until every index shows what it has accepted, and is known to."""
+        for _ in range(3):
+            self.local.clock.advance(CLOCK_SKEW.total_seconds() + 1)
+            for index in self.local.bindings.indexes.values():
+                index.settle()
+            await follow_indexes(self.local)
+        self.local.clock.advance(CLOCK_SKEW.total_seconds() + 1)
 
     async def settle(self) -> None:
         """Without any faults, let time pass until every job is final."""

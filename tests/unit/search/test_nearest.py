@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cognate.chunking import chunk
 from cognate.definitions.similarities import MAX_LIMIT
 from cognate.errors import ConfigurationError
 from cognate.filters import Filter, parse_filter
 from cognate.ids import vector_id, vector_key
 from cognate.ports import IndexMatch, Platform, Statement
 from cognate.principal import OrganizationId
+from cognate.search import candidates
+from cognate.search.candidates import MAX_EXACT_RECENT
 from cognate.search.nearest import (
     CROWDED_OUT,
     INDEX_UNAVAILABLE,
-    MAX_RECENT_CHUNKS,
     STALE_VECTORS,
     TOO_MANY_RECENT,
-    VISIBILITY_WINDOW,
     Nearest,
     nearest,
 )
@@ -30,9 +31,7 @@ from tests.unit.core.stage import ACME, BASE, CLAIMS, GLOBEX, Stage, long_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cognate.ports import VectorEntry, Vectors
-
-OLD = VISIBILITY_WINDOW.total_seconds() + 1
+    from cognate.ports import IndexState, VectorEntry, Vectors
 
 
 async def find(
@@ -61,11 +60,11 @@ class LyingIndex:
 
     matches: list[IndexMatch]
 
-    async def upsert(self, entries: Sequence[VectorEntry]) -> None:
+    async def upsert(self, entries: Sequence[VectorEntry]) -> str:
         """Nothing is written here."""
         raise NotImplementedError(entries)
 
-    async def delete(self, ids: Sequence[str]) -> None:
+    async def delete(self, ids: Sequence[str]) -> list[str]:
         """Nothing is deleted here."""
         raise NotImplementedError(ids)
 
@@ -75,6 +74,10 @@ class LyingIndex:
         """The same for every query."""
         del vectors, top_k, conditions
         return self.matches
+
+    async def describe(self) -> IndexState:
+        """See `ports.VectorIndex.describe`; nothing here is looked at."""
+        raise NotImplementedError
 
 
 def with_index(stage: Stage, matches: list[IndexMatch]) -> None:
@@ -94,16 +97,17 @@ def claimed(organization_id: str, scope: str = "claims") -> dict[str, str]:
     return {"organizationId": organization_id, "table": scope}
 
 
-@pytest.mark.parametrize("visibility_seconds", [0, 60])
-@pytest.mark.parametrize("later", [0, OLD])
-def test_what_was_written_is_found_at_any_age(visibility_seconds: float, later: float) -> None:
+@pytest.mark.parametrize("visibility_seconds", [0, 60, 6000])
+@pytest.mark.parametrize("later", [False, True])
+def test_what_was_written_is_found_at_any_age(visibility_seconds: float, *, later: bool) -> None:
     """At once, though the index may not show it yet; and later by the index alone."""
 
     async def story() -> None:
         stage = Stage(visibility_seconds=visibility_seconds)
         await stage.write_many(ACME, {"r1": "a red harbour", "r2": "a blue mountain"})
         await stage.drain()
-        stage.local.clock.advance(later)
+        if later:
+            await stage.show()
         found = await find(stage, "a red harbour")
         assert (ids(found), found.degraded) == (["r1", "r2"], None)
         assert found.matches[0].score == pytest.approx(1)
@@ -167,7 +171,7 @@ def test_an_index_that_errs_crosses_no_border(match: IndexMatch) -> None:
         for organization_id in (ACME, GLOBEX):
             await stage.write(organization_id, "r1", "a red harbour")
         await stage.drain()
-        stage.local.clock.advance(OLD)
+        await stage.show()
         right = IndexMatch(vector_id(vector_key(ACME, "claims", "r1"), 0), 0.1, claimed(ACME))
         with_index(stage, [match])
         assert ids(await find(stage, "a red harbour")) == []
@@ -189,7 +193,7 @@ def test_an_organization_with_a_long_id_finds_its_records() -> None:
         for number, organization_id in enumerate(long):
             await stage.write(organization_id, f"r{number}", "a red harbour")
         await stage.drain()
-        stage.local.clock.advance(OLD)
+        await stage.show()
         for number, organization_id in enumerate(long):
             assert ids(await find(stage, "a red harbour", organization_id)) == [f"r{number}"]
 
@@ -222,7 +226,7 @@ def test_filters_narrow_by_what_d1_says_now() -> None:
         await stage.write(ACME, "r2", "a red harbour", "two")
         await stage.write(ACME, "r3", "a red harbour")
         await stage.drain()
-        stage.local.clock.advance(OLD)
+        await stage.show()
         await stage.local.database.batch(
             [Statement("UPDATE claims SET story_id = 'two' WHERE id = 'r1'")]
         )
@@ -240,7 +244,7 @@ def test_an_index_that_fails_degrades_the_answer() -> None:
         stage = Stage()
         await stage.write(ACME, "old", "a red harbour")
         await stage.drain()
-        stage.local.clock.advance(OLD)
+        await stage.show()
         await stage.write(ACME, "new", "a red harbour")
         await stage.drain()
         stage.fault("query")
@@ -270,51 +274,70 @@ def test_a_missing_binding_is_named() -> None:
     asyncio.run(story())
 
 
-@pytest.mark.parametrize(
-    ("written", "deleted", "degraded"),
-    [
-        # The bound itself is compared.
-        (MAX_RECENT_CHUNKS, 0, None),
-        # One more is left out, and the answer says so.
-        (MAX_RECENT_CHUNKS + 1, 0, TOO_MANY_RECENT),
-        (MAX_RECENT_CHUNKS + 30, 0, TOO_MANY_RECENT),
-        # Deleted ones take no room, and hide nothing.
-        (MAX_RECENT_CHUNKS + 30, 30, None),
-        (MAX_RECENT_CHUNKS + 30, 29, TOO_MANY_RECENT),
-    ],
-)
-def test_recents_are_bounded_and_the_bound_is_told(
-    written: int, deleted: int, degraded: str | None
-) -> None:
-    """What was left out may be nearer."""
+@pytest.mark.parametrize("written", [MAX_EXACT_RECENT, MAX_EXACT_RECENT + 1, 400])
+def test_what_is_not_shown_yet_is_compared_whatever_its_number(written: int) -> None:
+    """All of it where it is little, by sketches where it is much; deleted ones take no place."""
 
     async def story() -> None:
-        stage = Stage(visibility_seconds=600)
+        stage = Stage(visibility_seconds=6000)
         names = [f"r{number:03}" for number in range(written)]
-        await stage.write_many(ACME, {name: f"text {name}" for name in names})
+        await stage.write_many(ACME, {name: f"text {name} and {name}" for name in names})
         await stage.drain()
-        # Their jobs have not run yet: the state rows are still there.
-        for name in names[MAX_RECENT_CHUNKS : MAX_RECENT_CHUNKS + deleted]:
-            await stage.delete(ACME, name)
-        found = await find(stage, "text r007", wanted=50)
-        assert (found.degraded, ids(found)[0]) == (degraded, "r007")
-        assert len(found.matches) == min(MAX_RECENT_CHUNKS, written - deleted)
+        await stage.delete(ACME, "r008")
+        for name in ("r007", names[-1]):
+            found = await find(stage, f"text {name} and {name}")
+            assert (found.degraded, ids(found)[0]) == (None, name)
+            assert found.matches[0].score == pytest.approx(1)
+        assert "r008" not in ids(await find(stage, "text r008 and r008", wanted=50))
 
     asyncio.run(story())
 
 
-def test_long_recents_are_counted_by_their_chunks() -> None:
-    """One of them does not fit, and is told."""
+def test_what_is_more_than_can_be_compared_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound itself is compared; of more, the newest are, and the rest may be nearer."""
+    monkeypatch.setattr(candidates, "MAX_EXACT_RECENT", 4)
+    monkeypatch.setattr(candidates, "MAX_SKETCHES", 8)
 
     async def story() -> None:
-        stage = Stage(visibility_seconds=600)
+        stage = Stage(visibility_seconds=6000)
+        for number in range(8):
+            await stage.write(ACME, f"r{number}", f"text {number}")
+            await stage.drain()
+            stage.local.clock.advance(1)
+        found = await find(stage, "text 0")
+        assert (found.degraded, ids(found)[0]) == (None, "r0")
+
+        await stage.write(ACME, "r8", "text 8")
+        await stage.drain()
+        found = await find(stage, "text 0")
+        assert (found.degraded, found.best_is_certain) == (TOO_MANY_RECENT, False)
+        assert (len(found.matches), "r0" in ids(found)) == (8, False)
+
+    asyncio.run(story())
+
+
+def test_long_records_count_by_their_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each chunk has its sketch, and the nearest chunk is found among them."""
+    monkeypatch.setattr(candidates, "MAX_SKETCHES", 200)
+
+    async def story() -> None:
+        stage = Stage(visibility_seconds=6000)
         await stage.write(ACME, "r1", long_text(150))
         await stage.drain()
         stage.local.clock.advance(1)
-        await stage.write(ACME, "r2", long_text(51))
+        text = long_text(50)
+        await stage.write(ACME, "r2", text)
+        await stage.drain()
+        part = chunk(text, BASE.max_tokens)[30]
+        found = await find(stage, text[part.start : part.end])
+        assert (ids(found)[0], found.degraded) == ("r2", None)
+        assert found.matches[0].chunk == (part.start, part.end)
+
+        stage.local.clock.advance(1)
+        await stage.write(ACME, "r3", "one more")
         await stage.drain()
         found = await find(stage, "word")
-        assert (ids(found), found.degraded) == (["r2"], TOO_MANY_RECENT)
+        assert (set(ids(found)), found.degraded) == ({"r2", "r3"}, TOO_MANY_RECENT)
 
     asyncio.run(story())
 
@@ -405,7 +428,7 @@ def test_a_long_record_does_not_hide_the_others() -> None:
         await stage.write(ACME, "long", long_text(60))
         await stage.write(ACME, "short", long_text(1))
         await stage.drain()
-        stage.local.clock.advance(OLD)
+        await stage.show()
         query = await embed_query(stage.platform, CLAIMS, long_text(1))
         found = await nearest(
             stage.platform, CLAIMS, ACME, query, filter=Filter(), wanted=10, without="long"
@@ -423,7 +446,7 @@ def test_records_that_take_all_places_are_told() -> None:
         stage = Stage()
         await stage.write(ACME, "long", long_text(120))
         await stage.drain()
-        stage.local.clock.advance(OLD)
+        await stage.show()
         found = await find(stage, long_text(1))
 
         assert (ids(found), found.degraded) == (["long"], CROWDED_OUT)

@@ -1,0 +1,198 @@
+"""The SQL of a search: what D1 has of the records that an index named, or does not show yet.
+
+Each statement reads the organization's own rows only, joins the living record, and reads as many
+rows as it answers, whatever the size of the organization.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from cognate.fingerprint import fingerprint
+from cognate.index_progress import SHOWN_BEFORE
+from cognate.ports import FLOAT32_BYTES, Statement
+from cognate.sketches import BITS_PER_DIGIT, digits_of
+from cognate.times import to_iso
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from typing import Any
+
+    from cognate.collections import Collection
+    from cognate.filters import Filter
+    from cognate.ports import Parameter
+    from cognate.principal import OrganizationId
+
+MAX_EXACT_RECENT: Final = 128
+"""Chunks that the index may not show yet and that are all compared exactly: about 10 ms of CPU.
+Where there are more, their sketches choose."""
+
+MAX_SKETCHES: Final = 20_000
+"""Chunks whose sketches one search compares: about 4 MB of digits, and 20 ms of CPU."""
+
+PART_BYTES: Final = 600_000
+"""Bytes of sketches in one row of an answer: twice as many digits, and D1 answers at most 2,000,000
+bytes in one value."""
+
+MAX_ORPHANS_READ: Final = 100
+"""State rows of another fingerprint that are looked at for a living record."""
+
+
+def sketch_bytes(collection: Collection) -> int:
+    """Bytes of one chunk's sketch."""
+    return digits_of(collection.model.dimensions) * BITS_PER_DIGIT // 8
+
+
+def columns(collection: Collection) -> str:
+    """The metadata columns of a row `r`, each after a comma."""
+    return "".join(f', r."{column}" AS "field_{column}"' for column in collection.metadata)
+
+
+def join_record(collection: Collection) -> str:
+    """Join the living row `r`, with its vectors, to a state row `s`; the state row comes first."""
+    # Without CROSS, SQLite may walk over all records of the organization instead.
+    return (
+        f'CROSS JOIN "{collection.sql_table}" r ON r.organization_id = s.organization_id '
+        f'AND r.id = s.record_id AND r."{collection.embedding_column}" IS NOT NULL'
+        f"{collection.not_deleted} "
+    )
+
+
+def read_matched(
+    collection: Collection,
+    organization_id: OrganizationId,
+    keys: Sequence[Mapping[str, Any]],
+    started: datetime,
+) -> Statement:
+    """The stored vectors of named chunks, of records that are still there.
+
+    `shown` is 1 where the index is known to show the vectors that are stored now.
+    """
+    size = collection.model.dimensions * FLOAT32_BYTES
+    shown_before = SHOWN_BEFORE.format(binding=5, started=6)
+    return Statement(
+        "SELECT s.record_id, s.chunks, json_each.value ->> 'chunk' AS first, "  # noqa: S608 - names of the schema
+        f"s.shown_after < {shown_before} AS shown, "
+        f'hex(substr(r."{collection.embedding_column}", '
+        f"1 + (json_each.value ->> 'chunk') * {size}, {size})) AS vectors"
+        f"{columns(collection)} FROM json_each(?3) "
+        "CROSS JOIN cognate_embeddings s ON s.vector_key = json_each.value ->> 'key' "
+        f"{join_record(collection)}"
+        "WHERE s.organization_id = ?1 AND s.scope = ?2 AND s.fingerprint = ?4",
+        (
+            organization_id,
+            collection.scope,
+            json.dumps(keys),
+            fingerprint(collection.model),
+            collection.model.index_binding,
+            to_iso(started),
+        ),
+    )
+
+
+def _recent(
+    collection: Collection,
+    organization_id: OrganizationId,
+    started: datetime,
+    filter: Filter,  # noqa: A002 - the field's word
+) -> tuple[str, list[Parameter]]:
+    """The FROM and WHERE of what the index may not show yet, and their parameters ?1 to ?5."""
+    parameters: list[Parameter] = [
+        organization_id,
+        collection.scope,
+        fingerprint(collection.model),
+        collection.model.index_binding,
+        to_iso(started),
+    ]
+    conditions = filter.sql("r", collection.filter_columns, parameters)
+    shown_before = SHOWN_BEFORE.format(binding=4, started=5)
+    source = (
+        f"FROM cognate_embeddings s {join_record(collection)}"
+        f"WHERE s.organization_id = ?1 AND s.scope = ?2 AND s.shown_after >= {shown_before} "
+        f"AND s.fingerprint = ?3{conditions} ORDER BY s.shown_after DESC, s.record_id DESC"
+    )
+    return source, parameters
+
+
+def read_recent(
+    collection: Collection,
+    organization_id: OrganizationId,
+    started: datetime,
+    filter: Filter,  # noqa: A002 - the field's word
+) -> Statement:
+    """All stored vectors of what the index may not show yet, where they are few.
+
+    Where they are more than `MAX_EXACT_RECENT`, one row at least has `left_out` set, and no row
+    has vectors.
+    """
+    source, parameters = _recent(collection, organization_id, started, filter)
+    parameters.append(MAX_EXACT_RECENT)
+    most = f"?{len(parameters)}"
+    return Statement(
+        "WITH recent AS MATERIALIZED (SELECT s.record_id, s.chunks, "  # noqa: S608 - names of the schema
+        f"json_array_length(s.chunks) AS size {source} LIMIT {most} + 1), "
+        "all_of_them AS MATERIALIZED (SELECT SUM(size) AS total FROM recent) "
+        f"SELECT s.record_id, s.chunks, 0 AS first, total > {most} AS left_out, "
+        f"CASE WHEN total <= {most} THEN hex(r.\"{collection.embedding_column}\") ELSE '' END "
+        f"AS vectors{columns(collection)} FROM all_of_them CROSS JOIN recent s "
+        f'CROSS JOIN "{collection.sql_table}" r ON r.organization_id = ?1 AND r.id = s.record_id',
+        tuple(parameters),
+    )
+
+
+def read_sketches(
+    collection: Collection,
+    organization_id: OrganizationId,
+    started: datetime,
+    filter: Filter,  # noqa: A002 - the field's word
+) -> Statement:
+    """The sketches of what the index may not show yet, the newest first.
+
+    Each row is a part of them: `keys` and `sketches` with commas between, a record at each place.
+    A row without `keys` says that some did not fit.
+    """
+    source, parameters = _recent(collection, organization_id, started, filter)
+    parameters += [MAX_SKETCHES, MAX_SKETCHES * sketch_bytes(collection)]
+    rows, most = f"?{len(parameters) - 1}", f"?{len(parameters)}"
+    return Statement(
+        "SELECT CASE WHEN part >= 0 THEN group_concat(vector_key) END AS keys, "  # noqa: S608 - names of the schema
+        "CASE WHEN part >= 0 THEN group_concat(hex(sketch)) END AS sketches FROM ("
+        "SELECT vector_key, sketch, CASE WHEN sketch IS NULL OR running > "
+        f"{most} THEN -1 ELSE running / {PART_BYTES} END AS part FROM ("
+        "SELECT vector_key, sketch, SUM(length(sketch)) OVER ("
+        "ORDER BY shown_after DESC, record_id DESC ROWS UNBOUNDED PRECEDING) AS running FROM ("
+        f"SELECT s.vector_key, s.sketch, s.shown_after, s.record_id {source} LIMIT {rows} + 1))) "
+        "GROUP BY part",
+        tuple(parameters),
+    )
+
+
+def read_stale(collection: Collection, organization_id: OrganizationId) -> Statement:
+    """A row where living records still have vectors of another model, pooling or chunker.
+
+    Those cannot be compared, so until a backfill has embedded them again nothing can be called new.
+    Where very many state rows of another fingerprint have lost their records, it says so too.
+    """
+    other = (
+        "SELECT organization_id, record_id FROM cognate_embeddings "
+        "WHERE organization_id = ?1 AND scope = ?2 AND fingerprint {} ?3 LIMIT ?4"
+    )
+    return Statement(
+        f"WITH other AS MATERIALIZED (SELECT * FROM ({other.format('<')}) "  # noqa: S608 - names of the schema
+        f"UNION ALL SELECT * FROM ({other.format('>')})) "
+        "SELECT 1 AS stale WHERE (SELECT COUNT(*) FROM other) >= ?4 OR EXISTS ("
+        f'SELECT 1 FROM other o CROSS JOIN "{collection.sql_table}" r '
+        "ON r.organization_id = o.organization_id AND r.id = o.record_id"
+        f"{collection.not_deleted})",
+        (organization_id, collection.scope, fingerprint(collection.model), MAX_ORPHANS_READ),
+    )
+
+
+def read_index(collection: Collection) -> Statement:
+    """When the progress of the collection's index was last seen, and how many vectors it has."""
+    return Statement(
+        "SELECT observed_at, vectors FROM cognate_indexes WHERE binding = ?1",
+        (collection.model.index_binding,),
+    )

@@ -1,0 +1,178 @@
+"""Records that were accepted and are not embedded yet: embed them now, and compare them.
+
+A search must not call a text new while an equal one waits in the queue. So it reads the waiting
+records, embeds their texts in one call, compares them, and keeps their vectors: the consumer then
+only writes them to the index.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from cognate.errors import DatabaseError, EmbedderError
+from cognate.events import emit
+from cognate.fingerprint import fingerprint
+from cognate.ingest.claim import Task
+from cognate.ingest.embedding import Placed
+from cognate.ingest.finish import store_vectors
+from cognate.ingest.work import Action, Work, work_for
+from cognate.ports import FLOAT32_BYTES, Statement
+from cognate.times import to_iso
+from cognate.vectors import checked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cognate.collections import Collection
+    from cognate.filters import Filter
+    from cognate.ports import Parameter, Platform, Row
+    from cognate.principal import OrganizationId
+
+MAX_COUNTED: Final = 1000
+"""Waiting records that are counted; an answer of so many means that or more."""
+
+MAX_PENDING_CHARACTERS: Final = 200_000
+"""Characters of waiting texts that one search reads."""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What is waiting.
+
+    Attributes:
+        count: waiting records that the search has to compare, at most 1,000.
+        works: those that were embedded, with their vectors.
+        is_complete: whether all of them were.
+    """
+
+    count: int = 0
+    works: Sequence[Work] = field(default_factory=tuple)
+    is_complete: bool = True
+
+
+def read_pending(
+    collection: Collection,
+    organization_id: OrganizationId,
+    filter: Filter,  # noqa: A002 - the field's word
+) -> Statement:
+    """The first records that wait to be embedded, by the age of their jobs.
+
+    A record whose stored vectors follow its text is not among them: its job will only write the
+    index. Each row has the number of all `records` that wait. Texts are read up to a number of
+    characters; of a record behind it, `is_read` is 0.
+    """
+    parameters: list[Parameter] = [
+        organization_id,
+        collection.scope,
+        fingerprint(collection.model),
+        MAX_COUNTED,
+        collection.model.max_texts,
+        MAX_PENDING_CHARACTERS,
+    ]
+    conditions = filter.sql("r", collection.filter_columns, parameters)
+    record = f'CROSS JOIN "{collection.sql_table}" r ON r.organization_id = ?1 AND r.id = '
+    length = " + ".join(f'COALESCE(length(r."{column}"), 0)' for column in collection.fields)
+    fields = "".join(
+        f', CASE WHEN w.running <= ?6 THEN r."{column}" END AS "field_{column}"'
+        for column in collection.columns
+    )
+    return Statement(
+        "WITH jobs AS MATERIALIZED ("  # noqa: S608 - names of the schema
+        "SELECT record_id, MIN(id) AS job_id, MIN(priority) AS priority FROM cognate_jobs "
+        "WHERE organization_id = ?1 AND scope = ?2 AND status IN ('queued', 'running') "
+        "AND embeds GROUP BY record_id LIMIT ?4), "
+        "waiting AS MATERIALIZED (SELECT s.record_id, j.job_id FROM jobs j "
+        "CROSS JOIN cognate_embeddings s ON s.organization_id = ?1 AND s.scope = ?2 "
+        "AND s.record_id = j.record_id AND (j.priority = 0 OR s.content_hash IS NULL "
+        "OR s.fingerprint IS NOT ?3 OR s.changes <> s.changes_seen) "
+        f"{record}s.record_id{collection.not_deleted}{conditions}), "
+        f"first AS MATERIALIZED (SELECT f.record_id, f.job_id, SUM({length}) OVER ("
+        "ORDER BY f.job_id ROWS UNBOUNDED PRECEDING) AS running FROM ("
+        f"SELECT * FROM waiting ORDER BY job_id LIMIT ?5) f {record}f.record_id) "
+        "SELECT (SELECT COUNT(*) FROM waiting) AS records, w.running <= ?6 AS is_read, "
+        "s.record_id, s.vector_key, s.revision, s.content_hash, s.index_hash, s.chunks, "
+        f's.changes, s.max_chunks, length(r."{collection.embedding_column}") AS stored_bytes'
+        f"{fields} FROM first w CROSS JOIN cognate_embeddings s ON s.organization_id = ?1 "
+        f"AND s.scope = ?2 AND s.record_id = w.record_id {record}w.record_id ORDER BY w.job_id",
+        tuple(parameters),
+    )
+
+
+async def embed_pending(
+    platform: Platform,
+    collection: Collection,
+    organization_id: OrganizationId,
+    rows: Sequence[Row],
+) -> Pending:
+    """Embed the waiting records of `read_pending` in at most one call, and keep their vectors.
+
+    Raises nothing: what the model or D1 refuses now is left to the consumer.
+    """
+    if not rows:
+        return Pending()
+    works = [_work(collection, organization_id, row) for row in rows if row["is_read"]]
+    waiting = [work for work in works if work.action is Action.EMBED and work.error is None]
+    behind = rows[0]["records"] - len(works)
+    chosen: list[Work] = []
+    room = collection.model.max_texts
+    for work in waiting:
+        if len(work.chunks) <= room:
+            chosen.append(work)
+            room -= len(work.chunks)
+    count = len(waiting) + behind
+    if not chosen:
+        return Pending(count, is_complete=count == 0)
+    try:
+        await _embed(platform, collection, chosen)
+    except EmbedderError as error:
+        emit("search.pending_not_embedded", records=len(chosen), error=error.code)
+        return Pending(count, is_complete=False)
+    await _keep(platform, chosen)
+    return Pending(count, chosen, is_complete=len(chosen) == count)
+
+
+def _work(collection: Collection, organization_id: OrganizationId, row: Row) -> Work:
+    fields = {column: row[f"field_{column}"] for column in collection.columns}
+    chunks: list[list[int]] = json.loads(row["chunks"])
+    has_vectors = row["stored_bytes"] == (len(chunks) * collection.model.dimensions * FLOAT32_BYTES)
+    return work_for(
+        Task(
+            collection=collection,
+            organization_id=organization_id,
+            record_id=row["record_id"],
+            vector_key=row["vector_key"],
+            jobs=[],
+            embeds=True,
+            exists=True,
+            text=collection.text_of(fields),
+            metadata=collection.metadata_of(fields),
+            revision=row["revision"],
+            stored_hash=row["content_hash"] if has_vectors else None,
+            stored_index_hash=row["index_hash"],
+            stored_chunks=chunks,
+            max_chunks=row["max_chunks"],
+            is_uncertain=False,
+            changes=row["changes"],
+        )
+    )
+
+
+async def _embed(platform: Platform, collection: Collection, works: Sequence[Work]) -> None:
+    texts = [work.task.text[part.start : part.end] for work in works for part in work.chunks]
+    answer = await platform.embedder.embed(collection.model, texts, urgent=True)
+    vectors = checked(answer, count=len(texts), model=collection.model)
+    position = 0
+    for work in works:
+        places = range(position, position + len(work.chunks))
+        work.placed = [Placed(vectors, place) for place in places]
+        position += len(work.chunks)
+
+
+async def _keep(platform: Platform, works: Sequence[Work]) -> None:
+    """Store the vectors for the revisions that were read; a newer text keeps its own."""
+    try:
+        await platform.database.batch(store_vectors(works, to_iso(platform.clock.now())))
+    except DatabaseError as error:
+        emit("search.pending_not_kept", records=len(works), error=error.code)
