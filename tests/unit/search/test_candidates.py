@@ -1,0 +1,169 @@
+"""The SQL of a search: it reads what it answers, whatever the size of the organization."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cognate.filters import Filter, parse_filter
+from cognate.ids import vector_key
+from cognate.ports import Statement
+from cognate.search.candidates import (
+    MAX_ORPHANS_READ,
+    PART_BYTES,
+    read_matched,
+    read_recent,
+    read_sketches,
+    read_stale,
+)
+from cognate.search.pending import read_pending
+from tests.unit.core.stage import ACME, CLAIMS, GLOBEX, Stage
+
+if TYPE_CHECKING:
+    from cognate.ports import Row
+
+NONE = Filter()
+
+
+async def run(stage: Stage, statement: Statement) -> list[Row]:
+    """The rows of one statement."""
+    [rows] = await stage.local.database.batch([statement])
+    return rows
+
+
+async def plan(stage: Stage, statement: Statement) -> list[str]:
+    """How SQLite runs a statement, a line each."""
+    explain = Statement(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
+    return [row["detail"] for row in await run(stage, explain)]
+
+
+@pytest.mark.parametrize("analysed", [False, True])
+async def test_no_statement_walks_over_an_organization(*, analysed: bool) -> None:
+    """Each finds its rows by a key, with the statistics of a filled database and without."""
+    stage = Stage()
+    for organization in (ACME, GLOBEX):
+        await stage.write_many(organization, {f"r{n}": f"text {n}" for n in range(150)})
+    await stage.drain()
+    await stage.show()
+    if analysed:
+        await stage.rows("ANALYZE")
+    now = stage.local.clock.now()
+    key = {"key": vector_key(ACME, "claims", "r1"), "chunk": 0}
+    where = parse_filter({"storyId": "s1"}, CLAIMS.filter_fields)
+    for statement in (
+        read_matched(CLAIMS, ACME, [key], now),
+        read_recent(CLAIMS, ACME, now, where),
+        read_sketches(CLAIMS, ACME, now, where),
+        read_stale(CLAIMS, ACME),
+        read_pending(CLAIMS, ACME, where),
+    ):
+        lines = await plan(stage, statement)
+        walks = [
+            line
+            for line in lines
+            if "SCAN" in line and ("claims" in line or "cognate" in line or line.endswith((" s", " r")))
+        ]
+        # Of state rows only those of a key, of recency, or of another fingerprint are read.
+        state = [line for line in lines if "SEARCH s " in line or "cognate_embeddings" in line]
+        assert walks == [], lines
+        assert all(
+            any(word in line for word in ("vector_key=?", "record_id=?", "shown_after", "fingerprint"))
+            for line in state
+        ), lines
+
+
+async def test_sketches_come_in_parts_that_d1_can_answer() -> None:
+    """A value of D1 ends at 2,000,000 bytes, and each key stands beside its sketch."""
+    stage = Stage()
+    size = CLAIMS.model.dimensions // 8
+    count = 2 * PART_BYTES // size + 10
+    await stage.rows(
+        "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ?2 - 1) "
+        "INSERT INTO claims (organization_id, id, content, embedding) "
+        "SELECT ?1, 'r' || i, 'x', x'00' FROM n",
+        ACME,
+        count,
+    )
+    await stage.rows(
+        "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "
+        "fingerprint, chunks, embedded_at, sketch) SELECT organization_id, 'claims', id, "
+        "'key-' || id, ?2, '[[0,1]]', '2026', unhex(printf('%0*d', ?3, substr(id, 2))) "
+        "FROM claims WHERE organization_id = ?1",
+        ACME,
+        (await fingerprint_of(stage)),
+        2 * size,
+    )
+    rows = await run(stage, read_sketches(CLAIMS, ACME, stage.local.clock.now(), NONE))
+    assert len(rows) == 3
+    assert max(len(row["sketches"]) for row in rows) < 2_000_000
+    pairs = [
+        pair
+        for row in rows
+        for pair in zip(row["keys"].split(","), row["sketches"].split(","), strict=True)
+    ]
+    assert len(pairs) == count
+    assert all(int(key.removeprefix("key-r")) == int(digits) for key, digits in pairs)
+
+
+async def fingerprint_of(stage: Stage) -> str:
+    """The fingerprint that a claim gets today."""
+    await stage.write(GLOBEX, "r1", "text")
+    await stage.drain()
+    return str((await stage.state(GLOBEX, "r1"))["fingerprint"])
+
+
+@pytest.mark.parametrize(
+    ("orphans", "alive", "stale"),
+    [(0, 0, False), (5, 0, False), (5, 1, True), (MAX_ORPHANS_READ - 1, 0, False)],
+)
+async def test_only_living_records_are_stale(orphans: int, alive: int, *, stale: bool) -> None:
+    """Rows that were deleted by SQL leave state behind, which blinds nobody."""
+    stage = Stage()
+    names = [f"r{number:03}" for number in range(orphans + alive)]
+    await stage.write_many(ACME, {name: f"text {name}" for name in names})
+    await stage.drain()
+    await stage.rows("UPDATE cognate_embeddings SET fingerprint = 'older'")
+    await stage.rows("DELETE FROM claims WHERE id < ?1", f"r{orphans:03}")
+    assert bool(await run(stage, read_stale(CLAIMS, ACME))) is stale
+
+
+async def test_very_many_orphans_are_told() -> None:
+    """A search looks at so many of them, and says that it could not look at all."""
+    stage = Stage()
+    names = [f"r{number:03}" for number in range(MAX_ORPHANS_READ)]
+    await stage.write_many(ACME, {name: f"text {name}" for name in names})
+    await stage.drain()
+    await stage.rows("UPDATE cognate_embeddings SET fingerprint = 'older'")
+    await stage.rows("DELETE FROM claims")
+    assert await run(stage, read_stale(CLAIMS, ACME))
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ({"storyId": "a"}, {"r1"}),
+        ({"storyId": {"$ne": "a"}}, {"r2", "r3"}),
+        ({"storyId": {"$in": ["a", "c"]}}, {"r1", "r3"}),
+        ({"storyId": {"$nin": ["a", "c"]}}, {"r2"}),
+        ({"storyId": {"$gte": "b"}}, {"r2", "r3"}),
+        ({"storyId": {"$gt": "a", "$lt": "c"}}, {"r2"}),
+        ({"storyId": "A"}, set()),
+    ],
+)
+async def test_filters_choose_in_sql_what_they_choose_in_python(
+    condition: dict[str, object], expected: set[str]
+) -> None:
+    """A record without a value meets none of them."""
+    stage = Stage()
+    for record, story in (("r1", "a"), ("r2", "b"), ("r3", "c"), ("r4", None)):
+        await stage.write(ACME, record, f"text {record}", story)
+    await stage.drain()
+    where = parse_filter(condition, CLAIMS.filter_fields)
+    rows = await run(stage, read_recent(CLAIMS, ACME, stage.local.clock.now(), where))
+    assert {row["record_id"] for row in rows} == expected
+    assert {row["record_id"] for row in rows if where.matches({"storyId": row["field_story_id"]})} == (
+        expected
+    )
+    assert all(json.loads(row["chunks"]) for row in rows)

@@ -1,0 +1,177 @@
+"""What was accepted and is not embedded yet: a search embeds it, compares it, and keeps it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cognate.classification import Classification
+from cognate.search import pending
+from cognate.search.nearest import TOO_MANY_PENDING
+from cognate.search.similarity import search
+from tests.unit.core.stage import ACME, GLOBEX, Stage, claim_similarity, long_text
+
+if TYPE_CHECKING:
+    from cognate.search.similarity import SearchAnswer
+
+TEXT = "one two three four five six seven eight"
+
+
+async def ask(stage: Stage, text: str = TEXT, **options: object) -> SearchAnswer:
+    """Search the claims of Acme."""
+    return await search(stage.platform, ACME, claim_similarity, text=text, **options)  # type: ignore[arg-type]  # as a caller gives them
+
+
+async def test_a_write_and_then_a_search_for_its_text_is_a_duplicate() -> None:
+    """With the queue stopped: nothing that was accepted before the search began is missed."""
+    stage = Stage()
+    await stage.write(ACME, "r1", TEXT)
+    found = await ask(stage)
+    assert (found.verdict, found.degraded, found.pending) == (Classification.DUPLICATE, None, 1)
+    assert [result.id for result in found.results] == ["r1"]
+
+
+async def test_nothing_pending_costs_no_call() -> None:
+    """One call of the model for the query, as ever."""
+    stage = Stage()
+    await stage.write(ACME, "r1", TEXT)
+    await stage.drain()
+    before = stage.calls("AI.run")
+    found = await ask(stage)
+    assert (stage.calls("AI.run") - before, found.pending) == (1, 0)
+
+
+async def test_what_a_search_embedded_is_not_embedded_again() -> None:
+    """Neither by the next search nor by the consumer, which only writes it to the index."""
+    stage = Stage()
+    job = await stage.write(ACME, "r1", TEXT)
+    await ask(stage)
+    before = stage.calls("AI.run")
+    found = await ask(stage)
+    assert (stage.calls("AI.run") - before, found.pending) == (1, 0)
+    assert found.verdict is Classification.DUPLICATE
+    await stage.drain()
+    assert stage.calls("AI.run") - before == 1
+    assert (await stage.status(job), len(stage.vector_ids(ACME, "r1"))) == ("done", 1)
+    assert await stage.discrepancies() == []
+
+
+async def test_the_new_text_of_a_changed_record_counts_at_once() -> None:
+    """And its old one no longer."""
+    stage = Stage()
+    await stage.write(ACME, "r1", TEXT)
+    await stage.drain()
+    await stage.write(ACME, "r1", "something entirely different from all that")
+    assert (await ask(stage)).verdict is Classification.NEW
+    changed = await ask(stage, "something entirely different from all that")
+    assert changed.verdict is Classification.DUPLICATE
+
+
+async def test_other_organizations_are_not_read() -> None:
+    """Their pending records are neither embedded nor counted."""
+    stage = Stage()
+    await stage.write(GLOBEX, "r1", TEXT)
+    found = await ask(stage)
+    assert (found.verdict, found.pending) == (Classification.NEW, 0)
+
+
+async def test_a_filter_holds_for_pending_records() -> None:
+    """A record outside of it is not embedded for nothing."""
+    stage = Stage()
+    await stage.write(ACME, "r1", TEXT, "s1")
+    before = stage.calls("AI.run")
+    found = await ask(stage, filter={"storyId": "s2"})
+    assert (found.verdict, found.pending) == (Classification.NEW, 0)
+    assert stage.calls("AI.run") - before == 1
+    found = await ask(stage, filter={"storyId": "s1"})
+    assert (found.verdict, found.pending) == (Classification.DUPLICATE, 1)
+
+
+@pytest.mark.parametrize(("records", "left"), [(100, 0), (101, 1), (250, 150)])
+async def test_a_hundred_texts_are_embedded_and_more_are_told(records: int, left: int) -> None:
+    """Each search takes the oldest hundred, so that the next ones have fewer."""
+    stage = Stage()
+    await stage.write_many(ACME, {f"r{number:03}": f"text {number}" for number in range(records)})
+    found = await ask(stage, "nothing like them")
+    assert found.pending == records
+    assert found.degraded == (TOO_MANY_PENDING if left else None)
+    assert found.verdict is (None if left else Classification.NEW)
+    found = await ask(stage, "nothing like them")
+    assert found.pending == left
+
+
+async def test_many_are_counted_up_to_a_bound() -> None:
+    """The answer says so many or more."""
+    stage = Stage()
+    await stage.write_many(
+        ACME, {f"r{number:04}": f"text {number}" for number in range(pending.MAX_COUNTED + 5)}
+    )
+    assert (await ask(stage)).pending == pending.MAX_COUNTED
+
+
+async def test_long_texts_are_read_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is behind it is told, and left to the consumer."""
+    text = long_text(3)
+    monkeypatch.setattr(pending, "MAX_PENDING_CHARACTERS", 2 * len(text))
+    stage = Stage()
+    for number in range(3):
+        await stage.write(ACME, f"r{number}", text)
+        stage.local.clock.advance(1)
+    found = await ask(stage, "nothing like them")
+    assert (found.pending, found.degraded) == (3, TOO_MANY_PENDING)
+    found = await ask(stage, "nothing like them")
+    assert (found.pending, found.degraded, found.verdict) == (1, None, Classification.NEW)
+
+
+async def test_a_record_of_more_chunks_than_one_call_takes_is_told() -> None:
+    """The consumer embeds it, in several calls."""
+    stage = Stage()
+    await stage.write(ACME, "r1", long_text(101))
+    await stage.write(ACME, "r2", TEXT)
+    found = await ask(stage)
+    assert (found.verdict, found.degraded) == (Classification.DUPLICATE, TOO_MANY_PENDING)
+    await stage.drain()
+    assert (await ask(stage)).degraded is None
+
+
+@pytest.mark.parametrize("message", ["3040: out of capacity", "5006: bad input", "unknown"])
+async def test_a_model_that_refuses_leaves_the_search_degraded(message: str) -> None:
+    """The verdict is null: what waits may be the same text."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "poisonous " + TEXT)
+    stage.fault("run", message=message, match="poisonous")
+    found = await ask(stage, "unrelated words")
+    assert (found.verdict, found.degraded, found.pending) == (None, TOO_MANY_PENDING, 1)
+
+
+async def test_a_record_that_failed_for_good_is_not_pending() -> None:
+    """Its job says why it cannot be compared, and no search waits for it for ever."""
+    stage = Stage()
+    await stage.write(ACME, "r1", TEXT)
+    stage.fault("run", message="5006: bad input")
+    await stage.drain()
+    found = await ask(stage)
+    assert (found.verdict, found.degraded, found.pending) == (Classification.NEW, None, 0)
+
+
+async def test_a_posted_text_counts_before_it_is_embedded() -> None:
+    """For a record in place of its own text."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "its own text is another one")
+    await stage.drain()
+    await stage.post(ACME, TEXT, "r1")
+    assert (await ask(stage)).verdict is Classification.DUPLICATE
+
+
+async def test_an_unchanged_record_that_is_indexed_again_is_not_pending() -> None:
+    """A backfill of all records blinds no search, and costs no call."""
+    stage = Stage()
+    await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(150)})
+    await stage.drain()
+    await stage.show()
+    await stage.backfill("all")
+    before = stage.calls("AI.run")
+    found = await ask(stage, "text 7")
+    assert (found.degraded, found.pending) == (None, 0)
+    assert stage.calls("AI.run") - before == 1
