@@ -78,6 +78,8 @@ CREATE TABLE cognate_embeddings (
   -- No vector of this record in any index has a chunk number of this or above. It never falls.
   max_chunks INTEGER NOT NULL DEFAULT 1,
   embedded_at TEXT,
+  -- The revision that the stored vectors were made of.
+  embedded_revision INTEGER,
   -- The signs of the stored vectors, a bit a component, chunk after chunk. A search compares them
   -- where it cannot afford to compare the vectors.
   sketch BLOB,

@@ -15,6 +15,7 @@ from cognate.index_progress import (
     follow_indexes,
     record_statements,
 )
+from cognate.ports import Platform
 from cognate.times import from_iso, to_iso
 from tests.unit.core.stage import ACME, CLAIMS, Stage
 
@@ -192,7 +193,14 @@ async def test_an_older_look_never_moves_an_index_back() -> None:
     index = stage.local.indexes[BINDING]
     for name in ("m1", "m0"):
         stage.local.clock.advance(1)
-        platform = replace(stage.local, indexes={BINDING: Naming(index, name)})
+        platform = Platform(
+            embedder=stage.local.embedder,
+            indexes={BINDING: Naming(index, name)},
+            database=stage.local.database,
+            auth_database=stage.local.database,
+            queue=stage.local.queue,
+            clock=stage.local.clock,
+        )
         await follow_indexes(platform)
     known = await progress(stage)
     assert known is not None

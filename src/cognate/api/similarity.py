@@ -120,13 +120,15 @@ class SearchAnswer(AnswerModel):
     """The records near to the query, best first.
 
     `verdict` is the class of the best, NEW when nothing is near, and null when the search could
-    not look; then `degraded` is true, and `reason` says why.
+    not look; then `degraded` is true, and `reason` says why. `pending` records had been accepted
+    and were not embedded yet: the search embedded and compared them, unless it is degraded.
     """
 
     verdict: Classification | None
     results: list[Result]
     degraded: bool
     reason: str | None
+    pending: int
 
 
 class GrayZoneAnswer(AnswerModel):
@@ -172,6 +174,7 @@ async def post_search(call: Call) -> SearchAnswer:
         results=_results(answer),
         degraded=answer.degraded is not None,
         reason=answer.degraded,
+        pending=answer.pending,
     )
 
 

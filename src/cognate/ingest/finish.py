@@ -229,7 +229,8 @@ def _store_state(works: Sequence[Work], components: Components, moment: str) -> 
             "indexed_at = CASE WHEN value ->> 'reindexed' "
             "AND index_hash = value ->> 'index_hash' THEN indexed_at ELSE ?2 END, "
             f"index_hash = CASE WHEN {REPAIR_WAITS} THEN NULL ELSE value ->> 'index_hash' END, "
-            "chunks = value ->> 'chunks', embedded_at = value ->> 'embedded_at' "
+            "chunks = value ->> 'chunks', embedded_at = value ->> 'embedded_at', "
+            "embedded_revision = revision "
             f"FROM json_each(?1) WHERE {RECORD_KEY} AND revision = value ->> 'revision'",
             (payload, moment),
         )

@@ -134,10 +134,11 @@ def read_recent(
         "WITH recent AS MATERIALIZED (SELECT s.record_id, s.chunks, "  # noqa: S608 - names of the schema
         f"json_array_length(s.chunks) AS size {source} LIMIT {most} + 1), "
         "all_of_them AS MATERIALIZED (SELECT SUM(size) AS total FROM recent) "
-        f"SELECT s.record_id, s.chunks, 0 AS first, total > {most} AS left_out, "
+        f"SELECT recent.record_id, recent.chunks, 0 AS first, total > {most} AS left_out, "
         f"CASE WHEN total <= {most} THEN hex(r.\"{collection.embedding_column}\") ELSE '' END "
-        f"AS vectors{columns(collection)} FROM all_of_them CROSS JOIN recent s "
-        f'CROSS JOIN "{collection.sql_table}" r ON r.organization_id = ?1 AND r.id = s.record_id',
+        f"AS vectors{columns(collection)} FROM all_of_them CROSS JOIN recent "
+        f'CROSS JOIN "{collection.sql_table}" r ON r.organization_id = ?1 '
+        "AND r.id = recent.record_id",
         tuple(parameters),
     )
 

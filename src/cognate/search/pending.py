@@ -60,7 +60,8 @@ def read_pending(
     """The first records that wait to be embedded, by the age of their jobs.
 
     A record whose stored vectors follow its text is not among them: its job will only write the
-    index. Each row has the number of all `records` that wait. Texts are read up to a number of
+    index. Each row has the number of all `records` that wait, and whether there are more jobs than
+    were looked at; without any record, one row has just these. Texts are read up to a number of
     characters; of a record behind it, `is_read` is 0.
     """
     parameters: list[Parameter] = [
@@ -85,17 +86,21 @@ def read_pending(
         "AND embeds GROUP BY record_id LIMIT ?4), "
         "waiting AS MATERIALIZED (SELECT s.record_id, j.job_id FROM jobs j "
         "CROSS JOIN cognate_embeddings s ON s.organization_id = ?1 AND s.scope = ?2 "
-        "AND s.record_id = j.record_id AND (j.priority = 0 OR s.content_hash IS NULL "
-        "OR s.fingerprint IS NOT ?3 OR s.changes <> s.changes_seen) "
+        "AND s.record_id = j.record_id AND (s.fingerprint IS NOT ?3 "
+        "OR s.changes <> s.changes_seen "
+        "OR j.priority = 0 AND s.embedded_revision IS NOT s.revision) "
         f"{record}s.record_id{collection.not_deleted}{conditions}), "
         f"first AS MATERIALIZED (SELECT f.record_id, f.job_id, SUM({length}) OVER ("
         "ORDER BY f.job_id ROWS UNBOUNDED PRECEDING) AS running FROM ("
         f"SELECT * FROM waiting ORDER BY job_id LIMIT ?5) f {record}f.record_id) "
-        "SELECT (SELECT COUNT(*) FROM waiting) AS records, w.running <= ?6 AS is_read, "
-        "s.record_id, s.vector_key, s.revision, s.content_hash, s.index_hash, s.chunks, "
-        f's.changes, s.max_chunks, length(r."{collection.embedding_column}") AS stored_bytes'
-        f"{fields} FROM first w CROSS JOIN cognate_embeddings s ON s.organization_id = ?1 "
-        f"AND s.scope = ?2 AND s.record_id = w.record_id {record}w.record_id ORDER BY w.job_id",
+        "SELECT m.records, m.is_cut, w.running <= ?6 AS is_read, s.record_id, s.vector_key, "
+        "s.revision, s.content_hash, s.index_hash, s.chunks, s.changes, s.max_chunks, "
+        f'length(r."{collection.embedding_column}") AS stored_bytes{fields} '
+        "FROM (SELECT (SELECT COUNT(*) FROM waiting) AS records, "
+        "(SELECT COUNT(*) FROM jobs) >= ?4 AS is_cut) m LEFT JOIN first w "
+        "LEFT JOIN cognate_embeddings s ON s.organization_id = ?1 AND s.scope = ?2 "
+        f'AND s.record_id = w.record_id LEFT JOIN "{collection.sql_table}" r '
+        "ON r.organization_id = ?1 AND r.id = w.record_id ORDER BY w.job_id",
         tuple(parameters),
     )
 
@@ -110,8 +115,9 @@ async def embed_pending(
 
     Raises nothing: what the model or D1 refuses now is left to the consumer.
     """
-    if not rows:
-        return Pending()
+    cut = bool(rows[0]["is_cut"])
+    if rows[0]["records"] == 0:
+        return Pending(MAX_COUNTED if cut else 0, is_complete=not cut)
     works = [_work(collection, organization_id, row) for row in rows if row["is_read"]]
     waiting = [work for work in works if work.action is Action.EMBED and work.error is None]
     behind = rows[0]["records"] - len(works)
@@ -121,16 +127,16 @@ async def embed_pending(
         if len(work.chunks) <= room:
             chosen.append(work)
             room -= len(work.chunks)
-    count = len(waiting) + behind
+    count = MAX_COUNTED if cut else len(waiting) + behind
     if not chosen:
-        return Pending(count, is_complete=count == 0)
+        return Pending(count, is_complete=not cut and count == 0)
     try:
         await _embed(platform, collection, chosen)
     except EmbedderError as error:
         emit("search.pending_not_embedded", records=len(chosen), error=error.code)
         return Pending(count, is_complete=False)
     await _keep(platform, chosen)
-    return Pending(count, chosen, is_complete=len(chosen) == count)
+    return Pending(count, chosen, is_complete=not cut and len(chosen) == count)
 
 
 def _work(collection: Collection, organization_id: OrganizationId, row: Row) -> Work:

@@ -51,11 +51,14 @@ class SearchAnswer(Sequence[SearchResult]):
             saw does not settle it.
         results: best first.
         degraded: why something near may be missing; None when nothing is.
+        pending: records that were accepted and not embedded when the search looked. It embedded
+            and compared them itself, unless it is degraded; 1,000 means that or more.
     """
 
     verdict: Classification | None
     results: list[SearchResult]
     degraded: str | None
+    pending: int = 0
 
     def __len__(self) -> int:
         """The number of results."""
@@ -144,7 +147,8 @@ async def search(  # noqa: PLR0913 - a search has these parts
         for match in found.matches[:limit]
         if match.score >= threshold
     ]
-    return SearchAnswer(_verdict(found, similarity.thresholds), results, found.degraded)
+    verdict = _verdict(found, similarity.thresholds)
+    return SearchAnswer(verdict, results, found.degraded, found.pending)
 
 
 async def find_with_gray_zone(  # noqa: PLR0913 - a search has these parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from cognate.collections import Collection, collection_of, texts_of
@@ -64,7 +65,7 @@ async def query_vectors(  # noqa: PLR0913 - a query has these parts
     found = await nearest(
         platform, collection, organization_id, query, filter=conditions, wanted=top_k
     )
-    return Nearest(found.matches[:top_k], found.degraded)
+    return replace(found, matches=found.matches[:top_k])
 
 
 def _collection(app: Cognate, table: str | None, model: str | None) -> Collection:

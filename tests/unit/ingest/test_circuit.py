@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cognate.models import EmbeddingModel
-    from cognate.ports import IndexMatch, VectorEntry, Vectors
+    from cognate.ports import IndexMatch, IndexState, VectorEntry, Vectors
 
 SMALL = ARTICLES.model
 
@@ -38,12 +38,12 @@ class Broken:
         del model, texts, urgent
         await self._fail()
 
-    async def upsert(self, entries: Sequence[VectorEntry]) -> None:
+    async def upsert(self, entries: Sequence[VectorEntry]) -> str:
         """See `ports.VectorIndex.upsert`."""
         del entries
         await self._fail()
 
-    async def delete(self, ids: Sequence[str]) -> None:
+    async def delete(self, ids: Sequence[str]) -> list[str]:
         """See `ports.VectorIndex.delete`."""
         del ids
         await self._fail()
@@ -53,6 +53,10 @@ class Broken:
     ) -> list[IndexMatch]:
         """See `ports.VectorIndex.query`."""
         del vectors, top_k, conditions
+        await self._fail()
+
+    async def describe(self) -> IndexState:
+        """See `ports.VectorIndex.describe`."""
         await self._fail()
 
     async def _fail(self) -> NoReturn:

@@ -63,13 +63,17 @@ async def test_no_statement_walks_over_an_organization(*, analysed: bool) -> Non
         walks = [
             line
             for line in lines
-            if "SCAN" in line and ("claims" in line or "cognate" in line or line.endswith((" s", " r")))
+            if "SCAN" in line
+            and ("claims" in line or "cognate" in line or line.endswith((" s", " r")))
         ]
         # Of state rows only those of a key, of recency, or of another fingerprint are read.
         state = [line for line in lines if "SEARCH s " in line or "cognate_embeddings" in line]
         assert walks == [], lines
         assert all(
-            any(word in line for word in ("vector_key=?", "record_id=?", "shown_after", "fingerprint"))
+            any(
+                word in line
+                for word in ("vector_key=?", "record_id=?", "shown_after", "fingerprint")
+            )
             for line in state
         ), lines
 
@@ -84,7 +88,7 @@ async def test_sketches_come_in_parts_that_d1_can_answer() -> None:
         "INSERT INTO claims (organization_id, id, content, embedding) "
         "SELECT ?1, 'r' || i, 'x', x'00' FROM n",
         ACME,
-        count,
+        str(count),
     )
     await stage.rows(
         "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "
@@ -92,8 +96,8 @@ async def test_sketches_come_in_parts_that_d1_can_answer() -> None:
         "'key-' || id, ?2, '[[0,1]]', '2026', unhex(printf('%0*d', ?3, substr(id, 2))) "
         "FROM claims WHERE organization_id = ?1",
         ACME,
-        (await fingerprint_of(stage)),
-        2 * size,
+        await fingerprint_of(stage),
+        str(2 * size),
     )
     rows = await run(stage, read_sketches(CLAIMS, ACME, stage.local.clock.now(), NONE))
     assert len(rows) == 3
@@ -163,7 +167,7 @@ async def test_filters_choose_in_sql_what_they_choose_in_python(
     where = parse_filter(condition, CLAIMS.filter_fields)
     rows = await run(stage, read_recent(CLAIMS, ACME, stage.local.clock.now(), where))
     assert {row["record_id"] for row in rows} == expected
-    assert {row["record_id"] for row in rows if where.matches({"storyId": row["field_story_id"]})} == (
-        expected
-    )
+    assert {
+        row["record_id"] for row in rows if where.matches({"storyId": row["field_story_id"]})
+    } == (expected)
     assert all(json.loads(row["chunks"]) for row in rows)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cognate.backfill.needs import Selection
 from cognate.classification import Classification
 from cognate.search import pending
 from cognate.search.nearest import TOO_MANY_PENDING
@@ -110,6 +111,18 @@ async def test_many_are_counted_up_to_a_bound() -> None:
     assert (await ask(stage)).pending == pending.MAX_COUNTED
 
 
+async def test_more_jobs_than_are_looked_at_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where those that were looked at have been embedded by earlier searches."""
+    monkeypatch.setattr(pending, "MAX_COUNTED", 50)
+    stage = Stage()
+    await stage.write_many(ACME, {f"r{number:04}": f"text {number}" for number in range(60)})
+    for _ in range(3):
+        found = await ask(stage, "nothing like them")
+        assert (found.pending, found.degraded, found.verdict) == (50, TOO_MANY_PENDING, None)
+    await stage.drain()
+    assert (await ask(stage, "nothing like them")).verdict is Classification.NEW
+
+
 async def test_long_texts_are_read_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is behind it is told, and left to the consumer."""
     text = long_text(3)
@@ -132,7 +145,8 @@ async def test_a_record_of_more_chunks_than_one_call_takes_is_told() -> None:
     found = await ask(stage)
     assert (found.verdict, found.degraded) == (Classification.DUPLICATE, TOO_MANY_PENDING)
     await stage.drain()
-    assert (await ask(stage)).degraded is None
+    found = await ask(stage)
+    assert (found.pending, found.degraded == TOO_MANY_PENDING) == (0, False)
 
 
 @pytest.mark.parametrize("message", ["3040: out of capacity", "5006: bad input", "unknown"])
@@ -155,22 +169,13 @@ async def test_a_record_that_failed_for_good_is_not_pending() -> None:
     assert (found.verdict, found.degraded, found.pending) == (Classification.NEW, None, 0)
 
 
-async def test_a_posted_text_counts_before_it_is_embedded() -> None:
-    """For a record in place of its own text."""
-    stage = Stage()
-    await stage.write(ACME, "r1", "its own text is another one")
-    await stage.drain()
-    await stage.post(ACME, TEXT, "r1")
-    assert (await ask(stage)).verdict is Classification.DUPLICATE
-
-
 async def test_an_unchanged_record_that_is_indexed_again_is_not_pending() -> None:
     """A backfill of all records blinds no search, and costs no call."""
     stage = Stage()
     await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(150)})
     await stage.drain()
     await stage.show()
-    await stage.backfill("all")
+    await stage.backfill(Selection.ALL)
     before = stage.calls("AI.run")
     found = await ask(stage, "text 7")
     assert (found.degraded, found.pending) == (None, 0)
