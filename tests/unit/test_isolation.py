@@ -285,6 +285,13 @@ class World:
             organization_id,
             number,
         )
+        # A search embeds the claim that waits.
+        self.rows(
+            "UPDATE cognate_embeddings SET embedded_revision = NULL, changes = changes + 1 "
+            "WHERE organization_id = ?1 AND scope = 'claims' AND record_id = 'waits' || ?2",
+            organization_id,
+            number,
+        )
         self.rows(
             "UPDATE cognate_backfills SET status = 'running', completed_at = NULL "
             "WHERE organization_id = ?1 AND scope = 'posts'",
@@ -816,6 +823,24 @@ REDUNDANT: Final = {
     r"<<w\.organization_id = j\.organization_id>>": (
         "An organization with nothing to let out is let out nothing."
     ),
+    r"^WITH jobs .*FROM cognate_jobs WHERE <<organization_id = \?1>>": (
+        "Names jobs; what waits is read from the caller's own states and records."
+    ),
+    r"^WITH jobs .*cognate_embeddings s ON <<s\.organization_id": (
+        "Names states; the texts are read from the caller's own records."
+    ),
+    r"^WITH jobs .*<<r\.organization_id = \?1>> AND r\.id = j\.record_id": (
+        "Asks whether a record is there; its text is read from the caller's own."
+    ),
+    r"^WITH other .*<<r\.organization_id = o\.organization_id>>": (
+        "Asks whether a record is there; it says no more than that vectors are of another model."
+    ),
+    r"^WITH recent .*<<r\.organization_id = s\.organization_id>>": (
+        "Asks whether a record is there; its vectors are read from the caller's own."
+    ),
+    r"^WITH recent .*<<s\.organization_id = \?1>>": (
+        "Names records; their vectors are read from the caller's own."
+    ),
     r"cognate_texts.*<<|<<.*cognate_texts": "The ids of texts are made here, and no two are equal.",
 }
 """Conditions that can be missing without harm: where they stand, and why."""
@@ -824,7 +849,7 @@ UNREACHED: Final = {
     r"^SELECT r\.id, s\.content_hash AS stored_content": (
         "Whether a backfill has to queue a record; it queues in its own organization only."
     ),
-    r"^SELECT s\.record_id, s\.chunks, (0|json_each\.value ->> 'chunk') AS first": (
+    r"^SELECT s\.record_id, s\.chunks, json_each\.value ->> 'chunk' AS first": (
         "Reads vectors by the rows of the caller's organization; the joins add columns to them."
     ),
     r"^SELECT t\.organization_id, t\.id, hex\(": (
@@ -838,6 +863,15 @@ UNREACHED: Final = {
     ),
     r"^UPDATE cognate_embeddings SET content_hash .*<<q\.organization_id": (
         "Whether a repair of the record waits, which it does in a race only."
+    ),
+    r"^WITH jobs .*(\"posts\"|= \?7\)).*<<r\.organization_id = \?1>> AND r\.id = f\.record_id": (
+        "No post waits here, nor a claim of the filter; the claims' own statement is noticed."
+    ),
+    r"^WITH other .*<<organization_id = \?1>>.*\"posts\"": (
+        "No post has vectors of another model here; the claims' own statement is noticed."
+    ),
+    r"^WITH recent .*(\"posts\"|= \?6 ).*<<r\.organization_id = \?1>> AND r\.id = recent": (
+        "Posts have no words in their metadata, and a filter is asked again; as above."
     ),
     r"^UPDATE cognate_jobs SET status = CASE": (
         "What becomes of a finished job beside others of its record, in a race only."

@@ -37,6 +37,18 @@ MAX_PENDING_CHARACTERS: Final = 200_000
 """Characters of waiting texts that one search reads."""
 
 
+STATE: Final = (
+    "vector_key",
+    "revision",
+    "content_hash",
+    "index_hash",
+    "chunks",
+    "changes",
+    "max_chunks",
+)
+"""The short columns of a state row that are read."""
+
+
 @dataclass(frozen=True)
 class Pending:
     """What is waiting.
@@ -74,33 +86,33 @@ def read_pending(
     ]
     conditions = filter.sql("r", collection.filter_columns, parameters)
     record = f'CROSS JOIN "{collection.sql_table}" r ON r.organization_id = ?1 AND r.id = '
-    length = " + ".join(f'COALESCE(length(r."{column}"), 0)' for column in collection.fields)
+    texts = ["f.posted_text", *(f'r."{column}"' for column in collection.fields)]
+    length = " + ".join(f"COALESCE(length({text}), 0)" for text in texts)
+    read = "".join(f', r."{column}" AS "field_{column}"' for column in collection.columns)
+    names = ["posted_text", *(f"field_{column}" for column in collection.columns)]
     fields = "".join(
-        f', CASE WHEN w.running <= ?6 THEN r."{column}" END AS "field_{column}"'
-        for column in collection.columns
+        f', CASE WHEN w.running <= ?6 THEN w."{name}" END AS "{name}"' for name in names
     )
+    state = "".join(f", s.{column}" for column in STATE)
+    again = "".join(f", w.{column}" for column in STATE)
     return Statement(
         "WITH jobs AS MATERIALIZED ("  # noqa: S608 - names of the schema
         "SELECT record_id, MIN(id) AS job_id, MIN(priority) AS priority FROM cognate_jobs "
         "WHERE organization_id = ?1 AND scope = ?2 AND status IN ('queued', 'running') "
         "AND embeds GROUP BY record_id LIMIT ?4), "
-        "waiting AS MATERIALIZED (SELECT s.record_id, j.job_id FROM jobs j "
+        f"waiting AS MATERIALIZED (SELECT j.job_id, j.record_id, s.posted_text{state} FROM jobs j "
         "CROSS JOIN cognate_embeddings s ON s.organization_id = ?1 AND s.scope = ?2 "
         "AND s.record_id = j.record_id AND (s.fingerprint IS NOT ?3 "
         "OR s.changes <> s.changes_seen "
         "OR j.priority = 0 AND s.embedded_revision IS NOT s.revision) "
-        f"{record}s.record_id{collection.not_deleted}{conditions}), "
-        f"first AS MATERIALIZED (SELECT f.record_id, f.job_id, SUM({length}) OVER ("
-        "ORDER BY f.job_id ROWS UNBOUNDED PRECEDING) AS running FROM ("
+        f"{record}j.record_id{collection.not_deleted}{conditions}), "
+        "first AS MATERIALIZED (SELECT f.*, "
+        f'length(r."{collection.embedding_column}") AS stored_bytes{read}, '
+        f"SUM({length}) OVER (ORDER BY f.job_id ROWS UNBOUNDED PRECEDING) AS running FROM ("
         f"SELECT * FROM waiting ORDER BY job_id LIMIT ?5) f {record}f.record_id) "
-        "SELECT m.records, m.is_cut, w.running <= ?6 AS is_read, s.record_id, s.vector_key, "
-        "s.revision, s.content_hash, s.index_hash, s.chunks, s.changes, s.max_chunks, "
-        f'length(r."{collection.embedding_column}") AS stored_bytes{fields} '
-        "FROM (SELECT (SELECT COUNT(*) FROM waiting) AS records, "
-        "(SELECT COUNT(*) FROM jobs) >= ?4 AS is_cut) m LEFT JOIN first w "
-        "LEFT JOIN cognate_embeddings s ON s.organization_id = ?1 AND s.scope = ?2 "
-        f'AND s.record_id = w.record_id LEFT JOIN "{collection.sql_table}" r '
-        "ON r.organization_id = ?1 AND r.id = w.record_id ORDER BY w.job_id",
+        "SELECT m.records, m.is_cut, w.running <= ?6 AS is_read, w.record_id, w.stored_bytes"
+        f"{again}{fields} FROM (SELECT (SELECT COUNT(*) FROM waiting) AS records, "
+        "(SELECT COUNT(*) FROM jobs) >= ?4 AS is_cut) m LEFT JOIN first w ORDER BY w.job_id",
         tuple(parameters),
     )
 
@@ -152,7 +164,7 @@ def _work(collection: Collection, organization_id: OrganizationId, row: Row) -> 
             jobs=[],
             embeds=True,
             exists=True,
-            text=collection.text_of(fields),
+            text=row["posted_text"] or collection.text_of(fields),
             metadata=collection.metadata_of(fields),
             revision=row["revision"],
             stored_hash=row["content_hash"] if has_vectors else None,

@@ -92,8 +92,8 @@ async def test_sketches_come_in_parts_that_d1_can_answer() -> None:
     )
     await stage.rows(
         "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "
-        "fingerprint, chunks, embedded_at, sketch) SELECT organization_id, 'claims', id, "
-        "'key-' || id, ?2, '[[0,1]]', '2026', unhex(printf('%0*d', ?3, substr(id, 2))) "
+        "revision, fingerprint, chunks, embedded_at, sketch) SELECT organization_id, 'claims', id, "
+        "'key-' || id, 1, ?2, '[[0,1]]', '2026', unhex(printf('%0*d', ?3, substr(id, 2))) "
         "FROM claims WHERE organization_id = ?1",
         ACME,
         await fingerprint_of(stage),

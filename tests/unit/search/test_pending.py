@@ -169,6 +169,15 @@ async def test_a_record_that_failed_for_good_is_not_pending() -> None:
     assert (found.verdict, found.degraded, found.pending) == (Classification.NEW, None, 0)
 
 
+async def test_a_posted_text_counts_before_it_is_embedded() -> None:
+    """For a record in place of its own text."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "its own text is another one")
+    await stage.drain()
+    await stage.post(ACME, TEXT, "r1")
+    assert (await ask(stage)).verdict is Classification.DUPLICATE
+
+
 async def test_an_unchanged_record_that_is_indexed_again_is_not_pending() -> None:
     """A backfill of all records blinds no search, and costs no call."""
     stage = Stage()
