@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Database,
         Embedder,
         IndexMatch,
+        IndexState,
         Row,
         Statement,
         VectorEntry,
@@ -103,21 +104,25 @@ class MeasuredIndex:
     inner: VectorIndex
     sizes: Sizes
 
-    async def upsert(self, entries: Sequence[VectorEntry]) -> None:
+    async def upsert(self, entries: Sequence[VectorEntry]) -> str:
         """See `ports.VectorIndex.upsert`."""
         assert len(entries) <= MAX_UPSERT
         self.sizes.indexed.append(sum(entry.vectors.lengths()[entry.position] for entry in entries))
-        await self.inner.upsert(entries)
+        return await self.inner.upsert(entries)
 
-    async def delete(self, ids: Sequence[str]) -> None:
+    async def delete(self, ids: Sequence[str]) -> list[str]:
         """See `ports.VectorIndex.delete`."""
-        await self.inner.delete(ids)
+        return await self.inner.delete(ids)
 
     async def query(
         self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]
     ) -> list[IndexMatch]:
         """See `ports.VectorIndex.query`."""
         return await self.inner.query(vectors, top_k=top_k, conditions=conditions)
+
+    async def describe(self) -> IndexState:
+        """See `ports.VectorIndex.describe`."""
+        return await self.inner.describe()
 
 
 def measured(stage: Stage) -> Sizes:
