@@ -130,7 +130,7 @@ CREATE TABLE cognate_mutations (
   ended_at TEXT NOT NULL,
   -- Whether it only serves to see how far the index is.
   probe INTEGER NOT NULL DEFAULT 0,
-  PRIMARY KEY (binding, id)
+  PRIMARY KEY (binding, probe, ended_at, id)
 ) WITHOUT ROWID;
 
 -- How far each index has processed its mutations, as it was last seen.

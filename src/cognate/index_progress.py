@@ -12,6 +12,7 @@ The last mutation cannot prove that mutations sent beside it are shown. Where no
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -43,6 +44,10 @@ CLOCK_SKEW: Final = timedelta(seconds=2)
 
 PROBE_ID: Final = "cognate-probe"
 """An id that no vector has: its deletion changes nothing and is processed like any mutation."""
+
+MAX_LOOKED_AT: Final = 5000
+"""Kept mutations among which the one that an index names is looked for: more than an index that
+lags an hour has open at a hundred thousand records a minute."""
 
 SHOWN_BEFORE: Final = (
     "COALESCE((SELECT CASE WHEN observed_at < ?{started} THEN shown_before "
@@ -136,22 +141,25 @@ async def follow_indexes(platform: Platform) -> None:
     Raises:
         DatabaseError: D1 failed; nothing was changed.
     """
+    newest = (
+        "(SELECT {} FROM cognate_mutations m WHERE m.binding = value AND m.probe = {} "
+        "ORDER BY m.ended_at DESC LIMIT 1)"
+    )
     [rows] = await platform.database.batch(
         [
             Statement(
-                "SELECT binding, MAX(CASE WHEN NOT probe THEN ended_at END) AS newest, "
-                "MAX(CASE WHEN probe THEN began_at END) AS probed FROM cognate_mutations "
-                "GROUP BY binding HAVING newest IS NOT NULL"
+                f"SELECT value AS binding, {newest.format('ended_at', 0)} AS newest, "  # noqa: S608 - constants
+                f"{newest.format('began_at', 1)} AS probed FROM json_each(?1) "
+                "WHERE newest IS NOT NULL",
+                (json.dumps(sorted(platform.indexes)),),
             )
         ]
     )
     for row in rows:
-        index = platform.indexes.get(row["binding"])
-        if index is not None:
-            try:
-                await _follow(platform, index, row)
-            except VectorIndexError as error:
-                emit("index.progress_unknown", binding=row["binding"], error=error.code)
+        try:
+            await _follow(platform, platform.indexes[row["binding"]], row)
+        except VectorIndexError as error:
+            emit("index.progress_unknown", binding=row["binding"], error=error.code)
 
 
 async def _follow(platform: Platform, index: VectorIndex, row: Row) -> None:
@@ -175,16 +183,16 @@ def _advance(binding: str, state: IndexState, observed_at: datetime) -> list[Sta
         Statement(
             "INSERT INTO cognate_indexes (binding, shown_before, observed_at, "
             "earlier_shown_before, earlier_observed_at, vectors) "
-            "SELECT ?1, began_at, ?3, '', '', ?4 FROM cognate_mutations "
-            "WHERE binding = ?1 AND id = ?2 "
+            "SELECT ?1, began_at, ?3, '', '', ?4 FROM (SELECT id, began_at FROM cognate_mutations "
+            "WHERE binding = ?1 ORDER BY probe DESC, ended_at DESC LIMIT ?5) WHERE id = ?2 "
             "ON CONFLICT (binding) DO UPDATE SET earlier_shown_before = shown_before, "
             "earlier_observed_at = observed_at, observed_at = excluded.observed_at, "
             "shown_before = MAX(shown_before, excluded.shown_before), vectors = excluded.vectors "
             "WHERE excluded.observed_at > observed_at",
-            (binding, state.processed, to_iso(observed_at), state.vectors),
+            (binding, state.processed, to_iso(observed_at), state.vectors, MAX_LOOKED_AT),
         ),
         Statement(
-            "DELETE FROM cognate_mutations WHERE binding = ?1 AND ended_at < ("
+            "DELETE FROM cognate_mutations WHERE binding = ?1 AND probe IN (0, 1) AND ended_at < ("
             "SELECT shown_before FROM cognate_indexes WHERE binding = ?1)",
             (binding,),
         ),

@@ -24,7 +24,9 @@ OWN_TABLES: Final = (
     "cognate_cursors",
     "cognate_embeddings",
     "cognate_idempotency_keys",
+    "cognate_indexes",
     "cognate_jobs",
+    "cognate_mutations",
     "cognate_texts",
 )
 """The tables that Cognate keeps for itself."""

@@ -7,18 +7,23 @@ writes the newer ones again.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cognate.fingerprint import content_hash, fingerprint
 from cognate.ids import new_id
 from cognate.index_progress import record_statements
+from cognate.ingest.keeping import (
+    CURRENT_STATE,
+    RECORD_KEY,
+    Components,
+    record_key,
+    store_components,
+    store_state,
+)
 from cognate.ingest.work import Action, Work
 from cognate.jobs import JobStatus
-from cognate.ports import FLOAT32_BYTES, Row, Statement
+from cognate.ports import Row, Statement
 from cognate.queueing import DELIVERY_PATIENCE, JOB_PREFIX, release_statement
-from cognate.sketches import sketch
 from cognate.sql import json_groups
 from cognate.times import to_iso, to_milliseconds
 
@@ -26,30 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from cognate.collections import Collection
     from cognate.index_progress import Mutation
-    from cognate.ingest.embedding import Placed
     from cognate.ingest.outcomes import JobOutcome
     from cognate.ports import Database
-
-RECORD_KEY = (
-    "organization_id = value ->> 'organization' AND scope = value ->> 'scope' "
-    "AND record_id = value ->> 'record'"
-)
-CURRENT_STATE = (
-    "SELECT 1 FROM cognate_embeddings s "
-    "WHERE s.organization_id = json_each.value ->> 'organization' "
-    "AND s.scope = json_each.value ->> 'scope' AND s.record_id = json_each.value ->> 'record' "
-    "AND s.revision = json_each.value ->> 'revision'"
-)
-
-
-REPAIR_WAITS = (
-    "EXISTS (SELECT 1 FROM cognate_jobs q WHERE q.organization_id = value ->> 'organization' "
-    "AND q.scope = value ->> 'scope' AND q.record_id = value ->> 'record' "
-    "AND q.status = 'queued' AND q.forced)"
-)
-"""Whether a job waits that was queued because the index may hold something else than D1 says."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +79,11 @@ async def finish(
     removed = [work for work in works if _is_removed(work)]
     late = [work for work in works if work.may_have_written]
     components = Components()
-    statements = _store_components(kept, components)
+    statements = store_components(kept, components)
     first_status = len(statements)
     statements += _store_statuses(outcomes, moment)
     after_statuses = len(statements)
-    statements += [*_remove_state(removed), *_store_state(kept, components, moment)]
+    statements += [*_remove_state(removed), *store_state(kept, components, moment)]
     statements += [*_forget_index(unsure), *_store_seen(seen), *_doubt_index(late, now)]
     statements += record_statements(mutations)
     first_repair = len(statements)
@@ -132,110 +116,6 @@ def _is_kept(work: Work) -> bool:
 def _is_removed(work: Work) -> bool:
     """Whether the record is gone, and the index has accepted the deletion of all its vectors."""
     return work.action is Action.REMOVE and work.error is None and not work.task.exists
-
-
-def _key(work: Work) -> dict[str, Any]:
-    task = work.task
-    return {
-        "organization": task.organization_id,
-        "scope": task.collection.scope,
-        "record": task.record_id,
-        "revision": task.revision,
-    }
-
-
-def store_vectors(works: Sequence[Work], moment: str) -> list[Statement]:
-    """Store the vectors of records, and what is known of them, for the revisions they belong to."""
-    components = Components()
-    return [*_store_components(works, components), *_store_state(works, components, moment)]
-
-
-def _store_components(works: Sequence[Work], components: Components) -> list[Statement]:
-    """One statement for up to 1.5 MB of vectors of a table, whatever their number."""
-    by_table: dict[str, tuple[Collection, list[dict[str, Any]]]] = {}
-    for work in works:
-        if work.action is Action.REINDEX:
-            continue
-        collection = work.task.collection
-        vectors = components.hex(work.placed) if work.action is Action.EMBED else None
-        by_table.setdefault(collection.scope, (collection, []))[1].append(
-            {**_key(work), "vectors": vectors}
-        )
-    return [
-        Statement(
-            f'UPDATE "{collection.sql_table}" SET "{collection.embedding_column}" = '  # noqa: S608 - names of the schema
-            # A table of a user may have a column called "value".
-            "unhex(json_each.value ->> 'vectors') FROM json_each(?1) "
-            f'WHERE "{collection.sql_table}".organization_id = '
-            "json_each.value ->> 'organization' "
-            f"AND \"{collection.sql_table}\".id = json_each.value ->> 'record' "
-            f"AND EXISTS ({CURRENT_STATE})",
-            (payload,),
-        )
-        for collection, rows in by_table.values()
-        for payload in json_groups(rows)
-    ]
-
-
-class Components:
-    """The float32 bytes of batches, each taken out of its runtime once."""
-
-    def __init__(self) -> None:
-        """Start with none."""
-        self._batches: dict[int, bytes] = {}
-
-    def hex(self, placed: Sequence[Placed]) -> str:
-        """The vectors at these places, one after the other, as hexadecimal digits."""
-        return "".join(self._row(place).hex() for place in placed)
-
-    def sketches(self, placed: Sequence[Placed]) -> str:
-        """Their sketches, one after the other, as hexadecimal digits."""
-        return "".join(sketch(self._row(place)) for place in placed)
-
-    def _row(self, place: Placed) -> bytes:
-        data = self._batches.get(id(place.vectors))
-        if data is None:
-            data = self._batches[id(place.vectors)] = place.vectors.float32()
-        size = place.vectors.lengths()[place.position] * FLOAT32_BYTES
-        return data[place.position * size : (place.position + 1) * size]
-
-
-def _store_state(works: Sequence[Work], components: Components, moment: str) -> list[Statement]:
-    rows = []
-    for work in works:
-        gone = work.action is Action.REMOVE
-        rows.append(
-            {
-                **_key(work),
-                "content_hash": _hash(work),
-                "fingerprint": _fingerprint(work),
-                "reindexed": work.action is Action.REINDEX,
-                "index_hash": work.task.index_hash if _is_indexed(work) else None,
-                "chunks": json.dumps([[part.start, part.end] for part in work.chunks]),
-                "embedded_at": None if gone else moment,
-                "sketch": (
-                    components.sketches(work.placed) if work.action is Action.EMBED else None
-                ),
-            }
-        )
-    return [
-        Statement(
-            "UPDATE cognate_embeddings SET content_hash = value ->> 'content_hash', "  # noqa: S608 - a constant
-            "fingerprint = CASE WHEN value ->> 'reindexed' THEN fingerprint "
-            "ELSE value ->> 'fingerprint' END, "
-            "sketch = CASE WHEN value ->> 'reindexed' THEN sketch "
-            "ELSE unhex(value ->> 'sketch') END, "
-            # What the index was given once more, it shows already.
-            "indexed_at = CASE WHEN value ->> 'reindexed' "
-            "AND index_hash = value ->> 'index_hash' THEN indexed_at ELSE ?2 END, "
-            f"index_hash = CASE WHEN {REPAIR_WAITS} THEN NULL ELSE value ->> 'index_hash' END, "
-            "chunks = value ->> 'chunks', embedded_at = value ->> 'embedded_at', "
-            "embedded_revision = revision "
-            f"FROM json_each(?1) WHERE {RECORD_KEY} AND revision = value ->> 'revision'",
-            (payload, moment),
-        )
-        for payload in json_groups(rows)
-    ]
 
 
 def _remove_state(works: Sequence[Work]) -> list[Statement]:
@@ -290,30 +170,14 @@ def _forget_index(works: Sequence[Work]) -> list[Statement]:
             f"FROM json_each(?1) WHERE {RECORD_KEY} AND revision = value ->> 'revision'",
             (payload,),
         )
-        for payload in json_groups([_key(work) for work in works])
+        for payload in json_groups([record_key(work) for work in works])
     ]
-
-
-def _is_indexed(work: Work) -> bool:
-    """Whether the index has accepted what D1 is to hold."""
-    return work.wrote_index and work.error is None and work.action is not Action.REMOVE
-
-
-def _hash(work: Work) -> str | None:
-    """What says that a record was looked at, also where it has no text and so no vectors."""
-    if work.action is not Action.REMOVE:
-        return work.task.content_hash
-    return content_hash("", work.task.collection.model) if work.task.exists else None
-
-
-def _fingerprint(work: Work) -> str | None:
-    return None if _hash(work) is None else fingerprint(work.task.collection.model)
 
 
 def _store_statuses(outcomes: Sequence[JobOutcome], moment: str) -> list[Statement]:
     rows = [
         {
-            **(_key(outcome.work) if outcome.work else {}),
+            **(record_key(outcome.work) if outcome.work else {}),
             "job": outcome.job_id,
             "status": outcome.status,
             "charge": int(outcome.charged),
@@ -358,7 +222,7 @@ def _doubt_index(works: Sequence[Work], now: datetime) -> list[Statement]:
     """
     upserted = [
         {
-            **_key(work),
+            **record_key(work),
             "key": work.task.vector_key,
             "max_chunks": work.task.max_chunks,
         }
@@ -382,7 +246,7 @@ def _doubt_index(works: Sequence[Work], now: datetime) -> list[Statement]:
                 f"FROM json_each(?1) WHERE {RECORD_KEY} AND revision <> value ->> 'revision'",
                 (payload,),
             )
-            for payload in json_groups([_key(work) for work in works])
+            for payload in json_groups([record_key(work) for work in works])
         ),
     ]
 
@@ -393,7 +257,11 @@ def _queue_repairs(works: Sequence[Work], now: datetime) -> list[Statement]:
     The repair is forced: what it finds in D1 may look as if nothing had to be done.
     """
     rows = [
-        {**_key(work), "job": new_id(JOB_PREFIX, now), "model": work.task.collection.model.name}
+        {
+            **record_key(work),
+            "job": new_id(JOB_PREFIX, now),
+            "model": work.task.collection.model.name,
+        }
         for work in works
     ]
     return [

@@ -17,12 +17,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from cognate.errors import ConfigurationError, NotEmbedded, NotFound, VectorIndexError
+from cognate.errors import ConfigurationError, VectorIndexError
 from cognate.events import emit
-from cognate.fingerprint import fingerprint
 from cognate.ids import parse_vector_id
 from cognate.index_progress import CLOCK_SKEW, follow_indexes
-from cognate.ports import FLOAT32_BYTES, MAX_TOP_K, IndexMatch, Row, Statement, StoredVectors
+from cognate.ports import FLOAT32_BYTES, MAX_TOP_K, IndexMatch, Row, Statement
 from cognate.search.candidates import (
     read_index,
     read_matched,
@@ -381,36 +380,3 @@ def _own(found: Sequence[IndexMatch], conditions: Mapping[str, Any]) -> Iterator
             emit("search.foreign_match_dropped")
             continue
         yield {"key": parsed[0], "chunk": parsed[1]}
-
-
-async def stored_vector(
-    platform: Platform, collection: Collection, organization_id: OrganizationId, record_id: str
-) -> Vectors:
-    """The first vector that is stored for a record of the organization.
-
-    Raises:
-        NotFound: there is no such record in this organization.
-        NotEmbedded: it has no vector yet, or none of the model of now.
-        DatabaseError: D1 failed.
-    """
-    size = collection.model.dimensions * FLOAT32_BYTES
-    sql = (
-        f'SELECT CASE WHEN s.fingerprint = ?4 THEN hex(substr(r."{collection.embedding_column}", '  # noqa: S608 - names of the schema
-        f'1, {size})) END AS vector FROM "{collection.sql_table}" r '
-        "LEFT JOIN cognate_embeddings s ON s.organization_id = r.organization_id "
-        "AND s.scope = ?2 AND s.record_id = r.id "
-        f"WHERE r.organization_id = ?1 AND r.id = ?3{collection.not_deleted}"
-    )
-    parameters = (organization_id, collection.scope, record_id, fingerprint(collection.model))
-    [rows] = await platform.database.batch([Statement(sql, parameters)])
-    if not rows:
-        message = f"There is no such record in the table {collection.scope!r} of your organization."
-        raise NotFound("record", message)
-    data = bytes.fromhex(rows[0]["vector"] or "")
-    if len(data) != size:
-        message = (
-            "The record has no vector yet: its job is still open or failed, or its text is empty. "
-            "The list of embedding jobs, by its table and id, says which."
-        )
-        raise NotEmbedded(message)
-    return StoredVectors(data, collection.model.dimensions)

@@ -16,7 +16,7 @@ from cognate.events import emit
 from cognate.fingerprint import fingerprint
 from cognate.ingest.claim import Task
 from cognate.ingest.embedding import Placed
-from cognate.ingest.finish import store_vectors
+from cognate.ingest.keeping import store_vectors
 from cognate.ingest.work import Action, Work, work_for
 from cognate.ports import FLOAT32_BYTES, Statement
 from cognate.times import to_iso

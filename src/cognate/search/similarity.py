@@ -12,7 +12,8 @@ from cognate.collections import Collection, collection_of
 from cognate.definitions.similarities import MAX_LIMIT
 from cognate.errors import FieldError, InvalidInput
 from cognate.filters import parse_filter
-from cognate.search.nearest import Match, Nearest, nearest, stored_vector
+from cognate.search.nearest import Match, Nearest, nearest
+from cognate.search.stored_vector import stored_vector
 from cognate.vectors import checked, rows_of
 
 if TYPE_CHECKING:

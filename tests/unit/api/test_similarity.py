@@ -63,8 +63,9 @@ def test_a_search_answers_verdict_and_results(filled: Stage) -> None:
     }
     assert (middle["id"], middle["classification"]) == ("middle", "CONFIRMS")
     assert filled.ask("POST", SEARCH, {"query": "anything"}).json["verdict"] == "DUPLICATE"
-    assert set(answer.json) == {"verdict", "results", "degraded", "reason"}
-    assert (answer.json["degraded"], answer.json["reason"]) == (False, None)
+    assert set(answer.json) == {"verdict", "results", "degraded", "reason", "pending"}
+    state = (answer.json["degraded"], answer.json["reason"], answer.json["pending"])
+    assert state == (False, None, 0)
 
 
 def test_each_organization_finds_its_own(filled: Stage) -> None:
@@ -95,7 +96,13 @@ def test_nothing_near_is_new(stage: Stage) -> None:
     """An empty organization has no duplicates."""
     answer = stage.ask("POST", SEARCH, {"query": "anything"})
 
-    assert answer.json == {"verdict": "NEW", "results": [], "degraded": False, "reason": None}
+    assert answer.json == {
+        "verdict": "NEW",
+        "results": [],
+        "degraded": False,
+        "reason": None,
+        "pending": 0,
+    }
 
 
 def test_an_index_in_an_outage_degrades_the_answer(stage: Stage) -> None:
@@ -110,6 +117,7 @@ def test_an_index_in_an_outage_degrades_the_answer(stage: Stage) -> None:
         "results": [],
         "degraded": True,
         "reason": "VECTORIZE_UNAVAILABLE",
+        "pending": 0,
     }
 
 

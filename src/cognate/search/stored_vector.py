@@ -1,0 +1,47 @@
+"""The stored vector of a record, as the query of a search by record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cognate.errors import NotEmbedded, NotFound
+from cognate.fingerprint import fingerprint
+from cognate.ports import FLOAT32_BYTES, Statement, StoredVectors
+
+if TYPE_CHECKING:
+    from cognate.collections import Collection
+    from cognate.ports import Platform, Vectors
+    from cognate.principal import OrganizationId
+
+
+async def stored_vector(
+    platform: Platform, collection: Collection, organization_id: OrganizationId, record_id: str
+) -> Vectors:
+    """The first vector that is stored for a record of the organization.
+
+    Raises:
+        NotFound: there is no such record in this organization.
+        NotEmbedded: it has no vector yet, or none of the model of now.
+        DatabaseError: D1 failed.
+    """
+    size = collection.model.dimensions * FLOAT32_BYTES
+    sql = (
+        f'SELECT CASE WHEN s.fingerprint = ?4 THEN hex(substr(r."{collection.embedding_column}", '  # noqa: S608 - names of the schema
+        f'1, {size})) END AS vector FROM "{collection.sql_table}" r '
+        "LEFT JOIN cognate_embeddings s ON s.organization_id = r.organization_id "
+        "AND s.scope = ?2 AND s.record_id = r.id "
+        f"WHERE r.organization_id = ?1 AND r.id = ?3{collection.not_deleted}"
+    )
+    parameters = (organization_id, collection.scope, record_id, fingerprint(collection.model))
+    [rows] = await platform.database.batch([Statement(sql, parameters)])
+    if not rows:
+        message = f"There is no such record in the table {collection.scope!r} of your organization."
+        raise NotFound("record", message)
+    data = bytes.fromhex(rows[0]["vector"] or "")
+    if len(data) != size:
+        message = (
+            "The record has no vector yet: its job is still open or failed, or its text is empty. "
+            "The list of embedding jobs, by its table and id, says which."
+        )
+        raise NotEmbedded(message)
+    return StoredVectors(data, collection.model.dimensions)

@@ -1,0 +1,43 @@
+"""The stored vector of a record: of its first chunk, by the model of now."""
+
+from __future__ import annotations
+
+import pytest
+
+from cognate.errors import NotEmbedded, NotFound
+from cognate.search.stored_vector import stored_vector
+from cognate.vectors import QueryVector
+from tests.unit.core.stage import ACME, BASE, CLAIMS, GLOBEX, Stage, long_text
+
+
+async def test_it_is_the_vector_of_the_first_chunk() -> None:
+    """A long record is compared by its beginning."""
+    stage = Stage()
+    await stage.write(ACME, "r1", long_text(3))
+    await stage.drain()
+    found = await stored_vector(stage.platform, CLAIMS, ACME, "r1")
+    first = await stage.embedded(BASE, [long_text(3)])
+    assert list(found.lengths()) == [BASE.dimensions]
+    assert QueryVector(found.float32()).cosine(first[: BASE.dimensions * 4]) > 0.5
+
+
+@pytest.mark.parametrize("record_id", ["unknown", "of-globex"])
+async def test_a_record_that_is_not_there_is_not_found(record_id: str) -> None:
+    """One of another organization is answered like one that never was."""
+    stage = Stage()
+    await stage.write(GLOBEX, "of-globex", "a red harbour")
+    await stage.drain()
+    with pytest.raises(NotFound, match="no such record"):
+        await stored_vector(stage.platform, CLAIMS, ACME, record_id)
+
+
+@pytest.mark.parametrize("fingerprint", [None, "older"])
+async def test_a_record_without_a_vector_of_now_is_told(fingerprint: str | None) -> None:
+    """It waits for its job, or its vectors are of another model."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "a red harbour")
+    if fingerprint is not None:
+        await stage.drain()
+        await stage.rows("UPDATE cognate_embeddings SET fingerprint = ?1", fingerprint)
+    with pytest.raises(NotEmbedded, match="no vector yet"):
+        await stored_vector(stage.platform, CLAIMS, ACME, "r1")
