@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from cognate.api.problems import Problem, problem_of
 from cognate.api.refusals import InvalidIdempotencyKey
 from cognate.api.route import Call, Reply, Route
-from cognate.api.tables import permit_text
-from cognate.api.wire import AnswerModel, Identifier, JsonObject, RequestModel, Text, parse
+from cognate.api.tables import refusals_of_texts
+from cognate.api.wire import AnswerModel, Identifier, RequestModel, Text, parse
 from cognate.enqueue import Enqueued, Posting, enqueue
-from cognate.errors import CognateError, PlatformError
+from cognate.errors import CognateError, InvalidInput
 from cognate.idempotency import IdempotencyKey
 from cognate.models import requested_model
 from cognate.validation import refuse_field
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_BATCH_ITEMS: Final = 100
 """Texts of one request: as many as one message batch of the queue."""
@@ -72,7 +75,7 @@ class EmbeddedTables(AnswerModel):
 class PostEmbeddings(RequestModel):
     """Texts to embed, each as `POST /api/v1/embeddings` takes one and judged for itself."""
 
-    items: Annotated[list[JsonObject], Field(min_length=1, max_length=MAX_BATCH_ITEMS)]
+    items: Annotated[list[Any], Field(min_length=1, max_length=MAX_BATCH_ITEMS)]
 
 
 class QueuedItem(QueuedEmbedding):
@@ -99,7 +102,9 @@ class ItemResults(AnswerModel):
 async def post_embedding(call: Call) -> Reply:
     """Queue a text: a batch of one."""
     body = call.body(PostEmbedding)
-    await permit_text(call, body.table, body.id)
+    [refusal] = await refusals_of_texts(call, [(body.table, body.id)])
+    if refusal is not None:
+        raise refusal
     enqueued = await enqueue(
         call.platform,
         call.app,
@@ -117,7 +122,7 @@ async def post_embedding(call: Call) -> Reply:
 async def post_embeddings(call: Call) -> Reply:
     """Queue up to a hundred texts; one that is refused leaves the others alone."""
     body = call.body(PostEmbeddings)
-    judged = [await _judge(call, item) for item in body.items]
+    judged = await _judge(call, body.items)
     good = [item for item in judged if isinstance(item, PostEmbedding)]
     enqueued = await enqueue(
         call.platform,
@@ -138,15 +143,19 @@ async def post_embeddings(call: Call) -> Reply:
     return Reply(answer, _headers(enqueued))
 
 
-async def _judge(call: Call, item: JsonObject) -> PostEmbedding | CognateError:
+async def _judge(call: Call, items: Sequence[Any]) -> list[PostEmbedding | CognateError]:
+    """Each item understood and permitted, or why it is not, in one D1 call at most."""
+    judged = [_understood(item) for item in items]
+    bodies = [item for item in judged if isinstance(item, PostEmbedding)]
+    refusals = iter(await refusals_of_texts(call, [(body.table, body.id) for body in bodies]))
+    return [item if isinstance(item, CognateError) else next(refusals) or item for item in judged]
+
+
+def _understood(item: Any) -> PostEmbedding | CognateError:  # noqa: ANN401 - JSON of any kind
     try:
-        body = parse(PostEmbedding, item)
-        await permit_text(call, body.table, body.id)
-    except PlatformError:
-        raise
-    except CognateError as error:
+        return parse(PostEmbedding, item)
+    except InvalidInput as error:
         return error
-    return body
 
 
 def _posting(body: PostEmbedding) -> Posting:

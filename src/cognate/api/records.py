@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from cognate.api.pages import Pagination, pagination_of
 from cognate.api.problems import Problem, problem_of
 from cognate.api.route import Call, Reply, Route
-from cognate.api.wire import AnswerModel, Identifier, JsonObject, RequestModel
+from cognate.api.wire import AnswerModel, Identifier, JsonObject, RequestModel, parse
 from cognate.errors import CognateError, FieldError, InvalidInput
 from cognate.records import (
     Condition,
@@ -71,18 +71,23 @@ class DeleteOperation(RequestModel):
     if_match: str | None = None
 
 
-class BatchRequest(RequestModel):
-    """Up to a hundred operations; with `failFast`, none behind the first that is refused."""
+BatchOperation = CreateOperation | UpdateOperation | DeleteOperation
 
-    operations: Annotated[
-        list[
-            Annotated[
-                CreateOperation | UpdateOperation | DeleteOperation,
-                Field(discriminator="operation"),
-            ]
-        ],
-        Field(min_length=1, max_length=MAX_OPERATIONS),
-    ]
+OPERATIONS: Final[dict[str, type[BatchOperation]]] = {
+    "create": CreateOperation,
+    "update": UpdateOperation,
+    "delete": DeleteOperation,
+}
+"""The model of each kind of operation."""
+
+
+class BatchRequest(RequestModel):
+    """Up to a hundred operations; with `failFast`, none behind the first that is refused.
+
+    An operation is judged for itself, so one that cannot be understood refuses no other.
+    """
+
+    operations: Annotated[list[Any], Field(min_length=1, max_length=MAX_OPERATIONS)]
     fail_fast: bool = False
 
 
@@ -174,16 +179,17 @@ async def delete_record(call: Call) -> DeletedAnswer:
 async def post_batch(call: Call) -> BatchAnswer:
     """Create, change and delete up to a hundred records."""
     body = call.body(BatchRequest)
+    items = [_understood(item) for item in body.operations]
     outcomes = await write_records(
         call.platform,
         call.principal,
         _table(call),
-        [_operation(item) for item in body.operations],
+        [item if isinstance(item, InvalidInput) else _operation(item) for item in items],
         fail_fast=body.fail_fast,
     )
     results = [
         _result(call, index, item, outcome)
-        for index, (item, outcome) in enumerate(zip(body.operations, outcomes, strict=True))
+        for index, (item, outcome) in enumerate(zip(items, outcomes, strict=True))
     ]
     return BatchAnswer(results=results)
 
@@ -205,7 +211,21 @@ def _condition(call: Call) -> Condition | None:
     return None if header is None else Condition.parse(header)
 
 
-def _operation(item: CreateOperation | UpdateOperation | DeleteOperation) -> Operation:
+def _understood(item: Any) -> BatchOperation | InvalidInput:  # noqa: ANN401 - JSON of any kind
+    """The model of an operation, or what is wrong with it; pointers are into the operation."""
+    if not isinstance(item, dict):
+        return InvalidInput(FieldError("", "must be an object"))
+    kind = item.get("operation")
+    model = OPERATIONS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        return InvalidInput(FieldError("/operation", f"must be one of {', '.join(OPERATIONS)}"))
+    try:
+        return parse(model, item)
+    except InvalidInput as error:
+        return error
+
+
+def _operation(item: BatchOperation) -> Operation:
     if isinstance(item, CreateOperation):
         return Create(item.record, item.id)
     condition = None if item.if_match is None else Condition.parse(item.if_match)
@@ -221,10 +241,10 @@ def _answer(record: StoredRecord) -> RecordAnswer:
 def _result(
     call: Call,
     index: int,
-    item: CreateOperation | UpdateOperation | DeleteOperation,
+    item: BatchOperation | InvalidInput,
     outcome: Outcome,
 ) -> OperationResult:
-    if isinstance(outcome, InvalidInput):
+    if isinstance(outcome, InvalidInput) and outcome is not item:
         outcome = _within(outcome)
     if isinstance(outcome, CognateError):
         problem = problem_of(outcome, path=call.request.path, request_id=call.request_id)

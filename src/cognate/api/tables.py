@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cognate.collections import Collection, collection_of
-from cognate.errors import NotFound
-from cognate.records.permissions import require_access, require_embeddable
+from cognate.errors import CognateError, NotFound
+from cognate.records.permissions import refusals_to_embed, require_access
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cognate.api.route import Call
     from cognate.definitions import Table
     from cognate.definitions.access import Operation
@@ -41,17 +43,33 @@ def permit_job(call: Call, table: str | None, operation: Operation) -> None:
         permit(call, table, operation)
 
 
-async def permit_text(call: Call, table: str | None, record_id: str | None) -> None:
-    """Stop a caller who may not change the record that a text is posted for.
+async def refusals_of_texts(
+    call: Call, places: Sequence[tuple[str | None, str | None]]
+) -> list[CognateError | None]:
+    """Judge whether the caller may change the records that texts are posted for, in one D1 call.
+
+    Args:
+        call: of the caller.
+        places: the table and the record id of each text; None for a text without a table.
+
+    Returns:
+        For each, in order, `NotFound` or `AccessDenied`; None where the text may be posted.
 
     Raises:
-        NotFound: there is no such table.
-        AccessDenied: none of the caller's roles may, or it is somebody else's record.
+        DatabaseError: D1 failed.
     """
-    if table is not None:
-        await require_embeddable(
-            call.platform, call.principal, call.app.table(table), record_id or ""
-        )
+    found: list[CognateError | None] = [None] * len(places)
+    wanted: dict[int, tuple[Table, str]] = {}
+    for place, (name, record_id) in enumerate(places):
+        try:
+            if name is not None:
+                wanted[place] = call.app.table(name), record_id or ""
+        except NotFound as error:
+            found[place] = error
+    refusals = await refusals_to_embed(call.platform, call.principal, list(wanted.values()))
+    for place, refusal in zip(wanted, refusals, strict=True):
+        found[place] = refusal
+    return found
 
 
 def collection_for(call: Call, name: str, operation: Operation) -> Collection:

@@ -1,7 +1,7 @@
 """The records of the tables: written with their jobs, and read back; no HTTP in here."""
 
 from cognate.records.operations import Create, Delete, Deleted, Operation, Update
-from cognate.records.permissions import require_access, require_embeddable, require_searchable
+from cognate.records.permissions import refusals_to_embed, require_access, require_searchable
 from cognate.records.query import RecordQuery, parse_query
 from cognate.records.read import get_record, list_records
 from cognate.records.version import Condition, StoredRecord
@@ -19,8 +19,8 @@ __all__ = [
     "get_record",
     "list_records",
     "parse_query",
+    "refusals_to_embed",
     "require_access",
-    "require_embeddable",
     "require_searchable",
     "write_records",
 ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
-from cognate.errors import AccessDenied, NotFound
+from cognate.errors import AccessDenied, CognateError, NotFound
 from cognate.ports import Statement
+from cognate.records.rows import live
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from cognate.definitions import Table
     from cognate.definitions.access import Operation
     from cognate.ports import Platform, Row
@@ -40,28 +44,64 @@ def require_searchable(principal: Principal, table: Table) -> None:
     require_access(principal, table, "read")
 
 
-async def require_embeddable(
-    platform: Platform, principal: Principal, table: Table, record_id: str
-) -> None:
-    """Stop somebody who may not change a record from giving it another text to be found by.
+async def refusals_to_embed(
+    platform: Platform, principal: Principal, wanted: Sequence[tuple[Table, str]]
+) -> list[CognateError | None]:
+    """Judge whether somebody may give records another text to be found by, in one D1 call.
+
+    Who may change a record may. Nothing is read where roles alone decide.
+
+    Returns:
+        For each table and record id, in order: `AccessDenied` for these roles or for somebody
+        else's record, `NotFound` where there is no such record for this caller, None where they
+        may.
 
     Raises:
-        AccessDenied: not with these roles, or not with somebody else's record.
-        NotFound: there is no such record for this caller.
         DatabaseError: D1 failed.
     """
-    require_access(principal, table, "update")
-    if table.owner is None or not table.owner.applies("update", principal.roles):
-        return
-    deleted = " AND deleted_at IS NULL" if table.soft_delete else ""
+    found: list[CognateError | None] = [None] * len(wanted)
+    owned: dict[str, tuple[Table, list[int]]] = {}
+    for place, (table, _) in enumerate(wanted):
+        try:
+            require_access(principal, table, "update")
+        except AccessDenied as error:
+            found[place] = error
+            continue
+        if table.owner is not None and table.owner.applies("update", principal.roles):
+            owned.setdefault(table.name, (table, []))[1].append(place)
+    groups = list(owned.values())
+    reads = [
+        _owners(principal, table, [wanted[place][1] for place in places])
+        for table, places in groups
+    ]
+    answers = await platform.database.batch(reads) if reads else []
+    for (table, places), rows in zip(groups, answers, strict=True):
+        owners = {row["id"]: row["owner"] for row in rows}
+        for place in places:
+            found[place] = _refusal(principal, table, owners, wanted[place][1])
+    return found
+
+
+def _owners(principal: Principal, table: Table, record_ids: Sequence[str]) -> Statement:
+    assert table.owner is not None, "only records of such tables have owners"  # noqa: S101
     sql = (
-        f'SELECT "{table.owner.field}" AS owner FROM "{table.name}" '  # noqa: S608 - names of the schema
-        f"WHERE organization_id = ?1 AND id = ?2{deleted}"
+        f'SELECT r.id, r."{table.owner.field}" AS owner FROM "{table.name}" r '  # noqa: S608 - names of the schema
+        "WHERE r.organization_id = ?1 AND r.id IN (SELECT json_each.value FROM json_each(?2))"
+        f"{live(table)}"
     )
-    [rows] = await platform.database.batch([Statement(sql, (principal.organization_id, record_id))])
-    if not rows:
-        raise no_such_record(table)
-    require_ownership(principal, table, "update", rows[0]["owner"])
+    return Statement(sql, (principal.organization_id, json.dumps(record_ids)))
+
+
+def _refusal(
+    principal: Principal, table: Table, owners: Mapping[str, str | None], record_id: str
+) -> CognateError | None:
+    if record_id not in owners:
+        return no_such_record(table)
+    try:
+        require_ownership(principal, table, "update", owners[record_id])
+    except CognateError as error:
+        return error
+    return None
 
 
 def require_ownership(

@@ -33,7 +33,7 @@ from cognate.records.version import StoredRecord, etag_of
 from cognate.times import to_iso
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from cognate.definitions import Table
@@ -55,7 +55,7 @@ async def write_records(
     platform: Platform,
     principal: Principal,
     table: Table,
-    operations: Sequence[Operation],
+    operations: Sequence[Operation | InvalidInput],
     *,
     fail_fast: bool = False,
 ) -> list[Outcome]:
@@ -67,7 +67,8 @@ async def write_records(
         platform: the ports.
         principal: who asks; everything happens in their organization.
         table: of the records.
-        operations: 1 to 100; each record is named by one of them at most.
+        operations: 1 to 100; each record is named by one of them at most. One that could not be
+            understood is its own refusal.
         fail_fast: leave out all that follows the first one that is refused. What is only found
             while writing, because somebody else was faster or the database refuses a record,
             stops nothing.
@@ -78,19 +79,25 @@ async def write_records(
     Raises:
         DatabaseError: nothing was written.
     """
-    outcomes: list[Outcome | None] = list(_twice(operations))
+    outcomes = _refused_before(operations)
+    if fail_fast:
+        _stop_at_first(outcomes, {})
     lost: dict[int, str | None] = {}
     for number in range(MAX_TRIES):
-        pending = [place for place, outcome in enumerate(outcomes) if outcome is None]
+        pending = {
+            place: operation
+            for place, operation in enumerate(operations)
+            if outcomes[place] is None and not isinstance(operation, InvalidInput)
+        }
         if not pending:
             break
         now = platform.clock.now()
         try:
-            rows = await _read(platform, principal, table, [operations[place] for place in pending])
+            rows = await _read(platform, principal, table, pending.values())
             plans: dict[int, Plan] = {}
-            for place in pending:
+            for place, operation in pending.items():
                 try:
-                    plans[place] = plan(table, principal, operations[place], rows, now)
+                    plans[place] = plan(table, principal, operation, rows, now)
                 except CognateError as error:
                     outcomes[place] = error
             if fail_fast and number == 0:
@@ -106,18 +113,21 @@ async def write_records(
         for place, planned in plans.items():
             again = place in lost and lost[place] == planned.version
             outcomes[place] = writer.errors.get(planned.id) or _outcome(
-                table, operations[place], planned, writer.rows, again=again
+                table, pending[place], planned, writer.rows, again=again
             )
             lost[place] = planned.version
     contended = WriteContended("The record kept being changed by others; try again.")
     return [contended if outcome is None else outcome for outcome in outcomes]
 
 
-def _twice(operations: Sequence[Operation]) -> list[Outcome | None]:
-    """A refusal for each operation on a record that an earlier one names."""
+def _refused_before(operations: Sequence[Operation | InvalidInput]) -> list[Outcome | None]:
+    """A refusal for each operation that is one, or on a record that an earlier one names."""
     seen: set[str] = set()
     found: list[Outcome | None] = []
     for operation in operations:
+        if isinstance(operation, InvalidInput):
+            found.append(operation)
+            continue
         if operation.id is not None and operation.id in seen:
             message = "is named by an earlier operation of this batch; send it in another one"
             found.append(InvalidInput(FieldError("/id", message)))
@@ -139,7 +149,7 @@ def _stop_at_first(outcomes: list[Outcome | None], plans: dict[int, Plan]) -> No
 
 
 async def _read(
-    platform: Platform, principal: Principal, table: Table, operations: Sequence[Operation]
+    platform: Platform, principal: Principal, table: Table, operations: Iterable[Operation]
 ) -> dict[str, Row]:
     """The organization's rows of all records that are named, in one call; none for no names."""
     ids = [operation.id for operation in operations if operation.id is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cognate.definitions import Cognate, Embeddings, Table
+from cognate.definitions import Cognate, Embeddings, Owner, Table
 from cognate.models import DEFAULT_MODEL
 from cognate.text_limits import MAX_TEXT_CHARACTERS
 from tests.unit.api.stage import ADA, BOB, Claim, Stage
@@ -234,6 +234,48 @@ def test_a_batch_has_one_result_for_each_item(stage: Stage) -> None:
             assert {**result["error"], "instance": POST} == alone.json
 
 
+@pytest.mark.parametrize("item", [None, "x", 5, True, [], [{"content": "x"}]])
+def test_an_item_that_is_no_object_is_refused_alone(stage: Stage, item: object) -> None:
+    """Its neighbours are queued."""
+    answer = stage.ask("POST", BATCH, {"items": [{"content": "x"}, item, {"content": "y"}]})
+
+    assert 207 == answer.status
+    assert [202, 400, 202] == [result["status"] for result in answer.json["results"]]
+    [broken] = answer.json["results"][1]["error"]["errors"]
+    assert {"pointer": "", "message": "must be an object"} == broken
+    assert 2 == len(stage.queue.messages)
+
+
+def test_a_batch_for_owned_records_reads_once_whatever_its_size() -> None:
+    """Whose records they are is one read more, for one item and for a hundred."""
+    owned = Table(
+        "claims",
+        Claim,
+        embeddings=Embeddings(fields=["content"]),
+        owner=Owner("story_id", only=["update"], unless=[]),
+    )
+    calls = []
+    for size in (1, 100):
+        stage = Stage(schema=Cognate(tables=[owned]))
+        for number in range(size):
+            stage.database.insert(
+                "claims",
+                organization_id="org_acme",
+                id=f"c{number}",
+                content="text",
+                story_id="bob" if number == 7 else "ada",
+            )
+        items = [{"content": "x", "table": "claims", "id": f"c{n}"} for n in range(size)]
+        before = stage.database.batches
+
+        answer = stage.ask("POST", BATCH, {"items": items})
+
+        calls.append(stage.database.batches - before)
+        statuses = [result["status"] for result in answer.json["results"]]
+        assert [403 if number == 7 else 202 for number in range(size)] == statuses
+    assert calls[0] == calls[1]
+
+
 def test_a_batch_under_a_key_is_answered_again(stage: Stage) -> None:
     """Good and bad items alike."""
     stage.add_claim("org_acme", "c1")
@@ -253,12 +295,12 @@ def test_a_batch_under_a_key_is_answered_again(stage: Stage) -> None:
         ({}, "/items"),
         ({"items": []}, "/items"),
         ({"items": [{"content": "x"}] * 101}, "/items"),
-        ({"items": ["x"]}, "/items/0"),
+        ({"items": {"0": {"content": "x"}}}, "/items"),
     ],
 )
 def test_a_batch_has_one_to_a_hundred_items(
     stage: Stage, body: dict[str, object], pointer: str
 ) -> None:
-    """Objects, all of them."""
+    """An array of them, and nothing else."""
     assert stage.ask("POST", BATCH, body).pointers == [pointer]
     assert stage.ask("POST", BATCH, {"items": [{"content": "x"}] * 100}).status == 207

@@ -277,12 +277,7 @@ def test_with_fail_fast_the_rest_is_not_attempted(stage: Stage) -> None:
     [
         [],
         [{"operation": "delete", "id": f"c{number}"} for number in range(101)],
-        [{"operation": "upsert", "id": "c1"}],
-        [{"id": "c1"}],
-        [{"operation": "delete"}],
-        [{"operation": "update", "id": "c1"}],
-        [{"operation": "create", "record": []}],
-        [{"operation": "delete", "id": "c1", "record": {}}],
+        {"operation": "delete", "id": "c1"},
         "all",
     ],
 )
@@ -292,6 +287,43 @@ def test_a_batch_that_cannot_be_meant_is_refused_whole(stage: Stage, operations:
 
     assert (answer.status, answer.code) == (400, "VALIDATION_FAILED")
     assert answer.pointers[0].startswith("/operations")
+
+
+@pytest.mark.parametrize(
+    ("operation", "pointer", "message"),
+    [
+        (None, "", "must be an object"),
+        ("delete", "", "must be an object"),
+        ([], "", "must be an object"),
+        (
+            {"operation": "upsert", "id": "c1"},
+            "/operation",
+            "must be one of create, update, delete",
+        ),
+        ({"operation": ["delete"], "id": "c1"}, "/operation", "must be one of create, update"),
+        ({"id": "c1"}, "/operation", "must be one of create, update, delete"),
+        ({"operation": "delete"}, "/id", "is required"),
+        ({"operation": "update", "id": "c1"}, "/record", "is required"),
+        ({"operation": "create", "record": []}, "/record", "must be an object"),
+        ({"operation": "delete", "id": "c1", "record": {}}, "/record", "is not a field"),
+        ({"operation": "delete", "id": 5}, "/id", "must be a string"),
+    ],
+)
+def test_an_operation_that_cannot_be_understood_is_refused_alone(
+    stage: Stage, operation: Any, pointer: str, message: str
+) -> None:
+    """With pointers into the operation; its neighbours are done, without failFast."""
+    one, other = ({"operation": "create", "record": {"content": "x"}, "id": n} for n in ("a", "b"))
+
+    answer = stage.ask("POST", BATCH, {"operations": [one, operation, other]})
+
+    assert 207 == answer.status
+    assert [201, 400, 201] == [result["status"] for result in answer.json["results"]]
+    [broken] = answer.json["results"][1]["error"]["errors"]
+    assert (pointer, True) == (broken["pointer"], broken["message"].startswith(message))
+    stopped = {"operations": [operation, operation, other], "failFast": True}
+    results = stage.ask("POST", BATCH, stopped).json["results"]
+    assert [400, 424, 424] == [result["status"] for result in results]
 
 
 def test_where_d1_fails_the_answer_is_503(stage: Stage) -> None:

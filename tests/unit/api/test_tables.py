@@ -13,8 +13,8 @@ from cognate.api.tables import (
     collection_for,
     permit,
     permit_job,
-    permit_text,
     readable_collections,
+    refusals_of_texts,
 )
 from cognate.definitions import Access, Cognate, Embeddings, Owner, Record, Table
 from cognate.errors import AccessDenied, CognateError, NotFound
@@ -96,18 +96,18 @@ def test_a_job_of_no_table_is_the_organizations() -> None:
 
 def test_a_text_is_posted_for_ones_own_record_only() -> None:
     """Where an owner rule holds; a record that is not there is not found."""
-    ours, theirs = call("admin", "ada"), call("admin", "bob")
-    for one in (ours, theirs):
+    places = [("claims", "c1"), ("claims", "c2"), ("nothing", "c1"), (None, None)]
+    for name, own in (("ada", type(None)), ("bob", AccessDenied)):
+        one = call("admin", name)
         insert = Statement(
             "INSERT INTO claims (organization_id, id, content, story_id) VALUES (?1, ?2, ?3, ?4)",
             (ACME, "c1", "a text", "ada"),
         )
         asyncio.run(one.platform.database.batch([insert]))
 
-    assert refused(permit_text, ours, "claims", "c1") is None
-    assert refused(permit_text, theirs, "claims", "c1") is AccessDenied
-    assert refused(permit_text, ours, "claims", "c2") is NotFound
-    assert refused(permit_text, ours, None, None) is None
+        found = asyncio.run(refusals_of_texts(one, places))
+
+        assert [own, NotFound, NotFound, type(None)] == [type(item) for item in found]
 
 
 def test_what_is_embedded_of_a_table() -> None:

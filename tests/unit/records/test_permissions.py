@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from cognate.definitions import Access, Owner, Table
-from cognate.errors import AccessDenied, CognateError, NotFound
+from cognate.errors import AccessDenied, NotFound
 from cognate.records import Create, Delete, Update
-from cognate.records.permissions import require_embeddable, require_searchable
-from tests.unit.records.stage import BOB, Note, Stage, claims, notes, person, posts
+from cognate.records.permissions import refusals_to_embed, require_searchable
+from tests.unit.records.stage import ADA, BOB, Note, Stage, claims, notes, person, posts
 
 ROLES = ("owner", "admin", "member", "editor", "viewer", "")
 
@@ -123,17 +123,38 @@ def test_a_text_for_a_record_needs_what_changing_it_needs(
     stage.codes(posts, Delete("gone"))
     caller = person(*roles, name=name)
 
-    found = None
-    try:
-        asyncio.run(require_embeddable(stage.platform, caller, posts, record_id))
-    except CognateError as error:
-        found = error.code
-    assert found == code
+    [found] = asyncio.run(refusals_to_embed(stage.platform, caller, [(posts, record_id)]))
+
+    assert code == (None if found is None else found.code)
+
+
+def test_a_hundred_texts_for_owned_records_cost_one_read(stage: Stage) -> None:
+    """Of several tables, and whoever owns the records; each is judged as it would be alone."""
+    eve, member = person("editor", name="eve"), person("member", name="eve")
+    for number in range(40):
+        stage.create(posts, f"p{number}", by=eve, title="x")
+        stage.create(notes, f"n{number}", by=member if number % 2 else ADA)
+    wanted = [(posts, f"p{number}") for number in range(50)]
+    wanted += [(notes, f"n{number}") for number in range(40)]
+    wanted += [(claims, f"c{number}") for number in range(10)]
+    stage.database.batches.clear()
+
+    found = asyncio.run(refusals_to_embed(stage.platform, member, wanted))
+
+    assert 1 == len(stage.database.batches)
+    codes = [None if item is None else item.code for item in found]
+    assert [None] * 40 + ["RECORD_NOT_FOUND"] * 10 == codes[:50]
+    # Who may not read a note is told that there is none.
+    assert ["RECORD_NOT_FOUND", None] * 20 == codes[50:90]
+    assert [None] * 10 == codes[90:]
+    for place in (0, 45, 50, 51, 95):
+        [alone] = asyncio.run(refusals_to_embed(stage.platform, member, [wanted[place]]))
+        assert codes[place] == (None if alone is None else alone.code)
 
 
 def test_without_an_owner_rule_nothing_is_read(stage: Stage) -> None:
     """The roles decide alone."""
-    asyncio.run(require_embeddable(stage.platform, person("member"), claims, "c1"))
+    asyncio.run(refusals_to_embed(stage.platform, person("member"), [(claims, "c1")]))
 
     assert stage.database.batches == []
     assert Owner("author").applies("update", {"member"})
