@@ -15,7 +15,7 @@ from cognate.errors import NotFound
 from cognate.models import MODELS, EmbeddingModel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from cognate.definitions import Cognate, MetadataType, Table
     from cognate.ports import Row, Scalar
@@ -65,6 +65,12 @@ class Collection:
     def columns(self) -> tuple[str, ...]:
         """The columns that are read to embed a row, each once."""
         return tuple(dict.fromkeys((*self.fields, *self.metadata)))
+
+    @cached_property
+    def needed_columns(self) -> frozenset[str]:
+        """The columns without which its rows cannot be embedded or found."""
+        deleted = ["deleted_at"] if self.soft_delete else []
+        return frozenset(("organization_id", "id", self.embedding_column, *self.columns, *deleted))
 
     @cached_property
     def filter_fields(self) -> dict[str, MetadataType]:
@@ -140,11 +146,25 @@ def texts_of(model: EmbeddingModel) -> Collection:
 class Collections:
     """Every collection of a schema, by scope."""
 
-    def __init__(self, app: Cognate) -> None:
-        """Take the tables that embed something, and one collection of texts for each model."""
+    def __init__(self, app: Cognate, scopes: Container[str] | None = None) -> None:
+        """Take the tables that embed something, and one collection of texts for each model.
+
+        Args:
+            app: the schema.
+            scopes: to take only these of them.
+        """
+        self._app = app
         found = [collection_of(table) for table in app.tables.values()]
         found.extend(texts_of(model) for model in MODELS.values())
-        self._by_scope = {item.scope: item for item in found if item is not None}
+        self._by_scope = {
+            item.scope: item
+            for item in found
+            if item is not None and (scopes is None or item.scope in scopes)
+        }
+
+    def only(self, scopes: Container[str]) -> Collections:
+        """These of the collections, without the others."""
+        return Collections(self._app, scopes)
 
     def __getitem__(self, scope: str) -> Collection:
         """The collection of this scope; `KeyError` when the schema has none."""

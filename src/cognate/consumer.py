@@ -11,8 +11,8 @@ from cognate.collections import Collections
 from cognate.counting import CountingDatabase
 from cognate.errors import DatabaseError
 from cognate.events import emit
-from cognate.ingest.batch import run_batch
 from cognate.ingest.dead_letters import record_dead_letters
+from cognate.ingest.migrated import run_migrated
 from cognate.ingest.waves import MAX_WAVE_CHARACTERS, grouped
 from cognate.messages import BackfillStep, parse
 from cognate.retry import pause
@@ -79,7 +79,7 @@ async def _run(
         if isinstance(message := parse(delivery.body, collections), BackfillStep)
     }
     jobs = [delivery for delivery in deliveries if delivery.message_id not in steps]
-    verdicts = await run_batch(platform, collections, jobs) if jobs else {}
+    verdicts = await run_migrated(platform, collections, jobs) if jobs else {}
     for delivery, message in steps.values():
         verdicts[delivery.message_id] = await _take(platform, collections, delivery, message)
     return verdicts

@@ -79,17 +79,27 @@ async def database_gaps(database: Database, app: Cognate) -> list[Gap]:
     needed = dict.fromkeys(OWN_TABLES, ()) | {
         table.name: needed_columns(table) for table in app.tables.values()
     }
+    found = await columns_of(database, list(needed))
+    return [gap for name, columns in needed.items() for gap in _table(name, columns, found)]
+
+
+async def columns_of(database: Database, tables: Sequence[str]) -> dict[str, set[str]]:
+    """The columns of these tables; a table that is missing is left out.
+
+    Raises:
+        DatabaseError: D1 failed.
+    """
     # Only tables by name: D1 has tables of its own that nobody may look at.
     statement = Statement(
         'SELECT t.value AS "table", c.name AS "column" '
         "FROM json_each(?1) t JOIN pragma_table_info(t.value) c",
-        (json.dumps(list(needed)),),
+        (json.dumps(list(tables)),),
     )
     [rows] = await database.batch([statement])
     found: dict[str, set[str]] = {}
     for row in rows:
         found.setdefault(row["table"], set()).add(row["column"])
-    return [gap for name, columns in needed.items() for gap in _table(name, columns, found)]
+    return found
 
 
 def needed_columns(table: Table) -> tuple[str, ...]:

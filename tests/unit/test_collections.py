@@ -10,7 +10,7 @@ from cognate.collections import Collections, collection_of, texts_of
 from cognate.definitions import Cognate, Embeddings, Record, Table
 from cognate.errors import NotFound
 from cognate.models import MODELS
-from tests.unit.core.stage import ARTICLES, BASE, CLAIMS, COLLECTIONS
+from tests.unit.core.stage import ARTICLES, BASE, CLAIMS, COLLECTIONS, SCHEMA
 
 
 class Note(Record):
@@ -88,3 +88,13 @@ def test_metadata_has_json_names_and_types() -> None:
     row = {"is_public": 1, "views": 3, "story_id": None, "text": "t"}
     assert collection.metadata_of(row) == {"isPublic": True, "views": 3, "text": "t"}
     assert collection.columns == ("text", "is_public", "views", "story_id")
+
+
+def test_some_of_the_collections_can_be_taken() -> None:
+    """The others are as if the schema had none."""
+    whole = Collections(SCHEMA)
+
+    part = whole.only(["claims"])
+
+    assert part.all() == [whole["claims"]]
+    assert part.get("articles") is None

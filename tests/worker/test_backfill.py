@@ -29,6 +29,7 @@ def _import(instrumented: Instruments, organization: Organization, count: int) -
 def _coverage(organization: Organization) -> dict[str, Any]:
     tables = organization.get("/embeddings/coverage").json()["tables"]
     [claims] = [table for table in tables if table["name"] == "claims"]
+    del claims["countedAt"]
     found: dict[str, Any] = claims
     return found
 

@@ -88,12 +88,15 @@ async def start_backfill(
 
     Raises:
         BackfillRunning: one with another selection or rate is running.
+        MissingTable: the table's migration was not applied.
         DatabaseError: nothing was started.
     """
     now = platform.clock.now()
     backfill_id, moment = new_id(BACKFILL_PREFIX, now), to_iso(now)
-    _, [row] = await platform.database.batch(
+    *_, [row] = await platform.database.batch(
         [
+            # A walk over a table that is missing would never get anywhere.
+            Statement(f'SELECT 1 FROM "{collection.sql_table}" WHERE FALSE'),  # noqa: S608 - a name of the schema
             Statement(
                 "INSERT OR IGNORE INTO cognate_backfills (id, organization_id, scope, selection, "
                 "status, rate, token, due_at, created_at, updated_at) "

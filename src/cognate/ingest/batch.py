@@ -6,7 +6,13 @@ import random
 from itertools import chain, groupby
 from typing import TYPE_CHECKING
 
-from cognate.errors import ConfigurationError, DatabaseError, PlatformError
+from cognate.errors import (
+    ConfigurationError,
+    DatabaseError,
+    MissingColumn,
+    MissingTable,
+    PlatformError,
+)
 from cognate.events import emit
 from cognate.index_progress import TrackedIndex
 from cognate.ingest.circuit import with_circuits
@@ -39,7 +45,7 @@ Verdicts = dict[str, int | None]
 async def run_batch(
     platform: Platform, collections: Collections, deliveries: Sequence[Delivery]
 ) -> Verdicts:
-    """Do what the messages ask for. Raises nothing that a message or the platform can cause.
+    """Do what the messages ask for.
 
     For n messages about short texts: one D1 call to start the jobs and read their records, one AI
     call per hundred texts and model, one upsert per index (and one delete if vectors must go), one
@@ -47,6 +53,10 @@ async def run_batch(
 
     Returns:
         For each message, whether and when it must be delivered again.
+
+    Raises:
+        MissingTable: the table of a collection is not there; nothing was started.
+        MissingColumn: or a column of it.
     """
     messages = [(delivery, parse(delivery.body, collections)) for delivery in deliveries]
     platform = with_circuits(platform)
@@ -62,6 +72,8 @@ async def run_batch(
         try:
             claimed = await claim(platform.database, collections, messages, now, left)
         except DatabaseError as error:
+            if left is None and isinstance(error, MissingTable | MissingColumn):
+                raise
             emit("batch.not_started", messages=len(deliveries), error=error.code)
             if left is None:
                 return {item.message_id: pause(item.attempts, _jitter()) for item in deliveries}

@@ -87,6 +87,7 @@ def test_the_routes_of_a_missing_table_name_it(stage: Stage) -> None:
         ("DELETE", "/claims/c1", None),
         ("POST", "/claims/batch", {"operations": [{"operation": "delete", "id": "c1"}]}),
         ("POST", "/embeddings", {"content": "x", "table": "claims", "id": "c1"}),
+        ("POST", "/embeddings/backfill", {"table": "claims"}),
         ("POST", "/similarity/claimSimilarity/search", {"query": "x"}),
         ("POST", "/similarity/claimSimilarity/gray-zone", {"query": "x"}),
         ("POST", "/vectors/query", {"query": "x", "table": "claims"}),
