@@ -171,12 +171,12 @@ def test_the_longest_texts_of_messages_are_taken_a_few_at_a_time(text: str) -> N
         embedded: list[int] = []
 
         def deliveries() -> Iterator[Delivery]:
-            for number in range(20):
+            for number in range(12):
                 embedded.append(len(sizes.embedded))
                 yield foreign(text, number)
 
         verdicts = await consume(stage.platform, stage.app, QUEUE, deliveries())
-        assert list(verdicts.values()) == [None] * 20
+        assert list(verdicts.values()) == [None] * 12
         assert set(await stage.jobs()) == {"done"}
         assert_bounded(sizes)
         assert embedded[0] == 0 < embedded[-1]
