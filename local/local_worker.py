@@ -223,7 +223,6 @@ class LocalWorker:
         command = self.layout.wrangler(
             "dev",
             "--config=wrangler.toml",
-            "--config=local/wrangler.toml",
             "--env=local",
             f"--ip={HOST}",
             f"--port={self.config.port}",
@@ -236,7 +235,9 @@ class LocalWorker:
     def _environment(self) -> dict[str, str]:
         return {
             **self.layout.environment(),
+            # Where Miniflare finds bindings.mjs, and what that one binds.
             "PLATFORM_URL": self.platform_url,
+            "NODE_PATH": str(self.layout.root / "local"),
             # Without it, Workers of equal names in two checkouts would find each other.
             "WRANGLER_REGISTRY_PATH": str(self.config.state / "registry"),
             "WRANGLER_LOG_PATH": str(self.config.state / "logs" / "wrangler-debug.log"),

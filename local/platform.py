@@ -1,8 +1,11 @@
-"""`python -m local.platform`: Workers AI and Vectorize over HTTP, for the stand-in Worker.
+"""`python -m local.platform`: Workers AI and Vectorize over HTTP, for the Worker's bindings.
 
+The bindings speak the HTTP of `local.binding_service`. For tests and tools outside of the Worker,
 `POST /rpc/{binding}/{method}` takes `{"arguments": [...]}` and answers `{"result": ...}` or
-`{"error": {"name", "message"}}`, both with status 200: a rejected call is an answer too. It listens
-on 127.0.0.1 only, has no authentication, and keeps its data in one SQLite file in the state folder.
+`{"error": {"name", "message"}}`, both with status 200: a rejected call is an answer too.
+
+The process listens on 127.0.0.1 only, has no authentication, and keeps its data in one SQLite file
+in the state folder.
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
+from local.adapters.words import WordEncoder
 from local.bge_models import BgeEncoder
+from local.binding_service import AI_HOST, VECTORIZE_HOST, BindingService
 from local.clock import SystemClock
 from local.control import Control, invalid_body
 from local.embedding_spaces import StandInEncoder
@@ -45,8 +50,10 @@ if TYPE_CHECKING:
     from local.embedding_spaces import TextEncoder
 
 HOST: Final = "127.0.0.1"
+HOSTS: Final = [HOST, "localhost", AI_HOST, VECTORIZE_HOST]
 AI_VARIABLE: Final = "LOCAL_AI"
-"""`minilm` (the default) for the built-in sentence model, `bge` for the true bge weights."""
+"""`minilm` (the default) for the built-in sentence model, `bge` for the true bge weights, `words`
+for an encoder that is cheap and knows no meaning."""
 STATE_FILE: Final = "vectorize.sqlite3"
 
 _DEFAULT_MODEL: Final = "@cf/baai/bge-base-en-v1.5"
@@ -77,12 +84,13 @@ def create_app(bindings: Bindings, ai: str = "minilm") -> Starlette:
 
     return Starlette(
         routes=[
+            *BindingService(bindings).routes(),
             Route("/healthz", health, methods=["GET"]),
             Route("/rpc/{binding}/{method}", rpc, methods=["POST"]),
             Mount("/control", routes=Control(bindings).routes()),
         ],
         # A web page that has its name resolve to this machine must not reach the platform.
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)],
         exception_handlers={ValidationError: invalid_body},
     )
 
@@ -97,7 +105,9 @@ def create_encoder(environment: Mapping[str, str]) -> tuple[TextEncoder, str]:
         return StandInEncoder(SentenceModel.load(), LONG_CONTEXT_MODELS), name
     if name == "bge":
         return BgeEncoder.connect(_DEFAULT_MODEL), name
-    message = f"{AI_VARIABLE} is {name!r}; use minilm (the default) or bge."
+    if name == "words":
+        return StandInEncoder(WordEncoder(), LONG_CONTEXT_MODELS), name
+    message = f"{AI_VARIABLE} is {name!r}; use minilm (the default), bge or words."
     raise ConfigurationError(message)
 
 
@@ -156,7 +166,7 @@ def _listen(port: int) -> socket.socket:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local.platform",
-        description=f"Workers AI and Vectorize on {HOST}, for the stand-in Worker and for tests.",
+        description=f"Workers AI and Vectorize on {HOST}, for the Worker and for tests.",
     )
     parser.add_argument("--port", type=int, required=True, help="port to listen on")
     parser.add_argument("--state", type=Path, required=True, help="folder that keeps the vectors")

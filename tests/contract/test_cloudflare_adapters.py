@@ -1,7 +1,7 @@
 """The same contract suites inside the Workers' runtime, over real D1 and Queues.
 
-Workers AI and Vectorize are the stand-ins, so what is tested of those is the adapter: the way to
-JavaScript and back, and the mapping of errors as they arrive through RPC.
+The bindings of Workers AI and Vectorize are Cloudflare's own, which are in the runtime; the service
+behind them is the local platform.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class CloudflareDatabase(DatabaseSuite):
 
 
 class CloudflareEmbedder(EmbedderSuite):
-    """Workers AI, by the binding that stands in for it."""
+    """Workers AI."""
 
     def embedder(self) -> Embedder:
         """The platform's embedder."""
@@ -93,7 +93,7 @@ class CloudflareQueue(QueueSuite):
 
 
 class CloudflareIndex(VectorIndexSuite):
-    """Vectorize, by the binding that stands in for it."""
+    """Vectorize."""
 
     def index(self) -> VectorIndex:
         """The platform's index of the model's dimension."""

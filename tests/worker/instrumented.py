@@ -135,6 +135,11 @@ async def ask_broken(worker: Default, asked: dict[str, Any]) -> Any:
     return {"status": answer.status, "body": json.loads(await answer.text())}
 
 
+async def name_classes(_: Default, asked: dict[str, Any]) -> dict[str, str]:
+    """The JavaScript class of each of these bindings."""
+    return {name: getattr(environment(), name).constructor.name for name in asked["bindings"]}
+
+
 INSTRUMENTS: Final[dict[str, Callable[[Default, dict[str, Any]], Awaitable[Any]]]] = {
     "/test/messages": send_messages,
     "/test/sql": run_sql,
@@ -142,4 +147,5 @@ INSTRUMENTS: Final[dict[str, Callable[[Default, dict[str, Any]], Awaitable[Any]]
     "/test/failing-sends": fail_sends,
     "/test/embeddings": ask_embeddings,
     "/test/broken": ask_broken,
+    "/test/classes": name_classes,
 }

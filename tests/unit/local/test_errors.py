@@ -4,7 +4,7 @@ from local.errors import PlatformError
 
 
 def test_an_error_crosses_the_wire_as_its_name_and_message() -> None:
-    """The stand-in Worker throws an Error made of exactly these two."""
+    """A binding throws an Error made of exactly these two."""
     assert PlatformError("AiError", "3040: busy").to_wire() == {
         "name": "AiError",
         "message": "3040: busy",

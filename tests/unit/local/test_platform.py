@@ -94,7 +94,7 @@ def test_health_tells_what_is_there(client: TestClient) -> None:
 
 
 def test_an_answer_is_a_result_or_an_error(client: TestClient) -> None:
-    """Both with status 200: the stand-in throws the error."""
+    """Both with status 200: a rejected call is an answer too."""
     assert rpc(client, "AI/run", BASE, {"text": "x"})["result"]["shape"] == [1, 768]
     assert rpc(client, "AI/run", "@cf/none", {"text": "x"}) == {
         "error": {"name": "AiError", "message": "5007: No such model @cf/none or task"}
@@ -104,7 +104,7 @@ def test_an_answer_is_a_result_or_an_error(client: TestClient) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"arguments": {}}'])
 def test_a_request_that_is_no_call_is_refused(client: TestClient, body: bytes) -> None:
-    """With 400: this is the stand-in's mistake, not the Worker's."""
+    """With 400: this is the caller's mistake, and no answer of a binding."""
     assert client.post("/rpc/AI/run", content=body).status_code == 400
 
 
@@ -121,9 +121,16 @@ def test_the_built_in_model_is_the_default() -> None:
     assert name == "minilm"
 
 
+def test_a_cheap_encoder_can_be_asked_for() -> None:
+    """For tests that embed much and ask for no meaning."""
+    encoder, name = create_encoder({"LOCAL_AI": "words"})
+    assert name == "words"
+    assert encoder.count_tokens(BASE, "two words") == 4
+
+
 def test_an_unknown_encoder_is_refused() -> None:
     """With the names there are."""
-    with pytest.raises(ConfigurationError, match=r"use minilm \(the default\) or bge"):
+    with pytest.raises(ConfigurationError, match=r"use minilm \(the default\), bge or words"):
         create_encoder({"LOCAL_AI": "gpt"})
 
 

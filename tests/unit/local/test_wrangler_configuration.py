@@ -42,18 +42,17 @@ def _configuration(path: str) -> dict[str, Any]:
 
 PRODUCTION = _configuration("wrangler.toml")
 LOCAL = PRODUCTION["env"]["local"]
-STAND_IN = _configuration("local/wrangler.toml")
 
 
 def _bindings(environment: dict[str, Any]) -> set[str]:
     entries = [
-        environment.get("ai", {"binding": "AI"}),
+        *([environment["ai"]] if "ai" in environment else []),
         *environment.get("vectorize", []),
-        *environment.get("services", []),
         *environment["d1_databases"],
         *environment["queues"]["producers"],
     ]
-    return {entry["binding"] for entry in entries}
+    local = environment.get("unsafe", {}).get("bindings", [])
+    return {entry["binding"] for entry in entries} | {entry["name"] for entry in local}
 
 
 def test_both_environments_bind_the_same_names() -> None:
@@ -68,20 +67,21 @@ def test_production_binds_the_indexes_that_the_schema_needs() -> None:
     assert bound == {index.binding: index.name for index in app.vector_indexes()}
 
 
-def test_each_stand_in_is_an_entrypoint_of_the_second_worker() -> None:
-    """Service and class exist under the names that the first Worker asks for."""
-    code = (ROOT / "local" / "stand_in.js").read_text(encoding="utf-8")
-    exported = set(re.findall(r"export class (\w+)", code))
+def test_a_laptop_has_cloudflares_own_bindings() -> None:
+    """Each by the module of the runtime that it is in production, through the one plugin."""
+    plugin = {"package": "bindings.mjs", "name": "local-platform"}
+    apis = {entry["name"]: entry["dev"]["options"]["api"] for entry in LOCAL["unsafe"]["bindings"]}
 
-    assert {service["entrypoint"] for service in LOCAL["services"]} == exported
-    assert {service["service"] for service in LOCAL["services"]} == {
-        STAND_IN["env"]["local"]["name"]
-    }
+    assert [entry["dev"]["plugin"] for entry in LOCAL["unsafe"]["bindings"]] == [plugin] * len(apis)
+    assert apis.pop("AI") == "ai-api"
+    assert apis == dict.fromkeys(
+        (entry["binding"] for entry in PRODUCTION["vectorize"]), "vectorize-api"
+    )
 
 
-def test_the_stand_in_stays_a_thin_forwarder() -> None:
+def test_the_plugin_has_no_behaviour() -> None:
     """Behaviour belongs into Python, where it is typed and tested."""
-    lines = (ROOT / "local" / "stand_in.js").read_text(encoding="utf-8").splitlines()
+    lines = (ROOT / "local" / "bindings.mjs").read_text(encoding="utf-8").splitlines()
 
     assert len(lines) < 60
 
@@ -134,11 +134,6 @@ def test_the_secret_is_a_secret_in_production_only() -> None:
     assert SECRET not in PRODUCTION["vars"]
     assert PRODUCTION["secrets"]["required"] == [SECRET]
     assert SECRET in LOCAL["vars"]
-
-
-def test_both_workers_run_on_the_same_date() -> None:
-    """Two dates would be two runtimes."""
-    assert PRODUCTION["compatibility_date"] == STAND_IN["compatibility_date"]
 
 
 def test_the_worker_is_reached_below_the_owners_domain_only() -> None:
