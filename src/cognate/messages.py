@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from cognate.collections import TEXTS_PREFIX, Collection, Collections
 from cognate.models import DEFAULT_MODEL, MODELS
-from cognate.text_limits import text_problem
+from cognate.text_limits import UNSTORABLE, text_problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -184,7 +184,7 @@ def _is_id(value: object) -> TypeGuard[str]:
     return (
         isinstance(value, str)
         and 0 < len(value) <= MAX_ID_CHARACTERS
-        and not any("\ud800" <= character <= "\udfff" for character in value)
+        and not UNSTORABLE.search(value)
     )
 
 

@@ -69,6 +69,9 @@ def test_a_reference_without_a_scope_may_be_about_any_table(scope: dict[str, Any
         # Half a surrogate pair is no text that a database could hold.
         {"type": "embedding", "jobId": "job_\ud83d"},
         {"type": "embedding", "content": "a text", "organizationId": "\udfff"},
+        # SQLite reads a text as far as its first NUL.
+        {"type": "embedding", "jobId": "job_\x00"},
+        {"type": "embedding", "content": "a text", "organizationId": "org_1\x00"},
         {"type": "embedding", "jobId": "j" * (MAX_ID_CHARACTERS + 1)},
         {"type": "embedding", "content": "albatross"},
         {"type": "embedding", "content": "a text", "organizationId": ["org_1"]},
@@ -96,6 +99,7 @@ def test_what_cannot_be_understood_names_no_organization(body: object) -> None:
         {"id": "r1"},
         {"table": "claims"},
         {"table": "claims", "id": ""},
+        {"table": "claims", "id": "r1\x00"},
         {"table": "claims", "id": {"a": 1}},
         {"table": "nothing", "id": "r1"},
         {"table": ["claims"], "id": "r1"},

@@ -175,10 +175,17 @@ def _forget_index(works: Sequence[Work]) -> list[Statement]:
 
 
 def _store_statuses(outcomes: Sequence[JobOutcome], moment: str) -> list[Statement]:
+    attempts = {
+        job.id: job.attempts
+        for outcome in outcomes
+        if outcome.work
+        for job in outcome.work.task.jobs
+    }
     rows = [
         {
             **(record_key(outcome.work) if outcome.work else {}),
             "job": outcome.job_id,
+            "attempts": attempts.get(outcome.job_id),
             "status": outcome.status,
             "charge": int(outcome.charged),
             "due_at": outcome.due_at,
@@ -199,6 +206,13 @@ def _store_statuses(outcomes: Sequence[JobOutcome], moment: str) -> list[Stateme
         "ELSE value ->> 'status' END"
     )
     final = f"({status}) NOT IN ('queued', 'running')"
+    # An older try that failed ends no newer one. And a dead letter may have failed the job while
+    # this try was at work: its result counts.
+    own_try = "cognate_jobs.attempts = COALESCE(value ->> 'attempts', cognate_jobs.attempts)"
+    counts = (
+        f"(cognate_jobs.status = 'running' AND (value ->> 'status' = 'done' OR {own_try}) "
+        f"OR cognate_jobs.status = 'failed' AND {own_try})"
+    )
     return [
         Statement(
             f"UPDATE cognate_jobs SET status = {status}, "  # noqa: S608 - constants above
@@ -207,7 +221,7 @@ def _store_statuses(outcomes: Sequence[JobOutcome], moment: str) -> list[Stateme
             "due_at = value ->> 'due_at', updated_at = ?2, "
             f"completed_at = CASE WHEN {final} THEN ?2 END "
             "FROM json_each(?1) WHERE cognate_jobs.id = value ->> 'job' "
-            "AND cognate_jobs.status = 'running' RETURNING cognate_jobs.id, cognate_jobs.status",
+            f"AND {counts} RETURNING cognate_jobs.id, cognate_jobs.status",
             (payload, moment),
         )
         for payload in json_groups(rows)

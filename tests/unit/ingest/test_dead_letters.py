@@ -15,7 +15,17 @@ from cognate.messages import reference
 from cognate.replay import replay_job
 from cognate.retry import LONGEST_WAIT_SECONDS
 from local.adapters.queue import MAX_RETRIES
-from tests.unit.core.stage import ACME, COLLECTIONS, DEAD_LETTERS, Stage, long_text
+from tests.unit.core.faults import Worker
+from tests.unit.core.stage import (
+    ACME,
+    COLLECTIONS,
+    DEAD_LETTERS,
+    QUEUE,
+    SCHEMA,
+    Stage,
+    long_text,
+)
+from tests.unit.ingest.test_finish import again, worker_of
 
 FOREIGN = {"type": "embedding", "organizationId": ACME, "content": "a text"}
 
@@ -213,5 +223,53 @@ def test_a_text_that_never_got_its_job_can_be_replayed() -> None:
             await replay_job(stage.platform, ACME, row["id"])
         await stage.drain()
         assert {await stage.status(row["id"]) for row in failed} == {"done"}
+
+    asyncio.run(story())
+
+
+def test_a_dead_letter_overrules_no_result() -> None:
+    """An older message of the job dies while a consumer, started by another one, is at work."""
+
+    async def story(*, fails: bool) -> None:
+        stage = Stage()
+        job_id = await stage.write(ACME, "r1", "a text")
+        at_work, deliveries = worker_of(stage)
+        await at_work.step()
+        if fails:
+            stage.fault("upsert")
+        await die(stage, reference(job_id, "claims"))
+        assert await stage.status(job_id) == "failed"
+
+        verdicts = await at_work.finish()
+
+        assert await stage.status(job_id) == ("queued" if fails else "done")
+        assert [after is not None for after in verdicts.values()] == [fails]
+        await stage.consume(again(deliveries))
+        assert await stage.status(job_id) == "done"
+        assert (await stage.job(job_id))["error_code"] is None
+        assert await stage.discrepancies() == []
+
+    asyncio.run(story(fails=False))
+    asyncio.run(story(fails=True))
+
+
+def test_an_older_try_that_fails_ends_no_newer_one() -> None:
+    """The message came back while its first consumer was still at work."""
+
+    async def story() -> None:
+        stage = Stage()
+        job_id = await stage.write(ACME, "r1", "a text")
+        older, deliveries = worker_of(stage)
+        await older.step()
+        newer = Worker(stage.local, lambda ports: consume(ports, SCHEMA, QUEUE, again(deliveries)))
+        await newer.step()
+        stage.fault("upsert", message="VECTOR_UPSERT_ERROR (code = 40023): refused")
+        await older.finish()
+        assert await stage.status(job_id) == "running"
+
+        await newer.finish()
+
+        assert await stage.status(job_id) == "done"
+        assert await stage.discrepancies() == []
 
     asyncio.run(story())
