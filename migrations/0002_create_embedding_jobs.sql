@@ -94,6 +94,8 @@ CREATE TABLE cognate_embeddings (
   changes INTEGER NOT NULL DEFAULT 0,
   -- And up to which of these changes its vectors and metadata follow.
   changes_seen INTEGER NOT NULL DEFAULT 0,
+  -- 1 where the record was deleted behind the API and nobody has queued the removal of its vectors.
+  record_gone INTEGER NOT NULL DEFAULT 0,
   -- A text that was posted for the record. It is embedded in place of what the record says, until
   -- the record is next written. Last, because it is long and few statements read it.
   posted_text TEXT,
@@ -102,6 +104,10 @@ CREATE TABLE cognate_embeddings (
 
 CREATE INDEX cognate_embeddings_shown_after
   ON cognate_embeddings (organization_id, scope, shown_after) WHERE shown_after IS NOT NULL;
+
+-- Records whose removal the sweeper has to queue.
+CREATE INDEX cognate_embeddings_record_gone
+  ON cognate_embeddings (record_gone, organization_id, scope, record_id) WHERE record_gone = 1;
 
 -- Whether any record still has vectors of another model: one step to each side of today's.
 CREATE INDEX cognate_embeddings_by_fingerprint

@@ -1,7 +1,7 @@
 -- The tables of src/schema.py. A table of yours needs the same five columns beside its own fields:
 -- organization_id, id, the embedding column, created_at, updated_at; and this primary key. With
--- soft_delete=True it needs deleted_at TEXT too. The trigger over its embedded and its metadata
--- fields lets the coverage tell what was changed behind the API, too.
+-- soft_delete=True it needs deleted_at TEXT too. A table with embeddings needs the triggers that
+-- cognate.triggers.triggers_of writes: they mark what is written behind the API.
 CREATE TABLE claims (
   organization_id TEXT NOT NULL,
   id TEXT NOT NULL,
@@ -26,17 +26,45 @@ CREATE TABLE articles (
   PRIMARY KEY (organization_id, id)
 );
 
-CREATE TRIGGER claims_changed AFTER UPDATE OF content, story_id ON claims
-WHEN NEW.content IS NOT OLD.content OR NEW.story_id IS NOT OLD.story_id
+CREATE TRIGGER claims_inserted AFTER INSERT ON "claims"
 BEGIN
-  UPDATE cognate_embeddings SET changes = changes + 1
+  UPDATE cognate_embeddings SET changes = changes + 1, posted_text = NULL, record_gone = 0
   WHERE organization_id = NEW.organization_id AND scope = 'claims' AND record_id = NEW.id;
 END;
 
-CREATE TRIGGER articles_changed AFTER UPDATE OF title, body, section, year ON articles
-WHEN NEW.title IS NOT OLD.title OR NEW.body IS NOT OLD.body
-  OR NEW.section IS NOT OLD.section OR NEW.year IS NOT OLD.year
+CREATE TRIGGER claims_changed AFTER UPDATE OF "content", "story_id" ON "claims"
+WHEN NEW."content" IS NOT OLD."content"
+  OR NEW."story_id" IS NOT OLD."story_id"
 BEGIN
-  UPDATE cognate_embeddings SET changes = changes + 1
+  UPDATE cognate_embeddings SET changes = changes + 1, posted_text = CASE WHEN NEW."content" IS NOT OLD."content" THEN NULL ELSE posted_text END
+  WHERE organization_id = NEW.organization_id AND scope = 'claims' AND record_id = NEW.id;
+END;
+
+CREATE TRIGGER claims_deleted AFTER DELETE ON "claims"
+BEGIN
+  UPDATE cognate_embeddings SET posted_text = NULL, record_gone = 1
+  WHERE organization_id = OLD.organization_id AND scope = 'claims' AND record_id = OLD.id;
+END;
+
+CREATE TRIGGER articles_inserted AFTER INSERT ON "articles"
+BEGIN
+  UPDATE cognate_embeddings SET changes = changes + 1, posted_text = NULL, record_gone = 0
   WHERE organization_id = NEW.organization_id AND scope = 'articles' AND record_id = NEW.id;
+END;
+
+CREATE TRIGGER articles_changed AFTER UPDATE OF "title", "body", "section", "year" ON "articles"
+WHEN NEW."title" IS NOT OLD."title"
+  OR NEW."body" IS NOT OLD."body"
+  OR NEW."section" IS NOT OLD."section"
+  OR NEW."year" IS NOT OLD."year"
+BEGIN
+  UPDATE cognate_embeddings SET changes = changes + 1, posted_text = CASE WHEN NEW."title" IS NOT OLD."title"
+  OR NEW."body" IS NOT OLD."body" THEN NULL ELSE posted_text END
+  WHERE organization_id = NEW.organization_id AND scope = 'articles' AND record_id = NEW.id;
+END;
+
+CREATE TRIGGER articles_deleted AFTER DELETE ON "articles"
+BEGIN
+  UPDATE cognate_embeddings SET posted_text = NULL, record_gone = 1
+  WHERE organization_id = OLD.organization_id AND scope = 'articles' AND record_id = OLD.id;
 END;

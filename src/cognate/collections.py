@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cognate.definitions.names import camel_case
 from cognate.errors import NotFound
 from cognate.models import MODELS, EmbeddingModel
+from cognate.ports import FLOAT32_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -60,6 +61,18 @@ class Collection:
     def not_deleted(self) -> str:
         """An SQL condition on a row `r`, opened by AND; empty where deleting removes the row."""
         return " AND r.deleted_at IS NULL" if self.soft_delete else ""
+
+    @property
+    def holds_vectors(self) -> str:
+        """An SQL condition on a row `r` and its state `s`: the row has the vectors of its chunks.
+
+        A row that was replaced by SQL has lost them.
+        """
+        size = self.model.dimensions * FLOAT32_BYTES
+        return (
+            f'COALESCE(length(r."{self.embedding_column}"), 0) = '
+            f"json_array_length(s.chunks) * {size}"
+        )
 
     @cached_property
     def columns(self) -> tuple[str, ...]:

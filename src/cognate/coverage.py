@@ -9,8 +9,9 @@ Every record of the organization that is there now is in exactly one class; the 
   records by itself. A backfill of the missing ones queues these.
 - *stale*: it has the vectors of another model, pooling or chunker than the table's of today, or its
   text or metadata was changed since they were made and no job has followed: behind the API, which
-  the table's trigger counts, or in fields that its `on_update` does not watch. A backfill of the
-  stale ones queues these.
+  the table's triggers count, or in fields that its `on_update` does not watch. Or its row does not
+  hold the vectors that were made, because it was replaced by SQL. A backfill of the stale ones
+  queues these.
 - *embedded*: all others. A record with an empty text is one of them: there is nothing to embed.
 
 A pending, failed or stale record may be found meanwhile, by the vectors it had before.
@@ -164,7 +165,8 @@ def count_statement(
         "WHEN r.id IN (SELECT record_id FROM pending) THEN 'pending' "
         "WHEN r.id IN (SELECT record_id FROM failed) THEN 'failed' "
         "WHEN s.content_hash IS NULL THEN 'missing' "
-        "WHEN s.fingerprint IS NOT ?3 OR s.changes <> s.changes_seen THEN 'stale' "
+        "WHEN s.fingerprint IS NOT ?3 OR s.changes <> s.changes_seen "
+        f"OR NOT {collection.holds_vectors} THEN 'stale' "
         "ELSE 'embedded' END AS class "
         # Without a row here the records are not looked at.
         "FROM (SELECT 1 AS due WHERE NOT EXISTS (SELECT 1 FROM cognate_coverage "

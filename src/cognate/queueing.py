@@ -139,7 +139,7 @@ def queue_statements(  # noqa: PLR0913 - each is a column
             "WHERE p.vector_key = value ->> 'key') "
             f"ELSE value ->> 'posted' END FROM json_each(?3) WHERE {condition} "
             "ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET "
-            f"{NEXT_REVISION}, posted_text = excluded.posted_text",
+            f"{NEXT_REVISION}, posted_text = excluded.posted_text, record_gone = 0",
             (*scope, to_milliseconds(now)),
         ),
         Statement(

@@ -1,4 +1,4 @@
-"""Find what a deployment lacks: settings, bindings, tables and columns."""
+"""Find what a deployment lacks: settings, bindings, tables, columns and triggers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from cognate.ports import Statement
 from cognate.settings import VARIABLES
+from cognate.triggers import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from cognate.errors import ConfigurationError
     from cognate.ports import Database, VectorIndex
 
-GapKind = Literal["binding", "setting", "table", "column"]
+GapKind = Literal["binding", "setting", "table", "column", "trigger"]
 
 OWN_TABLES: Final = (
     "cognate_backfills",
@@ -69,9 +70,9 @@ def index_gaps(app: Cognate, indexes: Mapping[str, VectorIndex]) -> list[Gap]:
 
 
 async def database_gaps(database: Database, app: Cognate) -> list[Gap]:
-    """Tables and columns that the schema and Cognate itself need, and the database lacks.
+    """Tables, columns and triggers that the schema or Cognate needs, and the database lacks.
 
-    One D1 call. Of a table that is missing its columns are not named.
+    Two D1 calls. Of a table that is missing its columns and triggers are not named.
 
     Raises:
         DatabaseError: D1 failed.
@@ -80,7 +81,30 @@ async def database_gaps(database: Database, app: Cognate) -> list[Gap]:
         table.name: needed_columns(table) for table in app.tables.values()
     }
     found = await columns_of(database, list(needed))
-    return [gap for name, columns in needed.items() for gap in _table(name, columns, found)]
+    gaps = [gap for name, columns in needed.items() for gap in _table(name, columns, found)]
+    return gaps + await _trigger_gaps(
+        database, [app.tables[name] for name in app.tables if name in found]
+    )
+
+
+async def _trigger_gaps(database: Database, tables: Sequence[Table]) -> list[Gap]:
+    triggers = Statement(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' "
+        "AND tbl_name IN (SELECT value FROM json_each(?1))",
+        (json.dumps([table.name for table in tables]),),
+    )
+    [rows] = await database.batch([triggers])
+    made = {row["name"]: row["sql"] for row in rows}
+    return [
+        Gap(
+            "trigger",
+            name,
+            f"The table {table.name!r} has no trigger {name!r}, or an old one: apply a migration "
+            "that makes it. `python -m local.triggers` prints its SQL.",
+        )
+        for table in tables
+        for name in lacking(table, made)
+    ]
 
 
 async def columns_of(database: Database, tables: Sequence[str]) -> dict[str, set[str]]:

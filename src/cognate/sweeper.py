@@ -1,9 +1,9 @@
 """Cron task: finish what was left undone, and remove what is old.
 
-It sends lost messages again, recovers jobs whose handler died, lets out waiting jobs, resumes
-backfills that lost a step, and removes old jobs, backfills, idempotency keys and texts. Each run
-does a bounded amount of work. Two runs at once share it: a job that one has taken is no longer due
-for the other.
+It sends lost messages again, recovers jobs whose handler died, queues the removal of vectors whose
+record was deleted by SQL, lets out waiting jobs, resumes backfills that lost a step, and removes
+old jobs, backfills, idempotency keys and texts. Each run does a bounded amount of work. Two runs at
+once share it: a job that one has taken is no longer due for the other.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from cognate.index_progress import follow_indexes
 from cognate.ports import Statement
 from cognate.pruning import prune_statements
 from cognate.queueing import announce, release_statement
+from cognate.removals import removal_statements
 from cognate.stalled import chosen, look_statements, remember_statements
 from cognate.texts import delete_expired, expired_statement
 from cognate.times import to_iso
@@ -75,6 +76,7 @@ async def sweep(platform: Platform, app: Cognate, retention: Retention) -> Swept
     *_, unreplayable, finished, overdue, resumed, cursor, waiting = await platform.database.batch(
         [
             *_take_back(now),
+            *removal_statements(now),
             idempotency.prune_statement(now),
             backfills.prune_statement(now - retention.jobs),
             *prune_statements(now - retention.jobs, scopes),

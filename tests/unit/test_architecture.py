@@ -18,13 +18,13 @@ LAYERS: Final = (
         "cognate", "chunking", "classification", "collections", "d1_limits", "definitions",
         "errors", "events", "filters", "fingerprint", "ids", "models", "pagination",
         "platform_errors", "ports", "principal", "retry", "settings", "sketches", "sql",
-        "text_limits", "times", "validation", "vectors", "schema",
+        "text_limits", "times", "triggers", "validation", "vectors", "schema",
     },
     # Use cases: they are given ports.
     {
         "auth", "backfill", "counting", "coverage", "dismissal", "embeddings", "enqueue",
         "idempotency", "index_progress", "ingest", "jobs", "messages", "pruning", "queueing",
-        "readiness", "records", "replay", "search", "stalled", "texts",
+        "readiness", "records", "removals", "replay", "search", "stalled", "texts",
     },
     # Entries into the core: HTTP, queue, clock.
     {"api", "consumer", "sweeper"},

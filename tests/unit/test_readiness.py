@@ -14,7 +14,7 @@ from cognate.settings import SECRET
 from local.adapters.database import SqliteDatabase
 from tests.unit.core.stage import SCHEMA, Stage
 from tests.unit.records.stage import SCHEMA as ALL_KINDS
-from tests.unit.records.stage import TABLES
+from tests.unit.records.stage import TABLES, TRIGGERS
 
 
 class Pet(Record):
@@ -45,7 +45,8 @@ def _gaps(app: Cognate, *changes: str) -> list[Gap]:
 def test_a_migrated_database_lacks_nothing() -> None:
     """Of the samples, and of tables with every option."""
     assert _gaps(SCHEMA) == []
-    assert _gaps(ALL_KINDS, *filter(str.strip, TABLES.split(";"))) == []
+    made = [*filter(str.strip, TABLES.split(";")), *TRIGGERS]
+    assert _gaps(ALL_KINDS, *made) == []
 
 
 def test_a_table_without_its_migration_is_named_once() -> None:
@@ -60,10 +61,22 @@ def test_each_column_is_needed(missing: str) -> None:
     """Those of the record, of the embedding, and those that Cognate writes itself."""
     columns = [name for name in (*COLUMNS, *SERVER_COLUMNS) if name != missing]
 
-    [gap] = _gaps(PETS, f"CREATE TABLE pets ({', '.join(columns)})")
+    gaps = _gaps(PETS, f"CREATE TABLE pets ({', '.join(columns)})")
+    [gap] = [gap for gap in gaps if gap.kind != "trigger"]
 
     assert (gap.kind, gap.name) == ("column", f"pets.{missing}")
     assert missing in gap.message
+
+
+@pytest.mark.parametrize("missing", ["inserted", "changed", "deleted"])
+def test_each_trigger_is_needed(missing: str) -> None:
+    """As the schema of today has it; the sentence says where to find its SQL."""
+    name = f"claims_{missing}"
+
+    [gap] = _gaps(SCHEMA, f"DROP TRIGGER {name}")
+
+    assert (gap.kind, gap.name) == ("trigger", name)
+    assert "python -m local.triggers" in gap.message
 
 
 def test_the_tables_of_cognate_are_needed_too() -> None:

@@ -38,7 +38,7 @@ async def get_health(_call: Call) -> Health:
 
 
 async def get_readiness(call: Call) -> Reply:
-    """Name each binding, setting, table and column that is missing."""
+    """Name each binding, setting, table, column and trigger that is missing."""
     found = [*setting_gaps(call.broken), *index_gaps(call.app, call.platform.indexes)]
     if not any(error.setting == "DB" for error in call.broken):
         found += await database_gaps(call.platform.database, call.app)
@@ -61,7 +61,7 @@ ROUTES: Final = (
         method="GET",
         path="/api/v1/ready",
         name="health.ready",
-        summary="Name each binding, setting, table and column that the deployment lacks.",
+        summary="Name each binding, setting, table, column and trigger that the deployment lacks.",
         handler=get_readiness,
         response=Readiness,
         answers_if_broken=True,

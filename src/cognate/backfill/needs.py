@@ -29,10 +29,10 @@ def needs(selection: Selection, collection: Collection, row: Row) -> bool:
     Args:
         selection: of the backfill.
         collection: of the record.
-        row: the record's columns, and of its state `content_hash` and `index_hash` as
+        row: the record's columns as `field_…`, and of its state `content_hash` and `index_hash` as
             `stored_content` and `stored_index` (None without a state) and `posted_text`, whether a
-            job is `queued` or `running`, whether its last word is `failed`, and whether it was
-            `changed` since a job last looked.
+            job is `queued` or `running`, whether its last word is `failed`, whether it was
+            `changed` since a job last looked, and whether the row still `holds` its vectors.
     """
     if selection is Selection.ALL:
         return True
@@ -44,14 +44,15 @@ def needs(selection: Selection, collection: Collection, row: Row) -> bool:
 
 
 def _is_stale(collection: Collection, row: Row) -> bool:
-    if row["changed"]:
+    if row["changed"] or not row["holds"]:
         return True  # Its job finds out whether the change has made a difference.
     posted = row["posted_text"]
-    text = collection.text_of(row) if posted is None else posted
+    fields = {column: row[f"field_{column}"] for column in collection.columns}
+    text = collection.text_of(fields) if posted is None else posted
     content = content_hash(text, collection.model)
     if row["stored_content"] != content:
         # Texts without a letter are one: there is nothing to embed.
         return bool(text.strip()) or row["stored_content"] != content_hash("", collection.model)
     return bool(text.strip()) and row["stored_index"] != index_hash(
-        content, collection.metadata_of(row)
+        content, collection.metadata_of(fields)
     )

@@ -1,5 +1,7 @@
 """One step of a backfill: look at the next records of its table, and queue those that need it.
 
+It walks over state rows too: where the record is gone, it queues the removal of its vectors.
+
 A step may arrive twice, late, or from two consumers at once. Its message names its number, and the
 batch that queues the jobs first moves the backfill on from exactly that number: whoever comes
 second moves nothing and queues nothing. Records that are written meanwhile queue themselves.
@@ -10,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from cognate.backfill.needs import Selection, needs
@@ -30,11 +33,11 @@ if TYPE_CHECKING:
     from cognate.ports import Platform
 
 STEP_RECORDS: Final = 100
-"""Records that one step looks at."""
+"""Records that one step reads, and as many state rows."""
 
 STALE_STEP_RECORDS: Final = 20
-"""Records that a step of a `stale` backfill looks at: it reads their texts, which a consumer holds
-at once, and D1 answers at most 50 MB."""
+"""Records that a step of a `stale` backfill reads: with their texts, which a consumer holds at
+once, and D1 answers at most 50 MB."""
 
 MAX_WAITING: Final = 1000
 """Jobs of one organization's backfills that wait to be let out; while there are more, none are
@@ -57,15 +60,20 @@ class _Progress:
     """What a step did.
 
     Attributes:
-        rows: the records that it has finished with.
-        is_last: no records are left behind these.
+        scanned: number of records that were looked at.
+        wanted: records to embed or index again.
+        gone: records that were deleted, and whose vectors are to be removed.
+        end: up to which id records and states were looked at; None for no id.
+        is_last: nothing is left behind these.
         pause: seconds until the next step.
     """
 
-    rows: Sequence[Row]
-    wanted: Sequence[Wanted]
-    is_last: bool
-    pause: int
+    scanned: int = 0
+    wanted: Sequence[Wanted] = ()
+    gone: Sequence[Wanted] = ()
+    end: str | None = None
+    is_last: bool = False
+    pause: int = 0
 
 
 async def take_step(platform: Platform, collections: Collections, message: BackfillStep) -> None:
@@ -78,30 +86,23 @@ async def take_step(platform: Platform, collections: Collections, message: Backf
     if collection is None:
         await _give_up(platform, message)
         return
-    [waiting], backfills, rows = await platform.database.batch(read_statements(collection, message))
+    [waiting], backfills, states, rows = await platform.database.batch(
+        read_statements(collection, message)
+    )
     if not backfills:
         return
     backfill = backfills[0]
-    progress = _progress(collection, backfill, rows, crowded=waiting["jobs"] >= MAX_WAITING)
+    if waiting["jobs"] >= MAX_WAITING:
+        progress = _Progress(pause=CROWDED_PAUSE_SECONDS)
+    else:
+        progress = _progress(collection, backfill, rows, states)
     now = platform.clock.now()
     token = new_id(STEP_PREFIX, now)
-    organization_id = backfill["organization_id"]
-    queue = queue_statements(
-        collection,
-        organization_id,
-        progress.wanted,
-        source="backfill",
-        now=now,
-        condition=f"{collection.live_record} AND {MOVED}",
-        priority=Priority.BACKFILL,
-        forced=backfill["selection"] == Selection.ALL,
-        token=token,
-    )
     moved, *_, released = await platform.database.batch(
         [
             _move(message, progress, token, now),
-            *(queue if progress.wanted else []),
-            release_statement(organization_id, now),
+            *_queue(collection, backfill, progress, token, now),
+            release_statement(backfill["organization_id"], now),
         ]
     )
     await announce(platform, released)
@@ -112,45 +113,86 @@ async def take_step(platform: Platform, collections: Collections, message: Backf
 
 
 def _progress(
-    collection: Collection, backfill: Row, rows: Sequence[Row], *, crowded: bool
+    collection: Collection, backfill: Row, rows: Sequence[Row], states: Sequence[Row]
 ) -> _Progress:
-    if crowded:
-        return _Progress([], [], is_last=False, pause=CROWDED_PAUSE_SECONDS)
+    """Walk over records and states together, by id, as far as both were read.
+
+    It ends sooner where the step has as many jobs as its rate allows in a minute.
+    """
     selection, rate = Selection(backfill["selection"]), backfill["rate"]
+    ends = [page[-1]["id"] for page in (rows, states) if len(page) == backfill["size"]]
+    bound = min(ends, default=None)
+    walk = sorted([*rows, *(row for row in states if row["gone"])], key=lambda row: row["id"])
     wanted: list[Wanted] = []
-    seen = 0
-    for row in rows:
-        # No minute has more jobs than its share; the next step looks at the others.
-        if len(wanted) == rate:
+    gone: list[Wanted] = []
+    scanned, end = 0, bound
+    for row, following in zip_longest(walk, walk[1:]):
+        if bound is not None and row["id"] > bound:
             break
-        seen += 1
-        if needs(selection, collection, row):
-            wanted.append(Wanted(row["id"], is_written=False))
-    pause = 0 if rate is None else math.ceil(len(wanted) * SECONDS_PER_MINUTE / rate)
-    is_last = seen == len(rows) < backfill["size"]
-    return _Progress(rows[:seen], wanted, is_last, pause)
+        if row["gone"]:
+            gone += [] if row["pending"] else [Wanted(row["id"])]
+        else:
+            scanned += 1
+            if needs(selection, collection, row):
+                wanted.append(Wanted(row["id"], is_written=False))
+        # No minute has more jobs than its share; the next step looks at the others.
+        if len(wanted) + len(gone) == rate and following is not None:
+            end = row["id"]
+            break
+    jobs = len(wanted) + len(gone)
+    pause = 0 if rate is None else math.ceil(jobs * SECONDS_PER_MINUTE / rate)
+    return _Progress(scanned, wanted, gone, end, is_last=end is None, pause=pause)
+
+
+def _queue(
+    collection: Collection, backfill: Row, progress: _Progress, token: str, now: datetime
+) -> list[Statement]:
+    """Queue the jobs of a step, where it is this one that moved the backfill on."""
+    found: list[Statement] = []
+    for wanted, condition in (
+        (progress.wanted, collection.live_record),
+        (progress.gone, f"NOT {collection.live_record}"),
+    ):
+        if wanted:
+            found += queue_statements(
+                collection,
+                backfill["organization_id"],
+                wanted,
+                source="backfill",
+                now=now,
+                condition=f"{condition} AND {MOVED}",
+                priority=Priority.BACKFILL,
+                forced=backfill["selection"] == Selection.ALL,
+                token=token,
+            )
+    return found
 
 
 def read_statements(collection: Collection, message: BackfillStep) -> list[Statement]:
-    """How many jobs wait, the backfill if this is its next step, and its next records.
+    """How many jobs wait, the backfill if this is its next step, its next records and states.
 
-    The organization is the backfill's own, as D1 has it.
+    The organization is the backfill's own, as D1 has it. Only a backfill of stale records reads
+    their texts.
     """
     step = (message.backfill_id, message.step, message.scope)
     running = "b.id = ?1 AND b.step = ?2 AND b.scope = ?3 AND b.status = 'running'"
     size = f"CASE b.selection WHEN 'stale' THEN {STALE_STEP_RECORDS} ELSE {STEP_RECORDS} END"
+    limit = f"LIMIT COALESCE((SELECT {size} FROM cognate_backfills b WHERE {running}), 0)"  # noqa: S608 - constants
     # Only whether a record is stale takes a look at what it says.
     columns = "".join(
         f", CASE b.selection WHEN 'stale' THEN {column} END AS {name}"
         for column, name in (
             ("s.posted_text", "posted_text"),
-            *((f'r."{column}"', f'"{column}"') for column in collection.columns),
+            *((f'r."{column}"', f'"field_{column}"') for column in collection.columns),
         )
     )
-    of_record = (
-        "SELECT 1 FROM cognate_jobs j WHERE j.organization_id = r.organization_id "
-        "AND j.scope = ?3 AND j.record_id = r.id AND +j.status"
-    )
+
+    def job_of(record: str) -> str:
+        return (
+            "SELECT 1 FROM cognate_jobs j WHERE j.organization_id = b.organization_id "  # noqa: S608 - constants
+            f"AND j.scope = ?3 AND j.record_id = {record} AND +j.status"
+        )
+
     return [
         Statement(
             "SELECT COUNT(*) AS jobs FROM (SELECT 1 "  # noqa: S608 - constants
@@ -166,24 +208,34 @@ def read_statements(collection: Collection, message: BackfillStep) -> list[State
             step,
         ),
         Statement(
-            "SELECT r.id, s.content_hash AS stored_content, s.index_hash AS stored_index, "  # noqa: S608 - names of the schema
-            "s.changes <> s.changes_seen AS changed, "
-            f"EXISTS ({of_record} = 'queued') AS queued, "
-            f"EXISTS ({of_record} = 'running') AS running, "
-            f"EXISTS ({of_record} = 'failed' AND NOT EXISTS ({resolved_by('j')})) AS failed"
+            "SELECT s.record_id AS id, r.id IS NULL AS gone, "  # noqa: S608 - names of the schema
+            f"EXISTS ({job_of('s.record_id')} IN ('queued', 'running')) AS pending "
+            "FROM cognate_backfills b CROSS JOIN cognate_embeddings s "
+            "ON s.organization_id = b.organization_id AND s.scope = ?3 "
+            "AND s.record_id > b.after_id "
+            f'LEFT JOIN "{collection.sql_table}" r ON r.organization_id = s.organization_id '
+            f"AND r.id = s.record_id{collection.not_deleted} "
+            f"WHERE {running} ORDER BY s.record_id {limit}",
+            step,
+        ),
+        Statement(
+            "SELECT r.id, 0 AS gone, s.content_hash AS stored_content, "  # noqa: S608 - names of the schema
+            "s.index_hash AS stored_index, s.changes <> s.changes_seen AS changed, "
+            f"{collection.holds_vectors} AS holds, "
+            f"EXISTS ({job_of('r.id')} = 'queued') AS queued, "
+            f"EXISTS ({job_of('r.id')} = 'running') AS running, "
+            f"EXISTS ({job_of('r.id')} = 'failed' AND NOT EXISTS ({resolved_by('j')})) AS failed"
             f'{columns} FROM cognate_backfills b CROSS JOIN "{collection.sql_table}" r '
             "ON r.organization_id = b.organization_id AND r.id > b.after_id "
             "LEFT JOIN cognate_embeddings s ON s.organization_id = r.organization_id "
             "AND s.scope = ?3 AND s.record_id = r.id "
-            f"WHERE {running}{collection.not_deleted} ORDER BY r.id "
-            f"LIMIT COALESCE((SELECT {size} FROM cognate_backfills b WHERE {running}), 0)",
+            f"WHERE {running}{collection.not_deleted} ORDER BY r.id {limit}",
             step,
         ),
     ]
 
 
 def _move(message: BackfillStep, progress: _Progress, token: str, now: datetime) -> Statement:
-    last = progress.rows[-1]["id"] if progress.rows else None
     return Statement(
         "UPDATE cognate_backfills SET step = step + 1, token = ?4, "
         "after_id = COALESCE(?5, after_id), scanned = scanned + ?6, queued = queued + ?7, "
@@ -197,9 +249,9 @@ def _move(message: BackfillStep, progress: _Progress, token: str, now: datetime)
             message.step,
             message.scope,
             token,
-            last,
-            len(progress.rows),
-            len(progress.wanted),
+            progress.end,
+            progress.scanned,
+            len(progress.wanted) + len(progress.gone),
             int(progress.is_last),
             to_iso(now),
             to_iso(now + STEP_PATIENCE + timedelta(seconds=progress.pause)),

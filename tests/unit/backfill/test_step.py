@@ -16,8 +16,9 @@ from cognate.errors import QueueError
 from cognate.messages import BackfillStep, parse
 from cognate.ports import Statement
 from cognate.queueing import WINDOW
+from cognate.triggers import triggers_of
 from tests.unit.core.faults import FailingDatabase
-from tests.unit.core.stage import ACME, CLAIMS, COLLECTIONS, GLOBEX, Stage
+from tests.unit.core.stage import ACME, CLAIMS, COLLECTIONS, GLOBEX, Stage, claims
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -479,15 +480,67 @@ def test_a_message_cannot_turn_a_backfill_to_another_table() -> None:
 
 
 def test_an_index_serves_the_reading_of_a_step() -> None:
-    """The next records are found by their key, and nothing is sorted."""
+    """The next records and states are found by their key, and nothing is sorted."""
 
-    async def story() -> list[str]:
-        *_, statement = read_statements(CLAIMS, BackfillStep("b", "claims", 0))
+    async def story(number: int) -> list[str]:
+        statement = read_statements(CLAIMS, BackfillStep("b", "claims", 0))[number]
         explain = Statement(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
         [rows] = await Stage().local.database.batch([explain])
         return [row["detail"] for row in rows]
 
-    plan = asyncio.run(story())
-    assert any("SEARCH r USING" in line and "organization_id=? AND id>?" in line for line in plan)
-    assert not any("SCAN" in line and "SCALAR" not in line for line in plan)
-    assert not any("TEMP B-TREE" in line for line in plan)
+    for number, found in (
+        (-1, "SEARCH r USING INDEX sqlite_autoindex_claims_1 (organization_id=? AND id>?)"),
+        (-2, "SEARCH s USING PRIMARY KEY (organization_id=? AND scope=? AND record_id>?)"),
+    ):
+        plan = asyncio.run(story(number))
+        assert found in plan
+        assert not any("SCAN" in line and "SCALAR" not in line for line in plan)
+        assert not any("TEMP B-TREE" in line for line in plan)
+
+
+@pytest.mark.parametrize("selection", Selection)
+def test_states_without_a_record_are_removed(selection: Selection) -> None:
+    """The records were deleted by SQL, and no trigger saw it; any number, in any order of ids."""
+
+    async def story() -> None:
+        stage = Stage()
+        await _import(stage, ACME, 2 * STEP_RECORDS + 40)
+        await _start(stage)
+        await stage.settle()
+        for name in triggers_of(claims):
+            await stage.rows(f"DROP TRIGGER {name}")
+        await stage.write(GLOBEX, "c00001", "a text")
+        await stage.settle()
+        # The first ones, the last ones, and every third in between.
+        await stage.rows(
+            "DELETE FROM claims WHERE organization_id = 'org_acme' AND (id < 'c00110' "
+            "OR id > 'c00230' OR CAST(substr(id, 2) AS INTEGER) % 3 = 0)"
+        )
+        [left] = await stage.rows(
+            "SELECT COUNT(*) AS count FROM claims WHERE organization_id = 'org_acme'"
+        )
+
+        backfill = await _start(stage, selection)
+        await stage.settle()
+
+        assert await stage.discrepancies() == []
+        assert (await _now(stage, backfill)).scanned == left["count"]
+        assert len(stage.indexed()) == left["count"] + 1
+
+    asyncio.run(story())
+
+
+def test_a_removal_that_waits_is_not_queued_again() -> None:
+    """Its own job is enough."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "c1", "a text")
+        await stage.settle()
+        await stage.delete(ACME, "c1")
+        backfill = await _start(stage)
+        for step in _steps(stage):
+            await take_step(stage.platform, COLLECTIONS, step)
+        assert (await _now(stage, backfill)).queued == 0
+
+    asyncio.run(story())

@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from cognate.backfill.needs import Selection
+from cognate.backfill.rows import start_backfill
 from cognate.collections import Collections
 from cognate.definitions import Cognate, Embeddings, Record, Similarity, Table
 from cognate.ports import Statement
@@ -23,12 +25,13 @@ class Measure(Record):
     scope: str | None = None
     order: str | None = None
     record_id: str | None = None
+    gone: str | None = None
 
 
 @pytest.mark.parametrize("name", ["order", "group", "r", "s", "t", "e"])
 def test_a_table_may_use_any_name(name: str) -> None:
-    """Embedded, changed, indexed again, searched and removed."""
-    fields = ["key", "type", "path", "scope", "order", "record_id"]
+    """Embedded, changed, indexed again, searched and found by a backfill."""
+    fields = ["key", "type", "path", "scope", "order", "record_id", "gone"]
     measures = Table(name, Measure, embeddings=Embeddings(fields=["value"], metadata=fields))
     similarity = Similarity("measureSimilarity", measures)
     app = Cognate(tables=[measures], similarities=[similarity])
@@ -55,5 +58,9 @@ def test_a_table_may_use_any_name(name: str) -> None:
                     stage.platform, ACME, similarity, text=value, filter={"key": key}
                 )
                 assert [result.id for result in found.results] == ["r1"]
+        await stage.rows(f"UPDATE \"{name}\" SET value = 'by SQL', gone = 'yes'")  # noqa: S608 - of this test
+        await start_backfill(stage.platform, ACME, collection, Selection.STALE, None)
+        await stage.settle()
+        assert await stage.discrepancies() == []
 
     asyncio.run(story())

@@ -33,6 +33,7 @@ from cognate.records import (
     parse_query,
     write_records,
 )
+from cognate.triggers import triggers_of
 from local.adapters import local_platform
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ posts = Table(
     soft_delete=True,
 )
 notes = Table("notes", Note, owner=Owner("author", only=["read", "update", "delete"]))
+TRIGGERS: Final = [*triggers_of(posts).values()]
+"""What `posts` needs beside its table; `claims` has its own by the migrations."""
 SCHEMA: Final = Cognate(tables=[claims, posts, notes], similarities=[Similarity("near", claims)])
 
 
