@@ -544,7 +544,8 @@ def _list_records(world: World, me: Party, other: Party) -> list[Ask]:
         path = f"{API}/{table}?total=true"
         asks += [
             Ask("GET", path, says={"pagination": {"count": total, "total": total}}),
-            Ask("GET", f"{path}&sort=-{text}"),
+            Ask("GET", f"{path}&sort=-{text}", says={"pagination": {"count": total}}),
+            Ask("GET", f"{path}&{text}.like=%25{me.canary}%25"),
             Ask(
                 "GET",
                 f"{path}&{text}.like=%25{other.canary}%25",
@@ -555,7 +556,7 @@ def _list_records(world: World, me: Party, other: Party) -> list[Ask]:
     return [
         *asks,
         Ask("GET", f"{API}/notes?total=true", says={"pagination": {"count": 2, "total": 2}}),
-        Ask("GET", f"{API}/claims?cursor={stolen}"),
+        Ask("GET", f"{API}/claims?cursor={stolen}", says={"pagination": {"count": me.claims - 1}}),
     ]
 
 

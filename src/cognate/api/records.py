@@ -136,8 +136,9 @@ async def get_list(call: Call) -> RecordsAnswer:
     page = await list_records(
         call.platform, call.principal, table, parse_query(table, call.request.query)
     )
-    data = [dict(record.json) for record in page.items]
-    return RecordsAnswer(data=data, pagination=pagination_of(page))
+    return RecordsAnswer(
+        data=[dict(record) for record in page.items], pagination=pagination_of(page)
+    )
 
 
 async def post_record(call: Call) -> Reply:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from cognate.pagination import Page, encode_cursor
 from cognate.ports import Statement
 from cognate.records.codec import json_of
 from cognate.records.list_sql import after, cursor_values, order, where
 from cognate.records.permissions import no_such_record, owner_of, require_access, require_ownership
-from cognate.records.rows import live, selected
+from cognate.records.rows import answered, live, selected, size
 from cognate.records.version import StoredRecord, etag_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cognate.definitions import Table
     from cognate.ports import Parameter, Platform
     from cognate.principal import Principal
     from cognate.records.query import RecordQuery
+
+
+MAX_PAGE_BYTES: Final = 1_000_000
+"""Of the records of one page; the last one may go beyond. D1 answers at most 50 MB, and an isolate
+holds them several times in its 128 MB, beside those of other requests."""
 
 
 async def get_record(
@@ -43,8 +50,11 @@ async def get_record(
 
 async def list_records(
     platform: Platform, principal: Principal, table: Table, query: RecordQuery
-) -> Page[StoredRecord]:
+) -> Page[Mapping[str, Any]]:
     """A page of the organization's records that meet the filters, in the order asked for.
+
+    A page ends early, with a cursor, once its records have `MAX_PAGE_BYTES`; so it holds one record
+    at least, and the memory of an isolate is safe whatever their sizes.
 
     Raises:
         AccessDenied: none of the caller's roles may read.
@@ -63,17 +73,26 @@ async def list_records(
         tuple(parameters),
     )
     behind = after(query, parameters)
-    parameters.append(query.limit + 1)
+    parameters.append(query.limit)
+    limit = f"?{len(parameters)}"
+    ordered = order(query)
+    # First the ids, with the sizes, of one record more than wanted; then the fields of those for
+    # which there is room.
     page = Statement(
-        f'SELECT {selected(table)} FROM "{table.name}" r WHERE {visible}{behind} '  # noqa: S608 - names of the schema
-        f"ORDER BY {order(query)} LIMIT ?{len(parameters)}",
+        f"SELECT {answered(table)}, p.available FROM ("  # noqa: S608 - names of the schema
+        f"SELECT r.id, COUNT(*) OVER () AS available, SUM(r._size) OVER (ORDER BY {ordered} "
+        "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before "
+        f'FROM (SELECT r.id, r."{query.sort}", {size(table)} AS _size FROM "{table.name}" r '
+        f"WHERE {visible}{behind} ORDER BY {ordered} LIMIT {limit} + 1) r) p "
+        f'CROSS JOIN "{table.name}" r ON r.organization_id = ?1 AND r.id = p.id '
+        f"WHERE COALESCE(p.bytes_before, 0) < {MAX_PAGE_BYTES} ORDER BY {ordered} LIMIT {limit}",
         tuple(parameters),
     )
     answers = await platform.database.batch([page, *([total] if query.total else [])])
-    rows = answers[0][: query.limit]
-    more = len(answers[0]) > query.limit
+    rows = answers[0]
+    more = bool(rows) and rows[0]["available"] > len(rows)
     return Page(
-        items=[StoredRecord(json_of(table, row), etag_of(row["version"])) for row in rows],
+        items=[json_of(table, row) for row in rows],
         limit=query.limit,
         next_cursor=(
             encode_cursor(cursor_values(query, rows[-1]), query.context) if more else None

@@ -37,7 +37,7 @@ from cognate.triggers import triggers_of
 from local.adapters import local_platform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cognate.pagination import Page
     from cognate.ports import Database, Row
@@ -211,14 +211,14 @@ class Stage:
         """One record."""
         return asyncio.run(get_record(self.platform, by, table, record_id))
 
-    def page(self, table: Table, by: Principal = ADA, **query: str) -> Page[StoredRecord]:
+    def page(self, table: Table, by: Principal = ADA, **query: str) -> Page[Mapping[str, Any]]:
         """One page; `query` as in a URL, with `__` for the dot before an operator."""
         parameters = {name.replace("__", "."): [value] for name, value in query.items()}
         return asyncio.run(list_records(self.platform, by, table, parse_query(table, parameters)))
 
     def ids(self, table: Table, by: Principal = ADA, **query: str) -> list[str]:
         """The ids of one page."""
-        return [record.json["id"] for record in self.page(table, by, **query).items]
+        return [record["id"] for record in self.page(table, by, **query).items]
 
     def jobs(self, status: str = "%") -> list[tuple[str, str, int]]:
         """Record, source and `embeds` of every job, the oldest first."""

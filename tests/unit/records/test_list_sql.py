@@ -37,7 +37,7 @@ def pages(stage: Stage, limit: int, **query: Any) -> list[str]:
     cursor: dict[str, Any] = {}
     while True:
         page = stage.page(posts, limit=str(limit), **query, **cursor)
-        found += [record.json["id"] for record in page.items]
+        found += [record["id"] for record in page.items]
         if page.next_cursor is None:
             assert not page.has_more
             return found
@@ -63,7 +63,7 @@ def test_pages_have_every_record_once_and_in_order(
     stage = Stage()
     stage.write(posts, *(Create(record, f"p{n:02}") for n, record in enumerate(records)))
     stage.write(posts, Create({"title": "theirs"}, "p00"), by=BOB)
-    there = [dict(item.json) for item in stage.page(posts, limit="100").items]
+    there = [dict(item) for item in stage.page(posts, limit="100").items]
     valued = [item for item in there if item[sort] is not None]
     empty = [item for item in there if item[sort] is None]
     expected = [
@@ -81,7 +81,7 @@ def test_pages_are_stable_while_others_write(stage: Stage) -> None:
     """What is inserted or deleted before or behind neither repeats nor hides another."""
     stage.write(posts, *(Create({"title": "x", "year": n // 3}, f"p{n}0") for n in range(9)))
     first = stage.page(posts, sort="year", limit="4")
-    assert [record.json["id"] for record in first.items] == ["p00", "p10", "p20", "p30"]
+    assert [record["id"] for record in first.items] == ["p00", "p10", "p20", "p30"]
     assert first.next_cursor is not None
     stage.write(posts, Create({"title": "x", "year": 0}, "p05"), Delete("p30"), Delete("p40"))
     stage.write(posts, Create({"title": "x", "year": 1}, "p45"))
@@ -161,7 +161,7 @@ def test_filters_narrow_a_list(stage: Stage, query: dict[str, Any], expected: li
 
     page = stage.page(posts, total="true", **query)
 
-    assert [record.json["id"] for record in page.items] == expected
+    assert [record["id"] for record in page.items] == expected
     assert page.total == len(expected)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from cognate.errors import DatabaseError, NotFound
 from cognate.records import Create
-from tests.unit.records.stage import BOB, Stage, claims, posts
+from cognate.records.read import MAX_PAGE_BYTES
+from tests.unit.records.stage import BOB, Stage, claims, notes, posts
 
 
 def test_a_page_says_how_far_it_goes(stage: Stage) -> None:
@@ -27,8 +31,67 @@ def test_a_list_and_a_record_by_its_id_are_the_same(stage: Stage) -> None:
     stage.database.batches.clear()
 
     assert stage.get(posts, created.json["id"]) == created
-    assert stage.page(posts, total="true").items == [created]
+    assert stage.page(posts, total="true").items == [created.json]
     assert len(stage.database.batches) == 2
+
+
+def test_a_list_reads_each_field_once(stage: Stage) -> None:
+    """Without the version of a row, which only an ETag needs."""
+    stage.create(posts, title="x")
+    stage.database.batches.clear()
+
+    stage.page(posts, sort="title")
+
+    [[sql]] = stage.database.batches
+    fields, _ = sql.split(" FROM (", 1)
+    assert "quote(" not in sql
+    assert [1] * len(posts.fields) == [fields.count(f'r."{field}"') for field in posts.fields]
+
+
+@pytest.mark.parametrize("sort", ["id", "-id", "text", "-createdAt"])
+def test_a_page_is_bounded_in_bytes(stage: Stage, sort: str) -> None:
+    """It ends early, and the next one goes on; every record is on one of them."""
+    for number in range(10):
+        stage.create(notes, f"n{number}", text=f"{number}{'x' * 390_000}")
+    stage.create(notes, "small", text="x")
+    found: list[str] = []
+    cursor: dict[str, Any] = {}
+    sizes = []
+    while True:
+        page = stage.page(notes, limit="100", sort=sort, **cursor)
+        found += [record["id"] for record in page.items]
+        sizes.append(len(json.dumps(page.items)))
+        assert 100 == page.limit
+        if page.next_cursor is None:
+            break
+        cursor = {"cursor": page.next_cursor}
+
+    expected = [*(f"n{number}" for number in range(10)), "small"]
+    assert sorted(expected) == sorted(found)
+    assert found == stage.ids(notes, limit="100", sort=sort)[:3] + found[3:]
+    # The last record of a page may go beyond.
+    assert max(sizes) < MAX_PAGE_BYTES + 401_000
+    assert min(sizes[:-1]) > MAX_PAGE_BYTES
+
+
+def test_a_page_has_one_record_at_least(stage: Stage) -> None:
+    """Though it was written behind the API and is larger than a page."""
+    for record_id in ("n1", "n2"):
+        stage.create(notes, record_id, text="x")
+    stage.sql("UPDATE notes SET text = printf('%.*c', 1500000, 'y')")
+
+    first = stage.page(notes, limit="100")
+    assert (["n1"], True) == ([record["id"] for record in first.items], first.has_more)
+    last = stage.page(notes, limit="100", cursor=first.next_cursor or "")
+    assert (["n2"], False) == ([record["id"] for record in last.items], last.has_more)
+
+
+def test_a_page_of_small_records_is_as_long_as_was_asked_for(stage: Stage) -> None:
+    """A hundred of them, whichever script they are in."""
+    stage.write(notes, *(Create({"text": "\u6f22" * 3000}, f"n{n:03}") for n in range(100)))
+
+    page = stage.page(notes, limit="100")
+    assert (100, None) == (len(page.items), page.next_cursor)
 
 
 def test_an_empty_list_is_a_page(stage: Stage) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
+from cognate.records.rows import size
 from tests.unit.records.stage import ACME, Stage, posts
 
 
@@ -38,6 +42,24 @@ def test_new_vectors_are_no_other_version(stage: Stage) -> None:
 
     assert stage.sql("SELECT length(embedding) AS size FROM posts")[0]["size"] > 0
     assert stage.get(posts, "p1") == before
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"title": "x"},
+        {"title": "\u6f22" * 1000, "tags": ["a"] * 100, "year": 2**53 - 1, "value": -1.5e-300},
+        {"title": "", "slug": "s" * 5000, "publishedAt": "2026-01-01T00:00:00Z", "isPublic": True},
+    ],
+)
+def test_the_size_of_a_row_is_about_that_of_its_json(stage: Stage, fields: dict[str, Any]) -> None:
+    """And never less, so that a page is bounded by it."""
+    record = dict(stage.create(posts, "p1", **fields).json)
+    sent = len(json.dumps(record, ensure_ascii=False).encode())
+
+    [row] = stage.sql(f"SELECT {size(posts)} AS size FROM posts r")  # noqa: S608 - a name of the schema
+
+    assert sent <= row["size"] <= 2 * sent + 200
 
 
 def test_a_row_that_was_written_behind_the_api_is_a_record(stage: Stage) -> None:
