@@ -1,8 +1,9 @@
 """Dismiss failed jobs on request.
 
 A dismissed job is final: it is not tried again, and it is removed after the retention of finished
-jobs. Its record counts as what it is without that job: missing, stale or embedded. A posted text
-that was never embedded is deleted with its job, because nothing else refers to it.
+jobs. Its record counts as what it is without that job: missing, stale or embedded. A text that was
+posted is given up with its job: one without a table is deleted if it was never embedded, because
+nothing else refers to it; one for a record no longer stands in place of what the record says.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from cognate.collections import TEXTS_PREFIX
 from cognate.errors import JobNotFailed
-from cognate.jobs import JobStatus, find_job
+from cognate.jobs import JobStatus, find_job, resolved_by
 from cognate.models import MODELS
 from cognate.ports import Statement
 from cognate.queueing import announce, release_statement
@@ -126,9 +127,9 @@ async def _dismiss(
     """
     now = platform.clock.now()
     texts = _delete_abandoned(organization_id, rows, now)
-    dismissed, *others = await platform.database.batch(
+    _, dismissed, *others = await platform.database.batch(
         [
-            _dismiss_statement(organization_id, [row["id"] for row in rows], now),
+            *_dismiss_statements(organization_id, [row["id"] for row in rows], now),
             *texts,
             release_statement(organization_id, now),
             *afterwards,
@@ -138,15 +139,30 @@ async def _dismiss(
     return [dismissed, *others[len(texts) + 1 :]]
 
 
-def _dismiss_statement(
+def _dismiss_statements(
     organization_id: OrganizationId, job_ids: Sequence[str], now: datetime
-) -> Statement:
-    return Statement(
-        "UPDATE cognate_jobs SET status = 'dismissed', updated_at = ?3, "
-        "completed_at = ?3 WHERE id IN (SELECT value FROM json_each(?2)) "
-        "AND +organization_id = ?1 AND +status = 'failed' RETURNING id",
-        (organization_id, json.dumps(job_ids), to_iso(now)),
-    )
+) -> list[Statement]:
+    """Two statements; the second returns the id of each job that was still failed."""
+    ids = (organization_id, json.dumps(job_ids))
+    failed = "f.id IN (SELECT value FROM json_each(?2)) AND +f.organization_id = ?1"
+    return [
+        # The vectors may be those of an earlier text: whether they are is for a job to find out.
+        Statement(
+            "UPDATE cognate_embeddings SET posted_text = NULL, changes = changes + 1 "  # noqa: S608 - constants
+            "WHERE organization_id = ?1 AND posted_text IS NOT NULL "
+            "AND (scope, record_id) IN (SELECT f.scope, f.record_id FROM cognate_jobs f "
+            f"WHERE {failed} AND +f.status = 'failed' AND f.source IN ('api', 'message') "
+            f"AND NOT EXISTS ({resolved_by('f')}) AND NOT EXISTS (SELECT 1 FROM cognate_jobs o "
+            "WHERE o.organization_id = ?1 AND o.scope = f.scope AND o.record_id = f.record_id "
+            "AND +o.status IN ('queued', 'running')))",
+            ids,
+        ),
+        Statement(
+            "UPDATE cognate_jobs AS f SET status = 'dismissed', updated_at = ?3, "  # noqa: S608 - constants
+            f"completed_at = ?3 WHERE {failed} AND +f.status = 'failed' RETURNING id",
+            (*ids, to_iso(now)),
+        ),
+    ]
 
 
 def _delete_abandoned(

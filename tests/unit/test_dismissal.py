@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from cognate.backfill.needs import Selection
+from cognate.backfill.rows import start_backfill
 from cognate.coverage import Coverage, coverage
 from cognate.dismissal import MAX_DISMISSED, Dismissed, dismiss_job, dismiss_jobs
 from cognate.errors import JobNotFailed, NotFound
@@ -60,7 +62,7 @@ def test_a_dismissed_job_is_final() -> None:
 
 
 def test_a_record_counts_as_what_it_is_without_the_job() -> None:
-    """Missing where nothing was made of it, embedded where its vectors are right, else stale."""
+    """Missing where nothing was made of it, embedded where its vectors are of what it says."""
 
     async def story() -> None:
         stage = Stage()
@@ -70,13 +72,61 @@ def test_a_record_counts_as_what_it_is_without_the_job() -> None:
         await _fail(stage)
         await stage.write(ACME, "never", "a text")
         await stage.write(ACME, "changed", "another text")
-        await stage.post(ACME, "a text in its place", "right")
         await stage.drain()
+        await stage.rows("UPDATE cognate_jobs SET status = 'failed' WHERE record_id = 'right'")
         assert await _counted(stage) == (0, 0, 3, 0, 0)
 
         assert await dismiss_jobs(stage.platform, ACME) == Dismissed(3, 0)
 
         assert await _counted(stage) == (1, 0, 0, 1, 1)
+
+    asyncio.run(story())
+
+
+def test_a_text_that_was_posted_for_a_record_is_given_up_with_its_job() -> None:
+    """The record counts as stale, and a backfill embeds what it says."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "c1", "a text")
+        await stage.post(ACME, "a text in its place", "c1")
+        await stage.drain()
+        await _fail(stage)
+        failed = await stage.post(ACME, "a bad text in its place", "c1")
+        await stage.drain()
+        stage.local.bindings.faults.clear()
+
+        await dismiss_job(stage.platform, ACME, failed)
+
+        assert (await stage.state(ACME, "c1"))["posted_text"] is None
+        assert await _counted(stage) == (0, 0, 0, 1, 0)
+        await start_backfill(stage.platform, ACME, CLAIMS, Selection.STALE, None)
+        await stage.settle()
+        assert await _counted(stage) == (1, 0, 0, 0, 0)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("later", ["queued", "done"])
+def test_a_text_that_a_later_job_is_about_stays(later: str) -> None:
+    """One that waits, or one that is embedded already."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "c1", "a text")
+        await stage.drain()
+        await _fail(stage, 3)
+        failed = await stage.post(ACME, "a bad text in its place", "c1")
+        await stage.drain()
+        stage.local.bindings.faults.clear()
+        stage.local.clock.advance(1)
+        await stage.post(ACME, "a good text in its place", "c1")
+        if later == "done":
+            await stage.drain()
+
+        await dismiss_job(stage.platform, ACME, failed)
+
+        assert (await stage.state(ACME, "c1"))["posted_text"] == "a good text in its place"
 
     asyncio.run(story())
 

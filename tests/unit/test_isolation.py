@@ -298,6 +298,17 @@ class World:
             organization_id,
         )
         assert len(self.failed(party)) == 2
+        self.rows(
+            "UPDATE cognate_embeddings SET posted_text = 'A text on the ' || ?2 "
+            "WHERE organization_id = ?1 AND scope = 'claims' AND record_id LIKE 'fails%'",
+            organization_id,
+            party.canary,
+        )
+        self.rows(
+            "UPDATE cognate_jobs SET source = 'api' WHERE organization_id = ?1 "
+            "AND scope = 'claims' AND status = 'failed'",
+            organization_id,
+        )
         # Of another table than the other organization.
         self.rows(
             "INSERT INTO cognate_coverage VALUES "
@@ -812,7 +823,10 @@ REDUNDANT: Final = {
         "Twice in the statement: to find the row by its key, and to hold it to the caller."
     ),
     r"AND \+<<\S*organization_id = \?1>> AND \(quote": "The other one of the two.",
-    r"^UPDATE cognate_jobs SET status = 'dismissed'": (
+    r"^UPDATE cognate_embeddings SET posted_text = NULL, .*SELECT f\.scope.*<<": (
+        "Jobs whose ids were looked up within the organization; or a text that is given up stays."
+    ),
+    r"^UPDATE cognate_jobs AS f SET status = 'dismissed'": (
         "Dismisses jobs whose ids were looked up within the organization."
     ),
     r"^UPDATE cognate_jobs (AS [fo] SET|INDEXED BY cognate_jobs_one_queued)": (
