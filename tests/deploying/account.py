@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MADE_ON = "2026-11-24T10:00:00.000000Z"
+NO_MIGRATIONS = "no migration is new"
+"""Noted by the stand-in for wrangler only: Cloudflare's API does not hear of it."""
 
 
 @dataclass
@@ -21,6 +23,7 @@ class FakeAccount:
         queues: names.
         indexes: from name to `{"dimensions", "metric", "metadata": {property: type}}`.
         secrets: of the Worker; None before its first deployment.
+        migrated: whether the migrations are applied.
         refused: the beginning of a change that fails; empty where none does.
         broken: the beginning of a command that fails for another reason; empty where none does.
         changes: those that were made, in words.
@@ -32,6 +35,7 @@ class FakeAccount:
     queues: list[str] = field(default_factory=list)
     indexes: dict[str, Any] = field(default_factory=dict)
     secrets: list[str] | None = None
+    migrated: bool = False
     refused: str = ""
     broken: str = ""
     changes: list[str] = field(default_factory=list)
@@ -80,6 +84,12 @@ class FakeAccount:
         allowed = self.change(f"metadata {index} {key} {kind}")
         if allowed:
             self.indexes[index]["metadata"][key] = kind
+        return allowed
+
+    def migrate(self) -> bool:
+        """Apply the migrations that are new."""
+        allowed = self.change(NO_MIGRATIONS if self.migrated else "migrations")
+        self.migrated = self.migrated or allowed
         return allowed
 
     def deploy(self, secrets: dict[str, str]) -> bool:

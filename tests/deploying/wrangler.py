@@ -72,7 +72,7 @@ def d1(account: FakeAccount, words: list[str], options: dict[str, str]) -> None:
             say(f"{BANNER}✅ Successfully created DB '{name}' in region WEUR")
         case ["migrations", "apply", "DB"]:
             checked("cognate" in account.databases, "/d1/database/cognate")
-            checked(account.change("migrations"), "/d1/database/id-of-cognate/query")
+            checked(account.migrate(), "/d1/database/id-of-cognate/query")
             say(f"{BANNER}Resource location: remote \n\n✅ No migrations to apply!")
         case _:
             unknown(words)
