@@ -41,6 +41,7 @@ the cause; it never holds document text, credentials or another organization's d
         │   ├── EmbedderAccessDenied      the account may not use the model
         │   ├── EmbedderRejected          the input was refused: the same call fails again
         │   └── UnusableEmbeddings        wrong count, wrong dimension, or not numbers
+        │       └── UnembeddableText      of this text only: the model answers another one well
         └── VectorIndexError
             ├── VectorIndexUnavailable
             ├── VectorIndexThrottled      too many calls
@@ -329,6 +330,12 @@ class UnusableEmbeddings(EmbedderError):
     """The answer has the wrong number of vectors, a wrong dimension, or holds no numbers."""
 
     code = "AI_ANSWER_UNUSABLE"
+
+
+class UnembeddableText(UnusableEmbeddings):
+    """The answer to this text is unusable, while the model answers another text well."""
+
+    code = "AI_TEXT_UNUSABLE"
 
 
 class VectorIndexError(PlatformError):

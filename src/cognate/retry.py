@@ -18,7 +18,7 @@ from cognate.errors import (
     EmbedderModelUnavailable,
     EmbedderRejected,
     PlatformError,
-    UnusableEmbeddings,
+    UnembeddableText,
     VectorIndexRejected,
 )
 
@@ -80,7 +80,7 @@ def decide(
     """
     if isinstance(error, REJECTIONS):
         return Fail()  # The same call fails again.
-    if isinstance(error, UnusableEmbeddings):
+    if isinstance(error, UnembeddableText):
         if charges + 1 >= MAX_CHARGES:
             return Fail()
         return Retry(pause(deliveries, jitter()), charged=True)

@@ -46,11 +46,13 @@ MISSING = errors.ConfigurationError("VECTORIZE", "missing")
         (errors.EmbedderAccessDenied(), MAX_CHARGES, 99, Retry(3600, charged=False)),
         # The same input is refused again (3006, 5004, 5006, 5021).
         (errors.EmbedderRejected(), 0, 1, Fail()),
-        # A wrong shape may be a hiccup, or this very text: it is tried again, and charged.
-        (errors.UnusableEmbeddings(), 0, 1, Retry(5, charged=True)),
-        (errors.UnusableEmbeddings(), 1, 2, Retry(10, charged=True)),
+        # A wrong shape is the model's fault, for as long as it answers nothing else.
+        (errors.UnusableEmbeddings(), MAX_CHARGES, 99, Retry(900, charged=False)),
+        # Of this text only, it may be a hiccup or the text: it is tried again, and charged.
+        (errors.UnembeddableText(), 0, 1, Retry(5, charged=True)),
+        (errors.UnembeddableText(), 1, 2, Retry(10, charged=True)),
         # The third time is the last.
-        (errors.UnusableEmbeddings(), 2, 3, Fail()),
+        (errors.UnembeddableText(), 2, 3, Fail()),
         # Vectorize is out of reach, or fails without a reason of ours.
         (errors.VectorIndexUnavailable(), 0, 1, Retry(5, charged=False)),
         (errors.VectorIndexError(), 0, 1, Retry(5, charged=False)),
@@ -107,12 +109,12 @@ def test_long_pauses_double_up_to_an_hour(deliveries: int, jitter: float, expect
 def test_only_what_blames_the_input_ends_a_job(
     kind: type[errors.PlatformError], charges: int, deliveries: int
 ) -> None:
-    """Every other error of a platform is waited for, uncharged; an unusable answer is charged."""
+    """Every other error of a platform is waited for, uncharged."""
     decision = decide(kind("m"), charges=charges, deliveries=deliveries, jitter=lambda: 0)
 
     if issubclass(kind, REJECTIONS):
         assert decision == Fail()
-    elif kind is not errors.UnusableEmbeddings:
+    elif kind is not errors.UnembeddableText:
         assert isinstance(decision, Retry)
         assert not decision.charged
 

@@ -124,6 +124,7 @@ PROBLEMS: Final[Mapping[type[errors.CognateError], ProblemKind]] = MappingProxyT
             422, "The text cannot be embedded", "validation", REFUSED_DETAIL
         ),
         errors.UnusableEmbeddings: _FAILED,
+        errors.UnembeddableText: _FAILED,
         errors.VectorIndexError: _FAILED,
         errors.VectorIndexUnavailable: _OVERLOADED,
         errors.VectorIndexThrottled: _OVERLOADED,

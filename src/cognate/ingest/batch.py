@@ -17,7 +17,7 @@ from cognate.events import emit
 from cognate.index_progress import TrackedIndex
 from cognate.ingest.circuit import with_circuits
 from cognate.ingest.claim import Delivery, claim, jobs_of
-from cognate.ingest.embedding import ChunkText, embed_texts
+from cognate.ingest.embedding import embed_texts
 from cognate.ingest.finish import Finished, finish
 from cognate.ingest.indexing import remove, reserve_chunks, upsert
 from cognate.ingest.isolating import isolating
@@ -197,14 +197,7 @@ async def _embed(platform: Platform, works: Sequence[Work]) -> None:
     pending = [work for work in works if work.action is Action.EMBED and work.error is None]
     for model in dict.fromkeys(work.task.collection.model for work in pending):
         group = [work for work in pending if work.task.collection.model is model]
-        texts = [
-            ChunkText(
-                work.task.text[part.start : part.end],
-                suspect=_is_suspect(work.task),
-            )
-            for work in group
-            for part in work.chunks
-        ]
+        texts = [work.task.text[part.start : part.end] for work in group for part in work.chunks]
         placed = iter(await embed_texts(platform.embedder, model, texts))
         for work in group:
             for place in [next(placed) for _ in work.chunks]:

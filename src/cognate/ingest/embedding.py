@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from cognate.errors import EmbedderRejected, PlatformError, UnusableEmbeddings
+from cognate.errors import (
+    EmbedderRejected,
+    PlatformError,
+    UnembeddableText,
+    UnusableEmbeddings,
+)
 from cognate.ingest.isolating import isolating
 from cognate.vectors import checked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from cognate.models import EmbeddingModel
     from cognate.ports import Embedder, Vectors
 
 
-@dataclass(frozen=True)
-class ChunkText:
-    """One text to be embedded.
+CONTROL_TEXT: Final = "A short and ordinary sentence."
+"""What tells a model that fails from a text that spoils its answers."""
 
-    Attributes:
-        suspect: earlier tries of its job failed in a way that may be this text's fault.
-    """
-
-    text: str
-    suspect: bool = False
+BLAMING: Final = (EmbedderRejected, UnembeddableText)
+"""Errors that are one text's own."""
 
 
 @dataclass(frozen=True)
@@ -37,25 +37,39 @@ class Placed:
 
 
 async def embed_texts(
-    embedder: Embedder, model: EmbeddingModel, texts: Sequence[ChunkText]
+    embedder: Embedder, model: EmbeddingModel, texts: Sequence[str]
 ) -> list[Placed | PlatformError]:
     """Embed texts of one model.
 
-    A text that the model refuses is found by halving and fails alone. So does a suspect one that
-    makes answers unusable. A failure of the platform is nobody's: it is not halved.
+    A text that the model refuses is found by halving and fails alone. So does one that makes
+    answers unusable, if the model answers well to a control text at the same time; if it does not,
+    the model is to blame, and nothing is halved. Neither is any other failure of the platform.
 
     Returns:
         For each text, in order, where its vector is or why there is none.
     """
+    is_well: bool | None = None
 
-    async def call(items: Sequence[ChunkText]) -> Vectors:
-        answer = await embedder.embed(model, [item.text for item in items])
-        return checked(answer, count=len(items), model=model)
+    async def embed(items: Sequence[str]) -> Vectors:
+        return checked(await embedder.embed(model, items), count=len(items), model=model)
+
+    async def call(items: Sequence[str]) -> Vectors:
+        nonlocal is_well
+        try:
+            return await embed(items)
+        except UnusableEmbeddings as error:
+            if is_well is None:
+                is_well = await _answers(embed)
+            if is_well:
+                raise UnembeddableText(str(error)) from error
+            raise
 
     placed: list[Placed | PlatformError] = []
     for start in range(0, len(texts), model.max_texts):
         group = texts[start : start + model.max_texts]
-        for items, result in await isolating(group, call, divides=_divides):
+        for items, result in await isolating(
+            group, call, divides=lambda error, _: isinstance(error, BLAMING)
+        ):
             if isinstance(result, PlatformError):
                 placed.extend([result] * len(items))
             else:
@@ -63,7 +77,10 @@ async def embed_texts(
     return placed
 
 
-def _divides(error: PlatformError, items: Sequence[ChunkText]) -> bool:
-    if isinstance(error, UnusableEmbeddings):
-        return any(item.suspect for item in items)
-    return isinstance(error, EmbedderRejected)
+async def _answers(embed: Callable[[Sequence[str]], Awaitable[Vectors]]) -> bool:
+    """Whether the model answers well to a text that is known to be good."""
+    try:
+        await embed([CONTROL_TEXT])
+    except PlatformError:
+        return False
+    return True

@@ -126,7 +126,10 @@ SENTENCES: Final = {
     "AI_ACCESS_DENIED": "Workers AI does not let this deployment use the model; the job waits "
     "until it does.",
     "AI_INPUT_REJECTED": "Workers AI refused the text. Change it, then try again.",
-    "AI_ANSWER_UNUSABLE": "Workers AI answered a wrong number or size of vectors.",
+    "AI_ANSWER_UNUSABLE": "Workers AI answered a wrong number or size of vectors; the job is tried "
+    "again by itself.",
+    "AI_TEXT_UNUSABLE": "Workers AI answers this text with a wrong number or size of vectors. "
+    "Change it, then try again.",
     "AI_ERROR": "Workers AI failed; the job is tried again by itself.",
     "VECTORIZE_UNAVAILABLE": "Vectorize is out of reach; the job is tried again by itself.",
     "VECTORIZE_THROTTLED": "Vectorize has too much to do; the job is tried again by itself.",

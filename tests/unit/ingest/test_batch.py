@@ -95,19 +95,44 @@ def test_poison_among_a_hundred_fails_alone_and_at_once() -> None:
 
 
 def test_a_text_that_spoils_its_answers_is_given_up_after_three() -> None:
-    """Its neighbours lose one try to it; then it is found, and fails alone."""
+    """It is found at once: its neighbours lose nothing to it."""
 
     async def story() -> None:
         stage = Stage()
         await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(20)})
         await stage.write(ACME, "poison", "poison")
         stage.fault("run", "short", match="poison", count=100)
-        for expected in ({"queued": 21}, {"done": 20, "queued": 1}, {"done": 20, "failed": 1}):
+        for expected in (
+            {"done": 20, "queued": 1},
+            {"done": 20, "queued": 1},
+            {"done": 20, "failed": 1},
+        ):
             await stage.deliver()
             found = await stage.jobs()
             assert {status: found.count(status) for status in set(found)} == expected
             stage.local.clock.advance(1000)
         await stage.settle()
+        assert await stage.discrepancies() == []
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("kind", ["short", "dimension", "empty"])
+def test_a_model_that_answers_nothing_usable_fails_nobody(kind: FaultKind) -> None:
+    """Its records wait, uncharged, at two calls a batch; they are done when it is well again."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(20)})
+        stage.fault("run", kind, count=1000)
+        for delivery in range(1, 9):
+            await stage.deliver()
+            assert stage.calls("AI.run") == 2 * delivery
+            stage.local.clock.advance(1000)
+        found = await stage.rows("SELECT DISTINCT status, error_code, charges FROM cognate_jobs")
+        assert found == [{"status": "queued", "error_code": "AI_ANSWER_UNUSABLE", "charges": 0}]
+        await stage.settle()
+        assert set(await stage.jobs()) == {"done"}
         assert await stage.discrepancies() == []
 
     asyncio.run(story())

@@ -12,7 +12,7 @@ from cognate.errors import (
     EmbedderBusy,
     PlatformError,
     QueueError,
-    UnusableEmbeddings,
+    UnembeddableText,
     VectorIndexThrottled,
 )
 from cognate.ingest.claim import ClaimedJob
@@ -69,9 +69,9 @@ def test_the_pause_grows_though_the_sweeper_sent_another_message() -> None:
 
 def test_the_record_is_charged_not_the_job() -> None:
     """Its third unusable answer is the last, whichever of its jobs had the others."""
-    assert briefly(outcomes(work(UnusableEmbeddings()))) == [
+    assert briefly(outcomes(work(UnembeddableText()))) == [
         ("job_1", "superseded", None),
-        ("job_2", "failed", "AI_ANSWER_UNUSABLE"),
+        ("job_2", "failed", "AI_TEXT_UNUSABLE"),
     ]
 
 
@@ -104,7 +104,8 @@ def test_only_what_blames_the_input_tells_the_owner_to_change_it(
     kind: type[PlatformError],
 ) -> None:
     """Of all the others the owner of a record has nothing to do."""
-    assert ("Change" in SENTENCES[kind.code]) is issubclass(kind, REJECTIONS)
+    blames = issubclass(kind, (*REJECTIONS, UnembeddableText))
+    assert ("Change" in SENTENCES[kind.code]) is blames
 
 
 def test_our_own_words_are_shown() -> None:
