@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from cognate.errors import DatabaseError
+from cognate.errors import DatabaseError, ValueTooLarge
 from cognate.ports import MAX_RESULT_BYTES, MAX_STATEMENT_PARAMETERS, MAX_VALUE_BYTES
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ def check_statement(statement: Statement) -> None:
     """Refuse a statement of more than 100 parameters, or one of over 2,000,000 bytes.
 
     Raises:
-        DatabaseError: D1 would not run it.
+        DatabaseError: there are too many parameters.
+        ValueTooLarge: one of them is too large.
     """
     if len(statement.parameters) > MAX_STATEMENT_PARAMETERS:
         raise DatabaseError(f"a statement binds at most {MAX_STATEMENT_PARAMETERS} parameters")
@@ -41,7 +42,8 @@ def check_answer(answers: Sequence[Sequence[Row]], text: str) -> None:
         text: the same as JSON.
 
     Raises:
-        DatabaseError: D1 would not have answered it.
+        DatabaseError: the answer is too large.
+        ValueTooLarge: a text in it is too large.
     """
     if _exceeds(text, MAX_RESULT_BYTES):
         raise DatabaseError(f"a batch answers at most {MAX_RESULT_BYTES} bytes")
@@ -54,7 +56,7 @@ def check_answer(answers: Sequence[Sequence[Row]], text: str) -> None:
 
 def _check_value(value: str) -> None:
     if _exceeds(value, MAX_VALUE_BYTES):
-        raise DatabaseError(f"string or blob too big: a value has at most {MAX_VALUE_BYTES} bytes")
+        raise ValueTooLarge(f"string or blob too big: a value has at most {MAX_VALUE_BYTES} bytes")
 
 
 def _exceeds(text: str, limit: int) -> bool:

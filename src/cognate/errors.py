@@ -30,6 +30,7 @@ the cause; it never holds document text, credentials or another organization's d
     └── PlatformError                Cloudflare (or its stand-in) failed
         ├── DatabaseError
         │   ├── ConstraintViolated   a row breaks a constraint, or a trigger raised
+        │   ├── ValueTooLarge        a value or a row of over 2,000,000 bytes
         │   ├── MissingTable         a migration was not applied
         │   └── MissingColumn        a migration was not applied
         ├── QueueError
@@ -246,6 +247,12 @@ class ConstraintViolated(DatabaseError):
     """A row breaks a constraint, or a trigger raised: the same write fails again."""
 
     code = "CONSTRAINT_VIOLATED"
+
+
+class ValueTooLarge(DatabaseError):
+    """A value or a row is larger than D1 takes: the same write fails again."""
+
+    code = "VALUE_TOO_LARGE"
 
 
 class MissingTable(DatabaseError):

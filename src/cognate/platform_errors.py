@@ -26,6 +26,7 @@ from cognate.errors import (
     EmbedderTimeout,
     MissingColumn,
     MissingTable,
+    ValueTooLarge,
     VectorIndexError,
     VectorIndexRejected,
     VectorIndexThrottled,
@@ -90,6 +91,7 @@ for good, and leave its vectors behind."""
 
 _CONSTRAINT: Final = re.compile(r": SQLITE_CONSTRAINT(?: \(extended: \w+\))?\s*$")
 """Ends the message of every broken constraint; a trigger's own words stand before it."""
+_TOO_LARGE: Final = re.compile(r"string or blob too big|SQLITE_TOOBIG")
 _MISSING_TABLE: Final = re.compile(r"no such table: (?:main\.)?(\w+)")
 _MISSING_COLUMN: Final = re.compile(r"(?:no such column: |has no column named )\"?([\w.]+)")
 
@@ -124,6 +126,8 @@ def database_error(message: str) -> DatabaseError:
     """The error that a message of D1 stands for."""
     if _CONSTRAINT.search(message):
         return ConstraintViolated(message)
+    if _TOO_LARGE.search(message):
+        return ValueTooLarge(message)
     if found := _MISSING_TABLE.search(message):
         return MissingTable(found[1])
     if found := _MISSING_COLUMN.search(message):

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Final
 from cognate.errors import (
     CognateError,
     ConfigurationError,
+    ConstraintViolated,
     EmbedderAccessDenied,
     EmbedderAllowanceUsedUp,
     EmbedderModelUnavailable,
     EmbedderRejected,
     PlatformError,
     UnembeddableText,
+    ValueTooLarge,
     VectorIndexRejected,
 )
 
@@ -41,6 +43,10 @@ LONGEST_WAIT_SECONDS: Final = 3600
 REJECTIONS: Final = (EmbedderRejected, VectorIndexRejected)
 """The platform's errors that blame the input: what one of these hits is found by halving, and fails
 alone. Every other error of the platform is tried again, by as few calls as possible."""
+
+ROW_REFUSALS: Final = (ConstraintViolated, ValueTooLarge)
+"""D1's errors that are one row's own: who else is in the call is stored without it. No other error
+of D1 is worth more calls."""
 
 WAITS: Final = (EmbedderAllowanceUsedUp, EmbedderModelUnavailable, EmbedderAccessDenied)
 """Errors that do not end by themselves within minutes."""

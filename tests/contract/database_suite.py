@@ -6,7 +6,13 @@ import json
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
-from cognate.errors import ConstraintViolated, DatabaseError, MissingColumn, MissingTable
+from cognate.errors import (
+    ConstraintViolated,
+    DatabaseError,
+    MissingColumn,
+    MissingTable,
+    ValueTooLarge,
+)
 from cognate.ports import (
     MAX_RESULT_BYTES,
     MAX_STATEMENT_PARAMETERS,
@@ -365,14 +371,14 @@ class DatabaseSuite(ABC):
             assert await self.value("length(?1)", text) == len(text)
 
             error = await raised(self.value("length(?1)", text + more))
-            assert type(error) is DatabaseError
+            assert type(error) is ValueTooLarge
 
     async def test_a_value_that_is_made_has_at_most_two_megabytes(self) -> None:
         """A text that SQL puts together is as long as one that is bound."""
         half = "x" * (MAX_VALUE_BYTES // 2)
 
         assert len(str(await self.value("?1 || ?1", half))) == MAX_VALUE_BYTES
-        assert type(await raised(self.value("?1 || ?1 || 'x'", half))) is DatabaseError
+        assert type(await raised(self.value("?1 || ?1 || 'x'", half))) is ValueTooLarge
 
     async def test_an_answer_has_at_most_fifty_megabytes(self) -> None:
         """All rows of a batch together; a row less than that is fine."""

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from cognate.d1_limits import check_answer, check_statement
-from cognate.errors import DatabaseError
+from cognate.errors import DatabaseError, ValueTooLarge
 from cognate.ports import MAX_RESULT_BYTES, MAX_STATEMENT_PARAMETERS, MAX_VALUE_BYTES, Statement
 
 
@@ -29,16 +29,16 @@ def test_a_value_is_counted_in_bytes(letter: str, size: int) -> None:
             check_statement(statement)
             check_answer(answers, answer)
             continue
-        with pytest.raises(DatabaseError, match="too big"):
+        with pytest.raises(ValueTooLarge, match="too big"):
             check_statement(statement)
-        with pytest.raises(DatabaseError, match="too big"):
+        with pytest.raises(ValueTooLarge, match="too big"):
             check_answer(answers, answer)
 
 
 def test_half_a_character_is_counted_as_what_replaces_it() -> None:
     """It raises nothing else."""
     check_statement(Statement("SELECT ?1", ("\ud800" * (MAX_VALUE_BYTES // 3),)))
-    with pytest.raises(DatabaseError):
+    with pytest.raises(ValueTooLarge):
         check_statement(Statement("SELECT ?1", ("\ud800" * (MAX_VALUE_BYTES + 1),)))
 
 

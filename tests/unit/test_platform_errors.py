@@ -21,6 +21,7 @@ from cognate.errors import (
     EmbedderTimeout,
     MissingColumn,
     MissingTable,
+    ValueTooLarge,
     VectorIndexError,
     VectorIndexRejected,
     VectorIndexThrottled,
@@ -276,6 +277,7 @@ def test_what_the_local_vectorize_refuses_of_a_call_is_nobodys_fault() -> None:
         # A trigger's own words, whatever they are.
         ("D1_ERROR: no such table: claims: SQLITE_CONSTRAINT", ConstraintViolated),
         ('D1_ERROR: near ": SQLITE_CONSTRAINT": syntax error: SQLITE_ERROR', DatabaseError),
+        ("D1_ERROR: string or blob too big: SQLITE_TOOBIG", ValueTooLarge),
         ("", DatabaseError),
     ],
 )

@@ -188,7 +188,9 @@ class Figures:
         stored = {
             event["invocation"]
             for event in events
-            if event["event"] == "test.stored" and event["outcome"] == "done"
+            if event["event"] == "test.stored"
+            and event["outcome"] == "done"
+            and cell.organization.demo.id in event["organizations"]
         }
         usable = [event for event in calls if event["outcome"] == "usable"]
         kept = [

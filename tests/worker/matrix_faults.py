@@ -93,7 +93,9 @@ class DatabaseWriteError(Row):
         failed = {
             event["invocation"]
             for event in events
-            if event["event"] == "test.stored" and event["outcome"] == "failed"
+            if event["event"] == "test.stored"
+            and event["outcome"] == "failed"
+            and cell.organization.demo.id in event["organizations"]
         }
         return bool(wrote & failed)
 

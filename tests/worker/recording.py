@@ -132,15 +132,22 @@ class RecordedDatabase:
 
     async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """See `ports.Database.batch`."""
-        stores = any(statement.sql.startswith(STORES_VECTORS) for statement in statements)
+        owners = sorted(
+            {
+                row["organization"]
+                for statement in statements
+                if statement.sql.startswith(STORES_VECTORS)
+                for row in json.loads(str(statement.parameters[0]))
+            }
+        )
         try:
             answers = await self.inner.batch(statements)
         except CognateError:
-            if stores:
-                self.invocation.record("stored", outcome="failed")
+            if owners:
+                self.invocation.record("stored", outcome="failed", organizations=owners)
             raise
-        if stores:
-            self.invocation.record("stored", outcome="done")
+        if owners:
+            self.invocation.record("stored", outcome="done", organizations=owners)
         return answers
 
 

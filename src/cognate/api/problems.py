@@ -35,6 +35,10 @@ WAITING_DETAIL: Final = (
     "A service that this depends on is not available to this deployment; its operator has to act."
 )
 
+VALUE_TOO_LARGE_DETAIL: Final = (
+    "All values of a record together can have 2,000,000 bytes, its vectors included."
+)
+
 
 @dataclass(frozen=True)
 class ProblemKind:
@@ -108,6 +112,9 @@ PROBLEMS: Final[Mapping[type[errors.CognateError], ProblemKind]] = MappingProxyT
         refusals.OriginNotAllowed: ProblemKind(403, "Origin not allowed", "access"),
         errors.PlatformError: _FAILED,
         errors.DatabaseError: _FAILED,
+        errors.ValueTooLarge: ProblemKind(
+            413, "Too large to be stored", "validation", VALUE_TOO_LARGE_DETAIL
+        ),
         errors.ConstraintViolated: ProblemKind(409, "Conflict", "validation", CONSTRAINT_DETAIL),
         # Waiting mends neither, so they say nothing of trying again.
         errors.MissingTable: _NOT_MIGRATED,

@@ -28,7 +28,7 @@ from cognate.ingest.work import Action, Work, numbers, work_for
 from cognate.jobs import JobStatus
 from cognate.messages import parse
 from cognate.queueing import announce
-from cognate.retry import is_suspect, pause
+from cognate.retry import ROW_REFUSALS, is_suspect, pause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -127,13 +127,12 @@ async def _settle(
         return {}
     works = [list(group) for _, group in groupby(outcomes, key=lambda item: id(item.work))]
     pauses: dict[str, int] = {}
-    # What D1 refuses again and again may be one record's fault.
     for part, result in await isolating(
         works,
         lambda items: finish(
             platform.database, list(chain(*items)), waiting, platform.clock.now(), mutations
         ),
-        divides=lambda _, items: any(is_suspect(times[item.job_id]) for item in chain(*items)),
+        divides=lambda error, _: isinstance(error, ROW_REFUSALS),
     ):
         stored = list(chain(*part))
         if isinstance(result, PlatformError):

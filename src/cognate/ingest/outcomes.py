@@ -137,6 +137,7 @@ SENTENCES: Final = {
     "VECTORIZE_ERROR": "Vectorize failed; the job is tried again by itself.",
     "DATABASE_ERROR": "D1 failed; the job is tried again by itself.",
     "CONSTRAINT_VIOLATED": "D1 refused what was to be stored; the job is tried again by itself.",
+    "VALUE_TOO_LARGE": "D1 has no room for the vectors; the job is tried again by itself.",
     "TABLE_MISSING": "The database lacks a table; the job waits for its migration.",
     "COLUMN_MISSING": "The database lacks a column; the job waits for its migration.",
 }

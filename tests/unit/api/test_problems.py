@@ -90,6 +90,7 @@ def test_codes_are_one_to_a_class() -> None:
         (errors.InvalidInput(), 400, "VALIDATION_FAILED", "validation"),
         (errors.ModelMismatch("m"), 422, "MODEL_MISMATCH", "validation"),
         (errors.ConfigurationError("S", "m"), 503, "CONFIGURATION_MISSING", "platform"),
+        (errors.ValueTooLarge("m"), 413, "VALUE_TOO_LARGE", "validation"),
         (errors.DatabaseError("m"), 503, "DATABASE_ERROR", "platform"),
         (errors.MissingTable("t"), 500, "TABLE_MISSING", "platform"),
         (errors.MissingColumn("c"), 500, "COLUMN_MISSING", "platform"),

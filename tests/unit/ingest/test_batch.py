@@ -117,6 +117,47 @@ def test_a_text_that_spoils_its_answers_is_given_up_after_three() -> None:
     asyncio.run(story())
 
 
+def test_a_record_that_d1_refuses_keeps_nobody_else_from_being_stored() -> None:
+    """It is found by halving, at the first try; it comes back, and the others are done."""
+
+    async def story() -> None:
+        stage = Stage()
+        database = FailingDatabase(stage.local.database)
+        stage.with_database(database)
+        await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(16)})
+        await stage.rows(
+            "CREATE TRIGGER refuse BEFORE UPDATE OF content_hash ON cognate_embeddings "
+            "WHEN NEW.record_id = 'r5' BEGIN SELECT RAISE(ABORT, 'out of reach'); END"
+        )
+        database.batches = 0
+        await stage.deliver()
+        assert database.batches <= 1 + 2 * 4 + 1
+        assert [row["record_id"] for row in await stage.unfinished()] == ["r5"]
+        await stage.rows("DROP TRIGGER refuse")
+        await stage.settle()
+        assert await stage.discrepancies() == []
+
+    asyncio.run(story())
+
+
+def test_a_database_that_is_away_gets_three_calls_a_batch_at_most() -> None:
+    """One to start, one that could not store, and one that could not start the next wave."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(16)})
+        for _ in range(6):
+            database = FailingDatabase(stage.local.database, refused=frozenset(range(2, 99)))
+            stage.with_database(database)
+            await stage.deliver()
+            assert database.batches <= 3
+            stage.local.clock.advance(1000)
+        await stage.settle()
+        assert await stage.discrepancies() == []
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize("kind", ["short", "dimension", "empty"])
 def test_a_model_that_answers_nothing_usable_fails_nobody(kind: FaultKind) -> None:
     """Its records wait, uncharged, at two calls a batch; they are done when it is well again."""

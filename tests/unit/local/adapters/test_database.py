@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cognate.errors import DatabaseError
+from cognate.errors import DatabaseError, ValueTooLarge
 from cognate.ports import MAX_RESULT_BYTES, MAX_VALUE_BYTES, Statement
 from local.adapters.database import SqliteDatabase
 
@@ -29,7 +29,7 @@ def test_a_stored_row_has_at_most_two_megabytes() -> None:
     half = "x" * (MAX_VALUE_BYTES // 2)
     insert = "INSERT INTO notes VALUES (?1, ?1 || ?2)"
 
-    with pytest.raises(DatabaseError, match="too big"):
+    with pytest.raises(ValueTooLarge, match="too big"):
         rows(database, insert, half, "")  # Some bytes say where the values are.
     rows(database, insert, half[100:], "x" * 100)
 
