@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.worker.instruments import Instruments
     from tests.worker.matrix_row import Row
 
-SETTLED_SECONDS: Final = 75.0
+SETTLED_SECONDS: Final = 180.0
 """Three tries with the pauses between them, on a busy machine."""
 
 
