@@ -95,6 +95,21 @@ def test_embed_takes_several_texts(written: Instruments) -> None:
     assert [_ask(written, "embed", text) for text in texts] == vectors
 
 
+@pytest.mark.parametrize("text", [SUSPECTS, [SUSPECTS, "A ship sank off the coast"]], ids=type)
+def test_workers_ais_own_form_answers_what_workers_ai_answers(
+    written: Instruments, text: str | list[str]
+) -> None:
+    """The same shape and the same numbers, over HTTP and without Python between."""
+    model = "@cf/baai/bge-base-en-v1.5"
+    expected = written.rpc("AI", "run", model, {"text": text, "pooling": "cls"})
+
+    answer = written.organization("python-one").post("/embeddings/run", {"text": text})
+
+    assert (200, expected["shape"]) == (answer.status_code, answer.json()["shape"])
+    for vector, numbers in zip(answer.json()["data"], expected["data"], strict=True):
+        assert vector == pytest.approx(numbers, abs=1e-7)
+
+
 def test_an_organization_is_needed(written: Instruments) -> None:
     """Without one there is a sentence that says why."""
     answer = written.ask("embeddings", {})
