@@ -40,6 +40,9 @@ SPECIAL_TOKENS: Final = 2
 MIN_MAX_TOKENS: Final = 128
 """The least limit of a chunk: a word of any script, and an overlap, always fit."""
 
+FIRST_LOOK: Final = 16
+"""Characters for each token of the limit that are looked at first for a first chunk."""
+
 OVERLAP: Final = 0.15
 """The most of a chunk's room that repeats whole sentences of the chunk before."""
 
@@ -236,6 +239,20 @@ def chunk(text: str, max_tokens: int) -> list[Chunk]:
     if totals[-1] <= room:
         return [Chunk(0, len(text))]
     return _Cuts(text, totals).chunks(room)
+
+
+def first_chunk(text: str, max_tokens: int) -> Chunk:
+    """The first chunk of a text that is not blank, without a look at all of a long one.
+
+    Only what is within twice the limit can move the first cut.
+    """
+    size = FIRST_LOOK * max_tokens
+    while size < len(text):
+        head = text[:size]
+        if estimate_tokens(head) > 2 * max_tokens:
+            return chunk(head, max_tokens)[0]
+        size *= 2
+    return chunk(text, max_tokens)[0]
 
 
 class _Cuts:

@@ -17,7 +17,14 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from cognate import chunking
-from cognate.chunking import MIN_MAX_TOKENS, SPECIAL_TOKENS, Chunk, chunk, estimate_tokens
+from cognate.chunking import (
+    MIN_MAX_TOKENS,
+    SPECIAL_TOKENS,
+    Chunk,
+    chunk,
+    estimate_tokens,
+    first_chunk,
+)
 
 PARAGRAPHS: Final = """
 Police arrested three suspects on Tuesday night after a short chase through the centre of the
@@ -322,3 +329,43 @@ def test_time_grows_linearly(text: str) -> None:
     quarter, whole = seconds(text[-len(text) // 4 :]), seconds(text)
     assert whole < 1
     assert whole < quarter * 10 + 0.02
+
+
+@settings(max_examples=100, deadline=None)
+@given(long_text, st.integers(1, 40), st.integers(MIN_MAX_TOKENS, 200))
+def test_the_first_chunk_is_the_first_of_all(text: str, repeated: int, max_tokens: int) -> None:
+    """Of a text of any length, whatever stands where the look at it ends."""
+    text = f"{text} x" * repeated
+
+    assert first_chunk(text, max_tokens) == chunk(text, max_tokens)[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "word",
+        " " * 50_000 + "word " * 5000,
+        "One." + '"' * 20_000 + " Two. " * 2000,
+        "One.\n" + "\n" * 20_000 + "Two. " * 2000,
+        "\u6f22" * 50_000,
+        "x" * 50_000,
+    ],
+    ids=["short", "spaces", "quotes", "lines", "ideographs", "letters"],
+)
+def test_the_first_chunk_of_an_odd_text(text: str) -> None:
+    """Its white space and its quotes may be longer than any look."""
+    assert first_chunk(text, 512) == chunk(text, 512)[0]
+
+
+def test_a_first_chunk_looks_at_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the text is."""
+    seen: list[int] = []
+
+    def counting(text: str, max_tokens: int) -> list[Chunk]:
+        seen.append(len(text))
+        return chunk(text, max_tokens)
+
+    monkeypatch.setattr(chunking, "chunk", counting)
+
+    assert first_chunk("A word of it. " * 7000, 512).end > 0
+    assert max(seen) <= 16 * 512

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
-from cognate.chunking import chunk
+from cognate.chunking import first_chunk
 from cognate.classification import Classification, classify
 from cognate.collections import Collection, collection_of
 from cognate.definitions.similarities import MAX_LIMIT
@@ -246,7 +246,7 @@ async def embed_queries(
         if not text.strip():
             place = pointer if len(texts) == 1 else f"{pointer}/{number}"
             raise InvalidInput(FieldError(place, "must be a text that is not blank"))
-    firsts = [chunk(text, model.max_tokens)[0] for text in texts]
+    firsts = [first_chunk(text, model.max_tokens) for text in texts]
     answer = await platform.embedder.embed(
         model,
         [text[first.start : first.end] for text, first in zip(texts, firsts, strict=True)],
