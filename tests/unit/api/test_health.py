@@ -97,3 +97,13 @@ def test_the_routes_of_a_missing_table_name_it(stage: Stage) -> None:
         assert (answer.status, answer.code) == (500, "TABLE_MISSING"), path
         assert "'claims': apply the migration" in answer.json["detail"]
         assert "retry-after" not in answer.headers
+
+
+def test_a_missing_table_of_better_auth_is_named_too(stage: Stage) -> None:
+    """Before anybody can be known, so as a problem of every route."""
+    stage.database.change("DROP TABLE session")
+
+    answer = stage.ask("GET", READY)
+
+    assert (answer.status, answer.code) == (500, "TABLE_MISSING")
+    assert "'session'" in answer.json["detail"]
