@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from cognate.api.routes import ROUTES
 from cognate.settings import VARIABLES
 
 ROOT: Final = Path(__file__).parents[2]
@@ -50,3 +51,12 @@ def test_every_setting_is_documented() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text("utf-8")
 
     assert [name for name in VARIABLES if f"`{name}`" not in text] == []
+
+
+def test_every_route_that_production_is_verified_by_exists() -> None:
+    """An owner types them with an account at hand."""
+    text = (ROOT / "docs" / "production.md").read_text("utf-8")
+    named = set(re.findall(r"/healthz|/api/v1/[a-z/]+", text))
+
+    assert named != set()
+    assert named - {route.path for route in ROUTES} == set()
