@@ -85,6 +85,8 @@ def installation_steps(layout: Layout) -> list[Step]:
             [],
             [layout.python_modules],
             run.worker,
+            # pywrangler notes here that it has put packages of its own choice in their place.
+            [layout.python_modules / ".synced"],
         ),
     ]
 

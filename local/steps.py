@@ -40,6 +40,8 @@ class Step:
         values: what else it depends on, such as the interpreter's version.
         products: paths; the step runs again when one is missing.
         run: does it; raises `SetupError`.
+        foreign: paths that another program makes among the products; the step runs again when one
+            is there.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Step:
     values: Sequence[str]
     products: Sequence[Path]
     run: Callable[[], None]
+    foreign: Sequence[Path] = ()
 
     def digest(self) -> str:
         """A hash of everything that the step's products are made from."""
@@ -59,10 +62,11 @@ class Step:
         return digest.hexdigest()
 
     def is_done(self, stamps: Path) -> bool:
-        """Whether the products are there and made from what is there now."""
+        """Whether the products are there, made here, and made from what is there now."""
         stamp = stamps / self.name
         return (
             all(product.exists() for product in self.products)
+            and not any(path.exists() for path in self.foreign)
             and stamp.is_file()
             and stamp.read_text(encoding="ascii") == self.digest()
         )

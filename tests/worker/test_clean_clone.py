@@ -67,6 +67,14 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
+def test_wheels_of_pywrangler_do_not_stay(clone: Layout) -> None:
+    """After it the set-up puts the tested ones back."""
+    (clone.python_modules / ".synced").write_text("1.17.9", "utf-8")
+    shell(clone, "make setup")
+
+    assert digests(clone.python_modules) == digests(Layout().python_modules)
+
+
 def test_every_source_is_of_a_kind_that_is_uploaded() -> None:
     """A file of another kind below `src/` would be missing in production without a word."""
     sources = digests(Layout().root / "src")
