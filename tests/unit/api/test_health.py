@@ -105,5 +105,5 @@ def test_a_missing_table_of_better_auth_is_named_too(stage: Stage) -> None:
 
     answer = stage.ask("GET", READY)
 
-    assert (answer.status, answer.code) == (500, "TABLE_MISSING")
-    assert "'session'" in answer.json["detail"]
+    assert (answer.status, answer.code) == (503, "CONFIGURATION_MISSING")
+    assert "session" in answer.json["detail"]
