@@ -91,7 +91,8 @@ for good, and leave its vectors behind."""
 
 _CONSTRAINT: Final = re.compile(r": SQLITE_CONSTRAINT(?: \(extended: \w+\))?\s*$")
 """Ends the message of every broken constraint; a trigger's own words stand before it."""
-_TOO_LARGE: Final = re.compile(r"string or blob too big|SQLITE_TOOBIG")
+_TOO_LARGE: Final = re.compile(r"string or blob too big")
+"""A statement that is too long has the same number of SQLite, and holds no value of a record."""
 _MISSING_TABLE: Final = re.compile(r"no such table: (?:main\.)?(\w+)")
 _MISSING_COLUMN: Final = re.compile(r"(?:no such column: |has no column named )\"?([\w.]+)")
 

@@ -278,6 +278,7 @@ def test_what_the_local_vectorize_refuses_of_a_call_is_nobodys_fault() -> None:
         ("D1_ERROR: no such table: claims: SQLITE_CONSTRAINT", ConstraintViolated),
         ('D1_ERROR: near ": SQLITE_CONSTRAINT": syntax error: SQLITE_ERROR', DatabaseError),
         ("D1_ERROR: string or blob too big: SQLITE_TOOBIG", ValueTooLarge),
+        ("D1_ERROR: statement too long: SQLITE_TOOBIG", DatabaseError),
         ("", DatabaseError),
     ],
 )
