@@ -7,40 +7,60 @@ proposes only; the exact cosine of the stored vectors decides.
 
 from __future__ import annotations
 
-from array import array
-from typing import TYPE_CHECKING, Final
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
 
 from cognate.ports import FLOAT32_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping, Sequence
 
-BITS_PER_DIGIT: Final = 4
-"""Bits of one hexadecimal digit."""
+BITS_PER_BYTE: Final = 8
+
+CHUNKS_OF_A_RECORD: Final = 3
+"""Chunks of one record that are compared exactly, where sketches choose."""
 
 _SIGNS: Final = bytes(ord("1") if byte & 0x80 else ord("0") for byte in range(256))
 """The highest byte of a float32 to its sign, as a binary digit."""
 
 
-def digits_of(dimensions: int) -> int:
-    """Hexadecimal digits of the sketch of a vector with so many components."""
-    return -(-dimensions // BITS_PER_DIGIT)
+def size_of(dimensions: int) -> int:
+    """Bytes of the sketch of a vector with so many components."""
+    return -(-dimensions // BITS_PER_BYTE)
 
 
-def sketch(vector: bytes) -> str:
-    """The sketch of one vector, given as little-endian float32, in hexadecimal digits."""
+def sketch(vector: bytes) -> bytes:
+    """The sketch of one vector, given as little-endian float32."""
     signs = vector[FLOAT32_BYTES - 1 :: FLOAT32_BYTES].translate(_SIGNS)
-    return format(int(signs, 2), f"0{digits_of(len(signs))}x")
+    return int(signs, 2).to_bytes(size_of(len(signs)), "big")
 
 
-def nearest_sketches(query: str, sketches: Iterable[str], count: int) -> list[int]:
-    """The places of the sketches that differ least from the query's; ties in order.
+def by_distance(query: bytes, sketches: bytes) -> list[int]:
+    """The places of all sketches, those that differ least from the query's first; ties in order.
 
     Args:
         query: a sketch.
-        sketches: as many digits each.
-        count: how many places at most.
+        sketches: one after the other, as long as the query each.
     """
-    wanted = int(query, 16)
-    distances = array("H", [(int(item, 16) ^ wanted).bit_count() for item in sketches])
-    return sorted(range(len(distances)), key=distances.__getitem__)[:count]
+    size, wanted, number = len(query), int.from_bytes(query, "big"), int.from_bytes
+    distances = [
+        (number(sketches[start : start + size], "big") ^ wanted).bit_count()
+        for start in range(0, len(sketches), size)
+    ]
+    return sorted(range(len(distances)), key=distances.__getitem__)
+
+
+def few_of_each(keys: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[str, Any]]:
+    """The first `count` of the chunks in `keys`, few of each record by its `key`.
+
+    So a long record does not take the places of others.
+    """
+    chosen: list[Mapping[str, Any]] = []
+    taken: Counter[str] = Counter()
+    for key in keys:
+        if len(chosen) == count:
+            break
+        if taken[key["key"]] < CHUNKS_OF_A_RECORD:
+            taken[key["key"]] += 1
+            chosen.append(key)
+    return chosen

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from cognate.ports import StoredVectors
-from cognate.sketches import digits_of, nearest_sketches, sketch
+from cognate.sketches import by_distance, few_of_each, size_of, sketch
 from cognate.vectors import QueryVector
 
 
@@ -18,32 +18,32 @@ def of(*numbers: float) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("numbers", "digits"),
+    ("numbers", "bits"),
     [
-        ((1, 1, 1, 1), "0"),
-        ((-1, 1, 1, 1), "8"),
-        ((1, 1, 1, -0.5), "1"),
+        ((1, 1, 1, 1, 1, 1, 1, 1), "00"),
+        ((-1, 1, 1, 1, 1, 1, 1, 1), "80"),
+        ((1, 1, 1, 1, 1, 1, 1, -0.5), "01"),
         ((-1, -1, -1, -1, 1, 1, 1, 1), "f0"),
         # Zeros have a sign too, and always the same one.
-        ((0.0, 0.0, 0.0, 0.0), "0"),
+        ((0.0,) * 8, "00"),
     ],
 )
-def test_a_bit_is_a_sign(numbers: tuple[float, ...], digits: str) -> None:
+def test_a_bit_is_a_sign(numbers: tuple[float, ...], bits: str) -> None:
     """The first component is the highest bit."""
-    assert digits == sketch(of(*numbers))
+    assert bits == sketch(of(*numbers)).hex()
 
 
 @pytest.mark.parametrize("dimensions", [384, 768, 1024])
 def test_a_sketch_has_a_fixed_length(dimensions: int) -> None:
     """Leading zeros are kept, so that sketches can stand one after the other."""
-    assert digits_of(dimensions) == len(sketch(of(*[1.0] * dimensions))) == dimensions // 4
+    assert size_of(dimensions) == len(sketch(of(*[1.0] * dimensions))) == dimensions // 8
 
 
 def test_the_nearest_are_those_with_the_fewest_other_signs() -> None:
-    """Ties keep their order, and no more are answered than asked for."""
-    assert [2, 0, 3] == nearest_sketches("0f", ["1f", "ff", "0f", "2f", "f0"], 3)
-    assert [0] == nearest_sketches("0", ["f"], 3)
-    assert [] == nearest_sketches("0", [], 3)
+    """Ties keep their order."""
+    assert [2, 0, 3, 1, 4] == by_distance(b"\x0f", bytes.fromhex("1fff0f2ff0"))
+    assert [0] == by_distance(b"\0", b"\xff")
+    assert [] == by_distance(b"\0", b"")
 
 
 def test_sketches_choose_what_cosines_would() -> None:
@@ -59,7 +59,7 @@ def test_sketches_choose_what_cosines_would() -> None:
         vectors = [of(*numbers) for numbers in [*near, *(drawn() for _ in range(200))]]
         exact = QueryVector(of(*query))
         best = max(range(len(vectors)), key=lambda place: exact.cosine(vectors[place]))
-        chosen = nearest_sketches(sketch(of(*query)), map(sketch, vectors), 5)
+        chosen = by_distance(sketch(of(*query)), b"".join(map(sketch, vectors)))[:5]
         assert set(chosen) == {0, 1, 2, 3, 4}
         assert best in chosen
 
@@ -67,4 +67,14 @@ def test_sketches_choose_what_cosines_would() -> None:
 def test_every_float32_has_a_sign() -> None:
     """The highest bit of each, whatever the other bits are."""
     numbers = array("f", [-(2.0**exponent) for exponent in range(-126, 127)])
-    assert int(sketch(numbers.tobytes()), 16) == 2 ** len(numbers) - 1
+    bits = int.from_bytes(sketch(numbers.tobytes()), "big")
+    assert bits == 2 ** len(numbers) - 1
+
+
+def test_a_long_record_does_not_take_all_places() -> None:
+    """Three chunks of each record at most, in their order, and no more than asked for."""
+    keys = [{"key": key, "chunk": chunk} for key in "ab" for chunk in range(5)]
+    names = [f"{item['key']}{item['chunk']}" for item in few_of_each(keys, 5)]
+    assert names == ["a0", "a1", "a2", "b0", "b1"]
+    assert few_of_each(keys, 0) == []
+    assert len(few_of_each(keys, 100)) == 6

@@ -17,13 +17,19 @@ from js import Response
 from workers import Request
 
 import entry
+from cognate.classification import classify
 from cognate.cloudflare import create_embeddings
 from cognate.cloudflare.conversion import from_json, to_javascript
 from cognate.cloudflare.embeddings import environment
 from cognate.cloudflare.platform import platform_of
+from cognate.collections import Collections
 from cognate.errors import CognateError
-from cognate.ports import Statement
+from cognate.filters import Filter
+from cognate.ports import Statement, StoredVectors
+from cognate.principal import OrganizationId
 from cognate.search import SearchAnswer
+from cognate.search.nearest import nearest
+from schema import app
 from tests.worker.recording import FAILING_SENDS, recorded
 
 if TYPE_CHECKING:
@@ -140,12 +146,30 @@ async def name_classes(_: Default, asked: dict[str, Any]) -> dict[str, str]:
     return {name: getattr(environment(), name).constructor.name for name in asked["bindings"]}
 
 
+async def find_nearest(_: Default, asked: dict[str, Any]) -> dict[str, Any]:
+    """Search the claims of an `organization` by a `vector`, as a text is searched."""
+    [similarity] = [item for item in app.similarities.values() if item.table.name == "claims"]
+    collection = Collections(app)["claims"]
+    found = await nearest(
+        platform_of(environment()),
+        collection,
+        OrganizationId(asked["organization"]),
+        StoredVectors.of(asked["vector"]),
+        filter=Filter(),
+        wanted=10,
+    )
+    scores = [match.score for match in found.matches]
+    verdict = classify(scores[0], similarity.thresholds) if scores else None
+    return {"scores": scores, "verdict": verdict, "degraded": found.degraded}
+
+
 INSTRUMENTS: Final[dict[str, Callable[[Default, dict[str, Any]], Awaitable[Any]]]] = {
     "/test/messages": send_messages,
     "/test/sql": run_sql,
     "/test/sweeper": run_sweeper,
     "/test/failing-sends": fail_sends,
     "/test/embeddings": ask_embeddings,
+    "/test/nearest": find_nearest,
     "/test/broken": ask_broken,
     "/test/classes": name_classes,
 }

@@ -59,7 +59,7 @@ def test_a_posted_text_becomes_a_job_that_is_done(acme: Organization) -> None:
         "jobId": body["jobId"],
         "table": None,
         "id": None,
-        "model": None,
+        "model": "@cf/baai/bge-base-en-v1.5",
     }
     job = acme.job(body["jobId"])
     assert ("done", None, None) == (job["status"], job["table"], job["error"])

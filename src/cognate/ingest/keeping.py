@@ -97,7 +97,7 @@ class Components:
 
     def sketches(self, placed: Sequence[Placed]) -> str:
         """Their sketches, one after the other, as hexadecimal digits."""
-        return "".join(sketch(self._row(place)) for place in placed)
+        return b"".join(sketch(self._row(place)) for place in placed).hex()
 
     def _row(self, place: Placed) -> bytes:
         data = self._batches.get(id(place.vectors))

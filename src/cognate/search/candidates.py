@@ -7,12 +7,13 @@ rows as it answers, whatever the size of the organization.
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from cognate.fingerprint import fingerprint
 from cognate.index_progress import SHOWN_BEFORE
 from cognate.ports import FLOAT32_BYTES, Statement
-from cognate.sketches import BITS_PER_DIGIT, digits_of
+from cognate.sketches import size_of
 from cognate.times import to_iso
 
 if TYPE_CHECKING:
@@ -32,17 +33,12 @@ Where there are more, their sketches choose."""
 MAX_SKETCHES: Final = 20_000
 """Chunks whose sketches one search compares: about 4 MB of digits, and 20 ms of CPU."""
 
-PART_BYTES: Final = 600_000
-"""Bytes of sketches in one row of an answer: twice as many digits, and D1 answers at most 2,000,000
-bytes in one value."""
+PARTS: Final = ("2", "a", "e", "i", "m", "q", "u", "y", "~")
+"""Borders of the parts in which sketches are answered, by the first letter of their vector keys,
+which are random in base32. D1 answers at most 2,000,000 bytes in one value."""
 
 MAX_ORPHANS_READ: Final = 100
 """State rows of another fingerprint that are looked at for a living record."""
-
-
-def sketch_bytes(collection: Collection) -> int:
-    """Bytes of one chunk's sketch."""
-    return digits_of(collection.model.dimensions) * BITS_PER_DIGIT // 8
 
 
 def columns(collection: Collection) -> str:
@@ -51,12 +47,11 @@ def columns(collection: Collection) -> str:
 
 
 def join_record(collection: Collection) -> str:
-    """Join the living row `r`, with its vectors, to a state row `s`; the state row comes first."""
+    """Join the living row `r` to a state row `s`; the state row comes first."""
     # Without CROSS, SQLite may walk over all records of the organization instead.
     return (
         f'CROSS JOIN "{collection.sql_table}" r ON r.organization_id = s.organization_id '
-        f'AND r.id = s.record_id AND r."{collection.embedding_column}" IS NOT NULL'
-        f"{collection.not_deleted} "
+        f"AND r.id = s.record_id{collection.not_deleted} "
     )
 
 
@@ -148,24 +143,32 @@ def read_sketches(
     organization_id: OrganizationId,
     started: datetime,
     filter: Filter,  # noqa: A002 - the field's word
+    limit: int,
 ) -> Statement:
-    """The sketches of what the index may not show yet, the newest first.
+    """The sketches of what the index may not show yet, of at most so many records, newest first.
 
-    Each row is a part of them: `keys` and `sketches` with commas between, a record at each place.
-    A row without `keys` says that some did not fit.
+    One row: `chunks` is their number, of `records`; where it is above `most`, no part is answered.
+    `missing` records have none. The parts are `keys0`, `sketches0` and so on: keys with commas
+    between, each with a colon and the number of its chunks, and the sketches of these in the same
+    order, in hexadecimal digits.
     """
     source, parameters = _recent(collection, organization_id, started, filter)
-    parameters += [MAX_SKETCHES, MAX_SKETCHES * sketch_bytes(collection)]
-    rows, most = f"?{len(parameters) - 1}", f"?{len(parameters)}"
+    parameters += [MAX_SKETCHES, limit]
+    most, rows = f"?{len(parameters) - 1}", f"?{len(parameters)}"
+    size = size_of(collection.model.dimensions)
+    parts = "".join(
+        f", group_concat(vector_key || ':' || chunks) FILTER (WHERE {part}) AS keys{number}, "
+        f"group_concat(hex(sketch), '') FILTER (WHERE {part}) AS sketches{number}"
+        for number, (start, end) in enumerate(pairwise(PARTS))
+        for part in [f"chunks AND fits AND vector_key >= '{start}' AND vector_key < '{end}'"]
+    )
     return Statement(
-        "SELECT CASE WHEN part >= 0 THEN group_concat(vector_key) END AS keys, "  # noqa: S608 - names of the schema
-        "CASE WHEN part >= 0 THEN group_concat(hex(sketch)) END AS sketches FROM ("
-        "SELECT vector_key, sketch, CASE WHEN sketch IS NULL OR running > "
-        f"{most} THEN -1 ELSE running / {PART_BYTES} END AS part FROM ("
-        "SELECT vector_key, sketch, SUM(length(sketch)) OVER ("
-        "ORDER BY shown_after DESC, record_id DESC ROWS UNBOUNDED PRECEDING) AS running FROM ("
-        f"SELECT s.vector_key, s.sketch, s.shown_after, s.record_id {source} LIMIT {rows} + 1))) "
-        "GROUP BY part",
+        "WITH recent AS MATERIALIZED (SELECT s.vector_key, s.sketch, "  # noqa: S608 - names of the schema
+        f"length(s.sketch) / {size} AS chunks {source} LIMIT {rows}), "
+        "counted AS MATERIALIZED (SELECT SUM(chunks) AS total, COUNT(*) AS records, "
+        f"COUNT(*) - COUNT(chunks) AS missing, SUM(chunks) <= {most} AS fits FROM recent) "
+        f"SELECT total AS chunks, records, missing, {most} AS most{parts} "
+        "FROM counted LEFT JOIN recent",
         tuple(parameters),
     )
 

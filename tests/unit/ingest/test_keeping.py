@@ -24,7 +24,7 @@ async def test_a_sketch_is_stored_for_each_chunk() -> None:
         StoredVectors(data[place * size : (place + 1) * size], BASE.dimensions)
         for place in range(3)
     ]
-    assert row["sketch"] == "".join(sketch(vector.data) for vector in vectors)
+    assert row["sketch"] == b"".join(sketch(vector.data) for vector in vectors).hex()
 
 
 async def test_an_unchanged_record_that_is_indexed_again_stays_shown() -> None:

@@ -12,13 +12,16 @@ from cognate.ids import vector_key
 from cognate.ports import Statement
 from cognate.search.candidates import (
     MAX_ORPHANS_READ,
-    PART_BYTES,
+    MAX_SKETCHES,
+    PARTS,
     read_matched,
     read_recent,
     read_sketches,
     read_stale,
 )
 from cognate.search.pending import read_pending
+from cognate.sketches import size_of
+from cognate.sql import json_groups
 from tests.unit.core.stage import ACME, CLAIMS, GLOBEX, Stage
 
 if TYPE_CHECKING:
@@ -55,7 +58,7 @@ async def test_no_statement_walks_over_an_organization(*, analysed: bool) -> Non
     for statement in (
         read_matched(CLAIMS, ACME, [key], now),
         read_recent(CLAIMS, ACME, now, where),
-        read_sketches(CLAIMS, ACME, now, where),
+        read_sketches(CLAIMS, ACME, now, where, 10),
         read_stale(CLAIMS, ACME),
         read_pending(CLAIMS, ACME, where),
     ):
@@ -79,36 +82,49 @@ async def test_no_statement_walks_over_an_organization(*, analysed: bool) -> Non
 
 
 async def test_sketches_come_in_parts_that_d1_can_answer() -> None:
-    """A value of D1 ends at 2,000,000 bytes, and each key stands beside its sketch."""
+    """A value of D1 ends at 2,000,000 bytes, and each key stands beside its sketches."""
     stage = Stage()
-    size = CLAIMS.model.dimensions // 8
-    count = 2 * PART_BYTES // size + 10
-    await stage.rows(
-        "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ?2 - 1) "
-        "INSERT INTO claims (organization_id, id, content, embedding) "
-        "SELECT ?1, 'r' || i, 'x', x'00' FROM n",
-        ACME,
-        str(count),
-    )
-    await stage.rows(
-        "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "
-        "revision, fingerprint, chunks, embedded_at, sketch) SELECT organization_id, 'claims', id, "
-        "'key-' || id, 1, ?2, '[[0,1]]', '2026', unhex(printf('%0*d', ?3, substr(id, 2))) "
-        "FROM claims WHERE organization_id = ?1",
-        ACME,
-        await fingerprint_of(stage),
-        str(2 * size),
-    )
-    rows = await run(stage, read_sketches(CLAIMS, ACME, stage.local.clock.now(), NONE))
-    assert len(rows) == 3
-    assert max(len(row["sketches"]) for row in rows) < 2_000_000
-    pairs = [
-        pair
-        for row in rows
-        for pair in zip(row["keys"].split(","), row["sketches"].split(","), strict=True)
+    size = size_of(CLAIMS.model.dimensions)
+    names = [f"r{number}" for number in range(MAX_SKETCHES)]
+    state = await fingerprint_of(stage)
+    records = [
+        {
+            "id": name,
+            "key": vector_key(ACME, "claims", name),
+            "sketch": f"{number:0{2 * size}x}",
+        }
+        for number, name in enumerate(names)
     ]
-    assert len(pairs) == count
-    assert all(int(key.removeprefix("key-r")) == int(digits) for key, digits in pairs)
+    for payload in json_groups(records):
+        await stage.rows(
+            "INSERT INTO claims (organization_id, id, content) "
+            "SELECT ?1, value ->> 'id', 'x' FROM json_each(?2)",
+            ACME,
+            payload,
+        )
+        await stage.rows(
+            "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "
+            "revision, fingerprint, chunks, embedded_at, sketch) SELECT ?1, 'claims', "
+            "value ->> 'id', value ->> 'key', 1, ?3, '[[0,1]]', '2026', "
+            "unhex(value ->> 'sketch') FROM json_each(?2)",
+            ACME,
+            payload,
+            state,
+        )
+    now = stage.local.clock.now()
+    [row] = await run(stage, read_sketches(CLAIMS, ACME, now, NONE, MAX_SKETCHES + 1))
+    assert (row["chunks"], row["records"], row["missing"]) == (MAX_SKETCHES, MAX_SKETCHES, 0)
+    parts = range(len(PARTS) - 1)
+    assert max(len(row[f"sketches{part}"]) for part in parts) < 2_000_000
+    found: dict[str, str] = {}
+    for part in parts:
+        keys, digits = row[f"keys{part}"].split(","), row[f"sketches{part}"]
+        assert len(digits) == 2 * size * len(keys)
+        for place, key in enumerate(keys):
+            found[key] = digits[place * 2 * size : (place + 1) * 2 * size].lower()
+    assert found == {f"{record['key']}:1": record["sketch"] for record in records}
+    [row] = await run(stage, read_sketches(CLAIMS, ACME, now, NONE, 3))
+    assert (row["chunks"], row["records"]) == (3, 3)
 
 
 async def fingerprint_of(stage: Stage) -> str:

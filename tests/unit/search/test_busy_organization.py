@@ -1,0 +1,76 @@
+"""An import blinds nobody: thousands of records that the index does not show are compared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from cognate.classification import classify
+from cognate.definitions import Thresholds
+from cognate.filters import Filter
+from cognate.ports import StoredVectors
+from cognate.search import candidates
+from cognate.search.nearest import SKETCHED_CHUNKS, TOO_MANY_RECENT, nearest
+from cognate.sketches import by_distance, sketch
+from tests.busy import Busy, class_of, wrong
+from tests.unit.core.stage import ACME, CLAIMS, GLOBEX, Stage
+
+if TYPE_CHECKING:
+    from cognate.search.nearest import Nearest
+    from tests.busy import Matrix
+
+RECORDS = 5000
+LATER = "9998"
+"""After any time that an index can be known to show."""
+
+
+async def ask(stage: Stage, query: Matrix) -> Nearest:
+    """Search by a vector, as a text is searched."""
+    vector = StoredVectors.of(query.tolist())
+    return await nearest(stage.platform, CLAIMS, ACME, vector, filter=Filter(), wanted=10)
+
+
+async def filled(*organizations: Busy) -> Stage:
+    """A stage whose index shows none of these records."""
+    stage = Stage()
+    for busy in organizations:
+        for statement in busy.statements(LATER):
+            await stage.local.database.batch([statement])
+    return stage
+
+
+async def test_five_thousand_unseen_records_are_decided_as_by_a_full_comparison() -> None:
+    """By the whole path of a search; the answer is never degraded."""
+    busy = Busy.drawn(ACME, RECORDS, 1)
+    stage = await filled(busy, Busy.drawn(GLOBEX, 100, 2))
+    verdicts = []
+    for query in busy.queries(60, 3):
+        found = await ask(stage, query)
+        assert found.degraded is None
+        assert found.matches[0].score == pytest.approx(busy.best(query), abs=1e-6)
+        verdicts.append((str(classify(found.matches[0].score, Thresholds())), busy.verdict(query)))
+    assert wrong(verdicts) == 0
+    assert {expected for _, expected in verdicts} == {"NEW", "RELATED", "CONFIRMS", "DUPLICATE"}
+
+
+def test_sketches_hold_the_nearest_of_five_thousand_in_999_of_1000() -> None:
+    """Of a thousand random queries near the thresholds, at most one verdict may differ."""
+    busy = Busy.drawn(ACME, RECORDS, 4)
+    sketches = b"".join(sketch(vector.tobytes()) for vector in busy.vectors)
+    queries = np.array(list(busy.queries(1000, 5)))
+    exact = queries @ busy.vectors.T
+    missed = 0
+    for query, cosines in zip(queries, exact, strict=True):
+        chosen = by_distance(sketch(query.tobytes()), sketches)[:SKETCHED_CHUNKS]
+        missed += class_of(cosines[chosen].max()) != class_of(cosines.max())
+    assert missed <= 1
+
+
+async def test_beyond_the_bound_the_answer_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was left out may be nearer, so there is no verdict below DUPLICATE."""
+    monkeypatch.setattr(candidates, "MAX_SKETCHES", RECORDS - 1)
+    busy = Busy.drawn(ACME, RECORDS, 6)
+    found = await ask(await filled(busy), next(busy.queries(1, 7)))
+    assert (found.degraded, found.best_is_certain) == (TOO_MANY_RECENT, False)
