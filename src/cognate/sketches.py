@@ -8,12 +8,12 @@ proposes only; the exact cosine of the stored vectors decides.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from cognate.ports import FLOAT32_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 BITS_PER_BYTE: Final = 8
 
@@ -50,17 +50,36 @@ def by_distance(query: bytes, sketches: bytes) -> list[int]:
     return sorted(range(len(distances)), key=distances.__getitem__)
 
 
-def few_of_each(keys: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[str, Any]]:
-    """The first `count` of the chunks in `keys`, few of each record by its `key`.
+def nearest_chunks(
+    query: bytes, sketches: bytes, keys: Sequence[str], count: int
+) -> list[dict[str, str | int]]:
+    """The chunks whose sketches differ least from the query's, few of each record.
 
     So a long record does not take the places of others.
+
+    Args:
+        query: a sketch.
+        sketches: of every chunk, one after the other.
+        keys: of the records, in the same order; one of several chunks has their number behind a
+            colon.
+        count: how many chunks at most.
+
+    Returns:
+        The `key` of the record and the number of the `chunk`, of each.
     """
-    chosen: list[Mapping[str, Any]] = []
+    chosen: list[dict[str, str | int]] = []
     taken: Counter[str] = Counter()
-    for key in keys:
+    chunks = _chunks(keys) if len(keys) * len(query) < len(sketches) else None
+    for place in by_distance(query, sketches) if keys else ():
         if len(chosen) == count:
             break
-        if taken[key["key"]] < CHUNKS_OF_A_RECORD:
-            taken[key["key"]] += 1
-            chosen.append(key)
+        key, chunk = (keys[place], 0) if chunks is None else chunks[place]
+        if taken[key] < CHUNKS_OF_A_RECORD:
+            taken[key] += 1
+            chosen.append({"key": key, "chunk": chunk})
     return chosen
+
+
+def _chunks(keys: Sequence[str]) -> list[tuple[str, int]]:
+    parsed = (key.partition(":") for key in keys)
+    return [(key, chunk) for key, _, chunks in parsed for chunk in range(int(chunks or 1))]

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from cognate.ports import StoredVectors
-from cognate.sketches import by_distance, few_of_each, size_of, sketch
+from cognate.sketches import by_distance, nearest_chunks, size_of, sketch
 from cognate.vectors import QueryVector
 
 
@@ -71,10 +71,25 @@ def test_every_float32_has_a_sign() -> None:
     assert bits == 2 ** len(numbers) - 1
 
 
-def test_a_long_record_does_not_take_all_places() -> None:
+@pytest.mark.parametrize(
+    ("keys", "count", "expected"),
+    [
+        (["a:5", "b:5"], 5, ["a0", "a1", "a2", "b0", "b1"]),
+        (["a:5", "b:5"], 100, ["a0", "a1", "a2", "b0", "b1", "b2"]),
+        (["a:9", "b"], 100, ["a0", "a1", "a2", "b0"]),
+        ([*"abcdefghij"], 3, ["a0", "b0", "c0"]),
+        (["a:10"], 0, []),
+    ],
+)
+def test_a_long_record_does_not_take_all_places(
+    keys: list[str], count: int, expected: list[str]
+) -> None:
     """Three chunks of each record at most, in their order, and no more than asked for."""
-    keys = [{"key": key, "chunk": chunk} for key in "ab" for chunk in range(5)]
-    names = [f"{item['key']}{item['chunk']}" for item in few_of_each(keys, 5)]
-    assert names == ["a0", "a1", "a2", "b0", "b1"]
-    assert few_of_each(keys, 0) == []
-    assert len(few_of_each(keys, 100)) == 6
+    found = nearest_chunks(b"\0", bytes(10), keys, count)
+    assert [f"{item['key']}{item['chunk']}" for item in found] == expected
+
+
+def test_without_sketches_nothing_is_near() -> None:
+    """An organization whose records are all known to be shown."""
+    assert nearest_chunks(b"\0", b"", [], 5) == []
+    assert nearest_chunks(b"\0", b"", [""], 5) == []

@@ -149,15 +149,16 @@ def read_sketches(
 
     One row: `chunks` is their number, of `records`; where it is above `most`, no part is answered.
     `missing` records have none. The parts are `keys0`, `sketches0` and so on: keys with commas
-    between, each with a colon and the number of its chunks, and the sketches of these in the same
-    order, in hexadecimal digits.
+    between, each with a colon and the number of its chunks where they are several, and the sketches
+    of these in the same order, in hexadecimal digits.
     """
     source, parameters = _recent(collection, organization_id, started, filter)
     parameters += [MAX_SKETCHES, limit]
     most, rows = f"?{len(parameters) - 1}", f"?{len(parameters)}"
     size = size_of(collection.model.dimensions)
+    key = "CASE chunks WHEN 1 THEN vector_key ELSE vector_key || ':' || chunks END"
     parts = "".join(
-        f", group_concat(vector_key || ':' || chunks) FILTER (WHERE {part}) AS keys{number}, "
+        f", group_concat({key}) FILTER (WHERE {part}) AS keys{number}, "
         f"group_concat(hex(sketch), '') FILTER (WHERE {part}) AS sketches{number}"
         for number, (start, end) in enumerate(pairwise(PARTS))
         for part in [f"chunks AND fits AND vector_key >= '{start}' AND vector_key < '{end}'"]

@@ -32,7 +32,7 @@ from cognate.search.candidates import (
     read_stale,
 )
 from cognate.search.pending import Pending, embed_pending, read_pending
-from cognate.sketches import by_distance, few_of_each, size_of, sketch
+from cognate.sketches import nearest_chunks, sketch
 from cognate.times import from_iso
 from cognate.vectors import QueryVector
 
@@ -305,7 +305,7 @@ async def _by_sketches(
     Returns:
         Rows with their vectors; and why something may be missing.
     """
-    model, problem = search.collection.model, None
+    problem = None
     row = await _read_sketches(search, MAX_SKETCHES + 1)
     while row["chunks"] > row["most"]:
         problem = TOO_MANY_RECENT
@@ -313,16 +313,9 @@ async def _by_sketches(
     if row["missing"]:
         problem = TOO_MANY_RECENT
     parts = [number for number in range(len(PARTS) - 1) if row[f"keys{number}"] is not None]
-    keys = [
-        {"key": key, "chunk": chunk}
-        for number in parts
-        for key, _, chunks in (item.partition(":") for item in row[f"keys{number}"].split(","))
-        for chunk in range(int(chunks))
-    ]
+    keys = ",".join(row[f"keys{number}"] for number in parts).split(",")
     sketches = bytes.fromhex("".join(row[f"sketches{number}"] for number in parts))
-    assert len(sketches) == len(keys) * size_of(model.dimensions), "a sketch for each chunk"  # noqa: S101
-    order = by_distance(sketch(query), sketches)
-    chosen = few_of_each([keys[place] for place in order], SKETCHED_CHUNKS + search.wanted)
+    chosen = nearest_chunks(sketch(query), sketches, keys, SKETCHED_CHUNKS + search.wanted)
     [rows] = await search.platform.database.batch([search.read_matched(chosen)])
     await _follow(search, index)
     return rows, problem
