@@ -80,9 +80,9 @@ CREATE TABLE cognate_embeddings (
   embedded_at TEXT,
   -- The revision that the stored vectors were made of.
   embedded_revision INTEGER,
-  -- The signs of the stored vectors, a bit a component, chunk after chunk. A search compares them
-  -- where it cannot afford to compare the vectors.
-  sketch BLOB,
+  -- The signs of the stored vectors, a bit a component, chunk after chunk, in base64. A search
+  -- compares them where it cannot afford to compare the vectors.
+  sketch TEXT,
   -- When the index last accepted what it holds of the record.
   indexed_at TEXT,
   -- The index shows the stored vectors once it has processed what it had accepted by this time;

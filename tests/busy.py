@@ -39,7 +39,7 @@ INSERT_STATES: Final = (
     "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, revision, "
     "embedded_revision, content_hash, fingerprint, index_hash, chunks, embedded_at, indexed_at, "
     "sketch) SELECT ?1, 'claims', value ->> 'id', value ->> 'key', 1, 1, 'hash', ?3, 'hash', "
-    "'[[0,4]]', ?4, ?4, unhex(value ->> 'sketch') FROM json_each(?2)"
+    "'[[0,4]]', ?4, ?4, value ->> 'sketch' FROM json_each(?2)"
 )
 
 
@@ -97,7 +97,7 @@ class Busy:
     def _record(self, number: int) -> dict[str, str]:
         data, record_id = self.vectors[number].astype("<f4").tobytes(), f"busy{number:06}"
         key = vector_key(self.organization_id, "claims", record_id)
-        return {"id": record_id, "key": key, "vector": data.hex(), "sketch": sketch(data).hex()}
+        return {"id": record_id, "key": key, "vector": data.hex(), "sketch": sketch(data)}
 
 
 def class_of(cosine: float) -> str:

@@ -7,6 +7,7 @@ proposes only; the exact cosine of the stored vectors decides.
 
 from __future__ import annotations
 
+from binascii import a2b_base64, b2a_base64
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,8 @@ from cognate.ports import FLOAT32_BYTES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BITS_PER_BYTE: Final = 8
+BITS_PER_GROUP: Final = 24
+"""Bits of four letters of base64: a sketch has whole groups, so that sketches can be joined."""
 
 CHUNKS_OF_A_RECORD: Final = 3
 """Chunks of one record that are compared exactly, where sketches choose."""
@@ -24,34 +26,36 @@ _SIGNS: Final = bytes(ord("1") if byte & 0x80 else ord("0") for byte in range(25
 """The highest byte of a float32 to its sign, as a binary digit."""
 
 
-def size_of(dimensions: int) -> int:
-    """Bytes of the sketch of a vector with so many components."""
-    return -(-dimensions // BITS_PER_BYTE)
+def letters_of(dimensions: int) -> int:
+    """Letters of the sketch of a vector with so many components."""
+    return -(-dimensions // BITS_PER_GROUP) * 4
 
 
-def sketch(vector: bytes) -> bytes:
-    """The sketch of one vector, given as little-endian float32."""
+def sketch(vector: bytes) -> str:
+    """The sketch of one vector, given as little-endian float32, in base64."""
     signs = vector[FLOAT32_BYTES - 1 :: FLOAT32_BYTES].translate(_SIGNS)
-    return int(signs, 2).to_bytes(size_of(len(signs)), "big")
+    size = letters_of(len(signs)) * 3 // 4
+    return b2a_base64(int(signs, 2).to_bytes(size, "big"), newline=False).decode()
 
 
-def by_distance(query: bytes, sketches: bytes) -> list[int]:
+def by_distance(query: str, sketches: str) -> list[int]:
     """The places of all sketches, those that differ least from the query's first; ties in order.
 
     Args:
         query: a sketch.
         sketches: one after the other, as long as the query each.
     """
-    size, wanted, number = len(query), int.from_bytes(query, "big"), int.from_bytes
+    wanted, data, number = a2b_base64(query), a2b_base64(sketches), int.from_bytes
+    size, bits = len(wanted), number(wanted, "big")
     distances = [
-        (number(sketches[start : start + size], "big") ^ wanted).bit_count()
-        for start in range(0, len(sketches), size)
+        (number(data[start : start + size], "big") ^ bits).bit_count()
+        for start in range(0, len(data), size)
     ]
     return sorted(range(len(distances)), key=distances.__getitem__)
 
 
 def nearest_chunks(
-    query: bytes, sketches: bytes, keys: Sequence[str], count: int
+    query: str, sketches: str, keys: Sequence[str], count: int
 ) -> list[dict[str, str | int]]:
     """The chunks whose sketches differ least from the query's, few of each record.
 

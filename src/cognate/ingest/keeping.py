@@ -96,8 +96,8 @@ class Components:
         return "".join(self._row(place).hex() for place in placed)
 
     def sketches(self, placed: Sequence[Placed]) -> str:
-        """Their sketches, one after the other, as hexadecimal digits."""
-        return b"".join(sketch(self._row(place)) for place in placed).hex()
+        """Their sketches, one after the other."""
+        return "".join(sketch(self._row(place)) for place in placed)
 
     def _row(self, place: Placed) -> bytes:
         data = self._batches.get(id(place.vectors))
@@ -132,7 +132,7 @@ def store_state(works: Sequence[Work], components: Components, moment: str) -> l
             "fingerprint = CASE WHEN value ->> 'reindexed' THEN fingerprint "
             "ELSE value ->> 'fingerprint' END, "
             "sketch = CASE WHEN value ->> 'reindexed' THEN sketch "
-            "ELSE unhex(value ->> 'sketch') END, "
+            "ELSE value ->> 'sketch' END, "
             # What the index was given once more, it shows already.
             "indexed_at = CASE WHEN value ->> 'reindexed' "
             "AND index_hash = value ->> 'index_hash' THEN indexed_at ELSE ?2 END, "

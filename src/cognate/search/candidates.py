@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from cognate.fingerprint import fingerprint
 from cognate.index_progress import SHOWN_BEFORE
 from cognate.ports import FLOAT32_BYTES, Statement
-from cognate.sketches import size_of
+from cognate.sketches import letters_of
 from cognate.times import to_iso
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ MAX_SKETCHES: Final = 20_000
 PARTS: Final = ("2", "a", "e", "i", "m", "q", "u", "y", "~")
 """Borders of the parts in which sketches are answered, by the first letter of their vector keys,
 which are random in base32. D1 answers at most 2,000,000 bytes in one value."""
+
+KEY_LETTERS: Final = 20
+"""Letters of a vector key that name it among all others: a hundred random bits."""
 
 MAX_ORPHANS_READ: Final = 100
 """State rows of another fingerprint that are looked at for a living record."""
@@ -63,6 +66,8 @@ def read_matched(
 ) -> Statement:
     """The stored vectors of named chunks, of records that are still there.
 
+    A `key` is a vector key, or its first letters.
+
     `shown` is 1 where the index is known to show the vectors that are stored now.
     """
     size = collection.model.dimensions * FLOAT32_BYTES
@@ -73,9 +78,11 @@ def read_matched(
         f'hex(substr(r."{collection.embedding_column}", '
         f"1 + (json_each.value ->> 'chunk') * {size}, {size})) AS vectors"
         f"{columns(collection)} FROM json_each(?3) "
-        "CROSS JOIN cognate_embeddings s ON s.vector_key = json_each.value ->> 'key' "
+        "CROSS JOIN cognate_embeddings s ON s.vector_key >= json_each.value ->> 'key' "
+        "AND s.vector_key < (json_each.value ->> 'key') || '~' "
         f"{join_record(collection)}"
-        "WHERE s.organization_id = ?1 AND s.scope = ?2 AND s.fingerprint = ?4",
+        # The plus keeps SQLite to the keys; without it, it may walk over the organization.
+        "WHERE +s.organization_id = ?1 AND +s.scope = ?2 AND s.fingerprint = ?4",
         (
             organization_id,
             collection.scope,
@@ -150,21 +157,22 @@ def read_sketches(
     One row: `chunks` is their number, of `records`; where it is above `most`, no part is answered.
     `missing` records have none. The parts are `keys0`, `sketches0` and so on: keys with commas
     between, each with a colon and the number of its chunks where they are several, and the sketches
-    of these in the same order, in hexadecimal digits.
+    of these in the same order.
     """
     source, parameters = _recent(collection, organization_id, started, filter)
     parameters += [MAX_SKETCHES, limit]
     most, rows = f"?{len(parameters) - 1}", f"?{len(parameters)}"
-    size = size_of(collection.model.dimensions)
+    size = letters_of(collection.model.dimensions)
     key = "CASE chunks WHEN 1 THEN vector_key ELSE vector_key || ':' || chunks END"
     parts = "".join(
         f", group_concat({key}) FILTER (WHERE {part}) AS keys{number}, "
-        f"group_concat(hex(sketch), '') FILTER (WHERE {part}) AS sketches{number}"
+        f"group_concat(sketch, '') FILTER (WHERE {part}) AS sketches{number}"
         for number, (start, end) in enumerate(pairwise(PARTS))
         for part in [f"chunks AND fits AND vector_key >= '{start}' AND vector_key < '{end}'"]
     )
     return Statement(
-        "WITH recent AS MATERIALIZED (SELECT s.vector_key, s.sketch, "  # noqa: S608 - names of the schema
+        "WITH recent AS MATERIALIZED (SELECT s.sketch, "  # noqa: S608 - names of the schema
+        f"substr(s.vector_key, 1, {KEY_LETTERS}) AS vector_key, "
         f"length(s.sketch) / {size} AS chunks {source} LIMIT {rows}), "
         "counted AS MATERIALIZED (SELECT SUM(chunks) AS total, COUNT(*) AS records, "
         f"COUNT(*) - COUNT(chunks) AS missing, SUM(chunks) <= {most} AS fits FROM recent) "

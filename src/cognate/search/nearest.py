@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from cognate.ports import Platform, Scalar, VectorIndex, Vectors
     from cognate.principal import OrganizationId
 
-SKETCHED_CHUNKS: Final = 32
+SKETCHED_CHUNKS: Final = 16
 """Chunks that the sketches choose to be compared exactly. In tests over 5,000 dense captions, 16
 held the nearest in every case."""
 
@@ -314,7 +314,7 @@ async def _by_sketches(
         problem = TOO_MANY_RECENT
     parts = [number for number in range(len(PARTS) - 1) if row[f"keys{number}"] is not None]
     keys = ",".join(row[f"keys{number}"] for number in parts).split(",")
-    sketches = bytes.fromhex("".join(row[f"sketches{number}"] for number in parts))
+    sketches = "".join(row[f"sketches{number}"] for number in parts)
     chosen = nearest_chunks(sketch(query), sketches, keys, SKETCHED_CHUNKS + search.wanted)
     [rows] = await search.platform.database.batch([search.read_matched(chosen)])
     await _follow(search, index)

@@ -58,7 +58,7 @@ async def test_five_thousand_unseen_records_are_decided_as_by_a_full_comparison(
 def test_sketches_hold_the_nearest_of_five_thousand_in_999_of_1000() -> None:
     """Of a thousand random queries near the thresholds, at most one verdict may differ."""
     busy = Busy.drawn(ACME, RECORDS, 4)
-    sketches = b"".join(sketch(vector.tobytes()) for vector in busy.vectors)
+    sketches = "".join(sketch(vector.tobytes()) for vector in busy.vectors)
     queries = np.array(list(busy.queries(1000, 5)))
     exact = queries @ busy.vectors.T
     missed = 0
