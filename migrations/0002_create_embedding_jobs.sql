@@ -61,9 +61,9 @@ CREATE TABLE cognate_embeddings (
   record_id TEXT NOT NULL,
   -- The part of the vector ids before the dot.
   vector_key TEXT NOT NULL UNIQUE,
-  -- Rises with every write that its vectors must follow: a result for an older one is dropped. At
-  -- least the milliseconds since 1970 of that write, so that no revision comes back when the row is
-  -- removed and made again.
+  -- Rises with every write that its vectors must follow: a result for an older one is dropped. It
+  -- starts at the milliseconds since 1970, so that none comes back when the row is removed and made
+  -- again.
   revision INTEGER NOT NULL,
   -- Of the text whose vectors are stored, even where it is empty and they are none; null until a
   -- job has looked at the record.
@@ -77,6 +77,9 @@ CREATE TABLE cognate_embeddings (
   chunks TEXT NOT NULL DEFAULT '[]',
   -- No vector of this record in any index has a chunk number of this or above. It never falls.
   max_chunks INTEGER NOT NULL DEFAULT 1,
+  -- The bindings of all indexes that may hold vectors of this record, as a JSON list: that of its
+  -- model, and after a change of the model the older one too, until they are removed there.
+  index_bindings TEXT NOT NULL DEFAULT '[]',
   embedded_at TEXT,
   -- The revision that the stored vectors were made of.
   embedded_revision INTEGER,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from cognate.chunking import chunk
 from cognate.fingerprint import content_hash, fingerprint
 from cognate.ids import vector_id, vector_key
+from cognate.models import INDEX_BINDINGS
 from cognate.ports import FLOAT32_BYTES
 
 if TYPE_CHECKING:
@@ -67,9 +68,24 @@ async def discrepancies(
         for row in rows
         if organizations is None or row["organization_id"] in organizations
     ]
+    collections = list(collections)
     for collection in collections:
         found += await _Inspection(place, collection, organizations).run()
-    return found
+    return found + await _elsewhere(place, collections, organizations)
+
+
+async def _elsewhere(
+    place: Place, collections: Sequence[Collection], organizations: Container[str] | None
+) -> list[str]:
+    """Vectors in an index that is not that of their table's model."""
+    right = {collection.scope: collection.model.index_binding for collection in collections}
+    return [
+        f"{metadata['table']}: vector {entry} in {binding}"
+        for binding in INDEX_BINDINGS.values()
+        for entry, metadata in (await place.metadata(binding)).items()
+        if right.get(metadata["table"], binding) != binding
+        and (organizations is None or metadata["organizationId"] in organizations)
+    ]
 
 
 class _Inspection:

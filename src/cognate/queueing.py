@@ -51,10 +51,6 @@ NEVER_DUE: Final = "9999"
 """Sorts after every time: what is not announced is not overdue."""
 
 
-NEXT_REVISION: Final = "revision = MAX(revision + 1, excluded.revision)"
-"""For an upsert of a state row whose new row has the time in milliseconds as its revision."""
-
-
 class Priority(IntEnum):
     """Who waits for a job; lower goes first within an organization."""
 
@@ -133,14 +129,15 @@ def queue_statements(  # noqa: PLR0913 - each is a column
     return [
         Statement(
             "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "  # noqa: S608 - a condition of ours
-            "revision, posted_text) SELECT ?1, ?2, value ->> 'record', value ->> 'key', ?4, "
+            "revision, index_bindings, posted_text) "
+            "SELECT ?1, ?2, value ->> 'record', value ->> 'key', ?4, json_array(?5), "
             "CASE WHEN value ->> 'keeps' THEN (SELECT p.posted_text FROM cognate_embeddings p "
             # The key of a record's vectors has its organization in it.
             "WHERE p.vector_key = value ->> 'key') "
             f"ELSE value ->> 'posted' END FROM json_each(?3) WHERE {condition} "
             "ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET "
-            f"{NEXT_REVISION}, posted_text = excluded.posted_text, record_gone = 0",
-            (*scope, to_milliseconds(now)),
+            "revision = revision + 1, posted_text = excluded.posted_text, record_gone = 0",
+            (*scope, to_milliseconds(now), collection.model.index_binding),
         ),
         Statement(
             "INSERT INTO cognate_jobs (organization_id, scope, record_id, id, model, "  # noqa: S608 - a condition of ours

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from cognate.ports import Statement
 from cognate.queueing import NEVER_DUE, Priority
-from cognate.times import to_iso, to_milliseconds
+from cognate.times import to_iso
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,7 +20,7 @@ MAX_REMOVALS_PER_RUN: Final = 500
 
 MARKED: Final = (
     "FROM cognate_embeddings INDEXED BY cognate_embeddings_record_gone WHERE record_gone = 1 "
-    "ORDER BY organization_id, scope, record_id LIMIT ?2"
+    f"ORDER BY organization_id, scope, record_id LIMIT {MAX_REMOVALS_PER_RUN}"
 )
 
 
@@ -36,12 +36,11 @@ def removal_statements(now: datetime) -> list[Statement]:
             f"organization_id, scope, record_id, 'sweeper', {int(Priority.BACKFILL)}, 'queued', "
             f"'{NEVER_DUE}', ?1, ?1 {MARKED} "
             "ON CONFLICT (organization_id, scope, record_id) WHERE status = 'queued' DO NOTHING",
-            (to_iso(now), MAX_REMOVALS_PER_RUN),
+            (to_iso(now),),
         ),
         Statement(
-            "UPDATE cognate_embeddings SET record_gone = 0, revision = MAX(revision + 1, ?1) "  # noqa: S608 - constants
+            "UPDATE cognate_embeddings SET record_gone = 0, revision = revision + 1 "  # noqa: S608 - constants
             f"WHERE (organization_id, scope, record_id) IN (SELECT organization_id, scope, "
             f"record_id {MARKED})",
-            (to_milliseconds(now), MAX_REMOVALS_PER_RUN),
         ),
     ]

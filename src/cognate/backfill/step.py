@@ -9,6 +9,7 @@ second moves nothing and queues nothing. Records that are written meanwhile queu
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from datetime import timedelta
@@ -95,6 +96,7 @@ async def take_step(platform: Platform, collections: Collections, message: Backf
     if waiting["jobs"] >= MAX_WAITING:
         progress = _Progress(pause=CROWDED_PAUSE_SECONDS)
     else:
+        states = [row | {"gone": row["gone"] and _reaches(platform, row)} for row in states]
         progress = _progress(collection, backfill, rows, states)
     now = platform.clock.now()
     token = new_id(STEP_PREFIX, now)
@@ -110,6 +112,12 @@ async def take_step(platform: Platform, collections: Collections, message: Backf
         await send_steps(platform, moved, progress.pause)
     if moved and progress.is_last:
         emit("backfill.finished", backfill=message.backfill_id, scanned=moved[0]["scanned"])
+
+
+def _reaches(platform: Platform, state: Row) -> bool:
+    """Whether vectors of a state row can be removed: not where the only index has no binding."""
+    bindings = json.loads(state["index_bindings"])
+    return not bindings or any(name in platform.indexes for name in bindings)
 
 
 def _progress(
@@ -208,7 +216,7 @@ def read_statements(collection: Collection, message: BackfillStep) -> list[State
             step,
         ),
         Statement(
-            "SELECT s.record_id AS id, r.id IS NULL AS gone, "  # noqa: S608 - names of the schema
+            "SELECT s.record_id AS id, r.id IS NULL AS gone, s.index_bindings, "  # noqa: S608 - names of the schema
             f"EXISTS ({job_of('s.record_id')} IN ('queued', 'running')) AS pending "
             "FROM cognate_backfills b CROSS JOIN cognate_embeddings s "
             "ON s.organization_id = b.organization_id AND s.scope = ?3 "

@@ -19,7 +19,7 @@ from cognate.ingest.circuit import with_circuits
 from cognate.ingest.claim import Delivery, claim, jobs_of
 from cognate.ingest.embedding import embed_texts
 from cognate.ingest.finish import Finished, finish
-from cognate.ingest.indexing import remove, reserve_chunks, upsert
+from cognate.ingest.indexing import leave, remove, reserve, upsert
 from cognate.ingest.isolating import isolating
 from cognate.ingest.outcomes import JobOutcome, orphan, outcomes_of
 from cognate.ingest.stored import load_stored
@@ -160,7 +160,7 @@ async def _run(platform: Platform, works: Sequence[Work]) -> list[Mutation]:
     try:
         await load_stored(platform.database, works)
         await _embed(platform, works)
-        await reserve_chunks(platform.database, [work for work in works if work.error is None])
+        await reserve(platform.database, [work for work in works if work.error is None])
     except DatabaseError as error:
         for work in works:
             work.error = work.error or error
@@ -176,11 +176,25 @@ async def _run(platform: Platform, works: Sequence[Work]) -> list[Mutation]:
             continue
         for work in alive:
             work.error = ConfigurationError(binding, f"The Vectorize binding {binding} is missing.")
+    await _leave_others(platform, works)
     return mutations
 
 
 def _binding(work: Work) -> str:
-    return work.task.collection.model.index_binding
+    return work.binding
+
+
+async def _leave_others(platform: Platform, works: Sequence[Work]) -> None:
+    """Remove from the indexes of earlier models what is in the index of today's.
+
+    An index whose binding is gone stays written down, and holds nobody up.
+    """
+    changed = [work for work in works if work.action is not Action.NOTHING]
+    for binding in sorted({name for work in changed for name in work.other_bindings}):
+        index = platform.indexes.get(binding)
+        if index is not None:
+            alive = [work for work in changed if work.error is None]
+            await leave(index, binding, [work for work in alive if binding in work.other_bindings])
 
 
 async def _write_index(index: VectorIndex, works: Sequence[Work]) -> None:

@@ -12,7 +12,7 @@ from cognate.ids import derived_id, vector_key
 from cognate.ingest.waves import MAX_COLUMN_CHARACTERS, start_statement, startable_statement
 from cognate.messages import ForeignText, JobReference, Malformed, Message
 from cognate.ports import FLOAT32_BYTES, Row, Statement
-from cognate.queueing import JOB_PREFIX, NEXT_REVISION
+from cognate.queueing import JOB_PREFIX
 from cognate.sql import json_groups
 from cognate.times import to_iso, to_milliseconds
 
@@ -75,6 +75,7 @@ class Task:
         stored_chunks: number of vectors in D1.
         changes: number of the last change of the record that is in what was read.
         max_chunks: no chunk number of this or above was ever written for this record.
+        index_bindings: of the indexes that may hold vectors of this record.
         is_uncertain: whether an earlier try may have written to the index and not said so.
     """
 
@@ -94,6 +95,7 @@ class Task:
     max_chunks: int
     is_uncertain: bool
     changes: int = 0
+    index_bindings: tuple[str, ...] = ()
     content_hash: str = field(init=False)
     is_behind: bool = field(init=False, default=False)
     index_hash: str = field(init=False)
@@ -254,6 +256,7 @@ def _add_task(
         stored_chunks=chunks,
         max_chunks=row["max_chunks"],
         changes=row["changes"],
+        index_bindings=tuple(json.loads(row["index_bindings"])),
         is_uncertain=uncertain,
     )
 
@@ -269,6 +272,7 @@ def _arrival(job_id: str, message: ForeignText) -> dict[str, Any]:
         "is_text": message.record_id is None,
         "key": vector_key(message.organization_id, scope, record_id),
         "model": message.collection.model.name,
+        "binding": message.collection.model.index_binding,
         "content": message.content,
         "status": "running",
     }
@@ -308,15 +312,16 @@ def _arrival_group(payload: str, moment: str, milliseconds: int) -> list[Stateme
             (payload, moment),
         ),
         Statement(
-            "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "  # noqa: S608 - a constant
-            "revision, posted_text) SELECT value ->> 'organization', value ->> 'scope', "
-            "value ->> 'record', value ->> 'key', ?2, "
+            "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "
+            "revision, index_bindings, posted_text) SELECT value ->> 'organization', "
+            "value ->> 'scope', value ->> 'record', value ->> 'key', ?2, "
+            "json_array(value ->> 'binding'), "
             "CASE WHEN NOT value ->> 'is_text' THEN value ->> 'content' END "
             "FROM json_each(?1) WHERE value ->> 'status' = 'running' "
             "AND NOT EXISTS (SELECT 1 FROM cognate_jobs WHERE id = value ->> 'job') "
             # And what a job that gives way below left in the index is not known.
-            f"ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET {NEXT_REVISION}, "
-            "posted_text = excluded.posted_text, index_hash = NULL",
+            "ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET "
+            "revision = revision + 1, posted_text = excluded.posted_text, index_hash = NULL",
             (payload, milliseconds),
         ),
         # The text that comes now is newer than what a waiting job would embed.
@@ -362,7 +367,7 @@ def _read(collection: Collection, ids: Sequence[str], lease_end: str) -> Stateme
         "SELECT j.id AS job_id, j.organization_id, j.record_id, j.forced, j.embeds, "  # noqa: S608 - names of the schema
         f'r.id AS found, length(r."{collection.embedding_column}") AS stored_bytes, '
         "s.vector_key, s.revision, s.content_hash, s.index_hash, s.chunks, s.changes, "
-        f"s.max_chunks, s.posted_text{fields} FROM cognate_jobs j "
+        f"s.max_chunks, s.index_bindings, s.posted_text{fields} FROM cognate_jobs j "
         "JOIN cognate_embeddings s ON s.organization_id = j.organization_id "
         "AND s.scope = j.scope AND s.record_id = j.record_id "
         f'LEFT JOIN "{collection.sql_table}" r ON r.organization_id = j.organization_id '

@@ -9,7 +9,7 @@ from cognate.events import emit
 from cognate.ids import derived_id, vector_key
 from cognate.messages import ForeignText, JobReference, parse
 from cognate.ports import Statement
-from cognate.queueing import JOB_PREFIX, NEXT_REVISION
+from cognate.queueing import JOB_PREFIX
 from cognate.sql import json_groups
 from cognate.times import to_iso, to_milliseconds
 
@@ -58,6 +58,7 @@ async def record_dead_letters(
                             text.organization_id, text.collection.scope, text.record_id or job_id
                         ),
                         "model": text.collection.model.name,
+                        "binding": text.collection.model.index_binding,
                         "is_text": text.record_id is None,
                         "content": text.content,
                     }
@@ -112,16 +113,17 @@ def _keep(payload: str, now: datetime) -> list[Statement]:
             (payload, moment),
         ),
         Statement(
-            "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "  # noqa: S608 - a constant
-            "revision, posted_text) SELECT value ->> 'organization', value ->> 'scope', "
-            "value ->> 'record', value ->> 'key', ?2, "
+            "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "
+            "revision, index_bindings, posted_text) SELECT value ->> 'organization', "
+            "value ->> 'scope', value ->> 'record', value ->> 'key', ?2, "
+            "json_array(value ->> 'binding'), "
             "CASE WHEN NOT value ->> 'is_text' THEN value ->> 'content' END FROM json_each(?1) "
             "WHERE NOT EXISTS (SELECT 1 FROM cognate_jobs WHERE id = value ->> 'job') "
             "AND NOT EXISTS (SELECT 1 FROM cognate_jobs p "
             "WHERE p.organization_id = value ->> 'organization' AND p.scope = value ->> 'scope' "
             "AND p.record_id = value ->> 'record' AND +p.status IN ('queued', 'running')) "
-            f"ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET {NEXT_REVISION}, "
-            "posted_text = excluded.posted_text",
+            "ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET "
+            "revision = revision + 1, posted_text = excluded.posted_text",
             (payload, to_milliseconds(now)),
         ),
         Statement(

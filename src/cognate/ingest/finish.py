@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cognate.ids import new_id
 from cognate.index_progress import record_statements
 from cognate.ingest.keeping import (
+    ADD_BINDING,
     CURRENT_STATE,
     RECORD_KEY,
     Components,
@@ -85,6 +86,7 @@ async def finish(
     after_statuses = len(statements)
     statements += [*_remove_state(removed), *store_state(kept, components, moment)]
     statements += [*_forget_index(unsure), *_store_seen(seen), *_doubt_index(late, now)]
+    statements += _store_left(works)
     statements += record_statements(mutations)
     first_repair = len(statements)
     statements += _queue_repairs(late, now)
@@ -114,7 +116,11 @@ def _is_kept(work: Work) -> bool:
 
 
 def _is_removed(work: Work) -> bool:
-    """Whether the record is gone, and the index has accepted the deletion of all its vectors."""
+    """Whether the record is gone, and all indexes have accepted the deletion of its vectors."""
+    return _is_gone(work) and set(work.other_bindings) <= set(work.left_bindings)
+
+
+def _is_gone(work: Work) -> bool:
     return work.action is Action.REMOVE and work.error is None and not work.task.exists
 
 
@@ -159,6 +165,30 @@ def _store_seen(works: Sequence[Work]) -> list[Statement]:
                 for work in works
             ]
         )
+    ]
+
+
+def _store_left(works: Sequence[Work]) -> list[Statement]:
+    """Which indexes hold nothing of a record any more; rarely any, so usually no statement."""
+    rows = [
+        {
+            "key": work.task.vector_key,
+            "revision": work.task.revision,
+            "left": [*work.left_bindings, *([work.binding] if _is_gone(work) else [])],
+        }
+        for work in works
+        if work.left_bindings or (_is_gone(work) and not _is_removed(work))
+    ]
+    return [
+        Statement(
+            "UPDATE cognate_embeddings SET index_bindings = (SELECT json_group_array(b.value) "
+            "FROM json_each(cognate_embeddings.index_bindings) b WHERE b.value NOT IN ("
+            "SELECT l.value FROM json_each(json_each.value, '$.left') l)) FROM json_each(?1) "
+            "WHERE vector_key = json_each.value ->> 'key' "
+            "AND revision = json_each.value ->> 'revision'",
+            (payload,),
+        )
+        for payload in json_groups(rows)
     ]
 
 
@@ -232,13 +262,15 @@ def _doubt_index(works: Sequence[Work], now: datetime) -> list[Statement]:
     """Where a record moved on while its index entry was written, the index may hold either entry.
 
     Where its state row was removed meanwhile, an upsert came after the deletion: the row is made
-    again, so that the repair removes what was upserted.
+    again, so that the repair removes what was upserted. One that was made since has not heard of
+    that upsert.
     """
     upserted = [
         {
             **record_key(work),
             "key": work.task.vector_key,
             "max_chunks": work.task.max_chunks,
+            "binding": work.binding,
         }
         for work in works
         if work.action is not Action.REMOVE
@@ -247,20 +279,31 @@ def _doubt_index(works: Sequence[Work], now: datetime) -> list[Statement]:
         *(
             Statement(
                 "INSERT OR IGNORE INTO cognate_embeddings (organization_id, scope, record_id, "
-                "vector_key, revision, max_chunks) SELECT value ->> 'organization', "
-                "value ->> 'scope', value ->> 'record', value ->> 'key', "
-                "MAX(?2, value ->> 'revision' + 1), value ->> 'max_chunks' FROM json_each(?1)",
+                "vector_key, revision, max_chunks, index_bindings) "
+                "SELECT value ->> 'organization', value ->> 'scope', value ->> 'record', "
+                "value ->> 'key', MAX(?2, value ->> 'revision' + 1), value ->> 'max_chunks', "
+                "json_array(value ->> 'binding') FROM json_each(?1)",
                 (payload, to_milliseconds(now)),
             )
             for payload in json_groups(upserted)
         ),
         *(
             Statement(
-                "UPDATE cognate_embeddings SET index_hash = NULL "  # noqa: S608 - a constant
+                "UPDATE cognate_embeddings SET index_hash = NULL, "  # noqa: S608 - constants
+                f"max_chunks = MAX(max_chunks, value ->> 'max_chunks'), {ADD_BINDING} "
                 f"FROM json_each(?1) WHERE {RECORD_KEY} AND revision <> value ->> 'revision'",
                 (payload,),
             )
-            for payload in json_groups([record_key(work) for work in works])
+            for payload in json_groups(
+                [
+                    {
+                        **record_key(work),
+                        "max_chunks": work.task.max_chunks,
+                        "binding": work.binding,
+                    }
+                    for work in works
+                ]
+            )
         ),
     ]
 

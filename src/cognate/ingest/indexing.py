@@ -9,6 +9,7 @@ from cognate.collections import index_metadata
 from cognate.errors import PlatformError, VectorIndexRejected
 from cognate.ids import vector_id
 from cognate.ingest.isolating import isolating
+from cognate.ingest.keeping import ADD_BINDING
 from cognate.ingest.waves import MAX_CALL_NUMBERS, grouped
 from cognate.ingest.work import Work, numbers
 from cognate.ports import MAX_UPSERT, Statement, VectorEntry
@@ -19,24 +20,27 @@ if TYPE_CHECKING:
     from cognate.ports import Database, VectorIndex
 
 
-async def reserve_chunks(database: Database, works: Sequence[Work]) -> None:
-    """Write down how many chunks a record may get in the index, *before* it gets them.
+async def reserve(database: Database, works: Sequence[Work]) -> None:
+    """Write down which vectors a record may get in which index, *before* it gets them.
 
-    Whatever dies afterwards, a later deletion knows how many vectors there may be. Nothing is
-    written where the count was as high before, so a batch of short texts costs no call.
+    Whatever dies afterwards, a later deletion knows how many vectors there may be, and where.
+    Nothing is written where that is known already, so a batch of short texts costs no call.
 
     Raises:
         DatabaseError: nothing was reserved; nothing may be upserted.
     """
     rising = [
-        {"key": work.task.vector_key, "chunks": len(work.chunks)}
+        {"key": work.task.vector_key, "chunks": len(work.chunks), "binding": work.binding}
         for work in works
-        if len(work.chunks) > work.task.max_chunks
+        if work.placed
+        and (
+            len(work.chunks) > work.task.max_chunks or work.binding not in work.task.index_bindings
+        )
     ]
     if rising:
         sql = (
-            "UPDATE cognate_embeddings SET max_chunks = MAX(max_chunks, value ->> 'chunks') "
-            "FROM json_each(?1) WHERE vector_key = value ->> 'key'"
+            "UPDATE cognate_embeddings SET max_chunks = MAX(max_chunks, value ->> 'chunks'), "  # noqa: S608 - a constant
+            f"{ADD_BINDING} FROM json_each(?1) WHERE vector_key = value ->> 'key'"
         )
         await database.batch([Statement(sql, (json.dumps(rising),))])
         for work in works:
@@ -80,6 +84,23 @@ async def remove(index: VectorIndex, works: Sequence[Work]) -> None:
         except PlatformError as error:
             for work, _ in group:
                 work.error = error
+
+
+async def leave(index: VectorIndex, binding: str, works: Sequence[Work]) -> None:
+    """Delete all vectors of works from an index of an earlier model."""
+    every = [(work, identifier) for work in works for identifier in work.all_ids]
+    for start in range(0, len(every), MAX_UPSERT):
+        group = every[start : start + MAX_UPSERT]
+        for work, _ in group:
+            work.wrote_index = True
+        try:
+            await index.delete([identifier for _, identifier in group])
+        except PlatformError as error:
+            for work, _ in group:
+                work.error = error
+    for work in works:
+        if work.error is None:
+            work.left_bindings.append(binding)
 
 
 def entries(work: Work) -> list[VectorEntry]:

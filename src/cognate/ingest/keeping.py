@@ -40,6 +40,13 @@ REPAIR_WAITS = (
 """Whether a job waits that was queued because the index may hold something else than D1 says."""
 
 
+ADD_BINDING = (
+    "index_bindings = CASE WHEN instr(index_bindings, json_quote(value ->> 'binding')) "
+    "THEN index_bindings ELSE json_insert(index_bindings, '$[#]', value ->> 'binding') END"
+)
+"""An SQL assignment: the index `value ->> 'binding'` may hold vectors of the record too."""
+
+
 def record_key(work: Work) -> dict[str, Any]:
     """The record of a work, and the revision that was read, for a JSON parameter."""
     task = work.task
@@ -120,6 +127,7 @@ def store_state(works: Sequence[Work], components: Components, moment: str) -> l
                 "reindexed": work.action is Action.REINDEX,
                 "index_hash": work.task.index_hash if _is_indexed(work) else None,
                 "chunks": json.dumps([[part.start, part.end] for part in work.chunks]),
+                "binding": work.binding,
                 "embedded_at": None if gone else moment,
                 "sketch": (
                     components.sketches(work.placed) if work.action is Action.EMBED else None
@@ -138,7 +146,7 @@ def store_state(works: Sequence[Work], components: Components, moment: str) -> l
             "AND index_hash = value ->> 'index_hash' THEN indexed_at ELSE ?2 END, "
             f"index_hash = CASE WHEN {REPAIR_WAITS} THEN NULL ELSE value ->> 'index_hash' END, "
             "chunks = value ->> 'chunks', embedded_at = value ->> 'embedded_at', "
-            "embedded_revision = revision "
+            f"embedded_revision = revision, {ADD_BINDING} "
             f"FROM json_each(?1) WHERE {RECORD_KEY} AND revision = value ->> 'revision'",
             (payload, moment),
         )

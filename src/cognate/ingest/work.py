@@ -39,6 +39,7 @@ class Work:
         placed: the vector of each chunk, once there is one.
         error: why it stopped; None while it goes well.
         wrote_index: whether a call that may have changed the index was made for it.
+        left_bindings: of the indexes from which all of its vectors were removed.
     """
 
     task: Task
@@ -47,6 +48,7 @@ class Work:
     placed: list[Placed] = field(default_factory=list)
     error: CognateError | None = None
     wrote_index: bool = False
+    left_bindings: list[str] = field(default_factory=list)
 
     @property
     def may_have_written(self) -> bool:
@@ -70,6 +72,22 @@ class Work:
         end = len(task.stored_chunks) if known else task.max_chunks
         start = 0 if self.action is Action.REMOVE else len(self.chunks)
         return [vector_id(task.vector_key, number) for number in range(start, end)]
+
+    @property
+    def binding(self) -> str:
+        """Of the index that is to hold the record's vectors."""
+        return self.task.collection.model.index_binding
+
+    @property
+    def other_bindings(self) -> list[str]:
+        """Of indexes that hold vectors of an earlier model, and are to hold none."""
+        return [name for name in self.task.index_bindings if name != self.binding]
+
+    @property
+    def all_ids(self) -> list[str]:
+        """The ids of all vectors that the record may ever have had in an index."""
+        task = self.task
+        return [vector_id(task.vector_key, number) for number in range(task.max_chunks)]
 
 
 def work_for(task: Task) -> Work:

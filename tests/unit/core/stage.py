@@ -79,6 +79,17 @@ articles = Table(
 )
 claim_similarity = Similarity("claimSimilarity", claims)
 SCHEMA: Final = Cognate(tables=[claims, articles], similarities=[claim_similarity])
+small_claims = Table(
+    "claims",
+    Claim,
+    embeddings=Embeddings(
+        fields=["content"], model="@cf/baai/bge-small-en-v1.5", metadata=["story_id"]
+    ),
+)
+OTHER_MODEL: Final = Cognate(
+    tables=[small_claims, articles], similarities=[Similarity("claimSimilarity", small_claims)]
+)
+"""The same tables, the claims embedded by a model of another dimension."""
 COLLECTIONS: Final = Collections(SCHEMA)
 CLAIMS: Final = COLLECTIONS["claims"]
 ARTICLES: Final = COLLECTIONS["articles"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.unit.core.stage import ACME, Stage, long_text
 from tests.unit.ingest.test_finish import again, worker_of
 
@@ -17,11 +19,15 @@ async def _states(stage: Stage) -> int:
     return len(await stage.rows("SELECT 1 FROM cognate_embeddings"))
 
 
-async def _slow_consumer_of_a_deleted_record(stage: Stage) -> Worker[Verdicts]:
-    """A consumer with vectors in its hands, whose record and its state row are gone."""
+async def _slow_consumer_of_a_deleted_record(stage: Stage, steps: int) -> Worker[Verdicts]:
+    """A consumer with vectors in its hands, whose record and its state row are gone.
+
+    After two steps it has written down, too, how many vectors it will write.
+    """
     await stage.write(ACME, "r1", long_text(3))
     slow, _ = worker_of(stage)
-    await slow.step()
+    for _ in range(steps):
+        await slow.step()
     stage.local.clock.advance(1000)
     await stage.delete(ACME, "r1")
     await stage.sweep()
@@ -84,12 +90,13 @@ def test_it_stays_while_another_job_of_the_record_is_pending() -> None:
     asyncio.run(story())
 
 
-def test_vectors_that_come_after_the_deletion_are_removed() -> None:
+@pytest.mark.parametrize("steps", [1, 2])
+def test_vectors_that_come_after_the_deletion_are_removed(steps: int) -> None:
     """A consumer that was given up writes them: it makes the row again, and has them removed."""
 
     async def story() -> None:
         stage = Stage()
-        slow = await _slow_consumer_of_a_deleted_record(stage)
+        slow = await _slow_consumer_of_a_deleted_record(stage, steps)
         await slow.finish()
         assert len(stage.vector_ids(ACME, "r1")) == 3
         assert await _states(stage) == 1
@@ -102,12 +109,13 @@ def test_vectors_that_come_after_the_deletion_are_removed() -> None:
     asyncio.run(story())
 
 
-def test_no_revision_comes_back() -> None:
+@pytest.mark.parametrize("steps", [1, 2])
+def test_no_revision_comes_back(steps: int) -> None:
     """The record is made again; a result for the one that was deleted does not count."""
 
     async def story() -> None:
         stage = Stage()
-        slow = await _slow_consumer_of_a_deleted_record(stage)
+        slow = await _slow_consumer_of_a_deleted_record(stage, steps)
         await stage.write(ACME, "r1", "made again")
         await stage.drain()
         await slow.finish()
