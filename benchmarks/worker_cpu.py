@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 
 from local.local_worker import LocalConfig, LocalWorker
+from local.processes import workerd_processes
 from local.seed import DEMO_ORGANIZATIONS
 
 if TYPE_CHECKING:
@@ -70,8 +71,7 @@ class Bench:
     def __init__(self, worker: LocalWorker, client: httpx.Client) -> None:
         """Find the processes of this Worker's runtime."""
         self.client = client
-        marker = str(worker.config.state)
-        self._processes = _workerd_processes(marker)
+        self._processes = workerd_processes(worker.config.state)
 
     def cpu(self) -> float:
         """Milliseconds of CPU that the runtime has used so far."""
@@ -124,20 +124,6 @@ def _fill(bench: Bench) -> None:
     ]
     body = {"operations": operations}
     bench.client.post("/api/v1/claims/batch", json=body).raise_for_status()
-
-
-def _workerd_processes(marker: str) -> list[Path]:
-    """The runtime's processes: those whose parents were started with this state folder."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "cmdline").read_bytes()
-            environment = (process / "environ").read_bytes()
-        except OSError:
-            continue
-        if b"workerd" in command and b"serve" in command and marker.encode() in environment:
-            found.append(process)
-    return found
 
 
 if __name__ == "__main__":

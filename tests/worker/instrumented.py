@@ -13,6 +13,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+# The stubs of Pyodide lack it.
+import pyodide_js  # type: ignore[import-not-found]
 from js import Response
 from workers import Request
 
@@ -163,6 +165,12 @@ async def find_nearest(_: Default, asked: dict[str, Any]) -> dict[str, Any]:
     return {"scores": scores, "verdict": verdict, "degraded": found.degraded}
 
 
+async def measure_heap(_: Default, asked: dict[str, Any]) -> int:  # noqa: ARG001 - as all have it
+    """How many bytes of the isolate Python has taken; it never gives one back."""
+    size: int = pyodide_js._module.HEAP8.length  # noqa: SLF001 - nothing public says it
+    return size
+
+
 INSTRUMENTS: Final[dict[str, Callable[[Default, dict[str, Any]], Awaitable[Any]]]] = {
     "/test/messages": send_messages,
     "/test/sql": run_sql,
@@ -172,4 +180,5 @@ INSTRUMENTS: Final[dict[str, Callable[[Default, dict[str, Any]], Awaitable[Any]]
     "/test/nearest": find_nearest,
     "/test/broken": ask_broken,
     "/test/classes": name_classes,
+    "/test/heap": measure_heap,
 }
