@@ -856,6 +856,9 @@ REDUNDANT: Final = {
     r"^WITH recent .*<<s\.organization_id = \?1>>": (
         "Names records; their vectors are read from the caller's own."
     ),
+    r"^SELECT p\.id AS named.*<<r\.organization_id = \?1>> AND r\.id = j\.value": (
+        "Adds up sizes; the rows themselves are read in the caller's own organization."
+    ),
     r"cognate_texts.*<<|<<.*cognate_texts": "The ids of texts are made here, and no two are equal.",
 }
 """Conditions that can be missing without harm: where they stand, and why."""

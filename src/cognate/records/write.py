@@ -27,13 +27,13 @@ from cognate.records.codec import json_of
 from cognate.records.embedding_jobs import job_statements
 from cognate.records.operations import Delete, Deleted, Operation
 from cognate.records.plan import Plan, plan
-from cognate.records.rows import selected
+from cognate.records.rows import selected, size
 from cognate.records.statements import write_statements
 from cognate.records.version import StoredRecord, etag_of
 from cognate.times import to_iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from cognate.definitions import Table
@@ -46,6 +46,10 @@ MAX_OPERATIONS: Final = 100
 
 PARTS: Final = 10
 """Into so many parts a call is divided that a constraint has undone."""
+
+MAX_READ_BYTES: Final = 4_000_000
+"""Of the records that are changed at once; the last one may go beyond. Each is read twice, as its
+fields and as its version, and written back: so much fits into an isolate beside other requests."""
 
 MAX_TRIES: Final = 5
 """How often a change is judged again because somebody else was faster."""
@@ -61,7 +65,8 @@ async def write_records(
 ) -> list[Outcome]:
     """Do the operations, each for itself, in one D1 read and one D1 write.
 
-    Where a foreign key or a trigger refuses one of them there are more writes; see `_Writer`.
+    Records of more than `MAX_READ_BYTES` are done in several parts. Where a foreign key or a
+    trigger refuses one of them there are more writes; see `_Writer`.
 
     Args:
         platform: the ports.
@@ -80,32 +85,40 @@ async def write_records(
         DatabaseError: nothing was written.
     """
     outcomes = _refused_before(operations)
-    if fail_fast:
-        _stop_at_first(outcomes, {})
+    refused = {place for place, outcome in enumerate(outcomes) if outcome is not None}
+    tries = [0] * len(operations)
     lost: dict[int, str | None] = {}
-    for number in range(MAX_TRIES):
-        pending = {
+    while True:
+        if fail_fast:
+            _stop_behind(min(refused, default=len(outcomes)), outcomes)
+        todo = {
             place: operation
             for place, operation in enumerate(operations)
-            if outcomes[place] is None and not isinstance(operation, InvalidInput)
+            if outcomes[place] is None
+            and not isinstance(operation, InvalidInput)
+            and tries[place] < MAX_TRIES
         }
-        if not pending:
+        if not todo:
             break
         now = platform.clock.now()
         try:
-            rows = await _read(platform, principal, table, pending.values())
+            rows, pending = await _read(platform, principal, table, todo)
             plans: dict[int, Plan] = {}
             for place, operation in pending.items():
                 try:
                     plans[place] = plan(table, principal, operation, rows, now)
                 except CognateError as error:
                     outcomes[place] = error
-            if fail_fast and number == 0:
-                _stop_at_first(outcomes, plans)
+                    # What was refused in a race stops nothing.
+                    refused |= set() if tries[place] else {place}
+                tries[place] += 1
+            if fail_fast:
+                end = min(refused, default=len(outcomes))
+                plans = {place: item for place, item in plans.items() if place < end}
             writer = _Writer(platform, principal.organization_id, table, now)
             await writer.write([item for item in plans.values() if item.writes])
         except DatabaseError as error:
-            if number == 0:
+            if not lost:
                 raise
             # The others are written, and their callers must hear so.
             outcomes = [error if outcome is None else outcome for outcome in outcomes]
@@ -137,32 +150,42 @@ def _refused_before(operations: Sequence[Operation | InvalidInput]) -> list[Outc
     return found
 
 
-def _stop_at_first(outcomes: list[Outcome | None], plans: dict[int, Plan]) -> None:
-    refused = [
-        place
-        for place, outcome in enumerate(outcomes)
-        if isinstance(outcome, CognateError) and not isinstance(outcome, NotAttempted)
-    ]
-    for place in range(min(refused, default=len(outcomes)) + 1, len(outcomes)):
-        plans.pop(place, None)
+def _stop_behind(first: int, outcomes: list[Outcome | None]) -> None:
+    """Leave out what follows the first operation that was refused."""
+    for place in range(first + 1, len(outcomes)):
         outcomes[place] = NotAttempted("An earlier operation was refused, and failFast was set.")
 
 
 async def _read(
-    platform: Platform, principal: Principal, table: Table, operations: Iterable[Operation]
-) -> dict[str, Row]:
-    """The organization's rows of all records that are named, in one call; none for no names."""
-    ids = [operation.id for operation in operations if operation.id is not None]
+    platform: Platform, principal: Principal, table: Table, todo: Mapping[int, Operation]
+) -> tuple[dict[str, Row], dict[int, Operation]]:
+    """The rows of the records that operations name, as many as there is room for, in one call.
+
+    Returns:
+        The organization's rows by id, and the operations that can be judged by them: all, or those
+        before the first one whose record there was no room for.
+    """
+    ids = [operation.id for operation in todo.values() if operation.id is not None]
     if not ids:
-        return {}
+        return {}, dict(todo)
     deleted = "r.deleted_at IS NOT NULL" if table.soft_delete else "0"
     sql = (
-        f'SELECT {selected(table)}, {deleted} AS deleted FROM "{table.name}" r '  # noqa: S608 - names of the schema
-        "WHERE r.organization_id = ?1 AND r.id IN (SELECT value FROM json_each(?2))"
+        f"SELECT p.id AS named, {selected(table)}, {deleted} AS deleted FROM ("  # noqa: S608 - names of the schema
+        f"SELECT r.id, SUM({size(table)}) OVER (ORDER BY j.key "
+        "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before "
+        f'FROM json_each(?2) j CROSS JOIN "{table.name}" r '
+        "ON r.organization_id = ?1 AND r.id = j.value) p "
+        f'LEFT JOIN "{table.name}" r ON r.organization_id = ?1 AND r.id = p.id '
+        f"AND COALESCE(p.bytes_before, 0) < {MAX_READ_BYTES}"
     )
     parameters = (principal.organization_id, json.dumps(ids))
     [rows] = await platform.database.batch([Statement(sql, parameters)])
-    return {row["id"]: row for row in rows}
+    left_out = {row["named"] for row in rows if row["id"] is None}
+    end = min((place for place, item in todo.items() if item.id in left_out), default=None)
+    return (
+        {row["id"]: row for row in rows if row["id"] is not None},
+        {place: item for place, item in todo.items() if end is None or place < end},
+    )
 
 
 @dataclass

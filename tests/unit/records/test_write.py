@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -11,7 +12,7 @@ from pydantic import create_model
 from cognate.definitions import Cognate, Embeddings, Record, Table
 from cognate.errors import Conflict, DatabaseError, InvalidInput, NotFound, QueueError
 from cognate.records import Condition, Create, Delete, StoredRecord, Update, write_records
-from cognate.records.write import MAX_OPERATIONS, MAX_TRIES
+from cognate.records.write import MAX_OPERATIONS, MAX_READ_BYTES, MAX_TRIES
 from tests.unit.records.stage import (
     ACME,
     ADA,
@@ -28,6 +29,9 @@ from tests.unit.records.stage import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cognate.ports import Database, Row, Statement
     from cognate.records import Operation
 
 
@@ -529,3 +533,53 @@ def test_a_batch_of_which_nothing_could_be_written_is_an_outage() -> None:
     stage.database.fails = {1}
     with pytest.raises(DatabaseError):
         stage.write(replies, Create({"text": "x"}, "n1"), Create({"text": "y"}, "n2"))
+
+
+class MeasuredDatabase:
+    """A database that measures what it answers."""
+
+    def __init__(self, inner: Database) -> None:
+        self.inner = inner
+        self.answers: list[int] = []
+
+    async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """See `ports.Database.batch`."""
+        found = await self.inner.batch(statements)
+        self.answers.append(len(json.dumps(found)))
+        return found
+
+
+def test_a_batch_of_large_records_is_done_in_parts(stage: Stage) -> None:
+    """So that no answer of D1 is larger than an isolate can hold; each operation as ever."""
+    for number in range(25):
+        stage.create(notes, f"n{number}", text=f"{number}{'x' * 390_000}")
+    measured = MeasuredDatabase(stage.local.database)
+    stage.database.inner = measured
+    changes = {"text": f"y{'z' * 390_000}"}
+    operations: list[Operation] = [Update(f"n{number}", changes) for number in range(25)]
+    operations[3] = Delete("n3")
+    operations[4] = Update("missing", changes)
+    operations[20:20] = [Create({"text": "new"}, "n99")]
+
+    codes = stage.codes(notes, *operations)
+
+    expected = ["record"] * 26
+    expected[3:5] = ["deleted", "RECORD_NOT_FOUND"]
+    assert expected == codes
+    # Each record is answered as its fields and as its version, and once more when it is written.
+    assert max(measured.answers) < 2 * (MAX_READ_BYTES + 2 * 400_000)
+    assert {"y"} == {stage.get(notes, f"n{number}").json["text"][0] for number in (0, 2, 5, 24)}
+
+
+def test_with_fail_fast_a_later_part_stops_where_it_is_refused(stage: Stage) -> None:
+    """What comes before it is written, and nothing behind it."""
+    for number in range(25):
+        stage.create(notes, f"n{number}", text="x" * 390_000)
+    operations: list[Operation] = [Update(f"n{number}", {"text": "y"}) for number in range(25)]
+    operations[18] = Update("n18", {"text": 5})
+
+    codes = stage.codes(notes, *operations, fail_fast=True)
+
+    assert ["record"] * 18 + ["VALIDATION_FAILED"] + ["NOT_ATTEMPTED"] * 6 == codes
+    texts = [stage.get(notes, f"n{number}").json["text"][0] for number in range(25)]
+    assert ["y"] * 18 + ["x"] * 7 == texts
