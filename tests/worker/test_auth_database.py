@@ -88,7 +88,7 @@ def test_auth_db_of_another_kind_is_an_error(
 
 
 def test_auth_db_may_be_any_d1_database(instrumented: Instruments) -> None:
-    """The control: the class that is asked for is that of the real binding."""
+    """The control: the real binding is recognised."""
     environment = {"exchanged": {"AUTH_DB": "DB"}}
     answer = instrumented.ask("broken", {"path": SERVICES, "headers": HEADERS, **environment})
 

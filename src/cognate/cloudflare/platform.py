@@ -117,8 +117,8 @@ def _auth_database(env: JavaScriptObject) -> D1Database | UnusableBinding | None
     found: JavaScriptObject = getattr(env, AUTH_DATABASE, None)
     if found is None:
         return None
-    # A service binding answers to every name of a method, so the class is asked.
-    if isinstance(found, str) or found.constructor.name != "D1Database":
+    # A service binding seems to have every method that it is asked for, `fetch` among them.
+    if not hasattr(found, "prepare") or hasattr(found, "fetch"):
         message = f"{AUTH_DATABASE} is not a D1 database: bind it under [[d1_databases]]"
         return UnusableBinding(ConfigurationError(AUTH_DATABASE, message))
     return D1Database(found)
