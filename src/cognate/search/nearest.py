@@ -206,13 +206,13 @@ async def nearest(  # noqa: PLR0913 - a query has these parts
         reasons.append(problem)
     pending = await embed_pending(platform, *scope, waiting)
     reasons.append(None if pending.is_complete else TOO_MANY_PENDING)
-    embedded = {work.task.record_id for work in pending.works}
+    replaced = pending.replaced
     unshown = [
-        *(match for match in search.compare(recent) if match.id not in embedded),
+        *(match for match in search.compare(recent) if match.id not in replaced),
         *_compare_pending(search, pending),
     ]
-    found = _Found(named, matched, _rank(search, matched, unshown, embedded))
-    found, problem = await _look_again(search, found, unshown, embedded, index)
+    found = _Found(named, matched, _rank(search, matched, unshown, replaced))
+    found, problem = await _look_again(search, found, unshown, replaced, index)
     given = [reason for reason in (*reasons, problem) if reason is not None]
     return Nearest(
         found.ranked,
@@ -275,7 +275,7 @@ async def _look_again(
     search: _Search,
     found: _Found,
     unshown: Sequence[Match],
-    embedded: AbstractSet[str],
+    replaced: AbstractSet[str],
     index: Sequence[Row],
 ) -> tuple[_Found, str | None]:
     """Ask the index for the most it gives, where D1 kept too little of what it named.
@@ -293,7 +293,7 @@ async def _look_again(
     if named.problem is not None:
         return found, named.problem
     [matched] = await search.platform.database.batch([search.read_matched(named.keys)])
-    found = _Found(named, matched, _rank(search, matched, unshown, embedded))
+    found = _Found(named, matched, _rank(search, matched, unshown, replaced))
     return found, None if found.nearest_seen(search.wanted) else CROWDED_OUT
 
 
@@ -335,12 +335,12 @@ async def _follow(search: _Search, index: Sequence[Row]) -> None:
 
 
 def _rank(
-    search: _Search, matched: Sequence[Row], unshown: Sequence[Match], embedded: AbstractSet[str]
+    search: _Search, matched: Sequence[Row], unshown: Sequence[Match], replaced: AbstractSet[str]
 ) -> list[Match]:
-    """Each record once, by its best chunk; one that was just embedded, by its new text alone."""
+    """Each record once, by its best chunk; a replaced one is not matched by stored vectors."""
     best: dict[str, Match] = {}
     for match in (
-        *(match for match in search.compare(matched) if match.id not in embedded),
+        *(match for match in search.compare(matched) if match.id not in replaced),
         *unshown,
     ):
         if match.id not in best or best[match.id].score < match.score:

@@ -56,11 +56,14 @@ class Pending:
     Attributes:
         count: waiting records that the search has to compare, at most 1,000.
         works: those that were embedded, with their vectors.
+        replaced: records whose stored vectors are of an older text: those that were embedded, and
+            those whose text is blank now.
         is_complete: whether all of them were.
     """
 
     count: int = 0
     works: Sequence[Work] = field(default_factory=tuple)
+    replaced: frozenset[str] = frozenset()
     is_complete: bool = True
 
 
@@ -140,15 +143,17 @@ async def embed_pending(
             chosen.append(work)
             room -= len(work.chunks)
     count = MAX_COUNTED if cut else len(waiting) + behind
+    blank = frozenset(work.task.record_id for work in works if work.action is Action.REMOVE)
     if not chosen:
-        return Pending(count, is_complete=not cut and count == 0)
+        return Pending(count, replaced=blank, is_complete=not cut and count == 0)
     try:
         await _embed(platform, collection, chosen)
     except EmbedderError as error:
         emit("search.pending_not_embedded", records=len(chosen), error=error.code)
-        return Pending(count, is_complete=False)
+        return Pending(count, replaced=blank, is_complete=False)
     await _keep(platform, chosen)
-    return Pending(count, chosen, is_complete=not cut and len(chosen) == count)
+    replaced = blank.union(work.task.record_id for work in chosen)
+    return Pending(count, chosen, replaced, is_complete=not cut and len(chosen) == count)
 
 
 def _work(collection: Collection, organization_id: OrganizationId, row: Row) -> Work:

@@ -26,8 +26,11 @@ from cognate.queueing import Wanted, announce, queue_statements, release_stateme
 from cognate.settings import Retention
 from cognate.sweeper import sweep
 from local.adapters import local_platform
+from local.adapters.words import WordEncoder
+from local.embedding_spaces import StandInEncoder
 from local.faults import Fault
 from local.vector_limits import MAX_IDS_PER_GET
+from local.workers_ai import LONG_CONTEXT_MODELS
 from tests.inspection import discrepancies
 
 if TYPE_CHECKING:
@@ -114,6 +117,7 @@ class Stage:
     """One platform for all organizations.
 
     Attributes:
+        encoder: what the local Workers AI embeds by.
         local: the platform below, whose faults and counts the tests use.
         platform: what the core is given; a test may put something in between.
     """
@@ -121,7 +125,10 @@ class Stage:
     def __init__(self, app: Cognate = SCHEMA, *, visibility_seconds: float = 0.0) -> None:
         self.app = app
         self.collections = Collections(app)
-        self.local: LocalPlatform = local_platform(app, visibility_seconds=visibility_seconds)
+        self.encoder = StandInEncoder(WordEncoder(), LONG_CONTEXT_MODELS)
+        self.local: LocalPlatform = local_platform(
+            app, encoder=self.encoder, visibility_seconds=visibility_seconds
+        )
         self.platform: Platform = self.local
         self.organizations: list[str] = []
 

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from cognate.consumer import consume
-from cognate.errors import QueueError
+from cognate.errors import EmbedderError, QueueError
+from cognate.filters import parse_filter
 from cognate.ingest.claim import Delivery
+from cognate.search import search
+from tests.oracle import Oracle
 from tests.unit.core.faults import FailingDatabase, Worker
 from tests.unit.core.stage import (
     ACME,
     GLOBEX,
     QUEUE,
     Stage,
+    claim_similarity,
     long_text,
 )
 
 if TYPE_CHECKING:
+    from cognate.definitions import Similarity
     from cognate.ingest.batch import Verdicts
     from cognate.ports import Platform
+    from cognate.principal import OrganizationId
 
 TEXTS: Final = (
     "A harbour in the morning.",
@@ -57,6 +64,8 @@ class RandomStory:
         self.workers: list[tuple[Worker[Verdicts], list[Delivery]]] = []
         self.waiting: list[Delivery] = []
         self.log: list[str] = []
+        self.disagreements: list[str] = []
+        self.verdicts: Counter[str] = Counter()
 
     async def play(self, moves: int) -> list[str]:
         """What is wrong at the end, when the faults have stopped and every message was handled."""
@@ -70,6 +79,8 @@ class RandomStory:
             (self.fail, 14),
             (self.pass_time, 6),
             (self.outage, 2),
+            (self.lag, 3),
+            (self.search, 12),
         )
         for _ in range(moves):
             [move] = self.random.choices(
@@ -90,7 +101,11 @@ class RandomStory:
                 self.again(item) for item in again if verdicts[item.message_id] is not None
             ]
         await self.stage.settle()
-        return await self.stage.discrepancies()
+        for index in self.local.bindings.indexes.values():
+            index.visibility_seconds = 0
+            index.settle()
+        self.disagreements += await self.stage.discrepancies()
+        return self.disagreements
 
     def record(self) -> tuple[str, str]:
         """One of a few records; both organizations have the same ids."""
@@ -172,6 +187,46 @@ class RandomStory:
         down = self.local.queue.outage is None
         self.local.queue.outage = QueueError("out of reach") if down else None
         self.log.append("queue")
+
+    async def lag(self) -> None:
+        """From now on an index shows a write at once, or after up to ten minutes."""
+        seconds = self.random.choice([0, 0, 5, 60, 600])
+        self.log.append(f"lag {seconds}")
+        for index in self.local.bindings.indexes.values():
+            index.visibility_seconds = seconds
+
+    async def search(self) -> None:
+        """Somebody searches: the verdict is a full comparison's, or the answer is degraded."""
+        similarity, organization_id, where = self.service(), self.searcher(), {}
+        text = self.random.choice([*TEXTS[:3], "A harbour on the morning of tomorrow."])
+        story = self.random.choice(["one", "two", None, None])
+        if story is not None:
+            where = {"storyId": story}
+        collection = self.stage.collections[similarity.table.name]
+        oracle = Oracle(self.stage, self.stage.encoder, collection)
+        conditions = parse_filter(where, collection.filter_fields)
+        expected, is_close = await oracle.verdict(
+            organization_id, text, conditions, similarity.thresholds
+        )
+        try:
+            found = await search(
+                self.stage.local, organization_id, similarity, text=text, filter=where
+            )
+        except EmbedderError:
+            self.verdicts["refused"] += 1
+            return
+        self.verdicts[found.degraded or expected] += 1
+        self.log.append(f"search {organization_id} {text[:12]!r} {story}: {found.verdict}")
+        if found.degraded is None and found.verdict is not expected and not is_close:
+            self.disagreements.append(f"{self.log[-1]}, and a full comparison says {expected}")
+
+    def service(self) -> Similarity:
+        """The service that is searched."""
+        return claim_similarity
+
+    def searcher(self) -> OrganizationId:
+        """The organization that searches."""
+        return self.random.choice([ACME, GLOBEX])
 
     async def pass_time(self) -> None:
         """Minutes go by, and the sweeper comes."""

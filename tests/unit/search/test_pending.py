@@ -69,6 +69,16 @@ async def test_the_new_text_of_a_changed_record_counts_at_once() -> None:
     assert changed.verdict is Classification.DUPLICATE
 
 
+async def test_a_record_whose_new_text_is_blank_is_not_found_by_its_old_one() -> None:
+    """There is nothing to embed, and what is stored is of a text that is gone."""
+    stage = Stage()
+    await stage.write(ACME, "r1", TEXT)
+    await stage.drain()
+    await stage.write(ACME, "r1", " ")
+    found = await ask(stage)
+    assert (found.verdict, found.degraded, found.pending) == (Classification.NEW, None, 0)
+
+
 async def test_other_organizations_are_not_read() -> None:
     """Their pending records are neither embedded nor counted."""
     stage = Stage()
