@@ -16,6 +16,7 @@ import pytest
 from cognate.api.application import Application
 from cognate.api.http import Request
 from cognate.ports import Platform
+from cognate.principal import OrganizationId
 from cognate.settings import Settings
 from tests.sweep import Sweep
 from tests.unit.core.faults import FailingDatabase
@@ -75,6 +76,14 @@ class ApiStory(RandomStory):
     async def delete(self) -> None:
         """Deleting is one of the acts."""
         await self.write()
+
+    def searcher(self) -> OrganizationId:
+        """One of those that write here."""
+        return OrganizationId(self.random.choice(sorted(CANARIES)))
+
+    def wording(self, organization_id: str, words: str) -> str:
+        """Each text begins with its organization's own word."""
+        return f"{CANARIES[organization_id]}: {words}"
 
     async def ask(
         self, organization_id: str, method: str, path: str, body: Any = None
@@ -153,7 +162,9 @@ def test_in_process(seed: int, report: Report, capfd: pytest.CaptureFixture[str]
         story = ApiStory(each)
         wrong = asyncio.run(story.play(ASKED_STEPS or STEPS))
         capfd.readouterr()  # The log of thousands of batches helps nobody.
-        report("Random story in process", [f"SEED={each}: {story.author.summary()}"])
+        seen = ", ".join(f"{name}: {count}" for name, count in sorted(story.verdicts.items()))
+        told = [f"SEED={each}: {story.author.summary()}", f"  searches: {seen}"]
+        report("Random story in process", told)
         assert [] == wrong, "\n".join([*story.log[-50:], f"SEED={each}"])
 
 

@@ -198,7 +198,8 @@ class RandomStory:
     async def search(self) -> None:
         """Somebody searches: the verdict is a full comparison's, or the answer is degraded."""
         similarity, organization_id, where = self.service(), self.searcher(), {}
-        text = self.random.choice([*TEXTS[:3], "A harbour on the morning of tomorrow."])
+        words = self.random.choice([*TEXTS[:3], "A harbour on the morning of tomorrow."])
+        text = self.wording(organization_id, words)
         story = self.random.choice(["one", "two", None, None])
         if story is not None:
             where = {"storyId": story}
@@ -223,6 +224,11 @@ class RandomStory:
     def service(self) -> Similarity:
         """The service that is searched."""
         return claim_similarity
+
+    def wording(self, organization_id: str, words: str) -> str:
+        """How the organization's records say this."""
+        del organization_id
+        return words
 
     def searcher(self) -> OrganizationId:
         """The organization that searches."""
