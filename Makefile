@@ -9,7 +9,7 @@ bin := .venv/bin
 # The Worker's code is importable on the host, as it is in the Worker.
 export PYTHONPATH := src
 .DEFAULT_GOAL := help
-.PHONY: bench deploy help dev login test setup format-check format lint types unit contract worker soak lock clean distclean
+.PHONY: bench deploy help dev login migration readme test setup format-check format lint types unit contract worker soak lock clean distclean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -62,6 +62,12 @@ login: setup ## Log in at Cloudflare
 
 deploy: setup ## Deploy to Cloudflare; shows what it does, and asks (LOCATION=weur or JURISDICTION=eu, YES=1)
 	@$(bin)/python -m local.deploy $(LOCATION:%=--location=%) $(JURISDICTION:%=--jurisdiction=%) $(if $(filter 1,$(YES)),--yes)
+
+migration: setup ## Print the SQL of a table of src/schema.py, for a migration (TABLE=claims)
+	@$(bin)/python -m local.migration $(TABLE)
+
+readme: setup ## Write the generated parts of README.md again
+	@$(bin)/python -m local.readme
 
 bench: setup ## Measure the CPU that requests and batches cost in the runtime
 	@$(bin)/python -m benchmarks.worker_cpu

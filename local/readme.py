@@ -1,4 +1,4 @@
-"""`python -m local.readme`: write the generated parts of README.md again."""
+"""`make readme`: write the generated parts of README.md again."""
 
 from __future__ import annotations
 

@@ -1,26 +1,12 @@
--- The tables of src/schema.py. A table of yours needs the same five columns beside its own fields:
--- organization_id, id, the embedding column, created_at, updated_at; and this primary key. With
--- soft_delete=True it needs deleted_at TEXT too. A table with embeddings needs the triggers that
--- cognate.triggers.triggers_of writes: they mark what is written behind the API.
-CREATE TABLE claims (
+-- The tables of src/schema.py, as `make migration TABLE=name` prints them. Write one of yours into a new
+-- file with the next number. More constraints and indexes are yours to add; the columns, the primary
+-- key and the triggers are what Cognate needs.
+CREATE TABLE "claims" (
   organization_id TEXT NOT NULL,
   id TEXT NOT NULL,
-  content TEXT NOT NULL,
-  story_id TEXT,
-  embedding BLOB,
-  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
-  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
-  PRIMARY KEY (organization_id, id)
-);
-
-CREATE TABLE articles (
-  organization_id TEXT NOT NULL,
-  id TEXT NOT NULL,
-  title TEXT NOT NULL,
-  body TEXT NOT NULL,
-  section TEXT,
-  year INTEGER,
-  embedding BLOB,
+  "content" TEXT NOT NULL,
+  "story_id" TEXT,
+  "embedding" BLOB,
   created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
   PRIMARY KEY (organization_id, id)
@@ -45,6 +31,19 @@ BEGIN
   UPDATE cognate_embeddings SET posted_text = NULL, record_gone = 1
   WHERE organization_id = OLD.organization_id AND scope = 'claims' AND record_id = OLD.id;
 END;
+
+CREATE TABLE "articles" (
+  organization_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  "title" TEXT NOT NULL,
+  "body" TEXT NOT NULL,
+  "section" TEXT,
+  "year" INTEGER,
+  "embedding" BLOB,
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  PRIMARY KEY (organization_id, id)
+);
 
 CREATE TRIGGER articles_inserted AFTER INSERT ON "articles"
 BEGIN

@@ -100,7 +100,7 @@ async def _trigger_gaps(database: Database, tables: Sequence[Table]) -> list[Gap
             "trigger",
             name,
             f"The table {table.name!r} has no trigger {name!r}, or an old one: apply a migration "
-            "that makes it. `python -m local.triggers` prints its SQL.",
+            "that makes it. `make migration` prints its SQL.",
         )
         for table in tables
         for name in lacking(table, made)

@@ -14,8 +14,8 @@ README: Final = (ROOT / "README.md").read_text("utf-8")
 
 
 def test_the_generated_parts_are_up_to_date() -> None:
-    """The routes and the deploy command are the code's; `python -m local.readme` writes them."""
-    assert generated(README) == README
+    """The routes and the deploy command are the code's."""
+    assert generated(README) == README, "run `make readme`"
 
 
 def test_every_excerpt_of_the_schema_stands_there() -> None:

@@ -39,7 +39,7 @@ async def _marks(stage: Stage, record_id: str, scope: str = "claims") -> dict[st
 
 @pytest.mark.parametrize("table", [*app.tables.values(), claims, articles], ids=str)
 def test_every_table_of_the_schema_has_its_triggers(table: Table) -> None:
-    """As the migrations make them; `python -m local.triggers` prints what a new table needs."""
+    """As the migrations make them; `make migration` prints what a new table needs."""
     assert asyncio.run(_triggers(Stage())) != {}
     assert lacking(table, asyncio.run(_triggers(Stage()))) == []
 

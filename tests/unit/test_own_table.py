@@ -1,0 +1,90 @@
+"""A user adds a table as `docs/records.md` says, and the project's own tests stay green."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from local.layout import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGE: Final = (ROOT / "docs" / "records.md").read_text("utf-8").split("## Adding a table")[1]
+LINKED: Final = (".local", ".venv", "node_modules", "python_modules")
+COPIED: Final = (
+    *("src", "local", "migrations", "tests", "docs", "requirements", "benchmarks"),
+    *("README.md", "Makefile", "wrangler.toml", "pyproject.toml", "package.json"),
+    *("package-lock.json", ".npmrc", ".gitignore"),
+)
+READS_THE_USERS_FILES: Final = re.compile(r'from schema import|"migrations"|"README\.md"')
+"""In a test: it looks at what a user changes."""
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the checkout."""
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", ".wrangler")
+            shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
+        else:
+            shutil.copy(ROOT / name, tmp_path / name)
+    for name in LINKED:
+        (tmp_path / name).symlink_to(ROOT / name, target_is_directory=True)
+    return tmp_path
+
+
+def run(checkout: Path, command: str) -> None:
+    """Run a shell command as a user does, after the set-up."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr
+
+
+def block(language: str) -> str:
+    """The page's first block in a language."""
+    found = re.search(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_a_table_of_ones_own_turns_no_test_red(checkout: Path) -> None:
+    """Schema, migration and README by the page's words; then every test that reads one of them."""
+    schema = checkout / "src" / "schema.py"
+    before, _app = schema.read_text("utf-8").split("\napp = ")
+    schema.write_text(f"{before}\n\n{block('python')}", "utf-8")
+    makefile = checkout / "Makefile"
+    # The set-up would install everything anew, because the folder is another one.
+    text = makefile.read_text("utf-8")
+    makefile.write_text(
+        re.sub(r"^(migration|readme): setup", r"\1:", text, flags=re.MULTILINE), "utf-8"
+    )
+
+    run(checkout, f"MAKEFLAGS=--no-print-directory {block('sh').strip()}")
+    run(checkout, "make readme")
+
+    assert 'CREATE TABLE "remarks"' in (
+        checkout / "migrations" / "0009_create_remarks.sql"
+    ).read_text("utf-8")
+    tests = [
+        str(path.relative_to(checkout))
+        for path in sorted((checkout / "tests" / "unit").rglob("test_*.py"))
+        if READS_THE_USERS_FILES.search(path.read_text("utf-8"))
+        and path.name != "test_own_table.py"
+    ]
+    assert {"tests/unit/test_readme.py", "tests/unit/test_triggers.py"} < set(tests)
+    run(checkout, f".venv/bin/python -m pytest -q -x -p no:cacheprovider {' '.join(tests)}")
