@@ -16,6 +16,8 @@ from local.loopback import DIRECT
 from local.seed import DEMO_ORGANIZATIONS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from local.seed import DemoOrganization
 
 _STORY: Final = "story_1"
@@ -31,6 +33,20 @@ _CLAIMS: Final = {
 }
 _ANSWER_SECONDS: Final = 30.0
 _PRESENT_OR_UNWANTED: Final = {http.HTTPStatus.CONFLICT, http.HTTPStatus.NOT_FOUND}
+
+
+def add_demo_claims_once(url: str, state: Path) -> None:
+    """Write the claims if they were never written to the data in `state`.
+
+    A claim that somebody has deleted since is not written again.
+
+    Raises:
+        OSError: the Worker at `url` refused one.
+    """
+    written = state / "demo-claims-written"
+    if not written.exists():
+        add_demo_claims(url)
+        written.touch()
 
 
 def add_demo_claims(url: str) -> int:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from local.demo import add_demo_claims
+from local.demo import add_demo_claims_once
 from local.greeting import greeting
 from local.layout import Layout, MissingToolError
 from local.local_worker import LocalConfig, LocalWorker, StartError
+from local.supervision import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 DEFAULT_PORT: Final = 8787
 """wrangler's own."""
 
-_FOLLOW_SECONDS: Final = 0.3
-_TICK_SECONDS: Final = 60.0
-"""As the cron trigger in wrangler.toml says."""
 _BROKEN = 1
 
 
@@ -37,20 +34,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _say("Starting Cognate; the runtime takes some seconds ...\n")
         with worker:
-            add_demo_claims(worker.url)
+            supervisor = Supervisor(worker, _say)
+            for sentence in worker.missing_tables():
+                _say(f"\n{sentence}\n")
+            _demonstrate(worker)
             _say(greeting(worker))
-            _follow(worker)
+            supervisor.run()
     except (StartError, MissingToolError) as error:
         _say(f"{error}\n")
         return _BROKEN
-    except OSError as error:
-        _say(f"The demo claims could not be written: {error}; {worker.wrangler_log} says more.\n")
-        return _BROKEN
     except KeyboardInterrupt:
         _say("\nCognate has stopped; its data is kept.\n")
-        return 0
-    _say(f"The Worker ended by itself; {worker.wrangler_log} says why.\n")
-    return _BROKEN
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,17 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _follow(worker: LocalWorker) -> None:
-    """Show what the Worker prints from now on, until the Worker ends; and be its clock."""
-    next_tick = time.monotonic()
-    with worker.wrangler_log.open(encoding="utf-8", errors="replace") as log:
-        log.seek(0, 2)
-        while worker.is_running():
-            _say(log.read())
-            if time.monotonic() >= next_tick:
-                worker.tick()
-                next_tick += _TICK_SECONDS
-            time.sleep(_FOLLOW_SECONDS)
+def _demonstrate(worker: LocalWorker) -> None:
+    try:
+        add_demo_claims_once(worker.url, worker.config.state)
+    except OSError as error:
+        _say(f"The demo claims were not written ({error}); {worker.wrangler_log} says more.\n")
 
 
 def _say(text: str) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -47,8 +48,9 @@ class Leashed:
         return self.process.poll() is None
 
     def kill(self) -> None:
-        """Kill the whole group where it stands, as a power cut would."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        """Kill what is left of the whole group where it stands, as a power cut would."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(timeout=_END_SECONDS)
 
     def release(self) -> None:

@@ -16,19 +16,23 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from cognate.errors import ConfigurationError, DefinitionError
+from cognate.errors import ConfigurationError
 from cognate.settings import AUTH_NAMING, Settings
 from local.d1_files import d1_file
-from local.index_file import write_index_config
 from local.layout import Layout
 from local.leashed import Leashed
 from local.loopback import HOST, NotHealthyError, free_port, is_free, status_of, wait_until_healthy
+from local.missing_tables import missing_tables
 from local.seed import DEMO_ORGANIZATIONS, DemoOrganization, seed
+from local.served_sources import ServedSources
+from local.source_check import SourceMistake
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
+
+    from local.source_check import SchemaSummary
 
 _START_SECONDS: Final = 90.0
 """Ten on an idle machine; the rest is for one that is busy."""
@@ -48,6 +52,7 @@ class LocalConfig:
         platform_port: of the Python process that is Workers AI and Vectorize.
         variables: of the Worker, over those of wrangler.toml.
         organizations: those that are signed in from the start.
+        neighbours: configurations of other Workers that run in the same runtime.
     """
 
     state: Path
@@ -55,15 +60,24 @@ class LocalConfig:
     platform_port: int = field(default_factory=free_port)
     variables: Mapping[str, str] = field(default_factory=dict)
     organizations: Sequence[DemoOrganization] = DEMO_ORGANIZATIONS
+    neighbours: Sequence[Path] = ()
 
 
 class LocalWorker:
-    """A running Cognate; a context manager that starts it and ends every process of it."""
+    """A running Cognate; a context manager that starts it and ends every process of it.
+
+    Attributes:
+        schema: what the sources that are served define.
+    """
+
+    schema: SchemaSummary
 
     def __init__(self, config: LocalConfig, layout: Layout | None = None) -> None:
         self.config = config
         self.layout = layout or Layout()
+        self._sources = ServedSources(self.layout, config.state)
         self._resources = ExitStack()
+        self._platform: Leashed | None = None
         self._wrangler: Leashed | None = None
 
     @property
@@ -75,6 +89,11 @@ class LocalWorker:
     def platform_url(self) -> str:
         """Of the Python platform, where tests ask for faults and counts."""
         return f"http://{HOST}:{self.config.platform_port}"
+
+    def variable(self, name: str) -> str | None:
+        """The value that the local Worker has for one of its variables; None where it has none."""
+        variables = {**self._environment_of_worker().get("vars", {}), **self.config.variables}
+        return variables.get(name)
 
     @property
     def wrangler_log(self) -> Path:
@@ -107,8 +126,9 @@ class LocalWorker:
         return d1_file(self._persisted, self._environment_of_worker(), "AUTH_DB") or self.database
 
     def _environment_of_worker(self) -> dict[str, Any]:
-        """`[env.local]` of wrangler.toml."""
-        text = (self.layout.root / "wrangler.toml").read_text("utf-8")
+        """`[env.local]` of the wrangler.toml that is served, or is about to be."""
+        served = self._sources.folder / "wrangler.toml"
+        text = (served if served.is_file() else self.layout.root / served.name).read_text("utf-8")
         environment: dict[str, Any] = tomllib.loads(text)["env"]["local"]
         return environment
 
@@ -141,10 +161,14 @@ class LocalWorker:
                     f"port, as in `make dev PORT={port + 1}`."
                 )
                 raise StartError(message)
-        platform = self._start_platform()
+        try:
+            self.schema = self._sources.start()
+        except SourceMistake as error:
+            raise StartError(str(error)) from error
+        self._platform = self._start_platform()
         self._migrate()
         self.sign_in()
-        self._wait(platform, "The local platform", self.platform_url)
+        self._wait(self._platform, "The local platform", self.platform_url)
         self._wrangler = self._start_wrangler()
         self._wait(self._wrangler, "The Worker", self.url)
 
@@ -154,9 +178,8 @@ class LocalWorker:
         Raises:
             StartError: the tables that are there have other columns.
         """
-        variables = {**self._environment_of_worker().get("vars", {}), **self.config.variables}
         try:
-            naming = Settings.read({AUTH_NAMING: variables.get(AUTH_NAMING)}).auth_naming
+            naming = Settings.read({AUTH_NAMING: self.variable(AUTH_NAMING)}).auth_naming
         except ConfigurationError as error:
             raise StartError(f"wrangler.toml: {error}.") from error
         database = self.auth_database
@@ -170,19 +193,69 @@ class LocalWorker:
             )
             raise StartError(message) from error
 
+    def answers(self, seconds: float) -> bool:
+        """Whether the Worker answers within `seconds`."""
+        try:
+            wait_until_healthy(
+                f"{self.url}/healthz",
+                seconds=seconds,
+                answer_seconds=seconds,
+                is_running=self.is_running,
+            )
+        except NotHealthyError:
+            return False
+        return True
+
     def crash(self) -> None:
         """Kill the Worker where it stands; the platform goes on, and the data stays."""
         if self._wrangler is not None:
             self._wrangler.kill()
 
     def restart(self) -> None:
-        """Start the Worker again after `crash`, on the same port and data.
+        """Start the Worker again on the same port and data; what is left of it is ended first.
 
         Raises:
             StartError: it did not start.
         """
+        self.crash()
         self._wrangler = self._start_wrangler()
         self._wait(self._wrangler, "The Worker", self.url)
+
+    def restart_platform(self) -> None:
+        """Start Workers AI and Vectorize again, with the indexes of `schema`.
+
+        Raises:
+            StartError: they did not start.
+        """
+        if self._platform is not None:
+            self._platform.kill()
+        self._platform = self._start_platform()
+        self._wait(self._platform, "The local platform", self.platform_url)
+
+    def has_changed_sources(self) -> bool:
+        """Whether sources were saved since the last `refresh`."""
+        return self._sources.have_changed()
+
+    def refresh(self) -> bool:
+        """Serve what was saved; whether it differs from what was served.
+
+        Raises:
+            SourceMistake: what was saved has a mistake; what was served before stays.
+            StartError: the schema needs other indexes, and the platform did not start with them.
+        """
+        contents, schema = self._sources.check()
+        before, self.schema = self.schema, schema
+        if schema.indexes != before.indexes:
+            self.restart_platform()
+        return self._sources.serve(contents)
+
+    def keep_sources(self) -> None:
+        """Remember what is served as what `roll_back` serves: the Worker answers with it."""
+        self._sources.keep()
+
+    def roll_back(self) -> None:
+        """Serve again what was served at the last `keep_sources`, or at the start."""
+        self._sources.roll_back()
 
     def tick(self) -> None:
         """Do what the cron trigger does in production: `wrangler dev` runs none by itself.
@@ -195,6 +268,14 @@ class LocalWorker:
         """Whether the Worker was started and has not ended."""
         return self._wrangler is not None and self._wrangler.is_running()
 
+    def platform_is_running(self) -> bool:
+        """Whether Workers AI and Vectorize were started and have not ended."""
+        return self._platform is not None and self._platform.is_running()
+
+    def missing_tables(self) -> list[str]:
+        """A sentence for each table of the schema that the database lacks, or lacks columns of."""
+        return missing_tables(self.database, self.schema.columns, self.layout.root / "migrations")
+
     def _claim_state(self) -> None:
         """Two processes on one SQLite file would lose data, so the second does not start."""
         self.config.state.mkdir(parents=True, exist_ok=True)
@@ -206,11 +287,8 @@ class LocalWorker:
             raise StartError(message) from None
 
     def _start_platform(self) -> Leashed:
-        try:
-            indexes = write_index_config(self.config.state / "indexes.json")
-        except DefinitionError as error:
-            message = f"src/schema.py: {error}."
-            raise StartError(message) from error
+        indexes = self.config.state / "indexes.json"
+        indexes.write_text(json.dumps(self.schema.indexes, indent=2), "utf-8")
         command = [sys.executable, "-m", "local.platform"]
         options = [
             f"--port={self.config.platform_port}",
@@ -222,7 +300,9 @@ class LocalWorker:
     def _start_wrangler(self) -> Leashed:
         command = self.layout.wrangler(
             "dev",
+            f"--cwd={self._sources.folder}",
             "--config=wrangler.toml",
+            *(f"--config={configuration}" for configuration in self.config.neighbours),
             "--env=local",
             f"--ip={HOST}",
             f"--port={self.config.port}",
@@ -253,12 +333,25 @@ class LocalWorker:
         return leashed
 
     def _migrate(self) -> None:
-        """Apply the migrations that are new; asking wrangler takes seconds, so only then."""
-        digest = hashlib.sha256()
-        for migration in sorted((self.layout.root / "migrations").glob("*.sql")):
-            digest.update(json.dumps([migration.name, migration.read_text("utf-8")]).encode())
-        stamp = self.config.state / "migrated"
-        if stamp.is_file() and stamp.read_text("ascii") == digest.hexdigest():
+        """Apply the migrations that are new; asking wrangler takes seconds, so only then.
+
+        Raises:
+            StartError: one failed, or one was changed after it had been applied.
+        """
+        migrations = {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted((self.layout.root / "migrations").glob("*.sql"))
+        }
+        stamp = self.config.state / "migrations.json"
+        applied = json.loads(stamp.read_text("utf-8")) if stamp.is_file() else {}
+        for name, digest in migrations.items():
+            if applied.get(name, digest) != digest:
+                message = (
+                    f"migrations/{name} was changed after it had been applied: put the change into "
+                    "a new migration, or run `make clean` for a new database."
+                )
+                raise StartError(message)
+        if applied == migrations:
             return
         log = self.config.state / "logs" / "migrations.log"
         command = self.layout.wrangler("d1", "migrations", "apply", "DB", "--local", "--env=local")
@@ -275,7 +368,7 @@ class LocalWorker:
         if status != 0:
             message = f"A migration failed; {log} says which and why."
             raise StartError(message)
-        stamp.write_text(digest.hexdigest(), "ascii")
+        stamp.write_text(json.dumps(migrations, indent=2), "utf-8")
 
     def _wait(self, leashed: Leashed, what: str, url: str) -> None:
         try:

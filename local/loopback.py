@@ -19,6 +19,8 @@ _POLL_SECONDS: Final = 0.1
 _ANSWER_SECONDS: Final = 30.0
 """The first request waits until the runtime has started Python."""
 
+_CONNECT_SECONDS: Final = 2.0
+
 _ERROR_GRACE_SECONDS: Final = 5.0
 """A server that answers with an error for this long will not mend by itself."""
 
@@ -50,8 +52,26 @@ def is_free(port: int) -> bool:
     return True
 
 
-def wait_until_healthy(url: str, *, seconds: float, is_running: Callable[[], bool]) -> None:
-    """Ask `url` until it answers 200.
+def is_listening(port: int) -> bool:
+    """Whether a server takes connections on `port`."""
+    try:
+        socket.create_connection((HOST, port), timeout=_CONNECT_SECONDS).close()
+    except TimeoutError:
+        # It listens and is busy.
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def wait_until_healthy(
+    url: str,
+    *,
+    seconds: float,
+    is_running: Callable[[], bool],
+    answer_seconds: float = _ANSWER_SECONDS,
+) -> None:
+    """Ask `url` until it answers 200, waiting for each answer up to `answer_seconds`.
 
     Raises:
         NotHealthyError: the process behind it ended, it kept answering with an error, or `seconds`
@@ -63,7 +83,7 @@ def wait_until_healthy(url: str, *, seconds: float, is_running: Callable[[], boo
         if not is_running():
             message = "it ended before it answered"
             raise NotHealthyError(message)
-        status = status_of(url)
+        status = status_of(url, answer_seconds)
         if status == http.HTTPStatus.OK:
             return
         now = time.monotonic()
@@ -76,10 +96,10 @@ def wait_until_healthy(url: str, *, seconds: float, is_running: Callable[[], boo
     raise NotHealthyError(message)
 
 
-def status_of(url: str) -> int | None:
+def status_of(url: str, answer_seconds: float = _ANSWER_SECONDS) -> int | None:
     """The status of one request, None where nothing answered."""
     try:
-        with DIRECT.open(url, timeout=_ANSWER_SECONDS) as response:
+        with DIRECT.open(url, timeout=answer_seconds) as response:
             status: int = response.status
             return status
     except urllib.error.HTTPError as error:

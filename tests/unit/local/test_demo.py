@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.demo import add_demo_claims
+from local.demo import add_demo_claims, add_demo_claims_once
 from local.loopback import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 class Received(HTTPServer):
@@ -96,3 +97,27 @@ def test_a_worker_that_refuses_is_an_error(worker: Received) -> None:
 
     with pytest.raises(urllib.error.HTTPError):
         add_demo_claims(worker.url)
+
+
+def test_a_claim_that_was_deleted_is_not_written_again(worker: Received, tmp_path: Path) -> None:
+    """The claims are written to each new set of data once, not at each start."""
+    add_demo_claims_once(worker.url, tmp_path)
+    worker.written.pop()
+
+    add_demo_claims_once(worker.url, tmp_path)
+
+    assert len(worker.written) == 3
+
+
+def test_claims_that_were_refused_are_written_at_the_next_start(
+    worker: Received, tmp_path: Path
+) -> None:
+    """Such as before the migration of their table."""
+    worker.status = 503
+    with pytest.raises(urllib.error.HTTPError):
+        add_demo_claims_once(worker.url, tmp_path)
+    worker.status = 201
+
+    add_demo_claims_once(worker.url, tmp_path)
+
+    assert len(worker.written) == 4

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.index_config import read_index_config
-from local.index_file import write_index_config
 from local.layout import Layout, MissingToolError
 from local.local_worker import LocalConfig, LocalWorker, StartError
 from local.loopback import HOST, free_port
@@ -84,14 +82,3 @@ def test_a_missing_installation_says_how_to_get_it(tmp_path: Path) -> None:
     """Whoever starts the launcher without `make` is told of the set-up."""
     with pytest.raises(MissingToolError, match="make setup"):
         Layout(root=tmp_path).wrangler("dev")
-
-
-def test_the_platform_understands_what_the_schema_needs(tmp_path: Path) -> None:
-    """The file between the two is written by one and read by the other."""
-    indexes = read_index_config(write_index_config(tmp_path / "indexes.json"))
-
-    assert {index.binding: index.dimensions for index in indexes} == {
-        "VECTORIZE_384": 384,
-        "VECTORIZE": 768,
-        "VECTORIZE_1024": 1024,
-    }

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.loopback import HOST, NotHealthyError, free_port, is_free, wait_until_healthy
+from local.loopback import (
+    HOST,
+    NotHealthyError,
+    free_port,
+    is_free,
+    is_listening,
+    wait_until_healthy,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +51,23 @@ def test_a_free_port_is_free_until_somebody_listens() -> None:
 
     with socket.create_server((HOST, port)):
         assert not is_free(port)
+
+
+def test_a_server_that_takes_connections_is_listening() -> None:
+    """Whether or not it answers."""
+    port = free_port()
+    assert not is_listening(port)
+
+    with socket.create_server((HOST, port)):
+        assert is_listening(port)
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for_long() -> None:
+    """It takes the connection, and nothing more comes."""
+    with socket.create_server((HOST, 0)) as silent:
+        url = f"http://{HOST}:{silent.getsockname()[1]}/healthz"
+        with pytest.raises(NotHealthyError, match="did not answer"):
+            wait_until_healthy(url, seconds=0.2, answer_seconds=0.2, is_running=lambda: True)
 
 
 def test_waiting_ends_when_the_server_answers() -> None:
