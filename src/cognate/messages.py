@@ -106,47 +106,51 @@ def backfill_step(backfill_id: str, scope: str, step: int) -> dict[str, str | in
     }
 
 
+class _Unclear(Exception):
+    """Why a message cannot be understood: a sentence that quotes none of its content."""
+
+
 def parse(body: object, collections: Collections) -> Message:
     """Understand one message; never raises, whatever it is."""
     if not isinstance(body, dict):
         return Malformed('a message must be an object such as {"type": "embedding", ...}')
+    try:
+        return _understood(body, collections)
+    except _Unclear as reason:
+        organization_id = body.get("organizationId")
+        return Malformed(str(reason), organization_id if _is_id(organization_id) else None)
+
+
+def _understood(body: Mapping[str, Any], collections: Collections) -> Message:
     if body.get("type") not in (MESSAGE_TYPE, BACKFILL_TYPE):
-        return Malformed('a message needs "type": "embedding"')
+        raise _Unclear('a message needs "type": "embedding"')
     if body.get("version", MESSAGE_VERSION) != MESSAGE_VERSION:
-        return Malformed(f'this consumer knows "version": {MESSAGE_VERSION} only')
-    return _step(body) if body["type"] == BACKFILL_TYPE else _embedding(body, collections)
+        raise _Unclear(f'this consumer knows "version": {MESSAGE_VERSION} only')
+    if body["type"] == BACKFILL_TYPE:
+        return _step(body)
+    return _foreign(body, collections) if "content" in body else _reference(body)
 
 
-def _embedding(body: Mapping[str, Any], collections: Collections) -> Message:
-    if "content" in body:
-        return _foreign(body, collections)
-    job_id = body.get("jobId")
+def _reference(body: Mapping[str, Any]) -> JobReference:
+    job_id, scope = body.get("jobId"), body.get("scope")
     if not _is_id(job_id):
-        return Malformed('a message needs a "jobId", or "organizationId" and "content"')
-    scope = body.get("scope")
+        raise _Unclear('a message needs a "jobId", or "organizationId" and "content"')
     return JobReference(job_id, scope if isinstance(scope, str) else "")
 
 
-def _step(body: Mapping[str, Any]) -> BackfillStep | Malformed:
+def _step(body: Mapping[str, Any]) -> BackfillStep:
     backfill_id, scope, step = body.get("backfillId"), body.get("scope"), body.get("step")
     if not (_is_id(backfill_id) and isinstance(scope, str) and _is_whole(step)):
-        return Malformed('a message of a backfill needs its "backfillId", "scope" and "step"')
+        raise _Unclear('a message of a backfill needs its "backfillId", "scope" and "step"')
     return BackfillStep(backfill_id, scope, int(step))
 
 
-class _Unclear(Exception):
-    """Why a message with content cannot be understood."""
-
-
-def _foreign(body: Mapping[str, Any], collections: Collections) -> ForeignText | Malformed:
+def _foreign(body: Mapping[str, Any], collections: Collections) -> ForeignText:
     organization_id = body.get("organizationId")
     if not _is_id(organization_id):
-        return Malformed('a message with "content" needs the "organizationId" it belongs to')
-    try:
-        collection, record_id = _place(body, collections)
-        content = _content(body["content"], collection)
-    except _Unclear as reason:
-        return Malformed(str(reason), organization_id)
+        raise _Unclear('a message with "content" needs the "organizationId" it belongs to')
+    collection, record_id = _place(body, collections)
+    content = _content(body["content"], collection)
     return ForeignText(organization_id, collection, record_id, content)
 
 

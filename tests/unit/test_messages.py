@@ -86,6 +86,27 @@ def test_what_cannot_be_understood_names_no_organization(body: object) -> None:
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        {"content": "albatross"},
+        {"type": "embed", "content": "albatross"},
+        {"type": "embedding", "version": 2, "content": "albatross"},
+        {"type": "embedding", "text": "albatross"},
+        {"type": "backfill", "step": "albatross"},
+    ],
+)
+def test_what_cannot_be_understood_is_shown_to_the_organization_it_names(
+    body: dict[str, Any],
+) -> None:
+    """Whatever is wrong with it, whoever sent it can find it among the failed jobs."""
+    found = parse({**body, "organizationId": "org_1"}, COLLECTIONS)
+
+    assert isinstance(found, Malformed)
+    assert found.organization_id == "org_1"
+    assert "albatross" not in found.reason
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"content": None},

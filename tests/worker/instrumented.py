@@ -6,6 +6,7 @@ untouched `entry.py`, whose ports are written down on their way.
 
 from __future__ import annotations
 
+import importlib
 import json
 import secrets
 from contextlib import contextmanager
@@ -69,6 +70,19 @@ async def send_messages(_: Default, asked: dict[str, Any]) -> None:
     bodies = [{"body": body, "contentType": "json"} for body in asked["bodies"]]
     options = to_javascript({"delaySeconds": asked.get("delaySeconds", 0)})
     await environment().EMBEDDINGS_QUEUE.sendBatch(from_json(json.dumps(bodies)), options)
+
+
+async def ask_other_worker(_: Default, asked: dict[str, Any]) -> int:
+    """Post any JSON to a second Worker that runs beside this one; the status of its answer."""
+    options = from_json(json.dumps({"method": "POST", "body": json.dumps(asked)}))
+    answer = await environment().OTHER_WORKER.fetch("https://other/", options)
+    return int(answer.status)
+
+
+async def run_messages_page(worker: Default, asked: dict[str, Any]) -> None:
+    """Call the function that `docs/messages.md` shows, which a test has put among the modules."""
+    embed_text = importlib.import_module("messages_page").embed_text
+    await embed_text(worker.env, asked["organizationId"], asked["text"])
 
 
 async def run_sql(_: Default, asked: dict[str, Any]) -> list[list[dict[str, Any]]]:
@@ -173,6 +187,8 @@ async def measure_heap(_: Default, asked: dict[str, Any]) -> int:  # noqa: ARG00
 
 INSTRUMENTS: Final[dict[str, Callable[[Default, dict[str, Any]], Awaitable[Any]]]] = {
     "/test/messages": send_messages,
+    "/test/other-worker": ask_other_worker,
+    "/test/messages-page": run_messages_page,
     "/test/sql": run_sql,
     "/test/sweeper": run_sweeper,
     "/test/failing-sends": fail_sends,
