@@ -1,0 +1,209 @@
+"""A crowd in the index hides nobody: what counts is what D1 kept, not what the index named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cognate.classification import Classification
+from cognate.definitions import Similarity
+from cognate.ports import MAX_TOP_K, Platform
+from cognate.search.nearest import CROWDED_OUT, RANGES_UP_TO
+from cognate.search.similarity import search
+from tests.unit.core.stage import ACME, ARTICLES, Stage, articles, claim_similarity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cognate.ports import IndexMatch, IndexState, VectorEntry, VectorIndex, Vectors
+    from cognate.search.similarity import SearchAnswer
+
+TEXT = "one two three four five six seven eight nine ten"
+NEAR = "one two three four five six seven eight nine eleven"
+"""Of the class CONFIRMS or DUPLICATE, and not equal."""
+
+
+async def ask(stage: Stage, text: str = TEXT, **options: Any) -> SearchAnswer:
+    """Search the claims."""
+    return await search(stage.platform, ACME, claim_similarity, text=text, **options)
+
+
+async def crowd(stage: Stage, count: int) -> list[str]:
+    """Equal records that the index shows, and one beside them that is near."""
+    names = [f"dead{number:03}" for number in range(count)]
+    await stage.write_many(ACME, dict.fromkeys(names, TEXT))
+    await stage.write(ACME, "alive", NEAR)
+    await stage.drain()
+    await stage.show()
+    # From now on, nothing that is written is shown.
+    stage.local.bindings.indexes["VECTORIZE"].visibility_seconds = 6000
+    return names
+
+
+async def delete(stage: Stage, names: Sequence[str]) -> None:
+    """By the API; the jobs wait in the queue."""
+    for name in names:
+        await stage.delete(ACME, name)
+
+
+async def delete_by_sql(stage: Stage, names: Sequence[str]) -> None:
+    """Behind the API."""
+    for name in names:
+        await stage.rows("DELETE FROM claims WHERE id = ?1", name)
+
+
+async def change(stage: Stage, names: Sequence[str]) -> None:
+    """To a text that is far away."""
+    for name in names:
+        await stage.write(ACME, name, f"{name} says something else entirely")
+    await stage.drain()
+
+
+async def move_out_of_the_filter(stage: Stage, names: Sequence[str]) -> None:
+    """Only the metadata changes; the index still has the old one."""
+    for name in names:
+        await stage.write(ACME, name, TEXT, "elsewhere")
+    await stage.drain()
+
+
+@pytest.mark.parametrize("end", [delete, delete_by_sql, change])
+@pytest.mark.parametrize("count", [30, 80])
+async def test_a_living_record_behind_a_dead_crowd_is_found(end: Any, count: int) -> None:
+    """The search looks again, with the most that the index gives."""
+    stage = Stage()
+    await end(stage, await crowd(stage, count))
+    found = await ask(stage)
+    assert found.results[0].id == "alive"
+    assert found.verdict in {Classification.DUPLICATE, Classification.CONFIRMS}
+
+
+@pytest.mark.parametrize("end", [delete, delete_by_sql, change])
+async def test_a_crowd_that_takes_all_places_leaves_no_verdict(end: Any) -> None:
+    """The index names a hundred at most; the search says that it could not look."""
+    stage = Stage()
+    await end(stage, await crowd(stage, MAX_TOP_K))
+    found = await ask(stage)
+    assert (found.verdict, found.degraded) == (None, CROWDED_OUT)
+
+
+async def test_records_that_left_the_filter_hide_nobody() -> None:
+    """Or the answer says so."""
+    stage = Stage()
+    names = [f"dead{number:03}" for number in range(40)]
+    for name in names:
+        await stage.write(ACME, name, TEXT, "here")
+    await stage.write(ACME, "alive", NEAR, "here")
+    await stage.drain()
+    await stage.show()
+    stage.local.bindings.indexes["VECTORIZE"].visibility_seconds = 6000
+    await move_out_of_the_filter(stage, names)
+    found = await ask(stage, filter={"storyId": "here"})
+    assert [result.id for result in found.results] == ["alive"]
+    assert found.verdict in {Classification.DUPLICATE, Classification.CONFIRMS}
+
+
+async def test_a_recent_record_is_not_taken_for_the_nearest() -> None:
+    """It was found in D1, not behind the crowd: a nearer one may still be hidden there."""
+    stage = Stage()
+    await delete(stage, await crowd(stage, MAX_TOP_K))
+    await stage.write(ACME, "recent", "one two three that are otherwise far away from it all")
+    await stage.drain()
+    found = await ask(stage, threshold=-1)
+    assert [result.id for result in found.results] == ["recent"]
+    assert (found.verdict, found.degraded) == (None, CROWDED_OUT)
+
+
+async def test_what_is_nearer_than_the_whole_crowd_is_certain() -> None:
+    """What the index did not name is no nearer than the last that it named."""
+    stage = Stage()
+    names = [f"r{number:03}" for number in range(MAX_TOP_K + 20)]
+    await stage.write_many(ACME, {name: f"{TEXT} {name}" for name in names})
+    await stage.drain()
+    # All of them are new to the search, and the index shows them already.
+    found = await ask(stage, f"{TEXT} r007")
+    assert (found.results[0].id, found.degraded) == ("r007", None)
+
+
+async def test_a_dead_crowd_costs_one_more_look() -> None:
+    """And a search without one costs one."""
+    stage = Stage()
+    names = await crowd(stage, 30)
+    before = stage.calls("VECTORIZE.query")
+    await ask(stage)
+    assert stage.calls("VECTORIZE.query") - before == 1
+    await delete_by_sql(stage, names)
+    before = stage.calls("VECTORIZE.query")
+    await ask(stage)
+    assert stage.calls("VECTORIZE.query") - before == 2
+
+
+@dataclass
+class LargeIndex:
+    """An index so large that its range filters lose everything."""
+
+    inner: VectorIndex
+    asked: list[Mapping[str, Any]] = field(default_factory=list)
+
+    async def upsert(self, entries: Sequence[VectorEntry]) -> str:
+        """See `ports.VectorIndex.upsert`."""
+        return await self.inner.upsert(entries)
+
+    async def delete(self, ids: Sequence[str]) -> list[str]:
+        """See `ports.VectorIndex.delete`."""
+        return await self.inner.delete(ids)
+
+    async def query(
+        self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]
+    ) -> list[IndexMatch]:
+        """See `ports.VectorIndex.query`; nothing, where values are ordered."""
+        self.asked.append(conditions)
+        if any(
+            isinstance(item, dict) and {"$gte", "$lt"} & set(item) for item in conditions.values()
+        ):
+            return []
+        return await self.inner.query(vectors, top_k=top_k, conditions=conditions)
+
+    async def describe(self) -> IndexState:
+        """See `ports.VectorIndex.describe`."""
+        return await self.inner.describe()
+
+
+@pytest.mark.parametrize(("vectors", "found"), [(RANGES_UP_TO - 1, False), (RANGES_UP_TO, True)])
+async def test_ranges_are_applied_in_d1_where_the_index_is_large(
+    vectors: int, *, found: bool
+) -> None:
+    """A large index is asked without them, and D1 decides."""
+    stage = Stage()
+    title, similarity = "A harbour in the morning", Similarity("articleSimilarity", articles)
+    await stage.put(ARTICLES, ACME, "a1", title=title, body="x", year=2024)
+    await stage.put(ARTICLES, ACME, "a2", title=title, body="x", year=2020)
+    await stage.drain()
+    await stage.show()
+    binding = ARTICLES.model.index_binding
+    await stage.rows(
+        "INSERT INTO cognate_indexes VALUES (?1, '9998', '2026', '', '', CAST(?2 AS INTEGER)) "
+        "ON CONFLICT DO UPDATE SET vectors = excluded.vectors",
+        binding,
+        str(vectors),
+    )
+    index = LargeIndex(stage.local.indexes[binding])
+    stage.platform = Platform(
+        embedder=stage.local.embedder,
+        indexes={binding: index},
+        database=stage.local.database,
+        auth_database=stage.local.database,
+        queue=stage.local.queue,
+        clock=stage.local.clock,
+    )
+    answer = await search(
+        stage.platform,
+        ACME,
+        similarity,
+        text=f"{title}\n\nx",
+        filter={"year": {"$gte": 2022}},
+    )
+    assert [result.id for result in answer.results] == (["a1"] if found else [])
+    assert answer.degraded is None
+    assert ("year" in index.asked[-1]) is not found
