@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
 _CHECK_SECONDS: Final = 30.0
 """An import takes one second, or some on a busy machine; a loop in a source takes for ever."""
 
-_RUNTIME_MODULES: Final = frozenset(
-    {"js", "pyodide", "workers", "_pyodide_entrypoint_helper", "_cloudflare_compat_flags"}
-)
+_RUNTIME_MODULES: Final = re.compile(r"_?(js|pyodide\w*|workers|cloudflare\w*)")
 """Modules that exist in the Worker's runtime only: what imports them is checked for syntax."""
 
 
@@ -159,7 +158,7 @@ def _import(path: Path, relative: Path) -> None:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in _RUNTIME_MODULES:
+        if not _RUNTIME_MODULES.fullmatch((error.name or "").split(".")[0]):
             raise
         compile(path.read_bytes(), path, "exec")
 

@@ -93,6 +93,16 @@ def test_a_mistake_in_another_module_is_found_too(src: Path, name: str) -> None:
     assert mistake_of(src) == f"src/{name}, line 1: invalid syntax."
 
 
+@pytest.mark.parametrize(
+    "name", ["js", "pyodide.ffi", "pyodide_js", "workers", "_cloudflare_compat_flags"]
+)
+def test_a_module_of_the_runtime_is_no_mistake(src: Path, name: str) -> None:
+    """Only the Worker can import it; the rest of the module is checked for syntax."""
+    (src / "mine.py").write_text(f"import {name}\n", "utf-8")
+
+    assert check(src).services == ["noteSimilarity"]
+
+
 def test_a_schema_without_app_is_told_what_is_missing(src: Path) -> None:
     """The name is what the Worker asks for."""
     (src / "schema.py").write_text("", "utf-8")
