@@ -75,7 +75,7 @@ def restored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorker]:
         worker.crash()
         # What answers from now on was restored: importing it would fail.
         for name in ("entry.py", "schema.py"):
-            (layout.root / "src" / name).write_text(BROKEN, "utf-8")
+            (worker.config.state / "served" / "src" / name).write_text(BROKEN, "utf-8")
         _start_with(layout, load_options(folder / SAVED_NAME))
         worker.restart()
         yield worker

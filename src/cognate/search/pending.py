@@ -99,10 +99,12 @@ def read_pending(
     state = "".join(f", s.{column}" for column in STATE)
     again = "".join(f", w.{column}" for column in STATE)
     return Statement(
-        "WITH jobs AS MATERIALIZED ("  # noqa: S608 - names of the schema
-        "SELECT record_id, MIN(id) AS job_id, MIN(priority) AS priority FROM cognate_jobs "
-        "WHERE organization_id = ?1 AND scope = ?2 AND status IN ('queued', 'running') "
-        "AND embeds GROUP BY record_id LIMIT ?4), "
+        # Without an index's name, SQLite reads all jobs of the table in the order of their records.
+        "WITH open AS MATERIALIZED (SELECT record_id, id, priority FROM cognate_jobs "  # noqa: S608 - names of the schema
+        "INDEXED BY cognate_jobs_by_table_and_status WHERE organization_id = ?1 AND scope = ?2 "
+        "AND status IN ('queued', 'running') AND embeds LIMIT ?4), "
+        "jobs AS MATERIALIZED (SELECT record_id, MIN(id) AS job_id, MIN(priority) AS priority "
+        "FROM open GROUP BY record_id), "
         f"waiting AS MATERIALIZED (SELECT j.job_id, j.record_id, s.posted_text{state} FROM jobs j "
         "CROSS JOIN cognate_embeddings s ON s.organization_id = ?1 AND s.scope = ?2 "
         "AND s.record_id = j.record_id AND (s.fingerprint IS NOT ?3 "
@@ -115,7 +117,7 @@ def read_pending(
         f"SELECT * FROM waiting ORDER BY job_id LIMIT ?5) f {record}f.record_id) "
         "SELECT m.records, m.is_cut, w.running <= ?6 AS is_read, w.record_id, w.stored_bytes"
         f"{again}{fields} FROM (SELECT (SELECT COUNT(*) FROM waiting) AS records, "
-        "(SELECT COUNT(*) FROM jobs) >= ?4 AS is_cut) m LEFT JOIN first w ORDER BY w.job_id",
+        "(SELECT COUNT(*) FROM open) >= ?4 AS is_cut) m LEFT JOIN first w ORDER BY w.job_id",
         tuple(parameters),
     )
 
