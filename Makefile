@@ -12,7 +12,7 @@ export PYTHONPATH := src
 .PHONY: bench deploy help dev login migration readme test setup format-check format lint types unit contract worker soak lock clean distclean
 
 help: ## Show the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 dev: setup ## Run the Worker, its database, queue, models and vector indexes here (PORT=8787)
 	@$(bin)/python -m local.launcher --port $(PORT)
