@@ -13,13 +13,13 @@ from local.adapters.vectors import row_of
 from local.embedding_spaces import StandInEncoder
 from local.sentence_model import SentenceModel
 from local.workers_ai import LONG_CONTEXT_MODELS
-from schema import app
 from tests.contract.cases import case_names, names_of_tests, run_test
 from tests.contract.clock_suite import ClockSuite
 from tests.contract.database_suite import DatabaseSuite
 from tests.contract.embedder_suite import EmbedderSuite
 from tests.contract.queue_suite import QueueSuite, verdicts_of
 from tests.contract.vector_index_suite import MODEL, VectorIndexSuite
+from tests.demonstration import app
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

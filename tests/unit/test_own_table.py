@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from local.layout import ROOT
+from local.source_check import check_sources
+from tests.demonstration import app
+from tests.workshop import checkout_with
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,3 +93,28 @@ def test_a_table_of_ones_own_turns_no_test_red(checkout: Path) -> None:
     ]
     assert {"tests/unit/test_readme.py", "tests/unit/test_triggers.py"} < set(tests)
     run(checkout, f".venv/bin/python -m pytest -q -x -p no:cacheprovider {' '.join(tests)}")
+
+
+def test_the_worker_is_tested_with_the_demonstrations_schema(tmp_path: Path) -> None:
+    """In the checkouts that the tests start, and on the host's side of these tests."""
+    layout = checkout_with(tmp_path, ROOT / "src" / "entry.py", [])
+    served = check_sources(tmp_path / "src", layout.python_modules, tmp_path / "compiled")
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for migration in sorted((tmp_path / "migrations").glob("*.sql")):
+            connection.executescript(migration.read_text("utf-8"))
+        made = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+
+    assert (ROOT / "tests" / "demonstration.py").read_bytes() == (
+        tmp_path / "src" / "schema.py"
+    ).read_bytes()
+    assert list(app.tables) == list(served.columns)
+    assert made.issuperset(app.tables)
+    # Inside the Worker the demonstration has this name; what is deployed is the user's.
+    allowed = {"instrumented.py", "test_deploy.py"}
+    asking = {
+        path.name
+        for folder in ("worker", "contract")
+        for path in (ROOT / "tests" / folder).glob("*.py")
+        if "from schema import" in path.read_text("utf-8")
+    }
+    assert asking <= allowed

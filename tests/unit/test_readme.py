@@ -19,8 +19,8 @@ def test_the_generated_parts_are_up_to_date() -> None:
 
 
 def test_every_excerpt_of_the_schema_stands_there() -> None:
-    """A Python block is a piece of `src/schema.py`, word for word."""
-    schema = (ROOT / "src" / "schema.py").read_text("utf-8")
+    """A Python block is a piece of the demonstration's schema, word for word."""
+    schema = (ROOT / "tests" / "demonstration.py").read_text("utf-8")
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
     assert blocks != []

@@ -8,7 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from local.seed import DemoOrganization
-from schema import app
+from tests.demonstration import app
 from tests.sweep import Sweep
 from tests.unit.core.story import POISON
 from tests.worker.author import Author

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cognate.collections import Collections
 from cognate.ports import StoredVectors
 from local.vector_limits import MAX_IDS_PER_GET
-from schema import app
+from tests.demonstration import app
 from tests.inspection import discrepancies
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from tests.workshop import checkout_with
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SCHEMA: Final = (ROOT / "src" / "schema.py").read_text("utf-8")
+SCHEMA: Final = (ROOT / "tests" / "demonstration.py").read_text("utf-8")
 SERVICES: Final = {"claimSimilarity", "articleSimilarity"}
 RELOAD_SECONDS: Final = 120.0
 """Two or three on an idle machine."""
@@ -50,7 +50,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
 
 @pytest.fixture
 def launched(running: Launched) -> Iterator[Launched]:
-    """`make dev` with the schema as it is in the repository."""
+    """`make dev` with the demonstration's schema."""
     yield running
     if running.schema.read_text("utf-8") != SCHEMA:
         running.save(SCHEMA)

@@ -1,0 +1,67 @@
+"""The schema that the tests of the Worker run with, whatever a user writes into `src/schema.py`.
+
+It is the demonstration's: short claims that are checked against each other, and long articles.
+`tests.workshop` puts it in the place of `src/schema.py`, and makes its tables by a migration.
+"""
+
+from cognate import Access, Cognate, Embeddings, GrayZone, Record, Similarity, Table, Thresholds
+
+
+class Claim(Record):
+    """One statement that somebody made about a story."""
+
+    content: str
+    story_id: str | None = None
+
+
+class Article(Record):
+    """A longer text with a title."""
+
+    title: str
+    body: str
+    section: str | None = None
+    year: int | None = None
+
+
+claims = Table(
+    "claims",
+    Claim,
+    id_prefix="claim",
+    embeddings=Embeddings(
+        fields=["content"],
+        on_update=["content"],
+        metadata=["story_id"],
+    ),
+)
+
+articles = Table(
+    "articles",
+    Article,
+    id_prefix="article",
+    access=Access(delete="admin+"),
+    embeddings=Embeddings(
+        fields=["title", "body"],
+        # Long texts are many vectors: the small model costs a third and halves the storage.
+        model="@cf/baai/bge-small-en-v1.5",
+        separator="\n\n",
+        metadata=["section", "year"],
+    ),
+)
+
+claim_similarity = Similarity(
+    "claimSimilarity",
+    claims,
+    thresholds=Thresholds(duplicate=0.90, confirms=0.85, related=0.75),
+    gray_zone=GrayZone(min=0.60, max=0.85),
+    default_limit=10,
+    default_threshold=0.70,
+)
+
+article_similarity = Similarity(
+    "articleSimilarity",
+    articles,
+    thresholds=Thresholds(duplicate=0.92, confirms=0.86, related=0.72),
+    default_limit=5,
+)
+
+app = Cognate(tables=[claims, articles], similarities=[claim_similarity, article_similarity])
