@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sqlite3
 from contextlib import closing
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.layout import Layout, MissingToolError
+from local.layout import ROOT, Layout, MissingToolError
 from local.local_worker import LocalConfig, LocalWorker, StartError
 from local.loopback import HOST, free_port
+from tests.workshop import checkout_with
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,3 +84,28 @@ def test_a_missing_installation_says_how_to_get_it(tmp_path: Path) -> None:
     """Whoever starts the launcher without `make` is told of the set-up."""
     with pytest.raises(MissingToolError, match="make setup"):
         Layout(root=tmp_path).wrangler("dev")
+
+
+def test_an_applied_migration_that_was_changed_is_named(tmp_path: Path) -> None:
+    """The local database would silently stay as it was."""
+    migration = min(path.name for path in (Layout().root / "migrations").glob("*.sql"))
+    (tmp_path / "migrations.json").write_text(json.dumps({migration: "another hash"}), "utf-8")
+
+    with pytest.raises(StartError) as failure:
+        LocalWorker(LocalConfig(state=tmp_path)).__enter__()
+
+    assert f"migrations/{migration} was changed after it had been applied" in str(failure.value)
+
+
+def test_a_mistake_in_the_schema_is_named_before_anything_starts(tmp_path: Path) -> None:
+    """In one sentence with its place."""
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    layout = checkout_with(checkout, ROOT / "src" / "entry.py", [])
+    (checkout / "src" / "schema.py").write_text("app = Cognate(tables=[])\n", "utf-8")
+
+    with pytest.raises(StartError) as failure:
+        LocalWorker(LocalConfig(state=tmp_path / "state"), layout).__enter__()
+
+    sentence = "src/schema.py, line 1: NameError: name 'Cognate' is not defined."
+    assert sentence == str(failure.value)

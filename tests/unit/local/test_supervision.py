@@ -1,0 +1,162 @@
+"""What `make dev` does while it runs; `tests/worker/test_launcher.py` does it to real processes."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.adapters.database import SqliteDatabase
+from local.local_worker import LocalConfig, LocalWorker, StartError
+from local.loopback import free_port
+from local.source_check import SourceMistake
+from local.supervision import Supervisor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+JOB = (
+    "INSERT INTO cognate_jobs (id, organization_id, scope, record_id, source, status, announced, "
+    "due_at, created_at, updated_at) VALUES ('j', 'o', 'claims', 'c', 'write', 'queued', 1, "
+    "'2026-11-24T00:00:00.000Z', '2026-11-24T00:00:00.000Z', '2026-11-24T00:00:00.000Z')"
+)
+
+
+class Enough(Exception):
+    """The test has seen what it came for."""
+
+
+class ScriptedWorker(LocalWorker):
+    """A Worker without processes, that says of them what a test wants.
+
+    Attributes:
+        runs: whether its processes run.
+        survives: whether they run after a restart.
+        restarts: how often they were started again.
+        ticks: how often the clock was.
+        mistake: what is wrong with what was saved, while something was.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(LocalConfig(state=folder, port=free_port()))
+        self.runs, self.survives = True, True
+        self.restarts = self.ticks = 0
+        self.mistake: str | None = None
+        self.wrangler_log.parent.mkdir(parents=True)
+        self.wrangler_log.touch()
+        SqliteDatabase.migrated(folder / "d1.sqlite")
+
+    @property
+    def database(self) -> Path:
+        """A file with the migrations' tables."""
+        return self.config.state / "d1.sqlite"
+
+    def is_running(self) -> bool:
+        """As scripted."""
+        return self.runs
+
+    def platform_is_running(self) -> bool:
+        """Always."""
+        return True
+
+    def restart(self) -> None:
+        """Count."""
+        self.restarts += 1
+        self.runs = self.survives
+
+    def has_changed_sources(self) -> bool:
+        """As long as there is a mistake."""
+        return self.mistake is not None
+
+    def refresh(self) -> bool:
+        """Find the mistake."""
+        mistake, self.mistake = self.mistake, None
+        raise SourceMistake(str(mistake))
+
+    def tick(self) -> None:
+        """Do what the sweeper does, and end once there is nothing left to do."""
+        self.ticks += 1
+        with closing(sqlite3.connect(self.database)) as connection, connection:
+            due = connection.execute("UPDATE cognate_jobs SET due_at = '9999' WHERE due_at = ''")
+        if not due.rowcount and self.survives:
+            raise Enough
+
+
+@pytest.fixture
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptedWorker:
+    """A Worker whose port is open, looked at without a pause."""
+    monkeypatch.setattr("local.supervision._LOOK_SECONDS", 0)
+    monkeypatch.setattr("local.supervision._TICK_SECONDS", 0)
+    monkeypatch.setattr("local.supervision.is_listening", lambda _port: True)
+    return ScriptedWorker(tmp_path)
+
+
+def add_job(worker: ScriptedWorker) -> None:
+    """Put a job into the database whose message is somewhere."""
+    with closing(sqlite3.connect(worker.database)) as connection, connection:
+        connection.execute(JOB)
+
+
+def test_what_ends_again_and_again_is_given_up_with_a_sentence(worker: ScriptedWorker) -> None:
+    """Three times it is started again."""
+    worker.runs = worker.survives = False
+
+    with pytest.raises(StartError, match="The Worker ended again and again"):
+        Supervisor(worker, lambda _text: None).run()
+
+    assert worker.restarts == 3
+
+
+def test_what_ends_once_is_started_once_and_goes_on(worker: ScriptedWorker) -> None:
+    """And says so."""
+    worker.runs = False
+    said: list[str] = []
+
+    with pytest.raises(Enough):
+        Supervisor(worker, said.append).run()
+
+    assert worker.restarts == 1
+    assert "The Worker ended; starting again" in "".join(said)
+
+
+def test_a_port_that_stays_closed_is_an_end_too(
+    worker: ScriptedWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that the launcher has started runs, and nobody can reach the Worker."""
+    monkeypatch.setattr("local.supervision.is_listening", lambda _port: worker.restarts > 0)
+
+    def tick(_supervisor: Supervisor) -> None:
+        if worker.restarts:
+            raise Enough
+
+    monkeypatch.setattr(Supervisor, "_tick", tick)
+
+    with pytest.raises(Enough):
+        Supervisor(worker, lambda _text: None).run()
+
+    assert worker.restarts == 1
+
+
+def test_jobs_are_announced_at_the_start(worker: ScriptedWorker) -> None:
+    """The sweeper is asked at once, until nothing is due."""
+    add_job(worker)
+
+    with pytest.raises(Enough):
+        Supervisor(worker, lambda _text: None).run()
+
+    # The one that found the job, and the one of the clock.
+    assert worker.ticks == 2
+
+
+def test_a_mistake_is_said_once(worker: ScriptedWorker) -> None:
+    """With what goes on meanwhile."""
+    worker.mistake = "src/schema.py, line 3: a mistake."
+    said: list[str] = []
+
+    with pytest.raises(Enough):
+        Supervisor(worker, said.append).run()
+
+    [sentence] = [text for text in said if "a mistake." in text]
+    assert "The last good version keeps answering" in sentence
