@@ -190,7 +190,7 @@ class Figures:
             for event in events
             if event["event"] == "test.stored"
             and event["outcome"] == "done"
-            and cell.organization.demo.id in event["organizations"]
+            and cell.key in event["keys"]
         }
         usable = [event for event in calls if event["outcome"] == "usable"]
         kept = [

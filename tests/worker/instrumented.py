@@ -99,7 +99,7 @@ async def run_sweeper(worker: Default, asked: dict[str, Any]) -> None:
 
 async def fail_sends(_: Default, asked: dict[str, Any]) -> None:
     """Let the next `count` sends of an `organization` fail."""
-    FAILING_SENDS[asked["organization"]] = asked["count"]
+    FAILING_SENDS[asked["organization"], asked["type"]] = asked["count"]
 
 
 async def ask_embeddings(worker: Default, asked: dict[str, Any]) -> Any:

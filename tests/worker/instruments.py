@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 Event = dict[str, Any]
 
+ANY_TYPE: Final = "any"
+
 PAUSE_SECONDS: Final = 0.1
 """Between two looks at what is waited for."""
 
@@ -72,9 +74,10 @@ class Instruments:
         """Run the sweeper."""
         self.ask("sweeper", {})
 
-    def fail_sends(self, organization_id: str, count: int = 1) -> None:
-        """Let the next sends of an organization's messages fail."""
-        self.ask("failing-sends", {"organization": organization_id, "count": count})
+    def fail_sends(self, organization_id: str, count: int = 1, kind: str = ANY_TYPE) -> None:
+        """Let the next sends of an organization's messages fail: of all, or of one type."""
+        asked = {"organization": organization_id, "count": count, "type": kind}
+        self.ask("failing-sends", asked)
 
     def crash(self) -> None:
         """Kill the runtime where it stands; its queue forgets what it held."""

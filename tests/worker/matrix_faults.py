@@ -69,10 +69,12 @@ class DatabaseWriteError(Row):
     has_surplus = True
 
     def arm(self, cell: Cell) -> None:
-        """One trigger for each organization."""
+        """One trigger for each organization: its state is stored, or that of a deletion removed."""
+        change = "DELETE" if cell.operation == "delete" else "UPDATE OF content_hash"
+        row = "OLD" if cell.operation == "delete" else "NEW"
         self.instruments.sql(
-            f'CREATE TRIGGER "fail {cell.slug}" BEFORE UPDATE OF content_hash '
-            f"ON cognate_embeddings WHEN NEW.organization_id = '{cell.organization.demo.id}' "
+            f'CREATE TRIGGER "fail {cell.slug}" BEFORE {change} ON cognate_embeddings '
+            f"WHEN {row}.organization_id = '{cell.organization.demo.id}' "
             "BEGIN SELECT RAISE(ABORT, 'out of reach'); END"
         )
 
@@ -96,7 +98,7 @@ class DatabaseWriteError(Row):
             if event["event"] == "test.stored"
             and event["outcome"] == "failed"
             # Halving has come to it: no other cell's trigger is to blame.
-            and event["organizations"] == [cell.organization.demo.id]
+            and event["keys"] == [cell.key]
         }
         return bool(wrote & failed)
 

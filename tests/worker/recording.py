@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from cognate.errors import CognateError, QueueError, UnusableEmbeddings
+from cognate.ids import vector_key
 from cognate.ports import Statement
 from cognate.vectors import checked
 
@@ -34,8 +35,11 @@ if TYPE_CHECKING:
 STORES_VECTORS: Final = "UPDATE cognate_embeddings SET content_hash"
 """Opens the statement after which a job's result cannot be lost any more."""
 
-FAILING_SENDS: Final[dict[str, int]] = {}
-"""Organization to the number of sends with a message of its own that are still to fail."""
+REMOVES_STATE: Final = "DELETE FROM cognate_embeddings"
+"""Opens the statement after which nothing of a deleted record is left to do."""
+
+FAILING_SENDS: Final[dict[tuple[str, str], int]] = {}
+"""Organization and type of message (or `any`) to the number of sends that are still to fail."""
 
 
 def digest(text: str) -> str:
@@ -132,23 +136,28 @@ class RecordedDatabase:
 
     async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """See `ports.Database.batch`."""
-        owners = sorted(
-            {
-                row["organization"]
-                for statement in statements
-                if statement.sql.startswith(STORES_VECTORS)
-                for row in json.loads(str(statement.parameters[0]))
-            }
-        )
+        stored = sorted({key for statement in statements for key in _stored_keys(statement)})
         try:
             answers = await self.inner.batch(statements)
         except CognateError:
-            if owners:
-                self.invocation.record("stored", outcome="failed", organizations=owners)
+            if stored:
+                self.invocation.record("stored", outcome="failed", keys=stored)
             raise
-        if owners:
-            self.invocation.record("stored", outcome="done", organizations=owners)
+        if stored:
+            self.invocation.record("stored", outcome="done", keys=stored)
         return answers
+
+
+def _stored_keys(statement: Statement) -> list[str]:
+    """The keys of the records whose state a statement stores or removes."""
+    if statement.sql.startswith(REMOVES_STATE):
+        return [row["key"] for row in json.loads(str(statement.parameters[0]))]
+    if statement.sql.startswith(STORES_VECTORS):
+        return [
+            vector_key(row["organization"], row["scope"], row["record"])
+            for row in json.loads(str(statement.parameters[0]))
+        ]
+    return []
 
 
 @dataclass(frozen=True)
@@ -161,21 +170,21 @@ class FailingQueue:
 
     async def send(self, messages: Sequence[Mapping[str, Any]], *, delay_seconds: int = 0) -> None:
         """See `ports.JobQueue.send`."""
-        if FAILING_SENDS:
-            owners = [await self._owner(message) for message in messages]
-        else:
-            owners = [""] * len(messages)
-        failing = {owner for owner in owners if FAILING_SENDS.get(owner, 0) > 0}
-        taken = [
-            message for message, owner in zip(messages, owners, strict=True) if owner not in failing
-        ]
+        failing = [await self._failing(message) if FAILING_SENDS else None for message in messages]
+        taken = [message for message, key in zip(messages, failing, strict=True) if key is None]
         if taken:
             await self.inner.send(taken, delay_seconds=delay_seconds)
-        for owner in failing:
-            FAILING_SENDS[owner] -= 1
-            self.invocation.record("send_failed", organization=owner)
-        if failing:
+        keys = {key for key in failing if key is not None}
+        for key in keys:
+            FAILING_SENDS[key] -= 1
+            self.invocation.record("send_failed", organization=key[0])
+        if keys:
             raise QueueError("a failing send was asked for")
+
+    async def _failing(self, message: Mapping[str, Any]) -> tuple[str, str] | None:
+        owner = await self._owner(message)
+        keys = [(owner, "any"), (owner, message["type"])]
+        return next((key for key in keys if FAILING_SENDS.get(key, 0) > 0), None)
 
     async def _owner(self, message: Mapping[str, Any]) -> str:
         """The organization that a message is for: those of ours name no more than a row."""
