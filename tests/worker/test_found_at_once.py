@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 SERVICE: Final = "claimSimilarity"
 MODEL: Final = "@cf/baai/bge-base-en-v1.5"
 INDEX: Final = "VECTORIZE"
+
+PATIENCE_SECONDS: Final = 30
+"""For two sweeps, and the seconds that two clocks may differ between them."""
 
 FERRY: Final = "The ferry to the island was cancelled because of the storm"
 COOKBOOK: Final = "A new cookbook collects recipes from forty grandmothers"
@@ -67,6 +71,57 @@ def test_texts_written_in_one_batch_find_each_other(slow_index: Instruments) -> 
         organization.settle("claims", record_id)
 
     assert {"first", "second"} == set(_ids(organization.search(SERVICE, FERRY)))
+
+
+def test_a_record_is_found_before_its_job_has_run(instrumented: Instruments) -> None:
+    """Its message was never sent: the search embeds it, and the consumer need not."""
+    organization = instrumented.organization("at-once-pending")
+    instrumented.fail_sends(organization.demo.id, count=1)
+    assert organization.post("/claims", {"id": "waits", "content": FERRY}).status_code == 201
+
+    first, second = (organization.search(SERVICE, FERRY) for _ in range(2))
+
+    assert ("DUPLICATE", ["waits"], False) == (first["verdict"], _ids(first), first["degraded"])
+    assert [1, 0] == [first["pending"], second["pending"]]
+    assert ("DUPLICATE", ["waits"]) == (second["verdict"], _ids(second))
+    assert "queued" == organization.get("/embeddings/jobs").json()["data"][0]["status"]
+    assert not _is_shown(instrumented, organization, "waits")
+
+
+def test_an_index_that_lags_ten_minutes_hides_nothing(instrumented: Instruments) -> None:
+    """The sweeper sees how far it is, and what it does not show stays compared."""
+    instrumented.platform.put("/control/visibility", json={"seconds": 600})
+    organization = instrumented.organization("at-once-lagging")
+    organization.write("claims", id="late", content=FERRY)
+    for _ in range(3):
+        instrumented.sweep()
+        found = organization.search(SERVICE, "The storm kept the ferry from the island")
+        assert ["late"] == _ids(found)
+        assert (False, True) == (found["degraded"], found["verdict"] != "NEW")
+    assert not _is_shown(instrumented, organization, "late")
+
+
+def test_an_index_that_shows_everything_is_known_to(instrumented: Instruments) -> None:
+    """After two sweeps a search has nothing left to compare from D1."""
+    organization = instrumented.organization("at-once-shown")
+    organization.write("claims", id="early", content=FERRY)
+
+    def unshown() -> int:
+        [row] = instrumented.sql(
+            "SELECT COUNT(*) AS records FROM cognate_embeddings s WHERE s.organization_id = ?1 "
+            "AND s.shown_after >= COALESCE((SELECT shown_before FROM cognate_indexes "
+            "WHERE binding = ?2), '')",
+            organization.demo.id,
+            INDEX,
+        )
+        return int(row["records"])
+
+    assert 1 == unshown()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while unshown():
+        assert time.monotonic() < deadline, "no sweep saw that the index shows the record"
+        instrumented.sweep()
+    assert ["early"] == _ids(organization.search(SERVICE, FERRY))
 
 
 def test_a_deleted_record_is_gone_at_once(instrumented: Instruments) -> None:
