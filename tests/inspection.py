@@ -79,11 +79,17 @@ async def _elsewhere(
 ) -> list[str]:
     """Vectors in an index that is not that of their table's model."""
     right = {collection.scope: collection.model.index_binding for collection in collections}
+    named = {
+        vector_key(owner, collection.scope, record_id)
+        for collection in collections
+        for owner, record_id in await _Inspection(place, collection, organizations).failed()
+    }
     return [
         f"{metadata['table']}: vector {entry} in {binding}"
         for binding in INDEX_BINDINGS.values()
         for entry, metadata in (await place.metadata(binding)).items()
         if right.get(metadata["table"], binding) != binding
+        and entry.partition(".")[0] not in named
         and (organizations is None or metadata["organizationId"] in organizations)
     ]
 
@@ -117,7 +123,7 @@ class _Inspection:
         }
         self.right = await self._right_vectors(records)
         self.components = await self.place.values(self.binding, sorted(self.there))
-        named = await self._failed()
+        named = await self.failed()
         found: list[str] = []
         expected: set[str] = set()
         for row in records:
@@ -164,7 +170,7 @@ class _Inspection:
         ids = {row["record_id"] for row in keep}
         return [row for row in records if row["id"] in ids]
 
-    async def _failed(self) -> set[tuple[str, str]]:
+    async def failed(self) -> set[tuple[str, str]]:
         """Records whose last word is a failed job: none that does as much is done after it."""
         rows = await self.place.rows(
             "SELECT organization_id, record_id, status, embeds FROM cognate_jobs WHERE scope = ?1 "

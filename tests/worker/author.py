@@ -98,8 +98,11 @@ class Author:
         return "batch", await self.ask(owner, "POST", f"/api/v1/{table}/batch", body)
 
     async def _post(self, owner: str) -> tuple[str, tuple[int, str]]:
-        """A text of no table."""
-        body = {"content": self._text(owner)}
+        """A text of no table, or for a record in place of its own."""
+        body = {"content": self.text(owner)}
+        if self.random.random() < 0.5:
+            table, record_id = self._record()
+            body |= {"table": table, "id": record_id}
         return "post", await self.ask(owner, "POST", "/api/v1/embeddings", body)
 
     async def _backfill(self, owner: str) -> tuple[str, tuple[int, str]]:
@@ -121,11 +124,12 @@ class Author:
     def _fields(self, owner: str, table: str) -> dict[str, Any]:
         group = self.random.choice([self.canaries[owner], None])
         if table == "claims":
-            return {"content": self._text(owner), "storyId": group}
+            return {"content": self.text(owner), "storyId": group}
         year = self.random.choice([2024, 2025, None])
         title = f"About {self.canaries[owner]}"
-        return {"title": title, "body": self._text(owner), "section": group, "year": year}
+        return {"title": title, "body": self.text(owner), "section": group, "year": year}
 
-    def _text(self, owner: str) -> str:
+    def text(self, owner: str) -> str:
+        """What one of its texts may say."""
         text = POISON if self.random.random() < 0.05 else self.random.choice(self.texts)
         return f"{self.canaries[owner]}: {text}"

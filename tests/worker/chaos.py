@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from local.seed import DemoOrganization
 from tests.demonstration import app
+from tests.sql_author import SqlAuthor
 from tests.sweep import Sweep
 from tests.unit.core.story import POISON
-from tests.worker.author import Author
+from tests.worker.author import RECORDS, Author
 from tests.worker.instruments import wait_for
 from tests.worker.matrix_row import LONG_AGO
 from tests.worker.rest import WorkerAtRest
@@ -40,6 +41,9 @@ INDEXES: Final = ("VECTORIZE", "VECTORIZE_384")
 CHAOS_SHARE: Final = 0.2
 """Faults and redeliveries among all steps."""
 
+SQL_SHARE: Final = 0.08
+"""Writes by SQL among all steps."""
+
 SETTLED_SECONDS: Final = 150.0
 
 
@@ -53,6 +57,9 @@ class WorkerStory:
         self.canaries = {demo.id: f"Canary{seed}x{n}" for n, demo in enumerate(demos)}
         self.members = {demo.id: instruments.organization(demo.slug) for demo in demos}
         self.author = Author(self.random, self.canaries, self.ask, TEXTS)
+        self.sql_author = SqlAuthor(
+            self.random, self._rows, list(self.canaries), RECORDS, self.author.text
+        )
         self.sweep = Sweep(app, WorkerAtRest(instruments), self.ask, self.canaries)
 
     async def ask(
@@ -67,8 +74,11 @@ class WorkerStory:
     async def play(self, steps: int) -> list[str]:
         """What is wrong at the end, when the faults have stopped and all is final."""
         for _ in range(steps):
-            if self.random.random() < CHAOS_SHARE:
+            luck = self.random.random()
+            if luck < CHAOS_SHARE:
                 self.random.choice(self._chaos())()
+            elif luck < CHAOS_SHARE + SQL_SHARE:
+                await self.sql_author.act()
             else:
                 await self.author.act()
         self.instruments.calm()
@@ -76,10 +86,26 @@ class WorkerStory:
         for owner in self.canaries:
             self.instruments.fail_sends(owner, 0)
         await asyncio.to_thread(wait_for, self._is_final, "the end", SETTLED_SECONDS)
+        await self._heal()
         await self.author.close()
         await asyncio.to_thread(wait_for, self._is_final, "the end", SETTLED_SECONDS)
         wrong = await WorkerAtRest(self.instruments).discrepancies(self.canaries.keys())
         return [*wrong, *await self.sweep.leaks()]
+
+    async def _heal(self) -> None:
+        """Backfills find what was written by SQL."""
+        for only in ("missing", "stale"):
+            for owner in self.canaries:
+                for table in ("claims", "articles"):
+                    body = {"table": table, "only": only}
+                    status, text = await self.ask(
+                        owner, "POST", "/api/v1/embeddings/backfill", body
+                    )
+                    assert status == 202, text
+            await asyncio.to_thread(wait_for, self._is_final, "the end", SETTLED_SECONDS)
+
+    async def _rows(self, sql: str, *parameters: str) -> list[dict[str, Any]]:
+        return self.instruments.sql(sql, *parameters)
 
     def _chaos(self) -> list[Callable[[], None]]:
         return [
@@ -151,7 +177,8 @@ class WorkerStory:
     def _is_final(self) -> bool:
         [row] = self.instruments.sql(
             "SELECT (SELECT COUNT(*) FROM cognate_jobs WHERE status IN ('queued', 'running')) + "
-            "(SELECT COUNT(*) FROM cognate_backfills WHERE status = 'running') AS count"
+            "(SELECT COUNT(*) FROM cognate_backfills WHERE status = 'running') + "
+            "(SELECT COUNT(*) FROM cognate_embeddings WHERE record_gone = 1) AS count"
         )
         if row["count"]:
             # What waits for its message gets it now, rather than in some minutes.

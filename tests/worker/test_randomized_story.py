@@ -22,11 +22,12 @@ from tests.sweep import Sweep
 from tests.unit.core.faults import FailingDatabase
 from tests.unit.core.stage import SCHEMA
 from tests.unit.core.story import TEXTS, RandomStory
-from tests.worker.author import Author
+from tests.worker.author import RECORDS, Author
 from tests.worker.chaos import WorkerStory
 
 if TYPE_CHECKING:
     from cognate.api.http import BodyReader
+    from cognate.definitions import Cognate
     from tests.worker.conftest import Report
     from tests.worker.instruments import Instruments
 
@@ -48,7 +49,9 @@ class ApiStory(RandomStory):
 
     async def play(self, moves: int) -> list[str]:
         """What is wrong at the end."""
-        self.application = Application(SCHEMA)
+        self.use(SCHEMA)
+        self.organizations = [OrganizationId(name) for name in CANARIES]
+        self.records = list(RECORDS)
         self.author = Author(self.random, CANARIES, self.ask, TEXTS)
         for organization_id in CANARIES:
             await self._sign_in(organization_id)
@@ -56,7 +59,7 @@ class ApiStory(RandomStory):
         await self.author.close()
         await self.stage.settle()
         wrong += await self.stage.discrepancies()
-        return [*wrong, *await Sweep(SCHEMA, self.stage, self.ask, CANARIES).leaks()]
+        return [*wrong, *await Sweep(self.stage.app, self.stage, self.ask, CANARIES).leaks()]
 
     async def write(self) -> None:
         """A member does something, with a database that may fail or fall silent."""
@@ -77,13 +80,26 @@ class ApiStory(RandomStory):
         """Deleting is one of the acts."""
         await self.write()
 
-    def searcher(self) -> OrganizationId:
-        """One of those that write here."""
-        return OrganizationId(self.random.choice(sorted(CANARIES)))
-
     def wording(self, organization_id: str, words: str) -> str:
         """Each text begins with its organization's own word."""
         return f"{CANARIES[organization_id]}: {words}"
+
+    async def post(self) -> None:
+        """So is posting a text for a record."""
+        await self.write()
+
+    async def lost_texts(self) -> list[str]:
+        """Which text counts is not known where an answer was lost."""
+        return []
+
+    def text(self, organization_id: str) -> str:
+        """What an organization's record may say by SQL."""
+        return self.author.text(organization_id)
+
+    def use(self, app: Cognate) -> None:
+        """Deploy a schema."""
+        super().use(app)
+        self.application = Application(app)
 
     async def ask(
         self, organization_id: str, method: str, path: str, body: Any = None

@@ -28,7 +28,8 @@ OTHER: Final = "Another sentence on mountain railways."
 LONG: Final = long_text(3)
 
 STORIES: Final = {
-    # name: what the record says at first, after the first change, after the second; None: deleted
+    # name: what the record says at first, after the first change, after the second; None: deleted.
+    # What opens with ">" is posted for it; "SQL" is its deletion behind the API.
     "two changes": (SHORT, OTHER, "A third text on weather."),
     "a change and back": (SHORT, OTHER, SHORT),
     "longer and back": (SHORT, LONG, SHORT),
@@ -38,6 +39,11 @@ STORIES: Final = {
     "emptied, then filled": (LONG, " ", OTHER),
     "filled, then emptied": ("", LONG, ""),
     "only metadata": (SHORT, SHORT, SHORT),
+    "changed, then posted for": (SHORT, LONG, f">{OTHER}"),
+    "posted for, then changed": (SHORT, f">{LONG}", OTHER),
+    "posted for, twice": (" ", f">{OTHER}", f">{LONG}"),
+    "changed, then deleted by SQL": (SHORT, LONG, "SQL"),
+    "deleted by SQL, then made again": (LONG, "SQL", SHORT),
 }
 
 
@@ -91,13 +97,25 @@ class Story:
             ]
             await self.stage.consume(again)
         await self.stage.settle()
-        return await self.stage.discrepancies()
+        return [*await self.stage.discrepancies(), *await self.lost_text()]
+
+    async def lost_text(self) -> list[str]:
+        """Whether the text that counts is another one than the last that was posted."""
+        last = self.texts[-1]
+        expected = last[1:] if last is not None and last.startswith(">") else None
+        rows = await self.stage.rows("SELECT posted_text FROM cognate_embeddings")
+        return [f"posted {row}" for row in rows if row["posted_text"] != expected]
 
     async def change(self, version: int) -> None:
         """The record as it is from now on."""
         text = self.texts[version]
         if text is None:
             await self.stage.delete(ACME, "r1")
+        elif text == "SQL":
+            await self.stage.rows("DELETE FROM claims")
+            await self.stage.sweep()
+        elif text.startswith(">"):
+            await self.stage.post(ACME, text[1:], "r1")
         else:
             await self.stage.write(ACME, "r1", text, story_id=f"story {version}")
 
