@@ -838,13 +838,13 @@ REDUNDANT: Final = {
     r"<<w\.organization_id = j\.organization_id>>": (
         "An organization with nothing to let out is let out nothing."
     ),
-    r"^WITH jobs .*FROM cognate_jobs WHERE <<organization_id = \?1>>": (
+    r"^WITH open .*cognate_jobs_by_table_and_status WHERE <<organization_id = \?1>>": (
         "Names jobs; what waits is read from the caller's own states and records."
     ),
-    r"^WITH jobs .*cognate_embeddings s ON <<s\.organization_id": (
+    r"^WITH open .*cognate_embeddings s ON <<s\.organization_id": (
         "Names states; the texts are read from the caller's own records."
     ),
-    r"^WITH jobs .*<<r\.organization_id = \?1>> AND r\.id = j\.record_id": (
+    r"^WITH open .*<<r\.organization_id = \?1>> AND r\.id = j\.record_id": (
         "Asks whether a record is there; its text is read from the caller's own."
     ),
     r"^WITH other .*<<r\.organization_id = o\.organization_id>>": (
@@ -882,7 +882,7 @@ UNREACHED: Final = {
     r"^UPDATE cognate_embeddings SET content_hash .*<<q\.organization_id": (
         "Whether a repair of the record waits, which it does in a race only."
     ),
-    r"^WITH jobs .*(\"posts\"|= \?7\)).*<<r\.organization_id = \?1>> AND r\.id = f\.record_id": (
+    r"^WITH open .*(\"posts\"|= \?7\)).*<<r\.organization_id = \?1>> AND r\.id = f\.record_id": (
         "No post waits here, nor a claim of the filter; the claims' own statement is noticed."
     ),
     r"^WITH other .*<<organization_id = \?1>>.*\"posts\"": (
