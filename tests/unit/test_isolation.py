@@ -297,6 +297,13 @@ class World:
             "WHERE organization_id = ?1 AND scope = 'posts'",
             organization_id,
         )
+        # Made at one moment, those of both would be listed in the order of their random ids.
+        self.rows(
+            "UPDATE cognate_backfills SET created_at = '2026-11-20T10:00:0' || ?2 || '.000Z' "
+            "WHERE organization_id = ?1",
+            organization_id,
+            number,
+        )
         assert len(self.failed(party)) == 2
         self.rows(
             "UPDATE cognate_embeddings SET posted_text = 'A text on the ' || ?2 "
