@@ -26,9 +26,9 @@ _CLOSED_LOOKS: Final = 7
 """Looks in a row, about two seconds, after which a closed port will not open by itself."""
 
 _RELOAD_SECONDS: Final = 90.0
-"""Two on an idle machine; a Worker that cannot start says so much sooner."""
+"""Until the Worker is asked whether it runs with what was saved, should wrangler say nothing."""
 
-_CRASH_SECONDS: Final = 15.0
+_AGAIN_SECONDS: Final = 20.0
 """A runtime that wrangler starts again takes two to five; a proxy without its Worker hangs."""
 
 _MAX_RESTARTS: Final = 3
@@ -59,6 +59,7 @@ class Supervisor:
         self._restarts: deque[float] = deque(maxlen=_MAX_RESTARTS)
         self._unproven_since: float | None = None
         self._had_mistake = False
+        self._unread = ""
         self._announce_again()
 
     def run(self) -> None:
@@ -87,18 +88,17 @@ class Supervisor:
     def _follow_log(self) -> None:
         text = self._log.read()
         self._say(_MODULE_LIST.sub("", text))
-        said = text.lower()
+        # The end of a line may still be to come.
+        said, _, self._unread = (self._unread + text.lower()).rpartition("\n")
         if _READY in said or _CRASHED in said:
             self._check_what_started_again()
 
     def _check_what_started_again(self) -> None:
-        """See whether the Worker answers; if not, roll back what was saved, or start anew."""
-        is_unproven, self._unproven_since = self._unproven_since is not None, None
-        if self._worker.answers(_RELOAD_SECONDS if is_unproven else _CRASH_SECONDS):
+        """Start the Worker anew if it does not answer; else remember what it runs with."""
+        if self._worker.answers(_AGAIN_SECONDS):
+            self._unproven_since = None
             self._worker.keep_sources()
             self._announce_again()
-        elif is_unproven:
-            self._roll_back()
         else:
             self._restart_worker()
 
@@ -162,13 +162,22 @@ class Supervisor:
         if is_running and self._closed_looks < _CLOSED_LOOKS:
             return
         self._say(_MODULE_LIST.sub("", self._log.read()))
-        if not is_running and self._unproven_since is not None:
-            self._unproven_since = None
-            self._roll_back()
         self._restart_worker()
 
     def _restart_worker(self) -> None:
-        self._restart("The Worker", self._worker.restart)
+        """Start the Worker anew; with what was saved last, unless that is why it ended."""
+        is_unproven, self._unproven_since = self._unproven_since is not None, None
+        if is_unproven and not self._worker.is_running():
+            self._roll_back()
+            is_unproven = False
+        try:
+            self._restart("The Worker", self._worker.restart)
+        except StartError:
+            if not is_unproven:
+                raise
+            self._roll_back()
+            self._restart("The Worker", self._worker.restart)
+        self._worker.keep_sources()
         self._closed_looks = 0
         self._log.close()
         self._log = self._open_log()

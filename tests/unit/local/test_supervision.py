@@ -37,6 +37,9 @@ class ScriptedWorker(LocalWorker):
         restarts: how often they were started again.
         ticks: how often the clock was.
         mistake: what is wrong with what was saved, while something was.
+        saved: whether something without a mistake was saved, and not yet served.
+        is_broken: whether the runtime cannot start with what is served.
+        rolled_back: how often what was saved was taken back.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,6 +47,8 @@ class ScriptedWorker(LocalWorker):
         self.runs, self.survives = True, True
         self.restarts = self.ticks = 0
         self.mistake: str | None = None
+        self.saved = self.is_broken = False
+        self.rolled_back = 0
         self.wrangler_log.parent.mkdir(parents=True)
         self.wrangler_log.touch()
         SqliteDatabase.migrated(folder / "d1.sqlite")
@@ -62,25 +67,51 @@ class ScriptedWorker(LocalWorker):
         return True
 
     def restart(self) -> None:
-        """Count."""
+        """Count; fail where the runtime cannot start."""
         self.restarts += 1
+        if self.is_broken:
+            message = "The Worker did not start."
+            raise StartError(message)
         self.runs = self.survives
 
+    def answers(self, seconds: float) -> bool:
+        """Only after a restart: the process that listens hangs."""
+        assert seconds > 0
+        return self.restarts > 0
+
     def has_changed_sources(self) -> bool:
-        """As long as there is a mistake."""
-        return self.mistake is not None
+        """Whether there is a mistake, or something that was saved."""
+        return self.mistake is not None or self.saved
 
     def refresh(self) -> bool:
-        """Find the mistake."""
+        """Find the mistake, or have wrangler say that it has started again."""
         mistake, self.mistake = self.mistake, None
-        raise SourceMistake(str(mistake))
+        if mistake is not None:
+            raise SourceMistake(mistake)
+        self.saved = False
+        with self.wrangler_log.open("a", encoding="utf-8") as log:
+            log.write("Local server updated and ready\n")
+        return True
+
+    def missing_tables(self) -> list[str]:
+        """None."""
+        return []
+
+    def keep_sources(self) -> None:
+        """Nothing is served."""
+
+    def roll_back(self) -> None:
+        """Count; the runtime starts with what was there before."""
+        self.rolled_back += 1
+        self.is_broken = False
 
     def tick(self) -> None:
         """Do what the sweeper does, and end once there is nothing left to do."""
         self.ticks += 1
         with closing(sqlite3.connect(self.database)) as connection, connection:
             due = connection.execute("UPDATE cognate_jobs SET due_at = '9999' WHERE due_at = ''")
-        if not due.rowcount and self.survives:
+        is_idle = not self.saved and (self.restarts > 0 or not self.wrangler_log.stat().st_size)
+        if not due.rowcount and self.survives and is_idle:
             raise Enough
 
 
@@ -160,3 +191,32 @@ def test_a_mistake_is_said_once(worker: ScriptedWorker) -> None:
 
     [sentence] = [text for text in said if "a mistake." in text]
     assert "The last good version keeps answering" in sentence
+
+
+@pytest.mark.parametrize(
+    ("is_broken", "ends", "rolled_back", "restarts"),
+    [(False, False, 0, 1), (True, False, 1, 2), (True, True, 1, 1)],
+    ids=["hangs", "cannot start", "ends"],
+)
+def test_only_what_cannot_start_is_taken_back(
+    worker: ScriptedWorker,
+    *,
+    is_broken: bool,
+    ends: bool,
+    rolled_back: int,
+    restarts: int,
+) -> None:
+    """A Worker that hangs after a save is started anew with what was saved."""
+    worker.saved, worker.is_broken = True, is_broken
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        if ends and "Reloading" in text:
+            worker.runs = False
+
+    with pytest.raises(Enough):
+        Supervisor(worker, say).run()
+
+    assert (rolled_back, restarts) == (worker.rolled_back, worker.restarts)
+    assert rolled_back == "".join(said).count("The Worker does not start with what was saved")
