@@ -38,7 +38,7 @@ types: setup ## Check the types
 	$(bin)/mypy
 
 unit: setup ## Run the tests that need no Worker
-	$(bin)/pytest tests/unit
+	$(bin)/pytest --numprocesses auto --dist worksteal tests/unit
 
 contract: setup
 	$(bin)/pytest tests/contract
