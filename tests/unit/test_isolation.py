@@ -889,7 +889,7 @@ UNREACHED: Final = {
     r"^UPDATE cognate_embeddings SET content_hash .*<<q\.organization_id": (
         "Whether a repair of the record waits, which it does in a race only."
     ),
-    r"^WITH open .*(\"posts\"|= \?7\)).*<<r\.organization_id = \?1>> AND r\.id = f\.record_id": (
+    r"^WITH open .*(\"posts\"|= \?8\b).*<<r\.organization_id = \?1>> AND r\.id = f\.record_id": (
         "No post waits here, nor a claim of the filter; the claims' own statement is noticed."
     ),
     r"^WITH other .*<<organization_id = \?1>>.*\"posts\"": (

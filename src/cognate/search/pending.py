@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 MAX_COUNTED: Final = 1000
 """Waiting records that are counted; an answer of so many means that or more."""
 
+MAX_OPEN_JOBS: Final = 3000
+"""Queued or running jobs of a table that one search looks at: more than the 1,500 of a backfill of
+unchanged records, which have nothing to embed."""
+
 MAX_PENDING_CHARACTERS: Final = 200_000
 """Characters of waiting texts that one search reads."""
 
@@ -86,6 +90,7 @@ def read_pending(
         MAX_COUNTED,
         collection.model.max_texts,
         MAX_PENDING_CHARACTERS,
+        MAX_OPEN_JOBS,
     ]
     conditions = filter.sql("r", collection.filter_columns, parameters)
     record = f'CROSS JOIN "{collection.sql_table}" r ON r.organization_id = ?1 AND r.id = '
@@ -100,24 +105,24 @@ def read_pending(
     again = "".join(f", w.{column}" for column in STATE)
     return Statement(
         # Without an index's name, SQLite reads all jobs of the table in the order of their records.
-        "WITH open AS MATERIALIZED (SELECT record_id, id, priority FROM cognate_jobs "  # noqa: S608 - names of the schema
+        "WITH open AS MATERIALIZED (SELECT record_id, id, priority, embeds FROM cognate_jobs "  # noqa: S608 - names of the schema
         "INDEXED BY cognate_jobs_by_table_and_status WHERE organization_id = ?1 AND scope = ?2 "
-        "AND status IN ('queued', 'running') AND embeds LIMIT ?4), "
+        "AND status IN ('queued', 'running') LIMIT ?7), "
         "jobs AS MATERIALIZED (SELECT record_id, MIN(id) AS job_id, MIN(priority) AS priority "
-        "FROM open GROUP BY record_id), "
+        "FROM open WHERE embeds GROUP BY record_id), "
         f"waiting AS MATERIALIZED (SELECT j.job_id, j.record_id, s.posted_text{state} FROM jobs j "
         "CROSS JOIN cognate_embeddings s ON s.organization_id = ?1 AND s.scope = ?2 "
         "AND s.record_id = j.record_id AND (s.fingerprint IS NOT ?3 "
         "OR s.changes <> s.changes_seen "
         "OR j.priority = 0 AND s.embedded_revision IS NOT s.revision) "
-        f"{record}j.record_id{collection.not_deleted}{conditions}), "
+        f"{record}j.record_id{collection.not_deleted}{conditions} LIMIT ?4), "
         "first AS MATERIALIZED (SELECT f.*, "
         f'length(r."{collection.embedding_column}") AS stored_bytes{read}, '
         f"SUM({length}) OVER (ORDER BY f.job_id ROWS UNBOUNDED PRECEDING) AS running FROM ("
         f"SELECT * FROM waiting ORDER BY job_id LIMIT ?5) f {record}f.record_id) "
         "SELECT m.records, m.is_cut, w.running <= ?6 AS is_read, w.record_id, w.stored_bytes"
         f"{again}{fields} FROM (SELECT (SELECT COUNT(*) FROM waiting) AS records, "
-        "(SELECT COUNT(*) FROM open) >= ?4 AS is_cut) m LEFT JOIN first w ORDER BY w.job_id",
+        "(SELECT COUNT(*) FROM open) >= ?7 AS is_cut) m LEFT JOIN first w ORDER BY w.job_id",
         tuple(parameters),
     )
 

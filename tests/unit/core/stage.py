@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from cognate.backfill.rows import start_backfill
 from cognate.chunking import chunk
 from cognate.collections import Collection, Collections
 from cognate.consumer import consume
@@ -18,7 +17,6 @@ from cognate.enqueue import Posting, enqueue
 from cognate.errors import CognateError
 from cognate.ids import vector_key
 from cognate.index_progress import CLOCK_SKEW, follow_indexes
-from cognate.messages import BackfillStep, parse
 from cognate.models import MODELS
 from cognate.ports import Platform, Statement, StoredVectors
 from cognate.principal import OrganizationId
@@ -36,7 +34,6 @@ from tests.inspection import discrepancies
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cognate.backfill.needs import Selection
     from cognate.ingest.batch import Verdicts
     from cognate.ingest.claim import Delivery
     from cognate.models import EmbeddingModel
@@ -216,26 +213,6 @@ class Stage:
     async def sweep(self) -> None:
         """Run the sweeper once."""
         await sweep(self.platform, self.app, RETENTION)
-
-    async def backfill(self, only: Selection) -> None:
-        """Start a backfill of Acme's claims and take its steps; its jobs stay in the queue."""
-        await start_backfill(self.platform, ACME, CLAIMS, only, None)
-        for _ in range(50):
-            messages = self.local.queue.take()
-            steps = [
-                item
-                for item in messages
-                if isinstance(parse(item.body, self.collections), BackfillStep)
-            ]
-            verdicts = await self.consume(steps)
-            self.local.queue.settle(
-                {item.message_id: verdicts.get(item.message_id, 0) for item in messages}
-            )
-            [row] = await self.rows("SELECT status FROM cognate_backfills ORDER BY id DESC LIMIT 1")
-            if row["status"] == "done":
-                return
-        message = "the backfill does not end"
-        raise AssertionError(message)
 
     async def show(self) -> None:
         """Let time pass until every index shows what it has accepted, and is known to."""

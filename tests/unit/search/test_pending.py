@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cognate.backfill.needs import Selection
+from cognate.backfill.step import MAX_WAITING
 from cognate.classification import Classification
+from cognate.queueing import WINDOW
 from cognate.search import pending
 from cognate.search.nearest import TOO_MANY_PENDING
 from cognate.search.similarity import search
@@ -123,12 +124,13 @@ async def test_many_are_counted_up_to_a_bound() -> None:
 
 async def test_more_jobs_than_are_looked_at_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where those that were looked at have been embedded by earlier searches."""
-    monkeypatch.setattr(pending, "MAX_COUNTED", 50)
+    monkeypatch.setattr(pending, "MAX_OPEN_JOBS", 50)
     stage = Stage()
     await stage.write_many(ACME, {f"r{number:04}": f"text {number}" for number in range(60)})
     for _ in range(3):
         found = await ask(stage, "nothing like them")
-        assert (found.pending, found.degraded, found.verdict) == (50, TOO_MANY_PENDING, None)
+        assert (found.degraded, found.verdict) == (TOO_MANY_PENDING, None)
+        assert found.pending == pending.MAX_COUNTED
     await stage.drain()
     assert (await ask(stage, "nothing like them")).verdict is Classification.NEW
 
@@ -188,13 +190,17 @@ async def test_a_posted_text_counts_before_it_is_embedded() -> None:
     assert (await ask(stage)).verdict is Classification.DUPLICATE
 
 
-async def test_an_unchanged_record_that_is_indexed_again_is_not_pending() -> None:
-    """A backfill of all records blinds no search, and costs no call."""
+async def test_a_backfill_of_unchanged_records_blinds_no_search() -> None:
+    """As many jobs as it has at a time: they have nothing to embed, and cost no call."""
     stage = Stage()
-    await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(150)})
+    records = MAX_WAITING + WINDOW
+    await stage.write_many(ACME, {f"r{number:04}": f"text {number}" for number in range(records)})
     await stage.drain()
     await stage.show()
-    await stage.backfill(Selection.ALL)
+    await stage.rows(
+        "UPDATE cognate_jobs SET status = 'queued', priority = 1, forced = 1, announced = 1"
+    )
+    await stage.rows("UPDATE cognate_embeddings SET revision = revision + 1")
     before = stage.calls("AI.run")
     found = await ask(stage, "text 7")
     assert (found.degraded, found.pending) == (None, 0)
