@@ -69,7 +69,7 @@ MORE: Final = {
 MORE_IF_CROWDED: Final = {
     "search.pending.read_pending": (
         11_000,
-        "It counts up to 1,000 records that wait, by ten rows each.",
+        "It looks at up to 2,000 open jobs, and reads the records of the first that wait.",
     ),
 }
 """The same, where an organization has thousands of waiting jobs."""

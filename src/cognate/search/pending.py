@@ -33,9 +33,13 @@ if TYPE_CHECKING:
 MAX_COUNTED: Final = 1000
 """Waiting records that are counted; an answer of so many means that or more."""
 
-MAX_OPEN_JOBS: Final = 3000
+MAX_OPEN_JOBS: Final = 2000
 """Queued or running jobs of a table that one search looks at: more than the 1,500 of a backfill of
 unchanged records, which have nothing to embed."""
+
+ENOUGH_JOBS: Final = 300
+"""Jobs whose records are read where there are more than that: the answer is degraded in any case,
+and a search embeds a hundred texts."""
 
 MAX_PENDING_CHARACTERS: Final = 200_000
 """Characters of waiting texts that one search reads."""
@@ -109,7 +113,8 @@ def read_pending(
         "INDEXED BY cognate_jobs_by_table_and_status WHERE organization_id = ?1 AND scope = ?2 "
         "AND status IN ('queued', 'running') LIMIT ?7), "
         "jobs AS MATERIALIZED (SELECT record_id, MIN(id) AS job_id, MIN(priority) AS priority "
-        "FROM open WHERE embeds GROUP BY record_id), "
+        "FROM (SELECT * FROM open WHERE embeds LIMIT (SELECT CASE WHEN COUNT(*) >= ?7 "
+        f"THEN {ENOUGH_JOBS} ELSE ?7 END FROM open)) GROUP BY record_id), "
         f"waiting AS MATERIALIZED (SELECT j.job_id, j.record_id, s.posted_text{state} FROM jobs j "
         "CROSS JOIN cognate_embeddings s ON s.organization_id = ?1 AND s.scope = ?2 "
         "AND s.record_id = j.record_id AND (s.fingerprint IS NOT ?3 "
