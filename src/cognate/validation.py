@@ -14,7 +14,7 @@ from cognate.errors import FieldError, InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pydantic import ValidationError
+    from pydantic import BaseModel, ValidationError
     from pydantic_core import ErrorDetails
 
 MAX_REPORTED_ERRORS: Final = 20
@@ -117,18 +117,26 @@ _SUBJECT: Final = "Input should "
 """Opens most of pydantic's sentences; ours leave it out."""
 
 
-def invalid_input(error: ValidationError, prefix: str = "") -> InvalidInput:
+def invalid_input(
+    error: ValidationError, prefix: str = "", fields: Sequence[str] = ()
+) -> InvalidInput:
     """The error that pydantic's stands for, with the first 20 broken rules.
 
     Args:
         error: of a model whose aliases are the names in JSON.
         prefix: the JSON pointer to what was validated.
+        fields: the names in JSON that the model has; told where there is another one.
     """
     if error.error_count() > MAX_READ_ERRORS:
         message = f"breaks {error.error_count():,} rules, which are too many to be told one by one"
         return InvalidInput(FieldError(prefix, message))
     details = error.errors(include_url=False, include_input=False)[:MAX_REPORTED_ERRORS]
-    return InvalidInput(*(_field_error(detail, prefix) for detail in details))
+    return InvalidInput(*(_field_error(detail, prefix, fields) for detail in details))
+
+
+def json_names(model: type[BaseModel]) -> list[str]:
+    """The fields of a model, by their names in JSON."""
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def refuse_field(pointer: str, message: str) -> NoReturn:
@@ -150,10 +158,12 @@ def pointer_to(*location: str | int) -> str:
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in known)
 
 
-def _field_error(detail: ErrorDetails, prefix: str) -> FieldError:
+def _field_error(detail: ErrorDetails, prefix: str, fields: Sequence[str]) -> FieldError:
     context = detail.get("ctx", {})
     location: Sequence[str | int] = detail["loc"]
     pointer = prefix + pointer_to(*location) + str(context.get("pointer", ""))
+    if fields and detail["type"] == "extra_forbidden" and len(location) == 1:
+        return FieldError(pointer, f"is not a field of this request, which has {', '.join(fields)}")
     return FieldError(pointer, _sentence(detail, context))
 
 

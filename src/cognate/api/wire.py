@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from cognate.definitions.names import camel_case
 from cognate.text_limits import UNSTORABLE, length_problem
-from cognate.validation import invalid_input, refuse_field
+from cognate.validation import invalid_input, json_names, refuse_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ def parse(model: type[M], value: Mapping[str, Any]) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise invalid_input(error) from None
+        raise invalid_input(error, fields=json_names(model)) from None
 
 
 def require_text(text: str, pointer: str = "") -> str:

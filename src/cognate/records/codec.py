@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from cognate.errors import FieldError, InvalidInput
 from cognate.records.normal_forms import shown_datetime, utc_datetime, written_out
 from cognate.text_limits import UNSTORABLE
-from cognate.validation import MAX_REPORTED_ERRORS, invalid_input, pointer_to
+from cognate.validation import MAX_REPORTED_ERRORS, invalid_input, json_names, pointer_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -60,7 +60,7 @@ def columns_of(table: Table, record: Mapping[str, Any]) -> dict[str, Parameter]:
             json.dumps(record), strict=True, by_alias=True, by_name=False
         )
     except ValidationError as error:
-        raise invalid_input(error) from None
+        raise invalid_input(error, fields=json_names(table.record)) from None
     values = model.model_dump(mode="json", by_alias=True)
     # Only now it is known which whole numbers are meant as doubles, which may be larger.
     _require_storable(values, _broken_rule_of_integers)
