@@ -114,7 +114,6 @@ def test_a_worker_whose_port_is_dead_answers_again(launched: Launched) -> None:
     """Wrangler starts the process that listens again, which then often hangs or is refused."""
     launched.kill_one(f"--socket-addr=entry=127.0.0.1:{launched.port}")
 
-    launched.wait_for_output("runtime crashed unexpectedly")
     wait_for_services(launched, SERVICES)
 
 
