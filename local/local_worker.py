@@ -249,6 +249,10 @@ class LocalWorker:
             self.restart_platform()
         return self._sources.serve(contents)
 
+    def touch_sources(self) -> None:
+        """Have wrangler look again at what is served, should it have overlooked a change."""
+        self._sources.touch()
+
     def keep_sources(self) -> None:
         """Remember what is served as what `roll_back` serves: the Worker answers with it."""
         self._sources.keep()

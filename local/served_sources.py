@@ -85,6 +85,10 @@ class ServedSources:
         _write(self.folder, contents)
         return True
 
+    def touch(self) -> None:
+        """Have wrangler look again: it overlooks new files, and changes while it builds."""
+        (self.folder / "src" / "schema.py").touch()
+
     def keep(self) -> None:
         """Remember what is served: the Worker runs with it."""
         self._proven = _read(self.folder)
@@ -144,4 +148,8 @@ def _write(folder: Path, contents: Contents) -> None:
         if before.get(name) != content:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            # In place, for wrangler does not notice a file that replaces one; and never empty.
+            path.touch()
+            with path.open("r+b") as file:
+                file.write(content)
+                file.truncate()

@@ -25,8 +25,11 @@ _TICK_SECONDS: Final = 60.0
 _CLOSED_LOOKS: Final = 7
 """Looks in a row, about two seconds, after which a closed port will not open by itself."""
 
+_NOTICE_SECONDS: Final = 5.0
+"""Until wrangler is reminded of what was saved: a second after it was saved, it reloads."""
+
 _RELOAD_SECONDS: Final = 90.0
-"""Until the Worker is asked whether it runs with what was saved, should wrangler say nothing."""
+"""Until the Worker is started anew with what was saved, should wrangler never have reloaded it."""
 
 _AGAIN_SECONDS: Final = 20.0
 """A runtime that wrangler starts again takes two to five; a proxy without its Worker hangs."""
@@ -38,9 +41,10 @@ _RESTART_WINDOW_SECONDS: Final = 120.0
 _MAX_ANNOUNCING_TICKS: Final = 50
 """The sweeper announces 500 jobs a tick; what is left then waits for the ticks of the clock."""
 
+_RELOADING: Final = "reloading local server"
 _READY: Final = "updated and ready"
 _CRASHED: Final = "runtime crashed unexpectedly"
-"""What wrangler prints, in lower case, after it started the runtime again, and when it has to."""
+"""What wrangler prints, in lower case: before a reload, after a start, and when it needs one."""
 
 _MODULE_LIST: Final = re.compile(r"^(Attaching additional modules:|[┌│├└].*)\n", re.MULTILINE)
 """A hundred lines that wrangler prints at each reload."""
@@ -58,6 +62,8 @@ class Supervisor:
         self._closed_looks = 0
         self._restarts: deque[float] = deque(maxlen=_MAX_RESTARTS)
         self._unproven_since: float | None = None
+        self._is_noticed = False
+        self._next_touch = 0.0
         self._had_mistake = False
         self._unread = ""
         self._announce_again()
@@ -90,17 +96,22 @@ class Supervisor:
         self._say(_MODULE_LIST.sub("", text))
         # The end of a line may still be to come.
         said, _, self._unread = (self._unread + text.lower()).rpartition("\n")
+        if _RELOADING in said:
+            self._is_noticed = True
         if _READY in said or _CRASHED in said:
             self._check_what_started_again()
 
     def _check_what_started_again(self) -> None:
         """Start the Worker anew if it does not answer; else remember what it runs with."""
-        if self._worker.answers(_AGAIN_SECONDS):
+        if not self._worker.answers(_AGAIN_SECONDS):
+            self._restart_worker()
+        elif self._unproven_since is not None and not self._is_noticed:
+            # That was an earlier reload.
+            self._worker.touch_sources()
+        else:
             self._unproven_since = None
             self._worker.keep_sources()
             self._announce_again()
-        else:
-            self._restart_worker()
 
     # Time
 
@@ -124,8 +135,7 @@ class Supervisor:
     def _reload_what_was_saved(self) -> None:
         if self._unproven_since is not None:
             # One save after the other, so that a rollback knows which of them is to blame.
-            if time.monotonic() - self._unproven_since > _RELOAD_SECONDS:
-                self._check_what_started_again()
+            self._wait_for_reload(time.monotonic() - self._unproven_since)
             return
         if not self._worker.has_changed_sources():
             return
@@ -136,13 +146,22 @@ class Supervisor:
             self._say(f"\n{mistake} The last good version keeps answering until you mend it.\n\n")
             return
         if is_new:
-            self._unproven_since = time.monotonic()
+            self._unproven_since, self._is_noticed = time.monotonic(), False
+            self._next_touch = self._unproven_since + _NOTICE_SECONDS
             self._say("\nReloading what was saved ...\n")
             for sentence in self._worker.missing_tables():
                 self._say(f"{sentence}\n")
         elif self._had_mistake:
             self._say("\nThe sources are again what the Worker runs.\n")
         self._had_mistake = False
+
+    def _wait_for_reload(self, seconds: float) -> None:
+        """Remind wrangler of what was saved; start anew if it never says that it has reloaded."""
+        if seconds > _RELOAD_SECONDS:
+            self._restart_worker()
+        elif not self._is_noticed and time.monotonic() > self._next_touch:
+            self._next_touch = time.monotonic() + _NOTICE_SECONDS
+            self._worker.touch_sources()
 
     def _roll_back(self) -> None:
         self._worker.roll_back()

@@ -24,6 +24,9 @@ JOB = (
 )
 
 
+_RELOADED = "Reloading local server...\nLocal server updated and ready\n"
+
+
 class Enough(Exception):
     """The test has seen what it came for."""
 
@@ -40,6 +43,9 @@ class ScriptedWorker(LocalWorker):
         saved: whether something without a mistake was saved, and not yet served.
         is_broken: whether the runtime cannot start with what is served.
         rolled_back: how often what was saved was taken back.
+        overlooks: whether wrangler overlooks what was saved, and only ends an earlier reload.
+        touches: how often it was reminded.
+        hangs: whether the process that listens hangs until it is started anew.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,7 +54,9 @@ class ScriptedWorker(LocalWorker):
         self.restarts = self.ticks = 0
         self.mistake: str | None = None
         self.saved = self.is_broken = False
-        self.rolled_back = 0
+        self.rolled_back = self.touches = 0
+        self.overlooks = False
+        self.hangs = False
         self.wrangler_log.parent.mkdir(parents=True)
         self.wrangler_log.touch()
         SqliteDatabase.migrated(folder / "d1.sqlite")
@@ -75,9 +83,9 @@ class ScriptedWorker(LocalWorker):
         self.runs = self.survives
 
     def answers(self, seconds: float) -> bool:
-        """Only after a restart: the process that listens hangs."""
+        """Where it hangs, only after a restart."""
         assert seconds > 0
-        return self.restarts > 0
+        return self.restarts > 0 or not self.hangs
 
     def has_changed_sources(self) -> bool:
         """Whether there is a mistake, or something that was saved."""
@@ -90,8 +98,14 @@ class ScriptedWorker(LocalWorker):
             raise SourceMistake(mistake)
         self.saved = False
         with self.wrangler_log.open("a", encoding="utf-8") as log:
-            log.write("Local server updated and ready\n")
+            log.write("Local server updated and ready\n" if self.overlooks else _RELOADED)
         return True
+
+    def touch_sources(self) -> None:
+        """Have wrangler reload what it has overlooked."""
+        self.touches += 1
+        with self.wrangler_log.open("a", encoding="utf-8") as log:
+            log.write(_RELOADED)
 
     def missing_tables(self) -> list[str]:
         """None."""
@@ -110,7 +124,8 @@ class ScriptedWorker(LocalWorker):
         self.ticks += 1
         with closing(sqlite3.connect(self.database)) as connection, connection:
             due = connection.execute("UPDATE cognate_jobs SET due_at = '9999' WHERE due_at = ''")
-        is_idle = not self.saved and (self.restarts > 0 or not self.wrangler_log.stat().st_size)
+        is_idle = not self.saved and self.overlooks == (self.touches > 0)
+        is_idle = is_idle and (self.restarts > 0 or not self.hangs)
         if not due.rowcount and self.survives and is_idle:
             raise Enough
 
@@ -207,7 +222,7 @@ def test_only_what_cannot_start_is_taken_back(
     restarts: int,
 ) -> None:
     """A Worker that hangs after a save is started anew with what was saved."""
-    worker.saved, worker.is_broken = True, is_broken
+    worker.saved, worker.is_broken, worker.hangs = True, is_broken, True
     said: list[str] = []
 
     def say(text: str) -> None:
@@ -220,3 +235,13 @@ def test_only_what_cannot_start_is_taken_back(
 
     assert (rolled_back, restarts) == (worker.rolled_back, worker.restarts)
     assert rolled_back == "".join(said).count("The Worker does not start with what was saved")
+
+
+def test_wrangler_is_reminded_of_what_it_overlooks(worker: ScriptedWorker) -> None:
+    """The end of an earlier reload is no proof that what was saved since is running."""
+    worker.saved = worker.overlooks = True
+
+    with pytest.raises(Enough):
+        Supervisor(worker, lambda _text: None).run()
+
+    assert (worker.touches, worker.restarts) == (1, 0)
