@@ -45,6 +45,10 @@ CLOCK_SKEW: Final = timedelta(seconds=2)
 PROBE_ID: Final = "cognate-probe"
 """An id that no vector has: its deletion changes nothing and is processed like any mutation."""
 
+PROBE_PATIENCE: Final = timedelta(minutes=10)
+"""After this time another probe is sent: behind the last one came a mutation that nobody has kept,
+because its batch died or another Worker sent it, and that is the one which the index names."""
+
 MAX_LOOKED_AT: Final = 5000
 """Kept mutations among which the one that an index names is looked for: more than an index that
 lags an hour has open at a hundred thousand records a minute."""
@@ -168,7 +172,8 @@ async def _follow(platform: Platform, index: VectorIndex, row: Row) -> None:
     observed_at = platform.clock.now()
     statements = [] if state.processed is None else _advance(binding, state, observed_at)
     # A probe must begin after every mutation has ended, by any clock.
-    covered = row["probed"] is not None and row["probed"] > row["newest"]
+    awaited_from = max(row["newest"], to_iso(observed_at - PROBE_PATIENCE))
+    covered = row["probed"] is not None and row["probed"] > awaited_from
     if not covered and to_iso(observed_at - CLOCK_SKEW) > row["newest"]:
         tracked = TrackedIndex(index, binding, platform.clock)
         await tracked.delete([PROBE_ID])

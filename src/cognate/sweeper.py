@@ -71,6 +71,14 @@ async def sweep(platform: Platform, app: Cognate, retention: Retention) -> Swept
     Raises:
         DatabaseError: D1 failed; the next run does what this one did not.
     """
+    try:
+        return await _tidy(platform, app, retention)
+    finally:
+        # How far an index is does not depend on the rest, nor the rest on it.
+        await follow_indexes(platform)
+
+
+async def _tidy(platform: Platform, app: Cognate, retention: Retention) -> Swept:
     now = platform.clock.now()
     scopes = [collection.scope for collection in Collections(app).all()]
     *_, unreplayable, finished, overdue, resumed, cursor, waiting = await platform.database.batch(
@@ -88,7 +96,6 @@ async def sweep(platform: Platform, app: Cognate, retention: Retention) -> Swept
     released = await _let_out(platform, cursor, waiting)
     await announce(platform, [*overdue, *released])
     await backfills.send_steps(platform, resumed)
-    await follow_indexes(platform)
     swept = Swept(
         announced=len(overdue) + len(released),
         pruned=len(unreplayable) + len(finished),

@@ -11,6 +11,7 @@ import pytest
 from cognate.index_progress import (
     CLOCK_SKEW,
     PROBE_ID,
+    PROBE_PATIENCE,
     Mutation,
     follow_indexes,
     record_statements,
@@ -178,6 +179,26 @@ async def test_a_mutation_of_somebody_else_proves_nothing() -> None:
     stage.local.bindings.indexes[BINDING].delete_by_ids(["unknown"])
     await follow_indexes(stage.local)
     assert await progress(stage) is None
+
+
+async def test_a_mutation_of_somebody_else_behind_a_probe_is_followed_by_another() -> None:
+    """But not at every look: an index may only be slow."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "a red harbour")
+    await stage.drain()
+    stage.local.clock.advance(CLOCK_SKEW.total_seconds() + 1)
+    await follow_indexes(stage.local)
+    stage.local.bindings.indexes[BINDING].delete_by_ids(["unknown"])
+    before = stage.calls(f"{BINDING}.deleteByIds")
+    stage.local.clock.advance(PROBE_PATIENCE.total_seconds() - 10)
+    await follow_indexes(stage.local)
+    assert stage.calls(f"{BINDING}.deleteByIds") == before
+    stage.local.clock.advance(10 + CLOCK_SKEW.total_seconds())
+    await follow_indexes(stage.local)
+    await follow_indexes(stage.local)
+    known = await progress(stage)
+    assert known is not None
+    assert known["shown_before"] > (await stage.state(ACME, "r1"))["shown_after"]
 
 
 async def test_an_older_look_never_moves_an_index_back() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cognate.errors import DatabaseError
 from cognate.ingest.claim import LEASE
 from cognate.ports import Statement
 from cognate.queueing import OVERDUE_PLACES, WINDOW
@@ -292,3 +293,35 @@ def test_a_queue_that_is_slow_is_not_flooded() -> None:
 
     most = 2 * WINDOW - OVERDUE_PLACES
     assert asyncio.run(story()) == [WINDOW, most, most, most]
+
+
+@dataclass
+class Refusing:
+    """A database that refuses calls with these words in a statement."""
+
+    database: Database
+    words: str
+
+    async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """See `ports.Database.batch`."""
+        if any(self.words in item.sql for item in statements):
+            message = "out of reach"
+            raise DatabaseError(message)
+        return await self.database.batch(statements)
+
+
+@pytest.mark.parametrize("words", ["DELETE FROM cognate_idempotency", "cognate_mutations"])
+async def test_the_look_at_the_indexes_and_the_rest_do_not_depend_on_each_other(words: str) -> None:
+    """One that fails is seen, and the other is done."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "a text")
+    await stage.drain()
+    await stage.write(ACME, "r2", "a text")
+    stage.local.queue.drop()
+    stage.local.clock.advance(120)
+    stage.with_database(Refusing(stage.local.database, words))
+    with pytest.raises(DatabaseError):
+        await sweep(stage.platform, stage.app, RETENTION)
+    assert bool(stage.local.queue.waiting) is (words == "cognate_mutations")
+    looked = await stage.rows("SELECT * FROM cognate_indexes")
+    assert bool(looked) is (words != "cognate_mutations")
