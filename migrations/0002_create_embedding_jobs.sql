@@ -93,7 +93,8 @@ CREATE TABLE cognate_embeddings (
   shown_after TEXT GENERATED ALWAYS AS (
     CASE WHEN embedded_at IS NULL THEN NULL WHEN index_hash IS NULL THEN '9999' ELSE indexed_at END
   ) VIRTUAL,
-  -- How often what is embedded or filtered by was changed, by whomever: the table's trigger counts.
+  -- How often what is embedded or filtered by was changed, by whomever: the table's trigger
+  -- counts, and whoever posts a text for the record.
   changes INTEGER NOT NULL DEFAULT 0,
   -- And up to which of these changes its vectors and metadata follow.
   changes_seen INTEGER NOT NULL DEFAULT 0,

@@ -126,6 +126,7 @@ def queue_statements(  # noqa: PLR0913 - each is a column
         ensure_ascii=False,  # a hundred posted texts stay below what D1 takes for one value
     )
     scope = (organization_id, collection.scope, payload)
+    other_text = "excluded.posted_text IS NOT cognate_embeddings.posted_text"
     return [
         Statement(
             "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "  # noqa: S608 - a condition of ours
@@ -136,7 +137,12 @@ def queue_statements(  # noqa: PLR0913 - each is a column
             "WHERE p.vector_key = value ->> 'key') "
             f"ELSE value ->> 'posted' END FROM json_each(?3) WHERE {condition} "
             "ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET "
-            "revision = revision + 1, posted_text = excluded.posted_text, record_gone = 0",
+            "revision = revision + 1, posted_text = excluded.posted_text, record_gone = 0, "
+            # The table's trigger counts no text that is posted.
+            f"changes = changes + ({other_text}), "
+            # The index names the record as it was: until a job has written it, D1 is compared.
+            f"index_hash = CASE WHEN changes = changes_seen AND NOT ({other_text}) "
+            "THEN index_hash END",
             (*scope, to_milliseconds(now), collection.model.index_binding),
         ),
         Statement(

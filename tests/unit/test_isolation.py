@@ -287,10 +287,16 @@ class World:
         )
         # A search embeds the claim that waits.
         self.rows(
-            "UPDATE cognate_embeddings SET embedded_revision = NULL, changes = changes + 1 "
+            "UPDATE cognate_embeddings SET changes = changes + 1 "
             "WHERE organization_id = ?1 AND scope = 'claims' AND record_id = 'waits' || ?2",
             organization_id,
             number,
+        )
+        # And it keeps the vectors of such a claim only, so the other's is one too.
+        self.rows(
+            "UPDATE cognate_embeddings SET embedded_revision = NULL "
+            "WHERE organization_id = ?1 AND scope = 'claims' AND record_id LIKE 'waits%'",
+            organization_id,
         )
         self.rows(
             "UPDATE cognate_backfills SET status = 'running', completed_at = NULL "
@@ -845,7 +851,7 @@ REDUNDANT: Final = {
     r"<<w\.organization_id = j\.organization_id>>": (
         "An organization with nothing to let out is let out nothing."
     ),
-    r"^WITH open .*cognate_jobs_by_table_and_status WHERE <<organization_id = \?1>>": (
+    r"^WITH open .*cognate_jobs_by_\w+ WHERE <<organization_id = \?1>>": (
         "Names jobs; what waits is read from the caller's own states and records."
     ),
     r"^WITH open .*cognate_embeddings s ON <<s\.organization_id": (

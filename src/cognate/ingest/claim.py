@@ -321,7 +321,8 @@ def _arrival_group(payload: str, moment: str, milliseconds: int) -> list[Stateme
             "AND NOT EXISTS (SELECT 1 FROM cognate_jobs WHERE id = value ->> 'job') "
             # And what a job that gives way below left in the index is not known.
             "ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET "
-            "revision = revision + 1, posted_text = excluded.posted_text, index_hash = NULL",
+            "revision = revision + 1, changes = changes + 1, "
+            "posted_text = excluded.posted_text, index_hash = NULL",
             (payload, milliseconds),
         ),
         # The text that comes now is newer than what a waiting job would embed.

@@ -19,6 +19,7 @@ from cognate.ingest.keeping import (
     Components,
     record_key,
     store_components,
+    store_seen,
     store_state,
 )
 from cognate.ingest.work import Action, Work
@@ -85,7 +86,7 @@ async def finish(
     statements += _store_statuses(outcomes, moment)
     after_statuses = len(statements)
     statements += [*_remove_state(removed), *store_state(kept, components, moment)]
-    statements += [*_forget_index(unsure), *_store_seen(seen), *_doubt_index(late, now)]
+    statements += [*_forget_index(unsure), *store_seen(seen), *_doubt_index(late, now)]
     statements += _store_left(works)
     statements += record_statements(mutations)
     first_repair = len(statements)
@@ -142,28 +143,6 @@ def _remove_state(works: Sequence[Work]) -> list[Statement]:
         )
         for payload in json_groups(
             [{"key": work.task.vector_key, "revision": work.task.revision} for work in works]
-        )
-    ]
-
-
-def _store_seen(works: Sequence[Work]) -> list[Statement]:
-    """Up to which change of its record an outcome holds, also where nothing had to be done."""
-    return [
-        Statement(
-            "UPDATE cognate_embeddings SET changes_seen = value ->> 'changes' FROM json_each(?1) "
-            # The key of a record's vectors has its organization in it.
-            "WHERE vector_key = value ->> 'key' AND revision = value ->> 'revision'",
-            (payload,),
-        )
-        for payload in json_groups(
-            [
-                {
-                    "key": work.task.vector_key,
-                    "revision": work.task.revision,
-                    "changes": work.task.changes,
-                }
-                for work in works
-            ]
         )
     ]
 

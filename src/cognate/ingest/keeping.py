@@ -47,6 +47,12 @@ ADD_BINDING = (
 """An SQL assignment: the index `value ->> 'binding'` may hold vectors of the record too."""
 
 
+_STORED = (
+    "{0}embedded_revision IS {0}revision AND {0}fingerprint IS json_each.value ->> 'fingerprint'"
+)
+"""Whether vectors of this revision are stored already, by the model of now."""
+
+
 def record_key(work: Work) -> dict[str, Any]:
     """The record of a work, and the revision that was read, for a JSON parameter."""
     task = work.task
@@ -58,14 +64,56 @@ def record_key(work: Work) -> dict[str, Any]:
     }
 
 
-def store_vectors(works: Sequence[Work], moment: str) -> list[Statement]:
-    """Store the vectors of records, and what is known of them, for the revisions they belong to."""
+def store_early(works: Sequence[Work], moment: str) -> list[Statement]:
+    """Store the vectors of records before their jobs have run, and what is known of them.
+
+    Where a job has stored them meanwhile nothing is changed: the index has them too then, and no
+    other job would say so again.
+    """
     components = Components()
-    return [*store_components(works, components), *store_state(works, components, moment)]
+    return [
+        *store_components(works, components, early=True),
+        *store_seen(works, early=True),
+        *store_state(works, components, moment, early=True),
+    ]
 
 
-def store_components(works: Sequence[Work], components: Components) -> list[Statement]:
-    """One statement for up to 1.5 MB of vectors of a table, whatever their number."""
+def store_seen(works: Sequence[Work], *, early: bool = False) -> list[Statement]:
+    """Up to which change of its record an outcome holds, also where nothing had to be done.
+
+    With `early`, only where no vectors are stored for the revision yet.
+    """
+    condition = f" AND NOT ({_STORED.format('')})" if early else ""
+    return [
+        Statement(
+            "UPDATE cognate_embeddings SET changes_seen = value ->> 'changes' FROM json_each(?1) "  # noqa: S608 - a constant
+            # The key of a record's vectors has its organization in it.
+            "WHERE vector_key = value ->> 'key' AND revision = value ->> 'revision'"
+            f"{condition}",
+            (payload,),
+        )
+        for payload in json_groups(
+            [
+                {
+                    **record_key(work),
+                    "key": work.task.vector_key,
+                    "changes": work.task.changes,
+                    "fingerprint": _fingerprint(work),
+                }
+                for work in works
+            ]
+        )
+    ]
+
+
+def store_components(
+    works: Sequence[Work], components: Components, *, early: bool = False
+) -> list[Statement]:
+    """One statement for up to 1.5 MB of vectors of a table, whatever their number.
+
+    With `early`, only where none are stored for the revision yet.
+    """
+    condition = f" AND NOT ({_STORED.format('s.')})" if early else ""
     by_table: dict[str, tuple[Collection, list[dict[str, Any]]]] = {}
     for work in works:
         if work.action is Action.REINDEX:
@@ -73,7 +121,7 @@ def store_components(works: Sequence[Work], components: Components) -> list[Stat
         collection = work.task.collection
         vectors = components.hex(work.placed) if work.action is Action.EMBED else None
         by_table.setdefault(collection.scope, (collection, []))[1].append(
-            {**record_key(work), "vectors": vectors}
+            {**record_key(work), "vectors": vectors, "fingerprint": _fingerprint(work)}
         )
     return [
         Statement(
@@ -83,7 +131,7 @@ def store_components(works: Sequence[Work], components: Components) -> list[Stat
             f'WHERE "{collection.sql_table}".organization_id = '
             "json_each.value ->> 'organization' "
             f"AND \"{collection.sql_table}\".id = json_each.value ->> 'record' "
-            f"AND EXISTS ({CURRENT_STATE})",
+            f"AND EXISTS ({CURRENT_STATE}{condition})",
             (payload,),
         )
         for collection, rows in by_table.values()
@@ -114,8 +162,14 @@ class Components:
         return data[place.position * size : (place.position + 1) * size]
 
 
-def store_state(works: Sequence[Work], components: Components, moment: str) -> list[Statement]:
-    """Write down what is stored of each record, and whether the index holds it."""
+def store_state(
+    works: Sequence[Work], components: Components, moment: str, *, early: bool = False
+) -> list[Statement]:
+    """Write down what is stored of each record, and whether the index holds it.
+
+    With `early`, only where none are stored for the revision yet.
+    """
+    condition = f" AND NOT ({_STORED.format('')})" if early else ""
     rows = []
     for work in works:
         gone = work.action is Action.REMOVE
@@ -147,7 +201,8 @@ def store_state(works: Sequence[Work], components: Components, moment: str) -> l
             f"index_hash = CASE WHEN {REPAIR_WAITS} THEN NULL ELSE value ->> 'index_hash' END, "
             "chunks = value ->> 'chunks', embedded_at = value ->> 'embedded_at', "
             f"embedded_revision = revision, {ADD_BINDING} "
-            f"FROM json_each(?1) WHERE {RECORD_KEY} AND revision = value ->> 'revision'",
+            f"FROM json_each(?1) WHERE {RECORD_KEY} AND revision = value ->> 'revision'"
+            f"{condition}",
             (payload, moment),
         )
         for payload in json_groups(rows)

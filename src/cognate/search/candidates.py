@@ -174,7 +174,7 @@ def read_sketches(
         "WITH recent AS MATERIALIZED (SELECT s.sketch, "  # noqa: S608 - names of the schema
         f"substr(s.vector_key, 1, {KEY_LETTERS}) AS vector_key, "
         f"length(s.sketch) / {size} AS chunks {source} LIMIT {rows}), "
-        "counted AS MATERIALIZED (SELECT SUM(chunks) AS total, COUNT(*) AS records, "
+        "counted AS MATERIALIZED (SELECT COALESCE(SUM(chunks), 0) AS total, COUNT(*) AS records, "
         f"COUNT(*) - COUNT(chunks) AS missing, SUM(chunks) <= {most} AS fits FROM recent) "
         f"SELECT total AS chunks, records, missing, {most} AS most{parts} "
         "FROM counted LEFT JOIN recent",

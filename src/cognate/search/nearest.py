@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from cognate.errors import ConfigurationError, VectorIndexError
+from cognate.errors import ConfigurationError, DatabaseError, VectorIndexError
 from cognate.events import emit
 from cognate.ids import parse_vector_id
 from cognate.index_progress import CLOCK_SKEW, follow_indexes
@@ -327,10 +327,17 @@ async def _read_sketches(search: _Search, limit: int) -> Row:
 
 
 async def _follow(search: _Search, index: Sequence[Row]) -> None:
-    """Look how far the index is, so that the next search has less to compare."""
+    """Look how far the index is, so that the next search has less to compare.
+
+    This search has its answer, whatever becomes of the look.
+    """
     now = search.platform.clock.now()
-    if not any(from_iso(row["observed_at"]) + FOLLOW_AFTER > now for row in index):
+    if any(from_iso(row["observed_at"]) + FOLLOW_AFTER > now for row in index):
+        return
+    try:
         await follow_indexes(search.platform)
+    except DatabaseError as error:
+        emit("search.index_not_followed", error=error.code)
 
 
 def _rank(

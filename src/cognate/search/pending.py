@@ -16,7 +16,7 @@ from cognate.events import emit
 from cognate.fingerprint import fingerprint
 from cognate.ingest.claim import Task
 from cognate.ingest.embedding import Placed
-from cognate.ingest.keeping import store_vectors
+from cognate.ingest.keeping import store_early
 from cognate.ingest.work import Action, Work, work_for
 from cognate.ports import FLOAT32_BYTES, Statement
 from cognate.times import to_iso
@@ -79,13 +79,14 @@ def read_pending(
     collection: Collection,
     organization_id: OrganizationId,
     filter: Filter,  # noqa: A002 - the field's word
+    record_id: str | None = None,
 ) -> Statement:
     """The first records that wait to be embedded, by the age of their jobs.
 
     A record whose stored vectors follow its text is not among them: its job will only write the
     index. Each row has the number of all `records` that wait, and whether there are more jobs than
     were looked at; without any record, one row has just these. Texts are read up to a number of
-    characters; of a record behind it, `is_read` is 0.
+    characters; of a record behind it, `is_read` is 0. With a `record_id` it is about that one only.
     """
     parameters: list[Parameter] = [
         organization_id,
@@ -107,10 +108,14 @@ def read_pending(
     )
     state = "".join(f", s.{column}" for column in STATE)
     again = "".join(f", w.{column}" for column in STATE)
+    # Without an index's name, SQLite reads all jobs of the table in the order of their records.
+    index, one = "cognate_jobs_by_table_and_status", ""
+    if record_id is not None:
+        parameters.append(record_id)
+        index, one = "cognate_jobs_by_record", f"AND record_id = ?{len(parameters)} "
     return Statement(
-        # Without an index's name, SQLite reads all jobs of the table in the order of their records.
         "WITH open AS MATERIALIZED (SELECT record_id, id, priority, embeds FROM cognate_jobs "  # noqa: S608 - names of the schema
-        "INDEXED BY cognate_jobs_by_table_and_status WHERE organization_id = ?1 AND scope = ?2 "
+        f"INDEXED BY {index} WHERE organization_id = ?1 AND scope = ?2 {one}"
         "AND status IN ('queued', 'running') LIMIT ?7), "
         "jobs AS MATERIALIZED (SELECT record_id, MIN(id) AS job_id, MIN(priority) AS priority "
         "FROM (SELECT * FROM open WHERE embeds LIMIT (SELECT CASE WHEN COUNT(*) >= ?7 "
@@ -130,6 +135,19 @@ def read_pending(
         "(SELECT COUNT(*) FROM open) >= ?7 AS is_cut) m LEFT JOIN first w ORDER BY w.job_id",
         tuple(parameters),
     )
+
+
+def waiting_text(collection: Collection, organization_id: OrganizationId, row: Row) -> str | None:
+    """The text of the record that a row of `read_pending` is of; empty where it is blank now.
+
+    None where nothing waits, and where its text is one that cannot be embedded.
+    """
+    if not row["is_read"]:
+        return None
+    work = _work(collection, organization_id, row)
+    if work.action is Action.REMOVE:
+        return ""
+    return work.task.text if work.action is Action.EMBED and work.error is None else None
 
 
 async def embed_pending(
@@ -206,8 +224,11 @@ async def _embed(platform: Platform, collection: Collection, works: Sequence[Wor
 
 
 async def _keep(platform: Platform, works: Sequence[Work]) -> None:
-    """Store the vectors for the revisions that were read; a newer text keeps its own."""
+    """Store the vectors for the revisions that were read; a newer text keeps its own.
+
+    What a consumer has stored meanwhile stays too.
+    """
     try:
-        await platform.database.batch(store_vectors(works, to_iso(platform.clock.now())))
+        await platform.database.batch(store_early(works, to_iso(platform.clock.now())))
     except DatabaseError as error:
         emit("search.pending_not_kept", records=len(works), error=error.code)

@@ -112,7 +112,7 @@ async def search(  # noqa: PLR0913 - a search has these parts
         similarity: the service.
         text: what to look for. Of a text longer than the model reads, the first chunk.
         record_id: in place of a text: the record whose others are looked for, by its first chunk;
-            it costs no AI call.
+            it costs no AI call, unless its text was changed and is not embedded yet.
         limit: at most this many results, 1 to 50; the service's default when None.
         threshold: no result below this cosine; the service's default when None.
         filter: over the table's metadata, by JSON name.
@@ -130,10 +130,11 @@ async def search(  # noqa: PLR0913 - a search has these parts
     threshold = similarity.default_threshold if threshold is None else threshold
     collection = _collection(similarity)
     conditions = parse_filter(filter or {}, collection.filter_fields)
+    query: Vectors | str = text or ""
     if record_id is not None:
         query = await stored_vector(platform, collection, organization_id, record_id)
-    else:
-        query = await embed_query(platform, collection, text or "")
+    if isinstance(query, str):
+        query = await embed_query(platform, collection, query)
     found = await nearest(
         platform,
         collection,

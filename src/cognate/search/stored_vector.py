@@ -1,12 +1,14 @@
-"""The stored vector of a record, as the query of a search by record."""
+"""The stored vector of a record, or its newer text, as the query of a search by record."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from cognate.errors import NotEmbedded, NotFound
+from cognate.filters import Filter
 from cognate.fingerprint import fingerprint
 from cognate.ports import FLOAT32_BYTES, Statement, StoredVectors
+from cognate.search.pending import read_pending, waiting_text
 
 if TYPE_CHECKING:
     from cognate.collections import Collection
@@ -16,8 +18,11 @@ if TYPE_CHECKING:
 
 async def stored_vector(
     platform: Platform, collection: Collection, organization_id: OrganizationId, record_id: str
-) -> Vectors:
+) -> Vectors | str:
     """The first vector that is stored for a record of the organization.
+
+    Where the text that it was made of has changed, and the new one still waits to be embedded: that
+    text.
 
     Raises:
         NotFound: there is no such record in this organization.
@@ -33,15 +38,21 @@ async def stored_vector(
         f"WHERE r.organization_id = ?1 AND r.id = ?3{collection.not_deleted}"
     )
     parameters = (organization_id, collection.scope, record_id, fingerprint(collection.model))
-    [rows] = await platform.database.batch([Statement(sql, parameters)])
+    rows, [waiting] = await platform.database.batch(
+        [
+            Statement(sql, parameters),
+            read_pending(collection, organization_id, Filter(), record_id),
+        ]
+    )
     if not rows:
         message = f"There is no such record in the table {collection.scope!r} of your organization."
         raise NotFound("record", message)
     data = bytes.fromhex(rows[0]["vector"] or "")
-    if len(data) != size:
+    text = waiting_text(collection, organization_id, waiting)
+    if len(data) != size or text == "":
         message = (
             "The record has no vector yet: its job is still open or failed, or its text is empty. "
             "The list of embedding jobs, by its table and id, says which."
         )
         raise NotEmbedded(message)
-    return StoredVectors(data, collection.model.dimensions)
+    return text or StoredVectors(data, collection.model.dimensions)

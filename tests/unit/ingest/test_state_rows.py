@@ -164,7 +164,8 @@ def test_what_a_dead_handler_may_have_written_makes_the_index_doubtful() -> None
         stage = Stage()
         await stage.write(ACME, "r1", "a text")
         await stage.settle()
-        await stage.write(ACME, "r1", "another text")
+        await stage.write(ACME, "r1", "a text")
+        await stage.rows("UPDATE claims SET content = 'another text'")
         dead, _ = worker_of(stage)
         for _ in range(2):
             await dead.step()

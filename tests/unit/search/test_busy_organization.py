@@ -9,15 +9,20 @@ import pytest
 
 from cognate.classification import classify
 from cognate.definitions import Thresholds
+from cognate.errors import DatabaseError
 from cognate.filters import Filter
 from cognate.ports import StoredVectors
 from cognate.search import candidates
 from cognate.search.nearest import SKETCHED_CHUNKS, TOO_MANY_RECENT, nearest
 from cognate.sketches import by_distance, sketch
 from tests.busy import Busy, class_of, wrong
+from tests.unit.core.between import Between
 from tests.unit.core.stage import ACME, CLAIMS, GLOBEX, Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cognate.ports import Database, Row, Statement
     from cognate.search.nearest import Nearest
     from tests.busy import Matrix
 
@@ -74,3 +79,55 @@ async def test_beyond_the_bound_the_answer_says_so(monkeypatch: pytest.MonkeyPat
     busy = Busy.drawn(ACME, RECORDS, 6)
     found = await ask(await filled(busy), next(busy.queries(1, 7)))
     assert (found.degraded, found.best_is_certain) == (TOO_MANY_RECENT, False)
+
+
+async def test_records_that_are_deleted_while_a_search_looks_leave_nothing_to_compare() -> None:
+    """Between the call that found too many of them and the one that reads their sketches."""
+    busy = Busy.drawn(ACME, 200, 8)
+    stage = await filled(busy)
+
+    async def delete() -> None:
+        await stage.rows("DELETE FROM claims")
+
+    database = Between(stage.local.database, "WITH recent", delete)
+    stage.with_database(database)
+    found = await ask(stage, next(busy.queries(1, 9)))
+    assert (database.happened, found.matches, found.degraded) == (True, [], None)
+
+
+async def test_records_without_sketches_leave_no_verdict() -> None:
+    """They were not compared."""
+    busy = Busy.drawn(ACME, 200, 8)
+    stage = await filled(busy)
+    await stage.rows("UPDATE cognate_embeddings SET sketch = NULL")
+    found = await ask(stage, next(busy.queries(1, 9)))
+    assert (found.degraded, found.best_is_certain) == (TOO_MANY_RECENT, False)
+
+
+class ReadOnly:
+    """A D1 that answers and takes nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """See `ports.Database.batch`."""
+        if not all(item.sql.startswith(("SELECT", "WITH")) for item in statements):
+            message = "D1 takes nothing"
+            raise DatabaseError(message)
+        return await self.database.batch(statements)
+
+
+async def test_a_search_needs_no_writes() -> None:
+    """It embeds what waits and looks how far the index is, and can keep neither."""
+    busy = Busy.drawn(ACME, 200, 10)
+    stage = await filled(busy)
+    await stage.write(ACME, "embedded", "a text that the index has accepted")
+    await stage.drain()
+    await stage.write(ACME, "waits", "a text that waits")
+    stage.local.clock.advance(60)
+    before = stage.calls("VECTORIZE.describe")
+    stage.with_database(ReadOnly(stage.local.database))
+    found = await ask(stage, next(busy.queries(1, 11)))
+    assert (found.degraded, found.pending) == (None, 1)
+    assert stage.calls("VECTORIZE.describe") - before == 1

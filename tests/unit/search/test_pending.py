@@ -8,13 +8,27 @@ import pytest
 
 from cognate.backfill.step import MAX_WAITING
 from cognate.classification import Classification
-from cognate.queueing import WINDOW
+from cognate.queueing import WINDOW, Priority, Wanted, queue_statements
+from cognate.replay import replay_jobs
 from cognate.search import pending
 from cognate.search.nearest import TOO_MANY_PENDING
-from cognate.search.similarity import search
-from tests.unit.core.stage import ACME, GLOBEX, Stage, claim_similarity, long_text
+from cognate.search.similarity import find_with_gray_zone, search
+from cognate.search.vectors import query_vectors
+from tests.unit.core.between import Between
+from tests.unit.core.stage import (
+    ACME,
+    ARTICLES,
+    CLAIMS,
+    GLOBEX,
+    SCHEMA,
+    Stage,
+    claim_similarity,
+    long_text,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cognate.search.similarity import SearchAnswer
 
 TEXT = "one two three four five six seven eight"
@@ -205,3 +219,99 @@ async def test_a_backfill_of_unchanged_records_blinds_no_search() -> None:
     found = await ask(stage, "text 7")
     assert (found.degraded, found.pending) == (None, 0)
     assert stage.calls("AI.run") - before == 1
+
+
+async def queue_again(stage: Stage, names: Sequence[str]) -> None:
+    """As a backfill of all records does."""
+    await stage.local.database.batch(
+        queue_statements(
+            CLAIMS,
+            ACME,
+            [Wanted(name, is_written=False) for name in names],
+            source="backfill",
+            now=stage.local.clock.now(),
+            condition="TRUE",
+            priority=Priority.BACKFILL,
+            forced=True,
+        )
+    )
+
+
+async def test_changed_records_are_embedded_by_search_after_search() -> None:
+    """Those that earlier searches have kept take no place among the next hundred."""
+    stage = Stage()
+    names = [f"r{number:03}" for number in range(150)]
+    await stage.write_many(ACME, {name: f"text {name}" for name in names})
+    await stage.drain()
+    await stage.show()
+    await stage.write_many(ACME, {name: f"changed {name}" for name in names})
+    found = await ask(stage, "nothing like them")
+    assert (found.pending, found.degraded) == (150, TOO_MANY_PENDING)
+    found = await ask(stage, "nothing like them")
+    assert (found.pending, found.degraded) == (50, None)
+    await stage.drain()
+    assert await stage.discrepancies() == []
+
+
+async def test_a_job_that_ends_before_the_search_has_kept_its_vectors_counts() -> None:
+    """The index has the record then, and no other job would say so again."""
+    stage = Stage()
+    await stage.write(ACME, "r1", TEXT)
+
+    async def consume() -> None:
+        stage.platform = stage.local
+        await stage.drain()
+
+    database = Between(stage.local.database, "WITH open", consume)
+    stage.with_database(database)
+    found = await search(stage.platform, ACME, claim_similarity, text=TEXT)
+    assert (database.happened, found.verdict) == (True, Classification.DUPLICATE)
+    assert (await stage.state(ACME, "r1"))["index_hash"] is not None
+    assert await stage.discrepancies() == []
+
+
+async def test_a_posted_text_counts_when_its_failed_job_is_tried_again() -> None:
+    """With the others, by the call that gives way to what is written."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "its own text is another one")
+    await stage.drain()
+    await stage.post(ACME, TEXT, "r1")
+    stage.fault("run", message="5006: bad input")
+    await stage.drain()
+    assert (await replay_jobs(stage.platform, ACME)).retried == 1
+    assert (await ask(stage)).verdict is Classification.DUPLICATE
+
+
+async def test_a_posted_text_counts_when_a_backfill_overtakes_its_job() -> None:
+    """The job's result is dropped, and the backfill's own job waits."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "its own text is another one")
+    await stage.drain()
+    await stage.post(ACME, TEXT, "r1")
+
+    async def backfill() -> None:
+        await queue_again(stage, ["r1"])
+
+    stage.with_database(Between(stage.local.database, "SELECT j.id AS job_id", backfill))
+    await stage.deliver()
+    stage.platform = stage.local
+    assert (await stage.state(ACME, "r1"))["content_hash"] is not None
+    assert (await ask(stage)).verdict is Classification.DUPLICATE
+
+
+async def test_every_kind_of_search_says_what_waits() -> None:
+    """Of posted texts, of another table with a model of its own, and with a gray zone."""
+    stage = Stage()
+    job = await stage.post(ACME, TEXT)
+    found = await query_vectors(stage.platform, SCHEMA, ACME, text=TEXT)
+    assert ([item.id for item in found.matches], found.degraded, found.pending) == ([job], None, 1)
+    await stage.put(ARTICLES, ACME, "a1", title=TEXT, body="more")
+    found = await query_vectors(stage.platform, SCHEMA, ACME, text=TEXT, table="articles")
+    assert ([item.id for item in found.matches], found.degraded, found.pending) == (["a1"], None, 1)
+    await stage.write(ACME, "r1", "poisonous")
+    await stage.post(ACME, "poisonous")
+    stage.fault("run", message="3040: out of capacity", match="poisonous", count=2)
+    zone = await find_with_gray_zone(stage.platform, ACME, claim_similarity, text=TEXT)
+    assert zone.degraded == TOO_MANY_PENDING
+    found = await query_vectors(stage.platform, SCHEMA, ACME, text=TEXT)
+    assert (found.degraded, found.pending) == (TOO_MANY_PENDING, 1)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from cognate.classification import Classification
 from cognate.errors import NotEmbedded, NotFound
+from cognate.search.similarity import search
 from cognate.search.stored_vector import stored_vector
 from cognate.vectors import QueryVector
-from tests.unit.core.stage import ACME, BASE, CLAIMS, GLOBEX, Stage, long_text
+from tests.unit.core.stage import ACME, BASE, CLAIMS, GLOBEX, Stage, claim_similarity, long_text
 
 
 async def test_it_is_the_vector_of_the_first_chunk() -> None:
@@ -16,6 +18,7 @@ async def test_it_is_the_vector_of_the_first_chunk() -> None:
     await stage.write(ACME, "r1", long_text(3))
     await stage.drain()
     found = await stored_vector(stage.platform, CLAIMS, ACME, "r1")
+    assert not isinstance(found, str)
     first = await stage.embedded(BASE, [long_text(3)])
     assert list(found.lengths()) == [BASE.dimensions]
     assert QueryVector(found.float32()).cosine(first[: BASE.dimensions * 4]) > 0.5
@@ -39,5 +42,31 @@ async def test_a_record_without_a_vector_of_now_is_told(fingerprint: str | None)
     if fingerprint is not None:
         await stage.drain()
         await stage.rows("UPDATE cognate_embeddings SET fingerprint = ?1", fingerprint)
+    with pytest.raises(NotEmbedded, match="no vector yet"):
+        await stored_vector(stage.platform, CLAIMS, ACME, "r1")
+
+
+async def test_a_record_whose_text_has_changed_is_compared_by_its_new_one() -> None:
+    """Its stored vectors are of a text that is gone; another record's job tells nothing of it."""
+    stage = Stage()
+    await stage.write_many(ACME, {"r1": "something entirely different", "r2": "a red harbour"})
+    await stage.drain()
+    await stage.show()
+    await stage.write(ACME, "r3", "another one that waits")
+    assert not isinstance(await stored_vector(stage.platform, CLAIMS, ACME, "r1"), str)
+    await stage.write(ACME, "r1", "a red harbour")
+    assert await stored_vector(stage.platform, CLAIMS, ACME, "r1") == "a red harbour"
+    found = await search(stage.platform, ACME, claim_similarity, record_id="r1")
+    assert (found.verdict, found.results[0].id) == (Classification.DUPLICATE, "r2")
+    # The search has kept its vectors.
+    assert not isinstance(await stored_vector(stage.platform, CLAIMS, ACME, "r1"), str)
+
+
+async def test_a_record_whose_new_text_is_blank_has_no_vector() -> None:
+    """Nothing is near to it."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "a red harbour")
+    await stage.drain()
+    await stage.write(ACME, "r1", " ")
     with pytest.raises(NotEmbedded, match="no vector yet"):
         await stored_vector(stage.platform, CLAIMS, ACME, "r1")

@@ -1,0 +1,82 @@
+"""Changed metadata counts at once: the index names records as they were, so D1 is compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cognate.classification import Classification
+from cognate.ports import Statement
+from cognate.queueing import Wanted, queue_statements
+from cognate.search.similarity import SearchAnswer, search
+from tests.unit.core.stage import ACME, CLAIMS, Stage, claim_similarity
+
+TEXT = "one two three four five six seven eight"
+
+
+async def ask(stage: Stage, **options: Any) -> SearchAnswer:
+    """Search the claims for the text."""
+    return await search(stage.platform, ACME, claim_similarity, text=TEXT, **options)
+
+
+async def shown() -> Stage:
+    """A claim that the index shows under the story s1."""
+    stage = Stage()
+    await stage.write(ACME, "r1", TEXT, "s1")
+    await stage.drain()
+    await stage.show()
+    return stage
+
+
+async def move(stage: Stage) -> None:
+    """Change the metadata alone, as the records API does."""
+    now = stage.local.clock.now()
+    wanted = [Wanted("r1", embeds=False, is_written=False)]
+    await stage.local.database.batch(
+        [
+            Statement("UPDATE claims SET story_id = 's2' WHERE id = 'r1'"),
+            *queue_statements(CLAIMS, ACME, wanted, source="update", now=now, condition="TRUE"),
+        ]
+    )
+
+
+async def test_a_record_is_found_under_its_new_metadata_before_its_job_has_run() -> None:
+    """And under the old one no longer; it costs no call of the model."""
+    stage = await shown()
+    await move(stage)
+    before = stage.calls("AI.run")
+    found = await ask(stage, filter={"storyId": "s2"})
+    assert (found.verdict, found.pending) == (Classification.DUPLICATE, 0)
+    assert stage.calls("AI.run") - before == 1
+    assert (await ask(stage, filter={"storyId": "s1"})).verdict is Classification.NEW
+    await stage.sweep()
+    await stage.drain()
+    assert await stage.discrepancies() == []
+
+
+async def test_a_text_that_is_written_again_with_other_metadata_is_found_under_it() -> None:
+    """Its job embeds nothing, though it was queued to."""
+    stage = await shown()
+    await stage.write(ACME, "r1", TEXT, "s2")
+    assert (await ask(stage, filter={"storyId": "s2"})).verdict is Classification.DUPLICATE
+
+
+async def test_a_record_whose_job_has_failed_is_found_under_its_new_metadata() -> None:
+    """By the vectors that it had before."""
+    stage = await shown()
+    await stage.write(ACME, "r1", "other words than those", "s2")
+    stage.fault("run", message="5006: bad input")
+    await stage.drain()
+    assert await stage.jobs() == ["done", "failed"]
+    assert (await ask(stage, filter={"storyId": "s2"})).verdict is Classification.DUPLICATE
+
+
+async def test_what_is_queued_again_unchanged_is_not_compared_from_d1() -> None:
+    """The index shows it: a backfill of all records makes no search dearer."""
+    stage = await shown()
+    before = (await stage.state(ACME, "r1"))["shown_after"]
+    wanted = [Wanted("r1", is_written=False)]
+    now = stage.local.clock.now()
+    await stage.local.database.batch(
+        queue_statements(CLAIMS, ACME, wanted, source="backfill", now=now, condition="TRUE")
+    )
+    assert (await stage.state(ACME, "r1"))["shown_after"] == before
