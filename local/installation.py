@@ -74,7 +74,7 @@ def installation_steps(layout: Layout) -> list[Step]:
                 own / "memory_snapshot.py",
                 own / "runtime.py",
             ],
-            [str(root), str(Compatibility.local(root / "wrangler.toml"))],
+            [str(root), str(_compatibility(root))],
             [layout.bundle, layout.snapshot, layout.workerd],
             run.bundle,
         ),
@@ -89,6 +89,19 @@ def installation_steps(layout: Layout) -> list[Step]:
             [layout.python_modules / ".synced"],
         ),
     ]
+
+
+def _compatibility(root: Path) -> Compatibility:
+    """What `wrangler.toml` says of the runtime; a person edits that file."""
+    try:
+        return Compatibility.local(root / "wrangler.toml")
+    except FileNotFoundError:
+        message = "wrangler.toml is missing."
+    except KeyError as error:
+        message = f"wrangler.toml: {error} is missing."
+    except ValueError as error:
+        message = f"wrangler.toml: {error}."
+    raise SetupError(message)
 
 
 @dataclass(frozen=True)
@@ -150,7 +163,7 @@ class _Run:
             raise SetupError(message) from error
         bundle = bundle_option(layout.bundle)
         workerd = layout.real_workerd
-        compatibility = Compatibility.local(layout.root / "wrangler.toml").with_flags(OWN_SDK_FLAG)
+        compatibility = _compatibility(layout.root).with_flags(OWN_SDK_FLAG)
         try:
             with tempfile.TemporaryDirectory(dir=layout.snapshot.parent) as folder:
                 worker = Path(folder) / "worker.py"

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from typing import TYPE_CHECKING
 
 import pytest
 
 from local.installation import installation_steps, uv_settings
 from local.layout import Layout
+from local.steps import SetupError
 from local.vendor import PLATFORM, vendor_command
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROOT = Layout().root
 
@@ -22,6 +27,27 @@ def test_every_input_of_a_step_exists() -> None:
     ]
 
     assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "wrangler.toml is missing."),
+        ("a = 1\na = 2\n", "wrangler.toml: Cannot overwrite a value (at line 2, column 6)."),
+        ("[env.remote]\n", "wrangler.toml: 'local' is missing."),
+    ],
+)
+def test_a_mistake_in_the_configuration_is_one_sentence(
+    tmp_path: Path, text: str | None, message: str
+) -> None:
+    """Every command of make sets up first, so a traceback would meet whoever edited the file."""
+    if text is not None:
+        (tmp_path / "wrangler.toml").write_text(text, encoding="utf-8")
+
+    with pytest.raises(SetupError) as caught:
+        installation_steps(Layout(tmp_path))
+
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("name", ["host.txt", "bootstrap.txt", "worker.txt"])
