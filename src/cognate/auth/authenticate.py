@@ -39,7 +39,7 @@ async def authenticate(
     if session is None or not session.counts_at(clock.now()):
         raise InvalidCredential(INVALID)
     if session.organization_id is None or not session.is_member:
-        message = "the session has no active organization of which its user is a member; set one"
+        message = "The session has no active organization of which its user is a member; set one."
         raise NoActiveOrganization(message)
     return Principal(
         user_id=session.user_id,
@@ -56,6 +56,6 @@ def usable_organization_id(value: str) -> OrganizationId:
         NoActiveOrganization: it is empty or longer than 64 bytes of UTF-8.
     """
     if not 1 <= len(value.encode("utf-8", "surrogatepass")) <= MAX_ORGANIZATION_ID_BYTES:
-        message = f"an organization's id must have 1 to {MAX_ORGANIZATION_ID_BYTES} bytes of UTF-8"
+        message = f"An organization's id must have 1 to {MAX_ORGANIZATION_ID_BYTES} bytes of UTF-8."
         raise NoActiveOrganization(message)
     return OrganizationId(value)

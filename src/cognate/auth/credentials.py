@@ -28,7 +28,7 @@ COOKIE_NAMES: Final = ("__Secure-better-auth.session_token", "better-auth.sessio
 MAX_TOKEN_LENGTH: Final = 512
 """Characters of a session token; Better Auth makes 32."""
 
-INVALID: Final = "the credential is not valid: unknown, expired or revoked; sign in again"
+INVALID: Final = "The credential is not valid: unknown, expired or revoked; sign in again."
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def credential_from(headers: Mapping[str, str], secret: str) -> SessionToken:
         return SessionToken(_plausible(_bearer_token(bearer.strip(), secret)), "bearer")
     values = list(_session_cookies(headers.get("cookie", "")))
     if not values:
-        message = "this route needs a session: send its cookie or `Authorization: Bearer <token>`"
+        message = "This route needs a session: send its cookie or `Authorization: Bearer <token>`."
         raise MissingCredential(message)
     verified = (verify(unquote(value), secret) for value in values)
     return SessionToken(_plausible(next(filter(None, verified), None)), "cookie")

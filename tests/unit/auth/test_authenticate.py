@@ -55,7 +55,7 @@ def test_an_organization_counts_only_for_its_members(active: str) -> None:
     database.change(f"UPDATE session SET active_organization_id = {active}")  # noqa: S608 - above
     database.change("DELETE FROM member WHERE user_id = 'bob'")
 
-    with pytest.raises(NoActiveOrganization):
+    with pytest.raises(NoActiveOrganization, match=r"^The session .*; set one\.$"):
         principal(database)
 
 
@@ -88,7 +88,7 @@ def test_an_organization_id_of_up_to_64_bytes_is_usable(value: str) -> None:
 @pytest.mark.parametrize("value", ["", "x" * 65, "\u00e9" * 33])
 def test_a_longer_organization_id_is_refused(value: str) -> None:
     """Two of them could look like one to a filter."""
-    with pytest.raises(NoActiveOrganization):
+    with pytest.raises(NoActiveOrganization, match=r"^An organization.s id .* UTF-8\.$"):
         usable_organization_id(value)
 
 

@@ -93,7 +93,7 @@ def test_reads_a_bearer_token(scheme: str, value: str) -> None:
 )
 def test_refuses_a_bad_bearer_token(value: str) -> None:
     """With a dot it claims a signature; without, it must at least be one a session could have."""
-    with pytest.raises(InvalidCredential):
+    with pytest.raises(InvalidCredential, match=r"^The credential is not valid.* sign in again\.$"):
         credential_from({"authorization": f"Bearer {value}"}, SECRET)
 
 
@@ -132,7 +132,9 @@ def test_another_scheme_is_no_header() -> None:
 )
 def test_no_credential_is_missing_not_invalid(headers: dict[str, str]) -> None:
     """The caller is told to sign in, not that something was wrong."""
-    with pytest.raises(MissingCredential):
+    with pytest.raises(
+        MissingCredential, match=r"^This route .* `Authorization: Bearer <token>`\.$"
+    ):
         credential_from(headers, SECRET)
 
 
