@@ -118,7 +118,7 @@ _SUBJECT: Final = "Input should "
 
 
 def invalid_input(
-    error: ValidationError, prefix: str = "", fields: Sequence[str] = ()
+    error: ValidationError, prefix: str = "", fields: Sequence[str] = (), what: str = "request"
 ) -> InvalidInput:
     """The error that pydantic's stands for, with the first 20 broken rules.
 
@@ -126,12 +126,13 @@ def invalid_input(
         error: of a model whose aliases are the names in JSON.
         prefix: the JSON pointer to what was validated.
         fields: the names in JSON that the model has; told where there is another one.
+        what: has these fields, a request or a record.
     """
     if error.error_count() > MAX_READ_ERRORS:
         message = f"breaks {error.error_count():,} rules, which are too many to be told one by one"
         return InvalidInput(FieldError(prefix, message))
     details = error.errors(include_url=False, include_input=False)[:MAX_REPORTED_ERRORS]
-    return InvalidInput(*(_field_error(detail, prefix, fields) for detail in details))
+    return InvalidInput(*(_field_error(detail, prefix, fields, what) for detail in details))
 
 
 def json_names(model: type[BaseModel]) -> list[str]:
@@ -158,12 +159,12 @@ def pointer_to(*location: str | int) -> str:
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in known)
 
 
-def _field_error(detail: ErrorDetails, prefix: str, fields: Sequence[str]) -> FieldError:
+def _field_error(detail: ErrorDetails, prefix: str, fields: Sequence[str], what: str) -> FieldError:
     context = detail.get("ctx", {})
     location: Sequence[str | int] = detail["loc"]
     pointer = prefix + pointer_to(*location) + str(context.get("pointer", ""))
     if fields and detail["type"] == "extra_forbidden" and len(location) == 1:
-        return FieldError(pointer, f"is not a field of this request, which has {', '.join(fields)}")
+        return FieldError(pointer, f"is not a field of this {what}, which has {', '.join(fields)}")
     return FieldError(pointer, _sentence(detail, context))
 
 

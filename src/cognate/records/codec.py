@@ -60,7 +60,7 @@ def columns_of(table: Table, record: Mapping[str, Any]) -> dict[str, Parameter]:
             json.dumps(record), strict=True, by_alias=True, by_name=False
         )
     except ValidationError as error:
-        raise invalid_input(error, fields=json_names(table.record)) from None
+        raise invalid_input(error, fields=json_names(table.record), what="record") from None
     values = model.model_dump(mode="json", by_alias=True)
     # Only now it is known which whole numbers are meant as doubles, which may be larger.
     _require_storable(values, _broken_rule_of_integers)

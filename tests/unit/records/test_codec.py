@@ -119,7 +119,7 @@ def test_an_answer_has_the_id_the_fields_and_the_times() -> None:
         ({"name": ""}, "/name", "at least 1 character"),
         ({"name": None}, "/name", "must be a string"),
         ({"name": 5}, "/name", "must be a string"),
-        ({"name": "x", "Name": "x"}, "/Name", "is not a field of this request, which has name, "),
+        ({"name": "x", "Name": "x"}, "/Name", "is not a field of this record, which has name, "),
         ({"name": "x", "size": "m"}, "/size", "must be one of 's'"),
         ({"name": "x", "state": "lost"}, "/state", "must be one of 'draft' or 'public'"),
         ({"name": "x", "on": "tomorrow"}, "/on", "must be a date in ISO 8601"),
