@@ -89,9 +89,12 @@ CREATE TABLE cognate_embeddings (
   -- When the index last accepted what it holds of the record.
   indexed_at TEXT,
   -- The index shows the stored vectors once it has processed what it had accepted by this time;
-  -- '9999' while it is not known to have them, null without vectors.
+  -- '9999' while it is not known to have them, or to have them with today's metadata; null without
+  -- vectors.
   shown_after TEXT GENERATED ALWAYS AS (
-    CASE WHEN embedded_at IS NULL THEN NULL WHEN index_hash IS NULL THEN '9999' ELSE indexed_at END
+    CASE WHEN embedded_at IS NULL THEN NULL
+      WHEN index_hash IS NULL OR changes <> changes_seen THEN '9999'
+      ELSE indexed_at END
   ) VIRTUAL,
   -- How often what is embedded or filtered by was changed, by whomever: the table's trigger
   -- counts, and whoever posts a text for the record.

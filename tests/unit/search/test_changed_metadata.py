@@ -53,6 +53,14 @@ async def test_a_record_is_found_under_its_new_metadata_before_its_job_has_run()
     assert await stage.discrepancies() == []
 
 
+async def test_a_record_that_sql_has_moved_is_found_under_its_new_metadata() -> None:
+    """No job is queued for it: the table's trigger says that the index does not follow it."""
+    stage = await shown()
+    await stage.rows("UPDATE claims SET story_id = 's2' WHERE id = 'r1'")
+    assert (await ask(stage, filter={"storyId": "s2"})).verdict is Classification.DUPLICATE
+    assert (await ask(stage, filter={"storyId": "s1"})).verdict is Classification.NEW
+
+
 async def test_a_text_that_is_written_again_with_other_metadata_is_found_under_it() -> None:
     """Its job embeds nothing, though it was queued to."""
     stage = await shown()
