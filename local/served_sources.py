@@ -41,6 +41,7 @@ class ServedSources:
         self._cache = folder / "compiled"
         self._seen: Mapping[str, object] = {}
         self._looked_at: Mapping[str, object] = {}
+        self._served: Contents = {}
         self._proven: Contents = {}
 
     def start(self) -> SchemaSummary:
@@ -56,7 +57,7 @@ class ServedSources:
         packages.symlink_to(self._layout.python_modules, target_is_directory=True)
         contents, summary = self._check()
         _write(self.folder, contents)
-        self._proven = contents
+        self._served = self._proven = contents
         return summary
 
     def have_changed(self) -> bool:
@@ -80,9 +81,10 @@ class ServedSources:
 
     def serve(self, contents: Contents) -> bool:
         """Write checked sources to the copy; whether there was anything to write."""
-        if _read(self.folder) == contents:
+        if self._served == contents:
             return False
-        _write(self.folder, contents)
+        _rewrite(self.folder, self._served, contents)
+        self._served = contents
         return True
 
     def touch(self) -> None:
@@ -91,11 +93,11 @@ class ServedSources:
 
     def keep(self) -> None:
         """Remember what is served: the Worker runs with it."""
-        self._proven = _read(self.folder)
+        self._proven = self._served
 
     def roll_back(self) -> None:
         """Serve again what was there at the last `keep`, or at the start."""
-        _write(self.folder, self._proven)
+        self.serve(self._proven)
 
     def _check(self) -> tuple[Contents, SchemaSummary]:
         # The check is of a copy too: a file that is saved meanwhile is not served unchecked.
@@ -148,8 +150,23 @@ def _write(folder: Path, contents: Contents) -> None:
         if before.get(name) != content:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            # In place, for wrangler does not notice a file that replaces one; and never empty.
-            path.touch()
-            with path.open("r+b") as file:
-                file.write(content)
-                file.truncate()
+            path.write_bytes(content)
+
+
+def _rewrite(folder: Path, before: Contents, contents: Contents) -> None:
+    """Change the files that wrangler watches, each by one call of the system.
+
+    wrangler reads a file at its first event and drops a second one within 50 ms. An event before
+    the content is complete could have it run the old content for good. So a file that becomes
+    shorter is filled up with empty lines: cutting it off would be a second event.
+    """
+    for name in before.keys() - contents.keys():
+        (folder / name).unlink()
+    for name, content in contents.items():
+        path = folder / name
+        if name not in before:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        elif before[name] != content:
+            with path.open("r+b", buffering=0) as file:
+                file.write(content.ljust(path.stat().st_size, b"\n"))

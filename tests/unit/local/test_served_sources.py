@@ -130,7 +130,7 @@ def test_what_the_runtime_refuses_can_be_taken_back(sources: ServedSources, chec
 
     sources.roll_back()
 
-    assert before == (sources.folder / "src" / "schema.py").read_bytes()
+    assert before == (sources.folder / "src" / "schema.py").read_bytes().rstrip() + b"\n"
 
 
 def test_what_is_taken_back_is_what_was_kept(sources: ServedSources, checkout: Path) -> None:
@@ -158,3 +158,19 @@ def test_a_mistake_at_the_start_is_told_before_anything_runs(
         sources.start()
 
     assert before == (sources.folder / "wrangler.toml").read_bytes()
+
+
+def test_a_served_file_that_becomes_shorter_is_not_cut_off(
+    sources: ServedSources, checkout: Path
+) -> None:
+    """That would be a second event, and wrangler could read between the two."""
+    served = sources.folder / "src" / "schema.py"
+    before, inode = served.read_bytes(), served.stat().st_ino
+    (checkout / "src" / "schema.py").write_bytes(before.replace(b"articleSimilarity", b"twins"))
+    assert settle(sources)
+    contents, _ = sources.check()
+    assert sources.serve(contents)
+
+    after = served.read_bytes()
+    assert after.rstrip() == contents["src/schema.py"].rstrip()
+    assert (len(before), inode) == (len(after), served.stat().st_ino)
