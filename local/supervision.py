@@ -210,4 +210,4 @@ class Supervisor:
         self._restarts.append(now)
         self._say(f"\n{what} ended; starting again ...\n")
         restart()
-        self._say("Running again.\n\n")
+        self._say(f"{what}: running again.\n\n")

@@ -122,7 +122,7 @@ def test_workers_ai_and_vectorize_are_started_again(launched: Launched) -> None:
     launched.kill_one("python -m local.platform")
 
     launched.wait_for_output("Workers AI and Vectorize ended; starting again")
-    launched.wait_for_output("Running again.")
+    launched.wait_for_output("Workers AI and Vectorize: running again.")
     with launched.http as http:
         search = {"query": "Three suspects were arrested by police"}
         answer = http.post("/api/v1/similarity/claimSimilarity/search", json=search)
