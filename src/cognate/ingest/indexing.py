@@ -74,23 +74,21 @@ async def _upsert(index: VectorIndex, works: Sequence[Work]) -> None:
 
 async def remove(index: VectorIndex, works: Sequence[Work]) -> None:
     """Delete the surplus vectors of works. A failed call is the `error` of all of its records."""
-    surplus = [(work, identifier) for work in works for identifier in work.surplus_ids]
-    for start in range(0, len(surplus), MAX_UPSERT):
-        group = surplus[start : start + MAX_UPSERT]
-        for work, _ in group:
-            work.wrote_index = True
-        try:
-            await index.delete([identifier for _, identifier in group])
-        except PlatformError as error:
-            for work, _ in group:
-                work.error = error
+    await _delete(index, [(work, identifier) for work in works for identifier in work.surplus_ids])
 
 
 async def leave(index: VectorIndex, binding: str, works: Sequence[Work]) -> None:
     """Delete all vectors of works from an index of an earlier model."""
-    every = [(work, identifier) for work in works for identifier in work.all_ids]
-    for start in range(0, len(every), MAX_UPSERT):
-        group = every[start : start + MAX_UPSERT]
+    await _delete(index, [(work, identifier) for work in works for identifier in work.all_ids])
+    for work in works:
+        if work.error is None:
+            work.left_bindings.append(binding)
+
+
+async def _delete(index: VectorIndex, vectors: Sequence[tuple[Work, str]]) -> None:
+    """Delete vectors by their ids, as few calls as the index allows."""
+    for start in range(0, len(vectors), MAX_UPSERT):
+        group = vectors[start : start + MAX_UPSERT]
         for work, _ in group:
             work.wrote_index = True
         try:
@@ -98,9 +96,6 @@ async def leave(index: VectorIndex, binding: str, works: Sequence[Work]) -> None
         except PlatformError as error:
             for work, _ in group:
                 work.error = error
-    for work in works:
-        if work.error is None:
-            work.left_bindings.append(binding)
 
 
 def entries(work: Work) -> list[VectorEntry]:
