@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,36 +18,20 @@ from cognate.index_progress import (
 )
 from cognate.ports import Platform
 from cognate.times import from_iso, to_iso
+from tests.unit.core.forwarding import ForwardingIndex
 from tests.unit.core.stage import ACME, CLAIMS, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from cognate.ports import IndexMatch, IndexState, Row, VectorEntry, VectorIndex, Vectors
+    from cognate.ports import IndexState, Row
 
 BINDING = CLAIMS.model.index_binding
 
 
-@dataclass(frozen=True)
-class Naming:
+@dataclass
+class Naming(ForwardingIndex):
     """An index that names this mutation as the newest that it has processed."""
 
-    inner: VectorIndex
     mutation: str
-
-    async def upsert(self, entries: Sequence[VectorEntry]) -> str:
-        """See `ports.VectorIndex.upsert`."""
-        return await self.inner.upsert(entries)
-
-    async def delete(self, ids: Sequence[str]) -> list[str]:
-        """See `ports.VectorIndex.delete`."""
-        return await self.inner.delete(ids)
-
-    async def query(
-        self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]
-    ) -> list[IndexMatch]:
-        """See `ports.VectorIndex.query`."""
-        return await self.inner.query(vectors, top_k=top_k, conditions=conditions)
 
     async def describe(self) -> IndexState:
         """See `ports.VectorIndex.describe`."""

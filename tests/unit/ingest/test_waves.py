@@ -22,22 +22,19 @@ from cognate.models import MODELS
 from cognate.ports import MAX_UPSERT, Platform
 from cognate.text_limits import MAX_CHUNKS, MAX_TEXT_CHARACTERS
 from tests.unit.core.faults import FailingDatabase
+from tests.unit.core.forwarding import ForwardingIndex
 from tests.unit.core.stage import ACME, ARTICLES, GLOBEX, QUEUE, Stage, long_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Iterator, Sequence
 
     from cognate.models import EmbeddingModel
     from cognate.ports import (
         Database,
         Embedder,
-        IndexMatch,
-        IndexState,
         Row,
         Statement,
         VectorEntry,
-        VectorIndex,
         Vectors,
     )
 
@@ -98,10 +95,9 @@ class MeasuredEmbedder:
 
 
 @dataclass
-class MeasuredIndex:
+class MeasuredIndex(ForwardingIndex):
     """An index whose calls are measured."""
 
-    inner: VectorIndex
     sizes: Sizes
 
     async def upsert(self, entries: Sequence[VectorEntry]) -> str:
@@ -109,20 +105,6 @@ class MeasuredIndex:
         assert len(entries) <= MAX_UPSERT
         self.sizes.indexed.append(sum(entry.vectors.lengths()[entry.position] for entry in entries))
         return await self.inner.upsert(entries)
-
-    async def delete(self, ids: Sequence[str]) -> list[str]:
-        """See `ports.VectorIndex.delete`."""
-        return await self.inner.delete(ids)
-
-    async def query(
-        self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]
-    ) -> list[IndexMatch]:
-        """See `ports.VectorIndex.query`."""
-        return await self.inner.query(vectors, top_k=top_k, conditions=conditions)
-
-    async def describe(self) -> IndexState:
-        """See `ports.VectorIndex.describe`."""
-        return await self.inner.describe()
 
 
 def measured(stage: Stage) -> Sizes:

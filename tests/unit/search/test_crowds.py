@@ -12,12 +12,13 @@ from cognate.definitions import Similarity
 from cognate.ports import MAX_TOP_K, Platform
 from cognate.search.nearest import CROWDED_OUT, RANGES_UP_TO
 from cognate.search.similarity import search
+from tests.unit.core.forwarding import ForwardingIndex
 from tests.unit.core.stage import ACME, ARTICLES, Stage, articles, claim_similarity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cognate.ports import IndexMatch, IndexState, VectorEntry, VectorIndex, Vectors
+    from cognate.ports import IndexMatch, Vectors
     from cognate.search.similarity import SearchAnswer
 
 TEXT = "one two three four five six seven eight nine ten"
@@ -140,19 +141,10 @@ async def test_a_dead_crowd_costs_one_more_look() -> None:
 
 
 @dataclass
-class LargeIndex:
+class LargeIndex(ForwardingIndex):
     """An index so large that its range filters lose everything."""
 
-    inner: VectorIndex
     asked: list[Mapping[str, Any]] = field(default_factory=list)
-
-    async def upsert(self, entries: Sequence[VectorEntry]) -> str:
-        """See `ports.VectorIndex.upsert`."""
-        return await self.inner.upsert(entries)
-
-    async def delete(self, ids: Sequence[str]) -> list[str]:
-        """See `ports.VectorIndex.delete`."""
-        return await self.inner.delete(ids)
 
     async def query(
         self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]
@@ -164,10 +156,6 @@ class LargeIndex:
         ):
             return []
         return await self.inner.query(vectors, top_k=top_k, conditions=conditions)
-
-    async def describe(self) -> IndexState:
-        """See `ports.VectorIndex.describe`."""
-        return await self.inner.describe()
 
 
 @pytest.mark.parametrize(("vectors", "found"), [(RANGES_UP_TO - 1, False), (RANGES_UP_TO, True)])
