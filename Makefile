@@ -15,14 +15,14 @@ help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 dev: setup ## Run the Worker, its database, queue, models and vector indexes here (PORT=8787)
-	@$(bin)/python -m local.launcher --port $(PORT)
+	@$(bin)/python -m local.running.launcher --port $(PORT)
 
 test: setup format-check lint types unit contract worker ## Check everything, as CI does
 	@echo "Formatting, lint, types, unit, contract and Worker tests have passed."
 
 setup: ## Install what is missing, all of it below this folder
 	@command -v $(PYTHON) >/dev/null || { echo "Cognate needs Python 3.11 or newer, and there is no $(PYTHON): install it, or name another, as in 'make dev PYTHON=python3.12'." >&2; exit 1; }
-	@$(PYTHON) -m local.bootstrap
+	@$(PYTHON) -m local.setup.bootstrap
 
 format: setup ## Format the code
 	$(bin)/ruff format
@@ -61,19 +61,19 @@ login: setup ## Log in at Cloudflare
 	@PATH="$(CURDIR)/$(bin):$$PATH" npx wrangler login
 
 deploy: setup ## Deploy to Cloudflare; shows what it does, and asks (LOCATION=weur or JURISDICTION=eu, YES=1)
-	@$(bin)/python -m local.deploy $(LOCATION:%=--location=%) $(JURISDICTION:%=--jurisdiction=%) $(if $(filter 1,$(YES)),--yes)
+	@$(bin)/python -m local.deploying.deploy $(LOCATION:%=--location=%) $(JURISDICTION:%=--jurisdiction=%) $(if $(filter 1,$(YES)),--yes)
 
 migration: setup ## Print the SQL of a table of src/schema.py, for a migration (TABLE=claims)
-	@$(bin)/python -m local.migration $(TABLE)
+	@$(bin)/python -m local.deploying.migration $(TABLE)
 
 readme: setup ## Write the generated parts of README.md again
-	@$(bin)/python -m local.readme
+	@$(bin)/python -m local.deploying.readme
 
 bench: setup ## Measure the CPU that requests and batches cost in the runtime
 	@$(bin)/python -m benchmarks.worker_cpu
 
 clean: ## Forget the data of `make dev`
-	@$(PYTHON) -m local.clean
+	@$(PYTHON) -m local.running.clean
 
 distclean: ## Remove everything that was installed or made here
 	rm -rf .local .venv .venv-workers .wrangler node_modules python_modules

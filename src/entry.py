@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from workers import Request, WorkerEntrypoint, python_to_rpc
 
 from cognate.api.application import Application
-from cognate.cloudflare.embeddings import environment
+from cognate.cloudflare.client import environment
 from cognate.cloudflare.http import request_of, response_of
 from cognate.cloudflare.platform import complete, platform_of, retention_of, settings_of
 from cognate.cloudflare.queue import deliveries_of, settle

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from cognate.fingerprint import fingerprint
+from cognate.embedding.fingerprint import fingerprint
+from cognate.embedding.sketches import sketch
 from cognate.ids import vector_key
 from cognate.models import DEFAULT_MODEL, MODELS
 from cognate.ports import Statement
-from cognate.sketches import sketch
 from cognate.sql import json_groups
 
 if TYPE_CHECKING:

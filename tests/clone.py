@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
-from local.layout import ROOT
+from local.setup.layout import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

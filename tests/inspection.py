@@ -11,7 +11,7 @@ from array import array
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from cognate.chunking import chunk
-from cognate.fingerprint import content_hash, fingerprint
+from cognate.embedding.fingerprint import content_hash, fingerprint
 from cognate.ids import vector_id, vector_key
 from cognate.models import INDEX_BINDINGS
 from cognate.ports import FLOAT32_BYTES
@@ -19,9 +19,9 @@ from cognate.ports import FLOAT32_BYTES
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
 
-    from cognate.collections import Collection
     from cognate.models import EmbeddingModel
     from cognate.ports import Row
+    from cognate.schema.collections import Collection
 
 PAGE_ROWS: Final = 10
 """Records that are read at once: the longest take 3 MB each, with their vectors as numbers."""

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 
 from cognate.chunking import chunk
-from cognate.classification import Classification, classify
-from cognate.fingerprint import fingerprint
+from cognate.embedding.fingerprint import fingerprint
+from cognate.search.classification import Classification, classify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
-    from cognate.collections import Collection
-    from cognate.definitions import Thresholds
-    from cognate.filters import Filter
     from cognate.ports import Row
-    from local.embedding_spaces import TextEncoder
+    from cognate.schema import Thresholds
+    from cognate.schema.collections import Collection
+    from cognate.search.filters import Filter
+    from local.ai.embedding_spaces import TextEncoder
 
     Matrix = NDArray[np.floating]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from cognate.api.route import Route
-    from cognate.definitions import Cognate
+    from cognate.schema import Cognate
     from tests.inspection import Place
 
 SHARED: Final = {

@@ -10,8 +10,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Final
 
-from local.layout import ROOT, Layout
-from local.migration import migration_of
+from local.deploying.migration import migration_of
+from local.setup.layout import ROOT, Layout
 from tests.demonstration import app
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ class ManualClock:
 
 
 class SecondsClock:
-    """`local.clock.Clock` that shows what a `ManualClock` shows: one time for all parts."""
+    """`local.service.clock.Clock` that shows what a `ManualClock` shows: one time for all parts."""
 
     def __init__(self, clock: ManualClock) -> None:
         """Follow `clock`."""

@@ -12,13 +12,13 @@ import sqlite3
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from cognate.d1_limits import check_answer, check_statement
+from cognate.cloudflare.d1_limits import check_answer, check_statement
+from cognate.cloudflare.platform_errors import database_error
 from cognate.errors import DatabaseError
-from cognate.platform_errors import database_error
 from cognate.ports import MAX_RESULT_BYTES, MAX_STATEMENT_PARAMETERS, MAX_VALUE_BYTES
 from local.adapters.unhex import unhex
-from local.better_auth import auth_tables
-from local.layout import ROOT
+from local.running.better_auth import auth_tables
+from local.setup.layout import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cognate.platform_errors import embedder_error
-from local.adapters.vectors import ListVectors
+from cognate.cloudflare.platform_errors import embedder_error
+from local.adapters.listed_vectors import ListVectors
 from local.errors import PlatformError
-from local.rpc import AI_BINDING
+from local.service.calls import AI_BINDING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cognate.models import EmbeddingModel
     from cognate.ports import Vectors
-    from local.rpc import Bindings
+    from local.service.calls import Bindings
 
 
 class LocalEmbedder:

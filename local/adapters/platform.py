@@ -11,19 +11,19 @@ from local.adapters.database import SqliteDatabase
 from local.adapters.embedder import LocalEmbedder
 from local.adapters.queue import InMemoryQueue
 from local.adapters.vector_index import LocalVectorIndex
-from local.adapters.words import WordEncoder
-from local.embedding_spaces import StandInEncoder
-from local.index_config import IndexConfig
-from local.rpc import Bindings
-from local.vector_store import VectorStore
-from local.vectorize import LocalVectorize
-from local.workers_ai import LONG_CONTEXT_MODELS, LocalWorkersAI
+from local.ai.embedding_spaces import StandInEncoder
+from local.ai.word_encoder import WordEncoder
+from local.ai.workers_ai import LONG_CONTEXT_MODELS, LocalWorkersAI
+from local.service.calls import Bindings
+from local.vectorize.index_config import IndexConfig
+from local.vectorize.operations import LocalVectorize
+from local.vectorize.store import VectorStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cognate.definitions import Cognate
-    from local.embedding_spaces import TextEncoder
+    from cognate.schema import Cognate
+    from local.ai.embedding_spaces import TextEncoder
 
 
 @dataclass(frozen=True)

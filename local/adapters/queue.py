@@ -12,8 +12,8 @@ from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
+from cognate.embedding.start import Delivery
 from cognate.errors import QueueError
-from cognate.ingest.claim import Delivery
 from cognate.ports import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES, MAX_MESSAGES_PER_SEND
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from random import Random
 
-    from cognate.ingest.batch import Verdicts
+    from cognate.embedding.batch import Verdicts
     from cognate.ports import Clock
 
     Consumer = Callable[[Sequence[Delivery]], Awaitable[Verdicts]]

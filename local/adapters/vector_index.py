@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cognate.platform_errors import vector_index_error
+from cognate.cloudflare.platform_errors import vector_index_error
 from cognate.ports import MAX_DELETE, IndexMatch, IndexState
-from local.adapters.vectors import row_of
+from local.adapters.listed_vectors import row_of
 from local.errors import PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cognate.ports import VectorEntry, Vectors
-    from local.rpc import Bindings
+    from local.service.calls import Bindings
 
 
 class LocalVectorIndex:

@@ -1,6 +1,6 @@
 """Cognate: automatic embeddings and organization-scoped similarity search on Cloudflare."""
 
-from cognate.definitions import (
+from cognate.schema import (
     Access,
     Cognate,
     Embeddings,

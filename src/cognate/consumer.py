@@ -6,24 +6,24 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-from cognate.backfill.step import take_step
-from cognate.collections import Collections
-from cognate.counting import CountingDatabase
+from cognate.backfill.walk import take_step
+from cognate.embedding.counting import CountingDatabase
+from cognate.embedding.dead_letters import record_dead_letters
+from cognate.embedding.migrated import run_migrated
+from cognate.embedding.waves import MAX_WAVE_CHARACTERS, grouped
 from cognate.errors import DatabaseError
 from cognate.events import emit
-from cognate.ingest.dead_letters import record_dead_letters
-from cognate.ingest.migrated import run_migrated
-from cognate.ingest.waves import MAX_WAVE_CHARACTERS, grouped
-from cognate.messages import BackfillStep, parse
-from cognate.retry import pause
+from cognate.jobs.messages import BackfillStep, parse
+from cognate.jobs.retry import pause
+from cognate.schema.collections import Collections
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cognate.definitions import Cognate
-    from cognate.ingest.batch import Verdicts
-    from cognate.ingest.claim import Delivery
+    from cognate.embedding.batch import Verdicts
+    from cognate.embedding.start import Delivery
     from cognate.ports import Platform
+    from cognate.schema import Cognate
 
 DEAD_LETTER_SUFFIX: Final = "-dlq"
 """Ends the name of the dead-letter queue in `wrangler.toml`."""

@@ -11,24 +11,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cognate import idempotency
-from cognate.backfill import rows as backfills
-from cognate.collections import Collections
+from cognate.backfill import backfills
+from cognate.embedding.index_progress import follow_indexes
 from cognate.events import emit
-from cognate.index_progress import follow_indexes
+from cognate.jobs.pruning import prune_statements
+from cognate.jobs.queue import announce, release_statement
+from cognate.jobs.removals import removal_statements
+from cognate.jobs.stalled import chosen, look_statements, remember_statements
 from cognate.ports import Statement
-from cognate.pruning import prune_statements
-from cognate.queueing import announce, release_statement
-from cognate.removals import removal_statements
-from cognate.stalled import chosen, look_statements, remember_statements
-from cognate.texts import delete_expired, expired_statement
+from cognate.schema.collections import Collections
+from cognate.texts import idempotency
+from cognate.texts.posted import delete_expired, expired_statement
 from cognate.times import to_iso
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from cognate.definitions import Cognate
     from cognate.ports import Platform, Row
+    from cognate.schema import Cognate
     from cognate.settings import Retention
 
 MAX_JOBS_PER_RUN: Final = 500

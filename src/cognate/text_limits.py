@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MAX_TEXT_CHARACTERS: Final = 100_000
 """Characters of one text that is embedded: about 25,000 tokens of English, or 80 chunks. A consumer
-holds the texts of five such records at once (`cognate.ingest.waves`)."""
+holds the texts of five such records at once (`cognate.embedding.waves`)."""
 
 MAX_CHUNKS: Final = 200
 """Vectors of one record: at 1,024 dimensions 0.8 MB, so that a row with its text fits D1's 2 MB."""

@@ -8,10 +8,10 @@ from array import array
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cognate.embedding.vector_checks import QueryVector, checked, from_float32
 from cognate.errors import EmbedderModelUnavailable, EmbedderRejected
 from cognate.models import DEFAULT_MODEL, MODELS
 from cognate.ports import FLOAT32_BYTES
-from cognate.vectors import QueryVector, checked, from_float32
 from tests.contract.raising import raised
 
 if TYPE_CHECKING:

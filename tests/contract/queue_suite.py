@@ -14,8 +14,8 @@ from tests.contract.raising import raised
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cognate.ingest.batch import Verdicts
-    from cognate.ingest.claim import Delivery
+    from cognate.embedding.batch import Verdicts
+    from cognate.embedding.start import Delivery
     from cognate.ports import JobQueue
 
 AGAIN: Final = "again"

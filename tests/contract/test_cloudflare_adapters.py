@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from local.local_worker import LocalConfig, LocalWorker
+from local.running.local_worker import LocalConfig, LocalWorker
 from tests.contract.cases import case_names
 from tests.contract.workshop import contract_checkout
 

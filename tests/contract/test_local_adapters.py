@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from local.adapters import local_platform
-from local.adapters.vectors import row_of
-from local.embedding_spaces import StandInEncoder
-from local.sentence_model import SentenceModel
-from local.workers_ai import LONG_CONTEXT_MODELS
+from local.adapters.listed_vectors import row_of
+from local.ai.embedding_spaces import StandInEncoder
+from local.ai.sentence_model import SentenceModel
+from local.ai.workers_ai import LONG_CONTEXT_MODELS
 from tests.contract.cases import case_names, names_of_tests, run_test
 from tests.contract.clock_suite import ClockSuite
 from tests.contract.database_suite import DatabaseSuite
@@ -24,10 +24,10 @@ from tests.demonstration import app
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cognate.ingest.batch import Verdicts
-    from cognate.ingest.claim import Delivery
+    from cognate.embedding.batch import Verdicts
+    from cognate.embedding.start import Delivery
     from cognate.ports import Clock, Database, Embedder, JobQueue, VectorIndex, Vectors
-    from local.embedding_spaces import TextEncoder
+    from local.ai.embedding_spaces import TextEncoder
     from tests.contract.cases import Suite
 
 

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 from js import Response
 from workers import WorkerEntrypoint, python_to_rpc
 
-from cognate.cloudflare.embeddings import environment
+from cognate.cloudflare.client import environment
 from cognate.cloudflare.platform import platform_of
 from cognate.cloudflare.queue import deliveries_of, settle
-from cognate.ingest.claim import Delivery
+from cognate.embedding.start import Delivery
 from cognate.ports import Statement
 from tests.contract.cases import case_names, run_test, suite_of
 from tests.contract.clock_suite import ClockSuite

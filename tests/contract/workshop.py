@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.layout import ROOT
+from local.setup.layout import ROOT
 from tests.workshop import checkout_with
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from local.layout import Layout
+    from local.setup.layout import Layout
 
 
 def contract_checkout(folder: Path) -> Layout:

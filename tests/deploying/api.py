@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import parse_qs, urlsplit
 
-from local.loopback import HOST
+from local.running.loopback import HOST
 from tests.deploying.account import MADE_ON, FakeAccount
 
 if TYPE_CHECKING:

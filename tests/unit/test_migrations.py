@@ -12,9 +12,9 @@ import pytest
 
 from cognate.auth.sessions import find_session
 from local.adapters.database import SqliteDatabase
-from local.better_auth import in_naming
-from local.layout import ROOT
-from local.seed import DEMO_ORGANIZATIONS, seed
+from local.running.better_auth import in_naming
+from local.running.seed import DEMO_ORGANIZATIONS, seed
+from local.setup.layout import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

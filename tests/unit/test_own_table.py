@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from local.layout import ROOT
-from local.source_check import check_sources
+from local.running.source_check import check_sources
+from local.setup.layout import ROOT
 from tests.demonstration import app
 from tests.workshop import checkout_with
 
@@ -96,7 +96,7 @@ def test_a_table_of_ones_own_turns_no_test_red(checkout: Path) -> None:
         if READS_THE_USERS_FILES.search(path.read_text("utf-8"))
         and path.name != "test_own_table.py"
     ]
-    assert {"tests/unit/test_readme.py", "tests/unit/test_triggers.py"} < set(tests)
+    assert {"tests/unit/test_readme.py", "tests/unit/schema/test_triggers.py"} < set(tests)
     run(checkout, f".venv/bin/python -m pytest -q -x -p no:cacheprovider {' '.join(tests)}")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.layout import Layout
+from local.setup.layout import Layout
 from tests.clone import clean_clone
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from cognate.classification import Classification
-from local.readme import generated
+from cognate.search.classification import Classification
+from local.deploying.readme import generated
 
 ROOT: Final = Path(__file__).parents[2]
 README: Final = (ROOT / "README.md").read_text("utf-8")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from cognate.api.similarity import GrayZoneRequest, SearchRequest
-from cognate.api.vectors import DEFAULT_TOP_K, MAX_TOP_K, VectorQuery
-from cognate.definitions import Similarity
-from cognate.definitions.similarities import MAX_LIMIT
-from cognate.filters import OPERATORS
+from cognate.api.routes.similarity import GrayZoneRequest, SearchRequest
+from cognate.api.routes.vectors import DEFAULT_TOP_K, MAX_TOP_K, VectorQuery
+from cognate.schema import Similarity
+from cognate.schema.similarities import MAX_LIMIT
+from cognate.search.filters import OPERATORS
 from cognate.validation import json_names
 from tests.unit.records.stage import claims
 

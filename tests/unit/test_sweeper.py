@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cognate.embedding.start import LEASE
 from cognate.errors import DatabaseError
-from cognate.ingest.claim import LEASE
+from cognate.jobs.queue import OVERDUE_PLACES, WINDOW
+from cognate.jobs.stalled import MAX_HELPED
 from cognate.ports import Statement
-from cognate.queueing import OVERDUE_PLACES, WINDOW
-from cognate.stalled import MAX_HELPED
 from cognate.sweeper import MAX_JOBS_PER_RUN, Swept, sweep
 from tests.unit.core.stage import ACME, GLOBEX, RETENTION, Stage, long_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cognate.ingest.claim import Delivery
+    from cognate.embedding.start import Delivery
     from cognate.ports import Database, Row
 
 

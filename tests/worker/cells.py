@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from cognate.chunking import chunk
-from cognate.collections import Collections
 from cognate.ids import vector_key
+from cognate.schema.collections import Collections
 from tests.demonstration import app
 from tests.unit.core.stage import long_text
 from tests.worker.recording import digest

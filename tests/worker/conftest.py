@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 import httpx
 import pytest
 
-from local.layout import ROOT
-from local.local_worker import LocalConfig, LocalWorker
-from local.seed import DEMO_ORGANIZATIONS
+from local.running.local_worker import LocalConfig, LocalWorker
+from local.running.seed import DEMO_ORGANIZATIONS
+from local.setup.layout import ROOT
 from tests.worker.instruments import Instruments
 from tests.worker.organization import STORY_ORGANIZATIONS
 from tests.workshop import checkout_with

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from cognate.collections import texts_of
-from cognate.fingerprint import content_hash, fingerprint, index_hash
+from cognate.embedding.fingerprint import content_hash, fingerprint, index_hash
+from cognate.embedding.sketches import sketch
 from cognate.ids import vector_key
 from cognate.models import DEFAULT_MODEL, MODELS
-from cognate.sketches import sketch
+from cognate.schema.collections import texts_of
 from cognate.times import to_iso
-from local.seed import DemoOrganization, seed
+from local.running.seed import DemoOrganization, seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from cognate.collections import Collection
+    from cognate.schema.collections import Collection
 
 NOW: Final = datetime.now(UTC)
 TEXTS: Final = texts_of(MODELS[DEFAULT_MODEL])

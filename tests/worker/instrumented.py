@@ -20,17 +20,17 @@ from js import Response
 from workers import Request
 
 import entry
-from cognate.classification import classify
 from cognate.cloudflare import create_embeddings
+from cognate.cloudflare.client import environment
 from cognate.cloudflare.conversion import from_json, to_javascript
-from cognate.cloudflare.embeddings import environment
 from cognate.cloudflare.platform import platform_of
-from cognate.collections import Collections
 from cognate.errors import CognateError
-from cognate.filters import Filter
 from cognate.ports import Statement, StoredVectors
 from cognate.principal import OrganizationId
+from cognate.schema.collections import Collections
 from cognate.search import SearchAnswer
+from cognate.search.classification import classify
+from cognate.search.filters import Filter
 from cognate.search.nearest import nearest
 from schema import app
 from tests.worker.recording import FAILING_SENDS, recorded

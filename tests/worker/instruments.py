@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import httpx
 
-from local.seed import DemoOrganization, seed
+from local.running.seed import DemoOrganization, seed
 from tests.worker.organization import PATIENCE_SECONDS, Organization
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from local.faults import FaultKind
-    from local.local_worker import LocalWorker
+    from local.running.local_worker import LocalWorker
+    from local.service.faults import FaultKind
 
 Found = TypeVar("Found")
 Event = dict[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from cognate.messages import MESSAGE_TYPE
+from cognate.jobs.messages import MESSAGE_TYPE
 from tests.worker.cells import INDEX, Cell
 from tests.worker.instruments import wait_for
 from tests.worker.matrix_row import Row

@@ -9,7 +9,7 @@ from tests.worker.instruments import wait_for
 from tests.worker.matrix_row import Row, reference
 
 if TYPE_CHECKING:
-    from local.faults import FaultKind
+    from local.service.faults import FaultKind
 
 
 class AiRow(Row):

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from local.seed import DemoOrganization
+from local.running.seed import DemoOrganization
 
 if TYPE_CHECKING:
     import httpx

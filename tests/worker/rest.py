@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cognate.collections import Collections
 from cognate.ports import StoredVectors
-from local.vector_limits import MAX_IDS_PER_GET
+from cognate.schema.collections import Collections
+from local.vectorize.limits import MAX_IDS_PER_GET
 from tests.demonstration import app
 from tests.inspection import discrepancies
 

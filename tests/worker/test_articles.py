@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from cognate.ids import vector_key
-from local.seed import SESSION_EXPIRES_AT, DemoOrganization
+from local.running.seed import SESSION_EXPIRES_AT, DemoOrganization
 from tests.worker.instruments import wait_for
 from tests.worker.organization import Organization
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from local.layout import ROOT
-from local.local_worker import LocalConfig, LocalWorker
-from local.seed import DEMO_ORGANIZATIONS
+from local.running.local_worker import LocalConfig, LocalWorker
+from local.running.seed import DEMO_ORGANIZATIONS
+from local.setup.layout import ROOT
 from tests.workshop import checkout_with
 
 if TYPE_CHECKING:

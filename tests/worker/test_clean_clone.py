@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.deployment import SECRETS_FILE
-from local.layout import Layout
+from local.deploying.deployment import SECRETS_FILE
+from local.setup.layout import Layout
 from tests.clone import clean_clone
 
 if TYPE_CHECKING:

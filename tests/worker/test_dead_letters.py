@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import httpx
 import pytest
 
-from local.layout import ROOT
-from local.local_worker import LocalConfig, LocalWorker
+from local.running.local_worker import LocalConfig, LocalWorker
+from local.setup.layout import ROOT
 from tests.worker.instruments import Instruments, wait_for
 from tests.worker.matrix_row import LONG_AGO
 from tests.workshop import checkout_with

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from local import deploy
-from local.cloudflare_account import Wrangler, find_account
-from local.deployment import DeploymentError, needed
-from local.layout import ROOT, Layout
+from local.deploying import deploy
+from local.deploying.cloudflare_account import Wrangler, find_account
+from local.deploying.deployment import DeploymentError, needed
+from local.setup.layout import ROOT, Layout
 from schema import app
 from tests.deploying.account import NO_MIGRATIONS, FakeAccount
 from tests.deploying.api import FakeCloudflare

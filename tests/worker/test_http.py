@@ -10,8 +10,8 @@ import pytest
 
 from cognate.api.bodies import MAX_BODY_BYTES
 from cognate.auth.signature import sign
-from local.layout import ROOT
-from local.seed import DEMO_ORGANIZATIONS
+from local.running.seed import DEMO_ORGANIZATIONS
+from local.setup.layout import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

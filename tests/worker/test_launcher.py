@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import httpx
 import pytest
 
-from local.layout import ROOT
+from local.setup.layout import ROOT
 from tests.worker.instruments import wait_for
 from tests.worker.launched import Launched
 from tests.workshop import checkout_with
@@ -119,7 +119,7 @@ def test_a_worker_whose_port_is_dead_answers_again(launched: Launched) -> None:
 
 def test_workers_ai_and_vectorize_are_started_again(launched: Launched) -> None:
     """Their process is one of `make dev`'s own; searches are answered again."""
-    launched.kill_one("python -m local.platform")
+    launched.kill_one("python -m local.service.platform")
 
     launched.wait_for_output("Workers AI and Vectorize ended; starting again")
     launched.wait_for_output("Workers AI and Vectorize: running again.")

@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Final
 import httpx
 import pytest
 
-from cognate.collections import texts_of
-from cognate.messages import reference
+from cognate.jobs.messages import reference
+from cognate.jobs.queue import Wanted, queue_statements, release_statement
 from cognate.models import MODELS
 from cognate.ports import Statement
-from cognate.queueing import Wanted, queue_statements, release_statement
+from cognate.schema.collections import texts_of
 from cognate.text_limits import MAX_TEXT_CHARACTERS
 from local.adapters.database import SqliteDatabase
-from local.layout import ROOT
-from local.local_worker import LocalConfig, LocalWorker
-from local.processes import workerd_processes
+from local.running.local_worker import LocalConfig, LocalWorker
+from local.running.processes import workerd_processes
+from local.setup.layout import ROOT
 from tests.worker.instruments import Instruments, wait_for
 from tests.workshop import checkout_with
 

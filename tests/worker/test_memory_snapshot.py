@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 import pytest
 
-from local.layout import ROOT, Layout
-from local.local_worker import LocalConfig, LocalWorker, StartError
-from local.memory_snapshot import (
+from local.running.local_worker import LocalConfig, LocalWorker, StartError
+from local.running.seed import DEMO_ORGANIZATIONS
+from local.setup.layout import ROOT, Layout
+from local.setup.memory_snapshot import (
     DEDICATED_FLAG,
     EMPTY_WORKER,
     OWN_SDK_FLAG,
@@ -28,8 +29,7 @@ from local.memory_snapshot import (
     save_options,
     save_snapshot,
 )
-from local.runtime import bundle_option, write_workerd_script
-from local.seed import DEMO_ORGANIZATIONS
+from local.setup.runtime import bundle_option, write_workerd_script
 from tests.worker.instruments import wait_for
 from tests.workshop import checkout_with
 

@@ -7,7 +7,7 @@ import subprocess
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from local.layout import Layout
+from local.setup.layout import Layout
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -27,7 +27,7 @@ from tests.worker.chaos import WorkerStory
 
 if TYPE_CHECKING:
     from cognate.api.http import BodyReader
-    from cognate.definitions import Cognate
+    from cognate.schema import Cognate
     from tests.worker.conftest import Report
     from tests.worker.instruments import Instruments
 

@@ -9,14 +9,14 @@ import shlex
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from local.demo import add_demo_claims
-from local.layout import ROOT
+from local.running.demo import add_demo_claims
+from local.setup.layout import ROOT
 from tests.worker.organization import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     import httpx
 
-    from local.local_worker import LocalWorker
+    from local.running.local_worker import LocalWorker
 
 README_HOST: Final = "localhost:8787"
 SESSIONS: Final = re.findall(

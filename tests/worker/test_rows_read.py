@@ -20,10 +20,10 @@ import httpx
 import pytest
 
 from cognate.api.routes import ROUTES
-from cognate.collections import Collections
-from local.layout import ROOT
-from local.local_worker import LocalConfig, LocalWorker
-from local.migration import migration_of
+from cognate.schema.collections import Collections
+from local.deploying.migration import migration_of
+from local.running.local_worker import LocalConfig, LocalWorker
+from local.setup.layout import ROOT
 from tests.worker.everything import Everything
 from tests.worker.filled import CROWDED, fill, organization
 from tests.worker.filled_schema import app

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.seed import DEMO_ORGANIZATIONS, DemoOrganization
+from local.running.seed import DEMO_ORGANIZATIONS, DemoOrganization
 
 if TYPE_CHECKING:
     import httpx
 
-    from local.local_worker import LocalWorker
+    from local.running.local_worker import LocalWorker
 
 
 def test_it_is_healthy(http: httpx.Client) -> None:

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
     from cognate.api.http import Request
     from cognate.api.route import Route
-    from cognate.definitions import Cognate
     from cognate.errors import ConfigurationError
     from cognate.ports import Platform
     from cognate.principal import Principal
+    from cognate.schema import Cognate
     from cognate.settings import Settings
 
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

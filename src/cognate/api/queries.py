@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cognate.definitions.names import camel_case
 from cognate.errors import FieldError, InvalidInput
+from cognate.schema.names import camel_case
 from cognate.validation import MAX_POINTER_NAME, MAX_REPORTED_ERRORS, invalid_input
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from cognate.api.wire import AnswerModel, M, RequestModel
 if TYPE_CHECKING:
     from cognate.api.http import Request
     from cognate.api.queries import Q, QueryModel
-    from cognate.definitions import Cognate
     from cognate.errors import ConfigurationError
     from cognate.ports import Platform
     from cognate.principal import OrganizationId, Principal
+    from cognate.schema import Cognate
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 

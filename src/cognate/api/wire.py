@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from cognate.definitions.names import camel_case
+from cognate.schema.names import camel_case
 from cognate.text_limits import UNSTORABLE, length_problem
 from cognate.validation import invalid_input, json_names, refuse_field
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from cognate.auth.tables import refuse_unusable_tables
+from cognate.auth.better_auth_tables import refuse_unusable_tables
 from cognate.errors import DatabaseError
 from cognate.ports import Statement
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from cognate.fingerprint import content_hash, index_hash
+from cognate.embedding.fingerprint import content_hash, index_hash
 
 if TYPE_CHECKING:
-    from cognate.collections import Collection
     from cognate.ports import Row
+    from cognate.schema.collections import Collection
 
 
 class Selection(StrEnum):

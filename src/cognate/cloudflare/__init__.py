@@ -4,6 +4,6 @@ The bindings are reached as the runtime has them, not through the SDK's wrapper:
 every argument and result, and walks each number of a vector twice.
 """
 
-from cognate.cloudflare.embeddings import create_embeddings
+from cognate.cloudflare.client import create_embeddings
 
 __all__ = ["create_embeddings"]

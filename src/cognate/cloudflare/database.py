@@ -9,8 +9,8 @@ from js import JSON
 from pyodide.ffi import JsException, to_js
 
 from cognate.cloudflare.conversion import parameter
-from cognate.d1_limits import check_answer, check_statement
-from cognate.platform_errors import database_error
+from cognate.cloudflare.d1_limits import check_answer, check_statement
+from cognate.cloudflare.platform_errors import database_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,15 +9,15 @@ from js import JSON
 from pyodide.ffi import JsException
 
 from cognate.cloudflare.conversion import from_json, to_javascript
+from cognate.embedding.start import Delivery
 from cognate.errors import QueueError
-from cognate.ingest.claim import Delivery
 from cognate.ports import MAX_MESSAGES_PER_SEND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from cognate.cloudflare.conversion import JavaScriptObject
-    from cognate.ingest.batch import Verdicts
+    from cognate.embedding.batch import Verdicts
 
 
 NOT_JSON: Final = (JsException, RecursionError, ValueError, TypeError)

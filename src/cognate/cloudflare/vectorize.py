@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pyodide.ffi import JsException
 
 from cognate.cloudflare.conversion import as_number, from_json, to_javascript, to_python
-from cognate.cloudflare.vectors import row_of
-from cognate.platform_errors import vector_index_error
+from cognate.cloudflare.javascript_vectors import row_of
+from cognate.cloudflare.platform_errors import vector_index_error
 from cognate.ports import MAX_DELETE, IndexMatch, IndexState
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from pyodide.ffi import JsException
 
 from cognate.cloudflare.conversion import to_javascript
-from cognate.cloudflare.vectors import JavaScriptVectors
-from cognate.platform_errors import embedder_error
+from cognate.cloudflare.javascript_vectors import JavaScriptVectors
+from cognate.cloudflare.platform_errors import embedder_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

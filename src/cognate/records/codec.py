@@ -21,9 +21,9 @@ from cognate.validation import MAX_REPORTED_ERRORS, invalid_input, json_names, p
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from cognate.definitions import Table
-    from cognate.definitions.scalars import Kind
     from cognate.ports import Parameter, Row
+    from cognate.schema import Table
+    from cognate.schema.scalars import Kind
 
     Rule = Callable[[Any], str | None]
     """Says what is wrong with a value that is neither an array nor an object."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cognate.collections import collection_of
-from cognate.queueing import Wanted, queue_statements, release_statement
+from cognate.jobs.queue import Wanted, queue_statements, release_statement
+from cognate.schema.collections import collection_of
 from cognate.times import to_iso
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from cognate.definitions import Table
     from cognate.ports import Statement
     from cognate.principal import OrganizationId
     from cognate.records.plan import Plan
+    from cognate.schema import Table
 
 
 def job_statements(

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cognate.definitions.names import SERVER_COLUMNS
 from cognate.records.normal_forms import sql_without_end_zeros
 from cognate.records.query import SORTED_CHARACTERS
+from cognate.schema.names import SERVER_COLUMNS
 
 if TYPE_CHECKING:
     from cognate.ports import Parameter, Row

@@ -12,10 +12,10 @@ from cognate.records.rows import live
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cognate.definitions import Table
-    from cognate.definitions.access import Operation
     from cognate.ports import Platform, Row
     from cognate.principal import Principal
+    from cognate.schema import Table
+    from cognate.schema.access import Operation
 
 
 def require_access(principal: Principal, table: Table, operation: Operation) -> None:

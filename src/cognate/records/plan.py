@@ -10,7 +10,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from cognate.collections import collection_of, index_metadata
 from cognate.errors import (
     FieldError,
     FieldNotWritable,
@@ -28,6 +27,7 @@ from cognate.records.permissions import (
     require_ownership,
 )
 from cognate.records.version import etag_of
+from cognate.schema.collections import collection_of, index_metadata
 from cognate.text_limits import metadata_problem, text_problem
 from cognate.validation import pointer_to
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from cognate.definitions import Table
     from cognate.ports import Parameter, Row
     from cognate.principal import OrganizationId, Principal
     from cognate.records.version import Condition
+    from cognate.schema import Table
 
 ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}")
 """Ids that callers may choose: safe in a path, a log and a URL."""

@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal
 
-from cognate.definitions.scalars import Kind
 from cognate.errors import FieldError, InvalidInput
 from cognate.pagination import decode_cursor
 from cognate.records.codec import MAX_INTEGER
 from cognate.records.normal_forms import plain_date, plain_time, utc_datetime, without_end_zeros
+from cognate.schema.scalars import Kind
 from cognate.times import to_iso
 from cognate.validation import MAX_POINTER_NAME, MAX_REPORTED_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from cognate.definitions import Table
     from cognate.ports import Parameter
+    from cognate.schema import Table
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 100

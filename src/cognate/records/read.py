@@ -15,10 +15,10 @@ from cognate.records.version import StoredRecord, etag_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cognate.definitions import Table
     from cognate.ports import Parameter, Platform
     from cognate.principal import Principal
     from cognate.records.query import RecordQuery
+    from cognate.schema import Table
 
 
 MAX_PAGE_BYTES: Final = 1_000_000

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cognate.definitions import Table
+    from cognate.schema import Table
 
 OVERHEAD_BYTES: Final = 30
 """Of a field in JSON beside its name and its text: quotes, a colon, a number of 20 digits."""

@@ -16,9 +16,9 @@ from cognate.sql import json_groups
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cognate.definitions import Table
     from cognate.principal import OrganizationId
     from cognate.records.plan import Plan
+    from cognate.schema import Table
 
 
 def write_statements(

@@ -21,8 +21,8 @@ from cognate.errors import (
     NotAttempted,
     WriteContended,
 )
+from cognate.jobs.queue import announce
 from cognate.ports import Row, Statement
-from cognate.queueing import announce
 from cognate.records.codec import json_of
 from cognate.records.embedding_jobs import job_statements
 from cognate.records.operations import Delete, Deleted, Operation
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from cognate.definitions import Table
     from cognate.ports import Platform
     from cognate.principal import OrganizationId, Principal
     from cognate.records.operations import Outcome
+    from cognate.schema import Table
 
 MAX_OPERATIONS: Final = 100
 """Operations of one request."""

@@ -6,6 +6,7 @@ vector that D1 stores.
 """
 
 from cognate.search.nearest import Match, Nearest
+from cognate.search.raw_query import query_vectors
 from cognate.search.similarity import (
     GrayZoneAnswer,
     SearchAnswer,
@@ -16,7 +17,6 @@ from cognate.search.similarity import (
     find_with_gray_zone,
     search,
 )
-from cognate.search.vectors import query_vectors
 
 __all__ = [
     "GrayZoneAnswer",

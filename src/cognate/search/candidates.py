@@ -10,10 +10,10 @@ import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from cognate.fingerprint import fingerprint
-from cognate.index_progress import SHOWN_BEFORE
+from cognate.embedding.fingerprint import fingerprint
+from cognate.embedding.index_progress import SHOWN_BEFORE
+from cognate.embedding.sketches import letters_of
 from cognate.ports import FLOAT32_BYTES, Statement
-from cognate.sketches import letters_of
 from cognate.times import to_iso
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from cognate.collections import Collection
-    from cognate.filters import Filter
     from cognate.ports import Parameter
     from cognate.principal import OrganizationId
+    from cognate.schema.collections import Collection
+    from cognate.search.filters import Filter
 
 MAX_EXACT_RECENT: Final = 128
 """Chunks that the index may not show yet and that are all compared exactly: about 10 ms of CPU.

@@ -17,10 +17,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from cognate.embedding.index_progress import CLOCK_SKEW, follow_indexes
+from cognate.embedding.sketches import nearest_chunks, sketch
+from cognate.embedding.vector_checks import QueryVector
 from cognate.errors import ConfigurationError, DatabaseError, VectorIndexError
 from cognate.events import emit
 from cognate.ids import parse_vector_id
-from cognate.index_progress import CLOCK_SKEW, follow_indexes
 from cognate.ports import FLOAT32_BYTES, MAX_TOP_K, IndexMatch, Row, Statement
 from cognate.search.candidates import (
     MAX_SKETCHES,
@@ -32,19 +34,17 @@ from cognate.search.candidates import (
     read_stale,
 )
 from cognate.search.pending import Pending, embed_pending, read_pending
-from cognate.sketches import nearest_chunks, sketch
 from cognate.times import from_iso
-from cognate.vectors import QueryVector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
-    from cognate.collections import Collection
-    from cognate.filters import Filter
     from cognate.ports import Platform, Scalar, VectorIndex, Vectors
     from cognate.principal import OrganizationId
+    from cognate.schema.collections import Collection
+    from cognate.search.filters import Filter
 
 SKETCHED_CHUNKS: Final = 16
 """Chunks that the sketches choose to be compared exactly, beside one for each wanted record."""

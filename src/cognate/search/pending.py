@@ -11,24 +11,24 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from cognate.embedding.decide import Action, Work, work_for
+from cognate.embedding.embed import Placed
+from cognate.embedding.fingerprint import fingerprint
+from cognate.embedding.keep import store_early
+from cognate.embedding.start import Task
+from cognate.embedding.vector_checks import checked
 from cognate.errors import DatabaseError, EmbedderError
 from cognate.events import emit
-from cognate.fingerprint import fingerprint
-from cognate.ingest.claim import Task
-from cognate.ingest.embedding import Placed
-from cognate.ingest.keeping import store_early
-from cognate.ingest.work import Action, Work, work_for
 from cognate.ports import FLOAT32_BYTES, Statement
 from cognate.times import to_iso
-from cognate.vectors import checked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cognate.collections import Collection
-    from cognate.filters import Filter
     from cognate.ports import Parameter, Platform, Row
     from cognate.principal import OrganizationId
+    from cognate.schema.collections import Collection
+    from cognate.search.filters import Filter
 
 MAX_COUNTED: Final = 1000
 """Waiting records that are counted; an answer of so many means that or more."""

@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
 from cognate.chunking import first_chunk
-from cognate.classification import Classification, classify
-from cognate.collections import Collection, collection_of
-from cognate.definitions.similarities import MAX_LIMIT
+from cognate.embedding.vector_checks import checked, rows_of
 from cognate.errors import FieldError, InvalidInput
-from cognate.filters import parse_filter
+from cognate.schema.collections import Collection, collection_of
+from cognate.schema.similarities import MAX_LIMIT
+from cognate.search.classification import Classification, classify
+from cognate.search.filters import parse_filter
 from cognate.search.nearest import Match, Nearest, nearest
 from cognate.search.stored_vector import stored_vector
-from cognate.vectors import checked, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from cognate.definitions import Similarity, Thresholds
     from cognate.models import EmbeddingModel
     from cognate.ports import Platform, Scalar, Vectors
     from cognate.principal import OrganizationId
+    from cognate.schema import Similarity, Thresholds
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cognate.embedding.fingerprint import fingerprint
 from cognate.errors import NotEmbedded, NotFound
-from cognate.filters import Filter
-from cognate.fingerprint import fingerprint
 from cognate.ports import FLOAT32_BYTES, Statement, StoredVectors
+from cognate.search.filters import Filter
 from cognate.search.pending import read_pending, waiting_text
 
 if TYPE_CHECKING:
-    from cognate.collections import Collection
     from cognate.ports import Platform, Vectors
     from cognate.principal import OrganizationId
+    from cognate.schema.collections import Collection
 
 
 async def stored_vector(

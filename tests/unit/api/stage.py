@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from cognate.api.application import Application
 from cognate.api.http import Request
 from cognate.api.routes import ROUTES
-from cognate.definitions import Cognate, Embeddings, GrayZone, Record, Similarity, Table
+from cognate.embedding.fingerprint import fingerprint
 from cognate.errors import QueueError
-from cognate.fingerprint import fingerprint
 from cognate.ids import vector_id, vector_key
 from cognate.models import DEFAULT_MODEL, MODELS
 from cognate.ports import IndexMatch, Platform, StoredVectors
+from cognate.schema import Cognate, Embeddings, GrayZone, Record, Similarity, Table
 from cognate.settings import Settings
 from tests.unit.auth.stage import FixedClock, SqliteDatabase, populated
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from cognate.api.embeddings import PostEmbedding
 from cognate.api.http import Request
 from cognate.api.route import Call
-from cognate.api.similarity import SearchRequest
+from cognate.api.routes.embeddings import PostEmbedding
+from cognate.api.routes.similarity import SearchRequest
 from tests.unit.api.stage import SCHEMA, Stage
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from cognate.api.health import Health, get_health
 from cognate.api.refusals import MethodNotAllowed
 from cognate.api.route import Method, Route
 from cognate.api.router import Router
+from cognate.api.routes.health import Health, get_health
 from cognate.errors import NotFound
 
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cognate.cloudflare.platform_errors import database_error
 from cognate.errors import DatabaseError
-from cognate.platform_errors import database_error
-from local.better_auth import auth_tables
+from local.running.better_auth import auth_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

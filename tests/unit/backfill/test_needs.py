@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from cognate.backfill.needs import Selection, needs
-from cognate.fingerprint import content_hash, index_hash
+from cognate.embedding.fingerprint import content_hash, index_hash
 from tests.unit.core.stage import CLAIMS
 
 if TYPE_CHECKING:

@@ -10,36 +10,36 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from cognate.chunking import chunk
-from cognate.collections import Collection, Collections
 from cognate.consumer import consume
-from cognate.definitions import Cognate, Embeddings, Record, Similarity, Table
-from cognate.enqueue import Posting, enqueue
+from cognate.embedding.index_progress import CLOCK_SKEW, follow_indexes
 from cognate.errors import CognateError
 from cognate.ids import vector_key
-from cognate.index_progress import CLOCK_SKEW, follow_indexes
+from cognate.jobs.queue import Wanted, announce, queue_statements, release_statement
 from cognate.models import MODELS
 from cognate.ports import Platform, Statement, StoredVectors
 from cognate.principal import OrganizationId
-from cognate.queueing import Wanted, announce, queue_statements, release_statement
+from cognate.schema import Cognate, Embeddings, Record, Similarity, Table
+from cognate.schema.collections import Collection, Collections
 from cognate.settings import Retention
 from cognate.sweeper import sweep
+from cognate.texts.post import Posting, enqueue
 from local.adapters import local_platform
-from local.adapters.words import WordEncoder
-from local.embedding_spaces import StandInEncoder
-from local.faults import Fault
-from local.vector_limits import MAX_IDS_PER_GET
-from local.workers_ai import LONG_CONTEXT_MODELS
+from local.ai.embedding_spaces import StandInEncoder
+from local.ai.word_encoder import WordEncoder
+from local.ai.workers_ai import LONG_CONTEXT_MODELS
+from local.service.faults import Fault
+from local.vectorize.limits import MAX_IDS_PER_GET
 from tests.inspection import discrepancies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cognate.ingest.batch import Verdicts
-    from cognate.ingest.claim import Delivery
+    from cognate.embedding.batch import Verdicts
+    from cognate.embedding.start import Delivery
     from cognate.models import EmbeddingModel
     from cognate.ports import Database, Row, Scalar
     from local.adapters import LocalPlatform
-    from local.faults import FaultKind
+    from local.service.faults import FaultKind
 
 ACME: Final = OrganizationId("org_acme")
 GLOBEX: Final = OrganizationId("org_globex")

@@ -10,14 +10,14 @@ from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from cognate.backfill.backfills import start_backfill
 from cognate.backfill.needs import Selection
-from cognate.backfill.rows import start_backfill
-from cognate.collections import Collections
 from cognate.consumer import consume
+from cognate.embedding.start import Delivery
 from cognate.errors import BackfillRunning, EmbedderError, NotFound, QueueError
-from cognate.filters import parse_filter
-from cognate.ingest.claim import Delivery
+from cognate.schema.collections import Collections
 from cognate.search import search
+from cognate.search.filters import parse_filter
 from tests.oracle import Oracle
 from tests.sql_author import SqlAuthor
 from tests.unit.core.faults import FailingDatabase, Worker
@@ -32,10 +32,10 @@ from tests.unit.core.stage import (
 )
 
 if TYPE_CHECKING:
-    from cognate.definitions import Cognate, Similarity
-    from cognate.ingest.batch import Verdicts
+    from cognate.embedding.batch import Verdicts
     from cognate.ports import Platform
     from cognate.principal import OrganizationId
+    from cognate.schema import Cognate, Similarity
 
 TEXTS: Final = (
     "A harbour in the morning.",

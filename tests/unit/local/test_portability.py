@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from local.layout import ROOT
+from local.setup.layout import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

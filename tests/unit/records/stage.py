@@ -10,16 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from cognate.consumer import consume
-from cognate.definitions import (
-    Access,
-    Cognate,
-    Embeddings,
-    Guards,
-    Owner,
-    Record,
-    Similarity,
-    Table,
-)
 from cognate.errors import CognateError, DatabaseError
 from cognate.ports import Platform, Statement
 from cognate.principal import OrganizationId, Principal
@@ -33,7 +23,17 @@ from cognate.records import (
     parse_query,
     write_records,
 )
-from cognate.triggers import triggers_of
+from cognate.schema import (
+    Access,
+    Cognate,
+    Embeddings,
+    Guards,
+    Owner,
+    Record,
+    Similarity,
+    Table,
+)
+from cognate.schema.triggers import triggers_of
 from local.adapters import local_platform
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from uuid import UUID  # noqa: TC003
 import pytest
 from pydantic import Field
 
-from cognate.definitions import Record, Table
 from cognate.errors import InvalidInput
 from cognate.records.codec import changed_fields, columns_of, fields_of, json_of
+from cognate.schema import Record, Table
 from tests.unit.records.stage import posts
 
 

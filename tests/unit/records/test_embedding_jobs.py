@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cognate.definitions import Cognate, Embeddings, Table
 from cognate.records import Create, Delete, Update, write_records
+from cognate.schema import Cognate, Embeddings, Table
 from tests.unit.records.stage import ADA, BOB, Claim, Stage, claims, notes, posts
 
 if TYPE_CHECKING:

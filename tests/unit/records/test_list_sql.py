@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cognate.definitions import Cognate, Record, Table
 from cognate.errors import InvalidInput
 from cognate.records import Create, Delete
 from cognate.records.query import SORTED_CHARACTERS
+from cognate.schema import Cognate, Record, Table
 from tests.unit.records.stage import BOB, Stage, claims, posts
 
 TITLES = st.sampled_from(["", "a", "B", "b", "\u00e9", "\U0001f600", "z" * 300, "z" * 300 + "a"])

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from cognate.definitions import Access, Owner, Table
 from cognate.errors import AccessDenied, NotFound
 from cognate.records import Create, Delete, Update
 from cognate.records.permissions import refusals_to_embed, require_searchable
+from cognate.schema import Access, Owner, Table
 from tests.unit.records.stage import ADA, BOB, Note, Stage, claims, notes, person, posts
 
 ROLES = ("owner", "admin", "member", "editor", "viewer", "")

@@ -9,9 +9,9 @@ from typing import Annotated
 import pytest
 from pydantic import Field
 
-from cognate.definitions import Cognate, Embeddings, Record, Table
 from cognate.errors import FieldNotWritable, InvalidInput
 from cognate.records import Condition, Create, Delete, StoredRecord, Update
+from cognate.schema import Cognate, Embeddings, Record, Table
 from tests.unit.records.stage import Note, Stage, claims, notes, person, posts
 
 

@@ -11,8 +11,8 @@ from cognate.records.statements import write_statements
 from tests.unit.records.stage import ACME, GLOBEX, Stage, claims, posts
 
 if TYPE_CHECKING:
-    from cognate.definitions import Table
     from cognate.principal import OrganizationId
+    from cognate.schema import Table
 
 NOW = "2026-11-20T12:00:00.000Z"
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from pydantic import create_model
 
-from cognate.definitions import Cognate, Embeddings, Record, Table
 from cognate.errors import Conflict, DatabaseError, InvalidInput, NotFound, QueueError
 from cognate.records import Condition, Create, Delete, StoredRecord, Update, write_records
 from cognate.records.write import MAX_OPERATIONS, MAX_READ_BYTES, MAX_TRIES
+from cognate.schema import Cognate, Embeddings, Record, Table
 from tests.unit.records.stage import (
     ACME,
     ADA,

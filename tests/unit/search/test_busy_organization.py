@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from cognate.classification import classify
-from cognate.definitions import Thresholds
+from cognate.embedding.sketches import by_distance, sketch
 from cognate.errors import DatabaseError
-from cognate.filters import Filter
 from cognate.ports import StoredVectors
+from cognate.schema import Thresholds
 from cognate.search import candidates
+from cognate.search.classification import classify
+from cognate.search.filters import Filter
 from cognate.search.nearest import SKETCHED_CHUNKS, TOO_MANY_RECENT, nearest
-from cognate.sketches import by_distance, sketch
 from tests.busy import Busy, class_of, wrong
 from tests.unit.core.between import Between
 from tests.unit.core.stage import ACME, CLAIMS, GLOBEX, Stage

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cognate.filters import Filter, parse_filter
+from cognate.embedding.sketches import letters_of
 from cognate.ids import vector_key
 from cognate.ports import Statement
 from cognate.search.candidates import (
@@ -20,8 +20,8 @@ from cognate.search.candidates import (
     read_sketches,
     read_stale,
 )
+from cognate.search.filters import Filter, parse_filter
 from cognate.search.pending import read_pending
-from cognate.sketches import letters_of
 from cognate.sql import json_groups
 from tests.unit.core.stage import ACME, CLAIMS, GLOBEX, Stage
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from cognate.classification import Classification
+from cognate.jobs.queue import Wanted, queue_statements
 from cognate.ports import Statement
-from cognate.queueing import Wanted, queue_statements
+from cognate.search.classification import Classification
 from cognate.search.similarity import SearchAnswer, search
 from tests.unit.core.stage import ACME, CLAIMS, Stage, claim_similarity
 

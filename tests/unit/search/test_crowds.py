@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cognate.classification import Classification
-from cognate.definitions import Similarity
 from cognate.ports import MAX_TOP_K, Platform
+from cognate.schema import Similarity
+from cognate.search.classification import Classification
 from cognate.search.nearest import CROWDED_OUT, RANGES_UP_TO
 from cognate.search.similarity import search
 from tests.unit.core.forwarding import ForwardingIndex

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cognate.definitions.similarities import MAX_LIMIT
 from cognate.errors import ConfigurationError
-from cognate.filters import Filter, parse_filter
 from cognate.ids import vector_id, vector_key
 from cognate.ports import IndexMatch, Platform, Statement
 from cognate.principal import OrganizationId
+from cognate.schema.similarities import MAX_LIMIT
 from cognate.search import candidates
 from cognate.search.candidates import MAX_EXACT_RECENT
+from cognate.search.filters import Filter, parse_filter
 from cognate.search.nearest import (
     CROWDED_OUT,
     INDEX_UNAVAILABLE,

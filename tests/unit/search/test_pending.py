@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cognate.backfill.step import MAX_WAITING
-from cognate.classification import Classification
-from cognate.queueing import WINDOW, Priority, Wanted, queue_statements
-from cognate.replay import replay_jobs
+from cognate.backfill.walk import MAX_WAITING
+from cognate.jobs.queue import WINDOW, Priority, Wanted, queue_statements
+from cognate.jobs.replay import replay_jobs
 from cognate.search import pending
+from cognate.search.classification import Classification
 from cognate.search.nearest import TOO_MANY_PENDING
+from cognate.search.raw_query import query_vectors
 from cognate.search.similarity import find_with_gray_zone, search
-from cognate.search.vectors import query_vectors
 from tests.unit.core.between import Between
 from tests.unit.core.stage import (
     ACME,

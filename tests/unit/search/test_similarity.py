@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from cognate.classification import Classification
 from cognate.errors import EmbedderBusy, EmbedderError, InvalidInput, UnusableEmbeddings
 from cognate.search import embed, find_with_gray_zone, search
+from cognate.search.classification import Classification
 from tests.unit.core.stage import ACME, GLOBEX, Stage, claim_similarity, long_text
 
 TEXTS = {

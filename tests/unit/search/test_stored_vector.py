@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cognate.classification import Classification
+from cognate.embedding.vector_checks import QueryVector
 from cognate.errors import NotEmbedded, NotFound
+from cognate.search.classification import Classification
 from cognate.search.similarity import search
 from cognate.search.stored_vector import stored_vector
-from cognate.vectors import QueryVector
 from tests.unit.core.stage import ACME, BASE, CLAIMS, GLOBEX, Stage, claim_similarity, long_text
 
 

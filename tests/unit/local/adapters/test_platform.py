@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
+from cognate.embedding.vector_checks import checked
 from cognate.errors import EmbedderBusy, UnusableEmbeddings, VectorIndexError
 from cognate.models import DEFAULT_MODEL, MODELS
 from cognate.ports import StoredVectors, VectorEntry
-from cognate.vectors import checked
 from local.adapters import LocalPlatform, local_platform
-from local.faults import Fault
+from local.service.faults import Fault
 from schema import app
 
 MODEL = MODELS[DEFAULT_MODEL]

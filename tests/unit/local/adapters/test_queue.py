@@ -15,8 +15,8 @@ from local.adapters.queue import InMemoryQueue
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cognate.ingest.batch import Verdicts
-    from cognate.ingest.claim import Delivery
+    from cognate.embedding.batch import Verdicts
+    from cognate.embedding.start import Delivery
 
 
 def filled(count: int = 3, *, delay_seconds: int = 0, max_retries: int = 2) -> InMemoryQueue:

@@ -1,0 +1,1 @@
+"""Workers AI on this machine: models that turn sentences into vectors."""

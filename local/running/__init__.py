@@ -1,0 +1,1 @@
+"""`make dev`: run the Worker, its bindings and its data on this machine."""

@@ -1,0 +1,220 @@
+"""What a checkout needs installed, in order: the list of steps that the set-up runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from local.setup.memory_snapshot import (
+    EMPTY_WORKER,
+    OWN_SDK_FLAG,
+    Compatibility,
+    SnapshotError,
+    load_options,
+    save_snapshot,
+)
+from local.setup.pyodide_bundle import BundleError, build
+from local.setup.runtime import bundle_option, write_workerd_script
+from local.setup.steps import SetupError, Step, run_logged
+from local.setup.vendor import vendor_command
+
+if TYPE_CHECKING:
+    from local.setup.layout import Layout
+
+_PIP_SETTING: Final = re.compile(r"^[^.]*\.(index-url|cert)='(.*)'$", re.MULTILINE)
+_UV_NAME_OF_PIP_SETTING: Final = {"index-url": "UV_DEFAULT_INDEX", "cert": "SSL_CERT_FILE"}
+
+
+def installation_steps(layout: Layout) -> list[Step]:
+    """The steps that make a fresh clone ready, each with what it is made from."""
+    run = _Run(layout)
+    root = layout.root
+    own = root / "local" / "setup"
+    return [
+        Step(
+            "python",
+            "Python environment with uv",
+            [layout.requirements / "bootstrap.txt"],
+            [sys.version, sys.executable, str(root)],
+            [layout.python, layout.uv],
+            run.python,
+        ),
+        Step(
+            "packages",
+            "Python packages, the sentence model and Node",
+            [layout.requirements / "host.txt"],
+            [],
+            # Gone when the environment was made anew, so the packages are installed anew as well.
+            [layout.python.parent / "pytest"],
+            run.packages,
+        ),
+        Step(
+            "node",
+            "wrangler, workerd and Pyodide",
+            [root / "package.json", root / "package-lock.json", root / ".npmrc"],
+            [],
+            [layout.node_modules / "wrangler", layout.pyodide],
+            run.node,
+        ),
+        Step(
+            "bundle",
+            "Pyodide bundle and the memory snapshot that workerd starts from",
+            [
+                root / "package-lock.json",
+                own / "pyodide_bundle.py",
+                own / "pyodide_prelude.js",
+                own / "capnp.py",
+                own / "memory_snapshot.py",
+                own / "runtime.py",
+            ],
+            [str(root), str(_compatibility(root))],
+            [layout.bundle, layout.snapshot, layout.workerd],
+            run.bundle,
+        ),
+        Step(
+            "worker",
+            "the Worker's own dependencies",
+            [layout.requirements / "worker.txt", own / "vendor.py"],
+            [],
+            [layout.python_modules],
+            run.worker,
+            # pywrangler notes here that it has put packages of its own choice in their place.
+            [layout.python_modules / ".synced"],
+        ),
+    ]
+
+
+def _compatibility(root: Path) -> Compatibility:
+    """What `wrangler.toml` says of the runtime; a person edits that file."""
+    try:
+        return Compatibility.local(root / "wrangler.toml")
+    except FileNotFoundError:
+        message = "wrangler.toml is missing."
+    except KeyError as error:
+        message = f"wrangler.toml: {error} is missing."
+    except ValueError as error:
+        message = f"wrangler.toml: {error}."
+    raise SetupError(message)
+
+
+@dataclass(frozen=True)
+class _Run:
+    layout: Layout
+
+    def _log(self, name: str) -> Path:
+        return self.layout.logs / f"{name}.log"
+
+    def python(self) -> None:
+        layout, log = self.layout, self._log("python")
+        environment = _download_environment()
+        # Without pip inside, which Debian's Python could not put there.
+        venv = [sys.executable, "-m", "venv", "--clear", "--without-pip"]
+        run_logged(
+            [*venv, str(layout.virtual_environment)],
+            log,
+            "Making the Python environment (Debian and Ubuntu have it in the package python3-venv)",
+        )
+        pip = [sys.executable, "-m", "pip", f"--python={layout.python}"]
+        requirements = layout.requirements / "bootstrap.txt"
+        run_logged(
+            [*pip, "install", "--quiet", "--require-hashes", f"--requirement={requirements}"],
+            log,
+            "Installing uv with pip",
+            environment,
+        )
+        layout.maker.write_text(sys.executable, "utf-8")
+
+    def packages(self) -> None:
+        layout = self.layout
+        requirements = layout.requirements / "host.txt"
+        command = [str(layout.uv), "pip", "sync", "--require-hashes", "--no-progress"]
+        run_logged(
+            [*command, f"--python={layout.python}", str(requirements)],
+            self._log("packages"),
+            "Installing the Python packages",
+            _uv_environment(_download_environment()),
+        )
+
+    def node(self) -> None:
+        layout = self.layout
+        run_logged(
+            # The packages' install scripts only save a moment at start, so none is run.
+            layout.npm("ci", "--ignore-scripts", "--no-audit", "--no-fund"),
+            self._log("node"),
+            "Installing wrangler and workerd with npm",
+            {**_download_environment(), **layout.environment()},
+            layout.root,
+        )
+
+    def bundle(self) -> None:
+        layout = self.layout
+        prelude = layout.root / "local" / "setup" / "pyodide_prelude.js"
+        try:
+            build(layout.pyodide, prelude, layout.bundle)
+        except (BundleError, OSError) as error:
+            message = f"Making the Pyodide bundle failed: {error}"
+            raise SetupError(message) from error
+        bundle = bundle_option(layout.bundle)
+        workerd = layout.real_workerd
+        compatibility = _compatibility(layout.root).with_flags(OWN_SDK_FLAG)
+        try:
+            with tempfile.TemporaryDirectory(dir=layout.snapshot.parent) as folder:
+                worker = Path(folder) / "worker.py"
+                worker.write_text(EMPTY_WORKER, encoding="utf-8")
+                saved = save_snapshot([str(workerd), bundle], worker, compatibility)
+                saved.replace(layout.snapshot)
+        except SnapshotError as error:
+            message = f"Saving a memory snapshot of Python failed: {error}"
+            raise SetupError(message) from error
+        options = [bundle, *load_options(layout.snapshot)]
+        write_workerd_script(workerd, options, layout.workerd)
+
+    def worker(self) -> None:
+        layout = self.layout
+        # pip only adds to a folder: what an earlier set of versions left would be uploaded too.
+        shutil.rmtree(layout.python_modules, ignore_errors=True)
+        run_logged(
+            vendor_command(
+                layout.python, layout.requirements / "worker.txt", layout.python_modules
+            ),
+            self._log("worker"),
+            "Installing the Worker's dependencies",
+            _download_environment(),
+        )
+
+
+def _download_environment() -> dict[str, str]:
+    """The environment with patience cut to a minute, unless somebody set it: a 'no' comes soon."""
+    defaults = {
+        "PIP_RETRIES": "2",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "UV_HTTP_RETRIES": "2",
+        # As pip does, and npm below.
+        "UV_SYSTEM_CERTS": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "npm_config_fetch_retries": "1",
+        "npm_config_fetch_retry_mintimeout": "1000",
+        "npm_config_fetch_timeout": "60000",
+        "npm_config_update_notifier": "false",
+    }
+    return {**defaults, **os.environ}
+
+
+def _uv_environment(environment: dict[str, str]) -> dict[str, str]:
+    """Tell uv what pip was told: it reads no configuration of pip's, and a mirror is set there."""
+    listing = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+    ).stdout
+    return {**uv_settings(listing), **environment}
+
+
+def uv_settings(listing: str) -> dict[str, str]:
+    """The variables of uv that say what `pip config list` says about index and certificates."""
+    return {_UV_NAME_OF_PIP_SETTING[name]: value for name, value in _PIP_SETTING.findall(listing)}

@@ -1,0 +1,1 @@
+"""Vectorize on this machine: exact search, its limits, and its error messages."""

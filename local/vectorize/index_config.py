@@ -1,0 +1,86 @@
+"""Which Vectorize indexes the local platform has: the file given to `--index-config`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Final, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from local.errors import ConfigurationError
+from local.vectorize.limits import MAX_DIMENSIONS, MAX_METADATA_INDEXES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+MetadataType = Literal["string", "number", "boolean"]
+METADATA_TYPES: Final[tuple[MetadataType, ...]] = get_args(MetadataType)
+
+
+@dataclass(frozen=True)
+class IndexConfig:
+    """One Vectorize index.
+
+    Attributes:
+        binding: its name in the Worker's environment.
+        name: its name on the account; the key of its data on disk.
+        dimensions: components of its vectors; cannot change while there is data.
+        metadata_indexes: type by property name; dots in a name reach into nested metadata.
+    """
+
+    binding: str
+    name: str
+    dimensions: int
+    metadata_indexes: Mapping[str, MetadataType] = field(default_factory=dict)
+
+
+_Property = Annotated[str, Field(pattern=r'^[^"$.]+(\.[^"$.]+)*$')]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    binding: str = Field(min_length=1)
+    name: str = Field(min_length=1, max_length=64)
+    dimensions: int = Field(ge=1, le=MAX_DIMENSIONS)
+    metric: Literal["cosine"] = "cosine"
+    metadata_indexes: dict[_Property, MetadataType] = Field(
+        alias="metadataIndexes", default_factory=dict, max_length=MAX_METADATA_INDEXES
+    )
+
+
+_ENTRIES: Final = TypeAdapter(list[_Entry])
+
+
+def parse_index_config(value: object) -> list[IndexConfig]:
+    """Return the indexes of decoded JSON; raises `ConfigurationError` with the reason."""
+    try:
+        entries = _ENTRIES.validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        message = f"The index configuration is not valid at {place}: {first['msg']}."
+        raise ConfigurationError(message) from error
+    for what in ("binding", "name"):
+        names = [getattr(entry, what) for entry in entries]
+        if len(set(names)) < len(names):
+            message = f"The index configuration names one {what} twice."
+            raise ConfigurationError(message)
+    return [
+        IndexConfig(entry.binding, entry.name, entry.dimensions, entry.metadata_indexes)
+        for entry in entries
+    ]
+
+
+def read_index_config(path: Path) -> list[IndexConfig]:
+    """Return the indexes that a JSON file lists; raises `ConfigurationError` with the reason."""
+    try:
+        return parse_index_config(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        message = f"The index configuration {path} cannot be read ({error.strerror})."
+        raise ConfigurationError(message) from error
+    except ValueError as error:
+        message = f"The index configuration {path} is not JSON ({error})."
+        raise ConfigurationError(message) from error

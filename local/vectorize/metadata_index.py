@@ -1,0 +1,70 @@
+"""What a metadata index keeps of a vector's metadata when the vector is written.
+
+Only the indexes that exist at the write see the vector. A value of another type than the index's,
+and a missing one, is not in the index at all, so no filter on that property finds the vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from local.vectorize.limits import MAX_INDEXED_BYTES
+
+if TYPE_CHECKING:
+    from local.vectorize.index_config import MetadataType
+
+Scalar = str | float | bool
+"""An indexed value: a string of at most 64 bytes, a float64, or a boolean."""
+
+_SEPARATOR: Final = "."
+
+
+def indexed_values(
+    metadata: Mapping[str, Any] | None, indexes: Mapping[str, MetadataType]
+) -> dict[str, Scalar]:
+    """Return what each index holds for this metadata, by property name."""
+    found: dict[str, Scalar] = {}
+    for name, kind in indexes.items():
+        value = _indexed(_at_path(metadata, name), kind)
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def as_metadata(indexed: Mapping[str, Scalar]) -> dict[str, Any]:
+    """Return indexed values in the shape of metadata, as `returnMetadata: "indexed"` shows them."""
+    metadata: dict[str, Any] = {}
+    for name, value in indexed.items():
+        *parents, last = name.split(_SEPARATOR)
+        place = metadata
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = value
+    return metadata
+
+
+def cut_string(text: str) -> str:
+    """Return the longest beginning of `text` that has at most 64 bytes of UTF-8."""
+    encoded = text.encode("utf-8", "replace")
+    if len(encoded) <= MAX_INDEXED_BYTES:
+        return text
+    return encoded[:MAX_INDEXED_BYTES].decode("utf-8", "ignore")
+
+
+def _indexed(value: object, kind: MetadataType) -> Scalar | None:
+    if kind == "string":
+        return cut_string(value) if isinstance(value, str) else None
+    if kind == "boolean":
+        return value if isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value)
+
+
+def _at_path(metadata: object, name: str) -> object:
+    for part in name.split(_SEPARATOR):
+        if not isinstance(metadata, Mapping):
+            return None
+        metadata = metadata.get(part)
+    return metadata

@@ -1,0 +1,99 @@
+"""The tables that a call about embeddings is about, and whether its caller may do what it asks.
+
+Watching jobs and coverage is reading; whatever has records embedded is updating them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cognate.errors import CognateError, NotFound
+from cognate.records.permissions import refusals_to_embed, require_access
+from cognate.schema.collections import Collection, collection_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cognate.api.route import Call
+    from cognate.schema import Table
+    from cognate.schema.access import Operation
+
+
+def permit(call: Call, table: str | None, operation: Operation) -> None:
+    """Stop a caller who may not do this with the table; None stands for every table.
+
+    Raises:
+        NotFound: there is no such table.
+        AccessDenied: none of the caller's roles may.
+    """
+    for one in _embedded(call) if table is None else [call.app.table(table)]:
+        require_access(call.principal, one, operation)
+
+
+def permit_job(call: Call, table: str | None, operation: Operation) -> None:
+    """Stop a caller who may not do this with the table of a job.
+
+    A text without a table belongs to the whole organization, and so does a job whose table is no
+    longer in the schema.
+
+    Raises:
+        AccessDenied: none of the caller's roles may.
+    """
+    if table in call.app.tables:
+        permit(call, table, operation)
+
+
+async def refusals_of_texts(
+    call: Call, places: Sequence[tuple[str | None, str | None]]
+) -> list[CognateError | None]:
+    """Judge whether the caller may change the records that texts are posted for, in one D1 call.
+
+    Args:
+        call: of the caller.
+        places: the table and the record id of each text; None for a text without a table.
+
+    Returns:
+        For each, in order, `NotFound` or `AccessDenied`; None where the text may be posted.
+
+    Raises:
+        DatabaseError: D1 failed.
+    """
+    found: list[CognateError | None] = [None] * len(places)
+    wanted: dict[int, tuple[Table, str]] = {}
+    for place, (name, record_id) in enumerate(places):
+        try:
+            if name is not None:
+                wanted[place] = call.app.table(name), record_id or ""
+        except NotFound as error:
+            found[place] = error
+    refusals = await refusals_to_embed(call.platform, call.principal, list(wanted.values()))
+    for place, refusal in zip(wanted, refusals, strict=True):
+        found[place] = refusal
+    return found
+
+
+def collection_for(call: Call, name: str, operation: Operation) -> Collection:
+    """What is embedded of the table of this name, for a caller who may do this with it.
+
+    Raises:
+        NotFound: there is no such table, or it embeds nothing.
+        AccessDenied: none of the caller's roles may.
+    """
+    permit(call, name, operation)
+    collection = collection_of(call.app.table(name))
+    if collection is None:
+        raise NotFound("table", f"The table {name!r} has no embeddings.")
+    return collection
+
+
+def readable_collections(call: Call) -> list[Collection]:
+    """What is embedded of the tables that the caller may read."""
+    tables = [
+        table for table in _embedded(call) if table.access.allows("read", call.principal.roles)
+    ]
+    found = [collection_of(table) for table in tables]
+    return [collection for collection in found if collection is not None]
+
+
+def _embedded(call: Call) -> list[Table]:
+    return [table for table in call.app.tables.values() if table.embeddings is not None]

@@ -1,0 +1,73 @@
+"""Workers AI's own request for embeddings: vectors at once, nothing stored."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, WithJsonSchema
+
+from cognate.api.route import Call, Route
+from cognate.api.wire import AnswerModel, Identifier, RequestModel, require_text
+from cognate.embedding.vector_checks import rows_of
+from cognate.models import requested_model
+from cognate.search import embed_queries
+from cognate.validation import refuse_field
+
+MAX_TEXTS: Final = 100
+"""Texts of one call of Workers AI."""
+
+TEXT_SCHEMA: Final[dict[str, Any]] = {
+    "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
+}
+"""`text` as Workers AI publishes it for the task `text-embeddings`."""
+
+
+def _texts(value: object) -> list[str]:
+    """One text or several as a list; each is judged where it stands in the request."""
+    if isinstance(value, str):
+        return [require_text(value)]
+    if not isinstance(value, list):
+        refuse_field("", "must be a string or an array of strings")
+    if not 1 <= len(value) <= MAX_TEXTS:
+        refuse_field("", f"must hold 1 to {MAX_TEXTS} texts")
+    for place, text in enumerate(value):
+        if not isinstance(text, str):
+            refuse_field(f"/{place}", "must be a string")
+        require_text(text, f"/{place}")
+    return value
+
+
+class RunRequest(RequestModel):
+    """One text, or up to 100, and the model; the default one where none is named."""
+
+    text: Annotated[Any, AfterValidator(_texts), WithJsonSchema(TEXT_SCHEMA)]
+    model: Identifier | None = None
+
+
+class RunAnswer(AnswerModel):
+    """A vector for each text, in order; `shape` is the number of vectors and of dimensions."""
+
+    shape: list[int]
+    data: list[list[float]]
+
+
+async def post_run(call: Call) -> RunAnswer:
+    """Embed texts at once."""
+    body = call.body(RunRequest)
+    model = requested_model(body.model)
+    vectors = await embed_queries(call.platform, model, body.text, "/text")
+    data = rows_of(vectors)
+    return RunAnswer(shape=[len(data), model.dimensions], data=data)
+
+
+ROUTES: Final = (
+    Route(
+        method="POST",
+        path="/api/v1/embeddings/run",
+        name="embeddings.run",
+        summary="Embed up to a hundred texts at once, in Workers AI's own form; nothing is stored.",
+        handler=post_run,
+        request=RunRequest,
+        response=RunAnswer,
+    ),
+)

@@ -1,0 +1,251 @@
+"""Backfills as they are kept: started, watched, cancelled, and found again by the sweeper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from cognate.backfill.needs import Selection
+from cognate.errors import BackfillRunning, NotFound, QueueError
+from cognate.events import emit
+from cognate.ids import new_id
+from cognate.jobs.messages import backfill_step
+from cognate.pagination import Page, decode_cursor, encode_cursor
+from cognate.ports import Row, Statement
+from cognate.times import from_iso, to_iso
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cognate.ports import Database, Parameter, Platform
+    from cognate.principal import OrganizationId
+    from cognate.schema.collections import Collection
+
+BACKFILL_PREFIX: Final = "backfill"
+STEP_PREFIX: Final = "step"
+
+STEP_PATIENCE: Final = timedelta(minutes=2)
+"""How long a step's message may take before the sweeper sends another; two do no harm."""
+
+MAX_RESUMED_PER_RUN: Final = 100
+"""Backfills whose step the sweeper sends again in one run: one call of the queue."""
+
+MAX_PRUNED_PER_RUN: Final = 100
+"""Ended backfills that the sweeper removes in one run."""
+
+COLUMNS: Final = (
+    "id, scope, selection, status, rate, step, scanned, queued, error_code, error_message, "
+    "created_at, updated_at, completed_at"
+)
+
+
+class BackfillStatus(StrEnum):
+    """Where a backfill stands; all but the first are final."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """One walk over a table, as its organization sees it.
+
+    Attributes:
+        rate: jobs a minute; None for as many as are worked off.
+        step: number of the next one.
+        scanned: records that were looked at so far.
+        queued: those of them that are embedded again; their jobs may still be waiting when the
+            walk is done.
+    """
+
+    id: str
+    table: str
+    selection: Selection
+    status: BackfillStatus
+    rate: int | None
+    step: int
+    scanned: int
+    queued: int
+    error_code: str | None
+    error_message: str | None
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+
+
+async def start_backfill(
+    platform: Platform,
+    organization_id: OrganizationId,
+    collection: Collection,
+    selection: Selection,
+    rate: int | None,
+) -> Backfill:
+    """Start a walk over a table; where the same one is running, answer that one.
+
+    Raises:
+        BackfillRunning: one with another selection or rate is running.
+        MissingTable: the table's migration was not applied.
+        DatabaseError: nothing was started.
+    """
+    now = platform.clock.now()
+    backfill_id, moment = new_id(BACKFILL_PREFIX, now), to_iso(now)
+    *_, [row] = await platform.database.batch(
+        [
+            # A walk over a table that is missing would never get anywhere.
+            Statement(f'SELECT 1 FROM "{collection.sql_table}" WHERE FALSE'),  # noqa: S608 - a name of the schema
+            Statement(
+                "INSERT OR IGNORE INTO cognate_backfills (id, organization_id, scope, selection, "
+                "status, rate, token, due_at, created_at, updated_at) "
+                "VALUES (?1, ?2, ?3, ?4, 'running', ?5, ?6, ?7, ?8, ?8)",
+                (
+                    backfill_id,
+                    organization_id,
+                    collection.scope,
+                    selection,
+                    rate,
+                    new_id(STEP_PREFIX, now),
+                    to_iso(now + STEP_PATIENCE),
+                    moment,
+                ),
+            ),
+            Statement(
+                f"SELECT {COLUMNS} FROM cognate_backfills "  # noqa: S608 - constants
+                "WHERE organization_id = ?1 AND scope = ?2 AND status = 'running'",
+                (organization_id, collection.scope),
+            ),
+        ]
+    )
+    backfill = backfill_of(row)
+    if backfill.id == backfill_id:
+        await send_steps(platform, [row])
+    elif (backfill.selection, backfill.rate) != (selection, rate):
+        raise BackfillRunning(
+            f"The backfill {backfill.id} of this table is running with other options; wait for "
+            "its end or cancel it."
+        )
+    return backfill
+
+
+async def find_backfill(
+    database: Database, organization_id: OrganizationId, backfill_id: str
+) -> Backfill:
+    """One backfill of the organization.
+
+    Raises:
+        NotFound: it does not exist, or is another organization's; the two look the same.
+        DatabaseError: D1 failed.
+    """
+    [rows] = await database.batch([_find(organization_id, backfill_id)])
+    return _found(rows)
+
+
+async def cancel_backfill(
+    platform: Platform, organization_id: OrganizationId, backfill_id: str
+) -> Backfill:
+    """End a backfill; jobs that it queued stay. One that has ended stays as it is.
+
+    Raises:
+        NotFound: it does not exist, or is another organization's; the two look the same.
+        DatabaseError: D1 failed.
+    """
+    cancel = Statement(
+        "UPDATE cognate_backfills SET status = 'cancelled', updated_at = ?3, completed_at = ?3 "
+        "WHERE organization_id = ?1 AND id = ?2 AND status = 'running'",
+        (organization_id, backfill_id, to_iso(platform.clock.now())),
+    )
+    _, rows = await platform.database.batch([cancel, _find(organization_id, backfill_id)])
+    return _found(rows)
+
+
+async def list_backfills(
+    database: Database, organization_id: OrganizationId, *, limit: int, cursor: str | None
+) -> Page[Backfill]:
+    """A page of the organization's backfills, the newest first.
+
+    Raises:
+        InvalidInput: the cursor is not one of this list.
+        DatabaseError: D1 failed.
+    """
+    parameters: list[Parameter] = [organization_id, limit + 1]
+    behind = ""
+    if cursor is not None:
+        parameters += decode_cursor(cursor, "backfills", 2)
+        behind = "AND (created_at, id) < (?3, ?4) "
+    sql = (
+        f"SELECT {COLUMNS} FROM cognate_backfills WHERE organization_id = ?1 {behind}"  # noqa: S608 - constants
+        "ORDER BY created_at DESC, id DESC LIMIT ?2"
+    )
+    [rows] = await database.batch([Statement(sql, tuple(parameters))])
+    found = [backfill_of(row) for row in rows[:limit]]
+    more = None
+    if len(rows) > limit:
+        more = encode_cursor([to_iso(found[-1].created_at), found[-1].id], "backfills")
+    return Page(found, limit, more)
+
+
+async def send_steps(platform: Platform, rows: Sequence[Row], delay_seconds: int = 0) -> None:
+    """Send the messages of the next steps of backfills: rows of (id, scope, step).
+
+    The backfills are in D1, so a queue that does not take them is an event, not an error: the
+    sweeper sends them when they are due.
+    """
+    if not rows:
+        return
+    messages = [backfill_step(row["id"], row["scope"], row["step"]) for row in rows]
+    try:
+        await platform.queue.send(messages, delay_seconds=delay_seconds)
+    except QueueError as error:
+        emit("queue.send_failed", backfills=len(rows), error=error.code)
+
+
+def resume_statement(now: datetime) -> Statement:
+    """Returns (id, scope, step) of backfills whose step is overdue, and looks again later."""
+    return Statement(
+        "UPDATE cognate_backfills SET due_at = ?2 WHERE id IN (SELECT id FROM cognate_backfills "
+        "WHERE status = 'running' AND due_at < ?1 ORDER BY due_at LIMIT ?3) "
+        "RETURNING id, scope, step",
+        (to_iso(now), to_iso(now + STEP_PATIENCE), MAX_RESUMED_PER_RUN),
+    )
+
+
+def prune_statement(before: datetime) -> Statement:
+    """Remove backfills that ended before this time."""
+    return Statement(
+        "DELETE FROM cognate_backfills WHERE id IN (SELECT id FROM cognate_backfills "
+        "WHERE completed_at < ?1 ORDER BY completed_at LIMIT ?2)",
+        (to_iso(before), MAX_PRUNED_PER_RUN),
+    )
+
+
+def backfill_of(row: Row) -> Backfill:
+    """The backfill of a row of `COLUMNS`."""
+    return Backfill(
+        id=row["id"],
+        table=row["scope"],
+        selection=Selection(row["selection"]),
+        status=BackfillStatus(row["status"]),
+        rate=row["rate"],
+        step=row["step"],
+        scanned=row["scanned"],
+        queued=row["queued"],
+        error_code=row["error_code"],
+        error_message=row["error_message"],
+        created_at=from_iso(row["created_at"]),
+        updated_at=from_iso(row["updated_at"]),
+        completed_at=from_iso(row["completed_at"]) if row["completed_at"] else None,
+    )
+
+
+def _find(organization_id: OrganizationId, backfill_id: str) -> Statement:
+    sql = f"SELECT {COLUMNS} FROM cognate_backfills WHERE organization_id = ?1 AND id = ?2"  # noqa: S608 - constants
+    return Statement(sql, (organization_id, backfill_id))
+
+
+def _found(rows: list[Row]) -> Backfill:
+    if not rows:
+        raise NotFound("backfill", "There is no such backfill in your organization.")
+    return backfill_of(rows[0])

@@ -1,0 +1,224 @@
+"""How much of a table is embedded, counted and never estimated.
+
+Every record of the organization that is there now is in exactly one class; the first that fits:
+
+- *pending*: a job of it is queued or running.
+- *failed*: its last word is a failed job. The job that ended last failed, and no job that embeds at
+  least as much has been done since.
+- *missing*: no job has looked at it; it was written behind the API, or its table does not embed
+  records by itself. A backfill of the missing ones queues these.
+- *stale*: it has the vectors of another model, pooling or chunker than the table's of today, or its
+  text or metadata was changed since they were made and no job has followed: behind the API, which
+  the table's triggers count, or in fields that its `on_update` does not watch. Or its row does not
+  hold the vectors that were made, because it was replaced by SQL. A backfill of the stale ones
+  queues these.
+- *embedded*: all others. A record with an empty text is one of them: there is nothing to embed.
+
+A pending, failed or stale record may be found meanwhile, by the vectors it had before.
+
+Counting reads two rows a record. So the counts of a large table are kept with their time, and asked
+for again within `KEPT_FOR` they are answered as they were: exact at the time that they name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from cognate.embedding.fingerprint import fingerprint
+from cognate.errors import MissingColumn, MissingTable
+from cognate.jobs.job import resolved_by
+from cognate.ports import Statement
+from cognate.times import from_iso, to_iso
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from cognate.errors import DatabaseError
+    from cognate.ports import Platform, Row
+    from cognate.principal import OrganizationId
+    from cognate.schema.collections import Collection
+
+
+KEPT_FOR: Final = timedelta(minutes=1)
+"""How long the counts of a large table are answered again."""
+
+LARGE: Final = 5000
+"""Records from which on counts are kept: counting fewer takes some 10 ms of D1."""
+
+NUMBERS: Final = ("records", "embedded", "pending", "failed", "stale", "missing")
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The records of one table; `records` is the sum of the five numbers behind it.
+
+    Attributes:
+        table: its name.
+        oldest_pending_seconds: since the oldest job of a pending record was first asked for; None
+            where none is pending.
+        counted_at: when all of this was so.
+    """
+
+    table: str
+    records: int
+    embedded: int
+    pending: int
+    failed: int
+    stale: int
+    missing: int
+    oldest_pending_seconds: int | None
+    counted_at: datetime
+
+
+@dataclass(frozen=True)
+class Uncounted:
+    """A table whose records cannot be counted, because a migration was not applied."""
+
+    table: str
+    error: DatabaseError
+
+
+async def coverage(
+    platform: Platform, organization_id: OrganizationId, collections: Sequence[Collection]
+) -> list[Coverage | Uncounted]:
+    """Count the organization's records of these tables, in their order.
+
+    One D1 call, and a second one that keeps the counts of large tables. Where a table or column is
+    missing, one call for each table.
+
+    Raises:
+        DatabaseError: D1 failed.
+    """
+    try:
+        return [*await _coverage(platform, organization_id, collections)]
+    except (MissingTable, MissingColumn):
+        return [await _alone(platform, organization_id, item) for item in collections]
+
+
+async def _alone(
+    platform: Platform, organization_id: OrganizationId, collection: Collection
+) -> Coverage | Uncounted:
+    try:
+        [found] = await _coverage(platform, organization_id, [collection])
+    except (MissingTable, MissingColumn) as error:
+        return Uncounted(collection.scope, error)
+    return found
+
+
+async def _coverage(
+    platform: Platform, organization_id: OrganizationId, collections: Sequence[Collection]
+) -> list[Coverage]:
+    """The counts of these tables, at one moment but for those that were kept."""
+    if not collections:
+        return []
+    now = platform.clock.now()
+    answers = await platform.database.batch(
+        [
+            statement
+            for collection in collections
+            for statement in (
+                kept_statement(organization_id, collection, now),
+                count_statement(organization_id, collection, now),
+            )
+        ]
+    )
+    counted = answers[1::2]
+    rows = [kept or fresh for kept, fresh in zip(answers[::2], counted, strict=True)]
+    large = [
+        _keep(organization_id, collection, fresh[0])
+        for collection, fresh in zip(collections, counted, strict=True)
+        if fresh and fresh[0]["records"] > LARGE
+    ]
+    if large:
+        await platform.database.batch(large)
+    return [_counts(item, row) for item, [row] in zip(collections, rows, strict=True)]
+
+
+def kept_statement(
+    organization_id: OrganizationId, collection: Collection, now: datetime
+) -> Statement:
+    """The counts that are kept, where they are not too old."""
+    return Statement(
+        "SELECT records, embedded, pending, failed, stale, missing, oldest, counted_at "
+        "FROM cognate_coverage WHERE organization_id = ?1 AND scope = ?2 AND counted_at > ?3",
+        (organization_id, collection.scope, to_iso(now - KEPT_FOR)),
+    )
+
+
+def count_statement(
+    organization_id: OrganizationId, collection: Collection, now: datetime
+) -> Statement:
+    """One walk over the organization's records of a table, by its key and that of their states.
+
+    No row, and no walk, where the counts that are kept are not too old.
+    """
+    return Statement(
+        "WITH pending AS MATERIALIZED (SELECT record_id, created_at FROM cognate_jobs "  # noqa: S608 - names of the schema
+        "WHERE organization_id = ?1 AND scope = ?2 AND status IN ('queued', 'running')), "
+        "failed AS MATERIALIZED (SELECT record_id FROM cognate_jobs f "
+        "WHERE organization_id = ?1 AND scope = ?2 AND status = 'failed' AND NOT EXISTS ("
+        f"{resolved_by('f')})), "
+        "classes AS (SELECT g.due, CASE WHEN r.id IS NULL THEN NULL "
+        "WHEN r.id IN (SELECT record_id FROM pending) THEN 'pending' "
+        "WHEN r.id IN (SELECT record_id FROM failed) THEN 'failed' "
+        "WHEN s.content_hash IS NULL THEN 'missing' "
+        "WHEN s.fingerprint IS NOT ?3 OR s.changes <> s.changes_seen "
+        f"OR NOT {collection.holds_vectors} THEN 'stale' "
+        "ELSE 'embedded' END AS class "
+        # Without a row here the records are not looked at.
+        "FROM (SELECT 1 AS due WHERE NOT EXISTS (SELECT 1 FROM cognate_coverage "
+        "WHERE organization_id = ?1 AND scope = ?2 AND counted_at > ?4)) g "
+        f'LEFT JOIN "{collection.sql_table}" r ON r.organization_id = ?1{collection.not_deleted} '
+        "LEFT JOIN cognate_embeddings s "
+        "ON s.organization_id = r.organization_id AND s.scope = ?2 AND s.record_id = r.id) "
+        "SELECT COUNT(class) AS records, COUNT(*) FILTER (WHERE class = 'embedded') AS embedded, "
+        "COUNT(*) FILTER (WHERE class = 'pending') AS pending, "
+        "COUNT(*) FILTER (WHERE class = 'failed') AS failed, "
+        "COUNT(*) FILTER (WHERE class = 'stale') AS stale, "
+        "COUNT(*) FILTER (WHERE class = 'missing') AS missing, "
+        "(SELECT MIN(p.created_at) FROM pending p WHERE EXISTS ("
+        f'SELECT 1 FROM "{collection.sql_table}" r WHERE r.organization_id = ?1 '
+        f"AND r.id = p.record_id{collection.not_deleted})) AS oldest, ?5 AS counted_at "
+        "FROM classes GROUP BY due",
+        (
+            organization_id,
+            collection.scope,
+            fingerprint(collection.model),
+            to_iso(now - KEPT_FOR),
+            to_iso(now),
+        ),
+    )
+
+
+def _keep(organization_id: OrganizationId, collection: Collection, row: Row) -> Statement:
+    return Statement(
+        "INSERT OR REPLACE INTO cognate_coverage (organization_id, scope, records, embedded, "
+        "pending, failed, stale, missing, oldest, counted_at) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        (
+            organization_id,
+            collection.scope,
+            *(row[name] for name in NUMBERS),
+            row["oldest"],
+            row["counted_at"],
+        ),
+    )
+
+
+def _counts(collection: Collection, row: Row) -> Coverage:
+    oldest, counted_at = row["oldest"], from_iso(row["counted_at"])
+    age = None if oldest is None else (counted_at - from_iso(oldest)).total_seconds()
+    return Coverage(
+        table=collection.scope,
+        records=row["records"],
+        embedded=row["embedded"],
+        pending=row["pending"],
+        failed=row["failed"],
+        stale=row["stale"],
+        missing=row["missing"],
+        oldest_pending_seconds=None if age is None else max(0, int(age)),
+        counted_at=counted_at,
+    )

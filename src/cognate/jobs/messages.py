@@ -1,0 +1,197 @@
+"""The messages of the embeddings queue, as they are sent and as they arrive.
+
+Ours are small: they name a job, and the consumer reads the text from D1. Another Worker may send
+`content` of its own; such a message gets its job when it arrives. Whoever can send to the queue is
+trusted with the organization it names: a queue has no callers from outside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
+
+from cognate.models import DEFAULT_MODEL, MODELS
+from cognate.schema.collections import TEXTS_PREFIX, Collection, Collections
+from cognate.text_limits import UNSTORABLE, text_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MESSAGE_TYPE: Final = "embedding"
+BACKFILL_TYPE: Final = "backfill"
+MESSAGE_VERSION: Final = 1
+MAX_ID_CHARACTERS: Final = 128
+"""Length of an id of a record, job or organization in a message."""
+
+
+@dataclass(frozen=True)
+class JobReference:
+    """A message of ours: the job is in D1.
+
+    Attributes:
+        job_id: of the job.
+        scope: of its collection, a hint that saves reading every table; D1 decides.
+    """
+
+    job_id: str
+    scope: str
+
+
+@dataclass(frozen=True)
+class ForeignText:
+    """A message of another Worker with a text of its own.
+
+    Attributes:
+        organization_id: whom the text belongs to.
+        collection: where its vector goes.
+        record_id: the row that gets the vector; None for a text without a table.
+        content: the text, not blank.
+    """
+
+    organization_id: str
+    collection: Collection
+    record_id: str | None
+    content: str
+
+
+@dataclass(frozen=True)
+class BackfillStep:
+    """A message of ours: the next step of a backfill is to be taken.
+
+    Attributes:
+        backfill_id: of the backfill, which is in D1.
+        scope: of the collection it walks over.
+        step: number of the step; one that was taken already is not taken again.
+    """
+
+    backfill_id: str
+    scope: str
+    step: int
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """A message that cannot be understood; it is recorded as a failed job and acknowledged.
+
+    Attributes:
+        reason: a sentence for whoever sent it, without the message's content.
+        organization_id: whom it names, when it does.
+    """
+
+    reason: str
+    organization_id: str | None = None
+
+
+Message = JobReference | ForeignText | BackfillStep | Malformed
+
+
+def reference(job_id: str, scope: str) -> dict[str, str | int]:
+    """The message that announces a job."""
+    return {
+        "type": MESSAGE_TYPE,
+        "version": MESSAGE_VERSION,
+        "jobId": job_id,
+        "scope": scope,
+    }
+
+
+def backfill_step(backfill_id: str, scope: str, step: int) -> dict[str, str | int]:
+    """The message that has a step of a backfill taken."""
+    return {
+        "type": BACKFILL_TYPE,
+        "version": MESSAGE_VERSION,
+        "backfillId": backfill_id,
+        "scope": scope,
+        "step": step,
+    }
+
+
+class _Unclear(Exception):
+    """Why a message cannot be understood: a sentence that quotes none of its content."""
+
+
+def parse(body: object, collections: Collections) -> Message:
+    """Understand one message; never raises, whatever it is."""
+    if not isinstance(body, dict):
+        return Malformed('a message must be an object such as {"type": "embedding", ...}')
+    try:
+        return _understood(body, collections)
+    except _Unclear as reason:
+        organization_id = body.get("organizationId")
+        return Malformed(str(reason), organization_id if _is_id(organization_id) else None)
+
+
+def _understood(body: Mapping[str, Any], collections: Collections) -> Message:
+    if body.get("type") not in (MESSAGE_TYPE, BACKFILL_TYPE):
+        raise _Unclear('a message needs "type": "embedding"')
+    if body.get("version", MESSAGE_VERSION) != MESSAGE_VERSION:
+        raise _Unclear(f'this consumer knows "version": {MESSAGE_VERSION} only')
+    if body["type"] == BACKFILL_TYPE:
+        return _step(body)
+    return _foreign(body, collections) if "content" in body else _reference(body)
+
+
+def _reference(body: Mapping[str, Any]) -> JobReference:
+    job_id, scope = body.get("jobId"), body.get("scope")
+    if not _is_id(job_id):
+        raise _Unclear('a message needs a "jobId", or "organizationId" and "content"')
+    return JobReference(job_id, scope if isinstance(scope, str) else "")
+
+
+def _step(body: Mapping[str, Any]) -> BackfillStep:
+    backfill_id, scope, step = body.get("backfillId"), body.get("scope"), body.get("step")
+    if not (_is_id(backfill_id) and isinstance(scope, str) and _is_whole(step)):
+        raise _Unclear('a message of a backfill needs its "backfillId", "scope" and "step"')
+    return BackfillStep(backfill_id, scope, int(step))
+
+
+def _foreign(body: Mapping[str, Any], collections: Collections) -> ForeignText:
+    organization_id = body.get("organizationId")
+    if not _is_id(organization_id):
+        raise _Unclear('a message with "content" needs the "organizationId" it belongs to')
+    collection, record_id = _place(body, collections)
+    content = _content(body["content"], collection)
+    return ForeignText(organization_id, collection, record_id, content)
+
+
+def _content(content: object, collection: Collection) -> str:
+    if not (isinstance(content, str) and content.strip()):
+        raise _Unclear('"content" must be a text that is not blank')
+    # JSON can hold half a surrogate pair, which no database can: it would stop the whole batch.
+    content = content.encode("utf-8", "replace").decode()
+    problem = text_problem(content, collection.model)
+    if problem is not None:
+        raise _Unclear(f'"content" {problem}')
+    return content
+
+
+def _place(body: Mapping[str, Any], collections: Collections) -> tuple[Collection, str | None]:
+    """The collection and the record that a text is for."""
+    table, record_id, model = body.get("table"), body.get("id"), body.get("model")
+    if model is not None and (not isinstance(model, str) or model not in MODELS):
+        raise _Unclear(f'"model" must be one of {", ".join(MODELS)}')
+    if table is None:
+        if record_id is not None:
+            raise _Unclear('an "id" needs the "table" it is in')
+        return collections[TEXTS_PREFIX + (model or DEFAULT_MODEL)], None
+    known = collections.get(table)
+    if known is None or known.table_name is None:
+        raise _Unclear('"table" must be a table of the schema that has embeddings')
+    if not _is_id(record_id):
+        raise _Unclear('a "table" needs the "id" of a record in it')
+    if model not in {None, known.model.name}:
+        raise _Unclear(f'the "model" of this table is {known.model.name}')
+    return known, record_id
+
+
+def _is_id(value: object) -> TypeGuard[str]:
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= MAX_ID_CHARACTERS
+        and not UNSTORABLE.search(value)
+    )
+
+
+def _is_whole(value: object) -> TypeGuard[int | float]:
+    # True is an int of Python's, and 1.0 one of JavaScript's.
+    return type(value) is int or (isinstance(value, float) and value.is_integer())

@@ -1,0 +1,194 @@
+"""Try failed jobs again, at the wish of whoever mended the cause.
+
+A replayed job keeps its id and starts over. What its earlier tries left in the index is not known,
+so it is forced to write. It embeds a text that was posted for its record, unless the record was
+written since: then what the record says.
+
+Of a record one job is queued at most. Where one is queued or running already, that one stands for
+the failed one, which becomes `superseded`; so do the record's older failed jobs.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from cognate.errors import JobNotFailed, NotFound
+from cognate.jobs.job import COLUMNS, Job, job_of
+from cognate.jobs.queue import NEVER_DUE, Priority, announce, release_statement
+from cognate.ports import Statement
+from cognate.times import to_iso
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from cognate.ports import Parameter, Platform
+    from cognate.principal import OrganizationId
+
+MAX_REPLAYED: Final = 1000
+"""Jobs that one call tries again; the answer says how many remain."""
+
+REPLAYABLE: Final = (
+    "f.organization_id = ?1 AND f.status = 'failed' AND EXISTS ("
+    "SELECT 1 FROM cognate_embeddings s WHERE s.organization_id = f.organization_id "
+    "AND s.scope = f.scope AND s.record_id = f.record_id)"
+)
+"""A failed job `f` of which the record is known; of a message that made no sense it is not."""
+
+PENDING: Final = "('queued', 'running')"
+
+SAME_RECORD: Final = "o.organization_id = ?1 AND o.scope = f.scope AND o.record_id IS f.record_id"
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What one call did.
+
+    Attributes:
+        retried: records that are looked at again.
+        remaining: failed jobs that the same call would still find.
+    """
+
+    retried: int
+    remaining: int
+
+
+async def replay_job(platform: Platform, organization_id: OrganizationId, job_id: str) -> Job:
+    """Try one failed job again.
+
+    Returns:
+        The job; or the one that is queued or running already for the same record.
+
+    Raises:
+        NotFound: it does not exist, or is another organization's; the two look the same.
+        JobNotFailed: it has not failed, or it is about no known record.
+        DatabaseError: nothing was changed.
+    """
+    now = platform.clock.now()
+    *_, taken, found, released = await platform.database.batch(
+        [
+            *replay_statements(organization_id, [job_id], Priority.WRITE, now),
+            _standing_for(organization_id, job_id),
+            release_statement(organization_id, now),
+        ]
+    )
+    await announce(platform, released)
+    if not any(row["id"] == job_id for row in found):
+        raise NotFound("job", "There is no such embedding job in your organization.")
+    if not taken:
+        raise JobNotFailed("Only a failed job of a record can be tried again; this one is not.")
+    return job_of(found[0])
+
+
+async def replay_jobs(
+    platform: Platform,
+    organization_id: OrganizationId,
+    *,
+    scope: str | None = None,
+    code: str | None = None,
+) -> Replayed:
+    """Try the organization's failed jobs again, at most 1,000 of them, the oldest first.
+
+    They give way to whatever is written meanwhile.
+
+    Raises:
+        DatabaseError: nothing was changed.
+    """
+    conditions = [REPLAYABLE]
+    parameters: list[Parameter] = [organization_id]
+    for column, value in (("scope", scope), ("error_code", code)):
+        if value is not None:
+            parameters.append(value)
+            conditions.append(f"f.{column} = ?{len(parameters)}")
+    chosen = f"FROM cognate_jobs f WHERE {' AND '.join(conditions)}"
+    [rows] = await platform.database.batch(
+        [
+            Statement(
+                f"SELECT f.id, f.scope, f.record_id {chosen} "
+                f"ORDER BY f.created_at, f.id LIMIT {MAX_REPLAYED}",
+                tuple(parameters),
+            )
+        ]
+    )
+    if not rows:
+        return Replayed(0, 0)
+    now = platform.clock.now()
+    # Of a record the newest of those that were found; they come in the order of their making.
+    newest = {(row["scope"], row["record_id"]): row["id"] for row in rows}
+    *_, taken, [left], released = await platform.database.batch(
+        [
+            *replay_statements(organization_id, list(newest.values()), Priority.BACKFILL, now),
+            Statement(f"SELECT COUNT(*) AS jobs {chosen}", tuple(parameters)),
+            release_statement(organization_id, now),
+        ]
+    )
+    await announce(platform, released)
+    return Replayed(len(taken), left["jobs"])
+
+
+def replay_statements(
+    organization_id: OrganizationId, job_ids: Sequence[str], priority: Priority, now: datetime
+) -> list[Statement]:
+    """Queue failed jobs again, of each record one.
+
+    Returns:
+        Statements of which the last returns the id of each of these jobs that was still failed.
+    """
+    given = "SELECT value FROM json_each(?2)"
+    # By their ids, not by walking over all that have failed.
+    replayable = "+" + REPLAYABLE.replace("f.status", "+f.status")
+    chosen = f"FROM cognate_jobs f WHERE {replayable} AND f.id IN ({given})"
+    # One that waits does as much, by the first two statements; one that runs may do less.
+    another = (
+        f"EXISTS (SELECT 1 FROM cognate_jobs o WHERE {SAME_RECORD} "  # noqa: S608 - constants
+        "AND (+o.status = 'queued' OR +o.status = 'running' AND o.embeds >= f.embeds))"
+    )
+    scope = (organization_id, json.dumps(job_ids))
+    moment = to_iso(now)
+    return [
+        # A newer job may be about metadata only: it must not take the place of one that embeds.
+        Statement(
+            "UPDATE cognate_jobs AS f SET embeds = 1 "  # noqa: S608 - constants
+            f"WHERE f.id IN ({given}) AND {replayable} AND NOT f.embeds AND EXISTS (SELECT 1 "
+            f"FROM cognate_jobs o WHERE {SAME_RECORD} AND +o.status = 'failed' AND o.embeds)",
+            scope,
+        ),
+        # What the failed tries left in the index is not known.
+        Statement(
+            "UPDATE cognate_jobs INDEXED BY cognate_jobs_one_queued_per_record SET forced = 1, "  # noqa: S608 - constants
+            f"embeds = MAX(embeds, EXISTS (SELECT 1 {chosen} AND f.embeds "
+            "AND f.scope = cognate_jobs.scope AND f.record_id = cognate_jobs.record_id)) "
+            "WHERE organization_id = ?1 AND status = 'queued' "
+            f"AND (scope, record_id) IN (SELECT f.scope, f.record_id {chosen})",
+            scope,
+        ),
+        Statement(
+            "UPDATE cognate_jobs AS o SET status = 'superseded', updated_at = ?3 "  # noqa: S608 - constants
+            f"FROM (SELECT f.id, f.scope, f.record_id, f.created_at {chosen}) f "
+            f"WHERE {SAME_RECORD} AND +o.status = 'failed' AND o.id <> f.id "
+            "AND (o.created_at, o.id) < (f.created_at, f.id)",
+            (*scope, moment),
+        ),
+        Statement(
+            "UPDATE cognate_jobs AS f SET "  # noqa: S608 - constants
+            f"status = CASE WHEN {another} THEN 'superseded' ELSE 'queued' END, "
+            f"completed_at = CASE WHEN {another} THEN f.completed_at END, "
+            "attempts = 0, charges = 0, error_code = NULL, error_message = NULL, forced = 1, "
+            "announced = 0, priority = ?3, due_at = ?4, updated_at = ?5 "
+            f"WHERE f.id IN ({given}) AND {replayable} RETURNING id",
+            (*scope, int(priority), NEVER_DUE, moment),
+        ),
+    ]
+
+
+def _standing_for(organization_id: OrganizationId, job_id: str) -> Statement:
+    """Returns a job, and before it those of the same record that are queued or running."""
+    return Statement(
+        f"SELECT {COLUMNS} FROM cognate_jobs WHERE id IN (SELECT o.id FROM cognate_jobs f "  # noqa: S608 - constants
+        f"CROSS JOIN cognate_jobs o ON {SAME_RECORD} WHERE f.id = ?2 AND +f.organization_id = ?1 "
+        f"AND (o.id = f.id OR +o.status IN {PENDING})) "
+        f"ORDER BY status IN {PENDING} DESC, status",
+        (organization_id, job_id),
+    )

@@ -1,0 +1,154 @@
+"""Find what a deployment lacks: settings, bindings, tables, columns and triggers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from cognate.ports import Statement
+from cognate.schema.triggers import lacking
+from cognate.settings import VARIABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from cognate.errors import ConfigurationError
+    from cognate.ports import Database, VectorIndex
+    from cognate.schema import Cognate, Table
+
+GapKind = Literal["binding", "setting", "table", "column", "trigger"]
+
+OWN_TABLES: Final = (
+    "cognate_backfills",
+    "cognate_coverage",
+    "cognate_cursors",
+    "cognate_embeddings",
+    "cognate_idempotency_keys",
+    "cognate_indexes",
+    "cognate_jobs",
+    "cognate_mutations",
+    "cognate_texts",
+)
+"""The tables that Cognate keeps for itself."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """One thing that a deployment lacks.
+
+    Attributes:
+        name: of a column, with its table: `claims.content`.
+        message: one sentence that says what to do.
+    """
+
+    kind: GapKind
+    name: str
+    message: str
+
+
+def setting_gaps(broken: Iterable[ConfigurationError]) -> list[Gap]:
+    """Settings that cannot be read, and bindings that are missing."""
+    return [
+        Gap("setting" if error.setting in VARIABLES else "binding", error.setting, str(error))
+        for error in broken
+    ]
+
+
+def index_gaps(app: Cognate, indexes: Mapping[str, VectorIndex]) -> list[Gap]:
+    """Vectorize bindings that the schema or the posted texts need, and the deployment lacks."""
+    return [
+        Gap(
+            "binding",
+            index.binding,
+            f"The Vectorize binding {index.binding} is missing: make the index {index.name}, add "
+            "it to wrangler.toml and deploy again.",
+        )
+        for index in app.vector_indexes()
+        if index.binding not in indexes
+    ]
+
+
+async def database_gaps(database: Database, app: Cognate) -> list[Gap]:
+    """Tables, columns and triggers that the schema or Cognate needs, and the database lacks.
+
+    Two D1 calls. Of a table that is missing its columns and triggers are not named.
+
+    Raises:
+        DatabaseError: D1 failed.
+    """
+    needed = dict.fromkeys(OWN_TABLES, ()) | {
+        table.name: needed_columns(table) for table in app.tables.values()
+    }
+    found = await columns_of(database, list(needed))
+    gaps = [gap for name, columns in needed.items() for gap in _table(name, columns, found)]
+    return gaps + await _trigger_gaps(
+        database, [app.tables[name] for name in app.tables if name in found]
+    )
+
+
+async def _trigger_gaps(database: Database, tables: Sequence[Table]) -> list[Gap]:
+    triggers = Statement(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' "
+        "AND tbl_name IN (SELECT value FROM json_each(?1))",
+        (json.dumps([table.name for table in tables]),),
+    )
+    [rows] = await database.batch([triggers])
+    made = {row["name"]: row["sql"] for row in rows}
+    return [
+        Gap(
+            "trigger",
+            name,
+            f"The table {table.name!r} has no trigger {name!r}, or an old one: apply a migration "
+            "that makes it. `make migration` prints its SQL.",
+        )
+        for table in tables
+        for name in lacking(table, made)
+    ]
+
+
+async def columns_of(database: Database, tables: Sequence[str]) -> dict[str, set[str]]:
+    """The columns of these tables; a table that is missing is left out.
+
+    Raises:
+        DatabaseError: D1 failed.
+    """
+    # Only tables by name: D1 has tables of its own that nobody may look at.
+    statement = Statement(
+        'SELECT t.value AS "table", c.name AS "column" '
+        "FROM json_each(?1) t JOIN pragma_table_info(t.value) c",
+        (json.dumps(list(tables)),),
+    )
+    [rows] = await database.batch([statement])
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        found.setdefault(row["table"], set()).add(row["column"])
+    return found
+
+
+def needed_columns(table: Table) -> tuple[str, ...]:
+    """The columns that the SQL table of a table needs."""
+    return (
+        "organization_id",
+        "id",
+        *table.fields,
+        *([] if table.embeddings is None else [table.embeddings.embedding_column]),
+        "created_at",
+        "updated_at",
+        *(["deleted_at"] if table.soft_delete else []),
+    )
+
+
+def _table(name: str, columns: Sequence[str], found: Mapping[str, set[str]]) -> list[Gap]:
+    if name not in found:
+        message = f"The database has no table {name!r}: apply the migration that makes it."
+        return [Gap("table", name, message)]
+    return [
+        Gap(
+            "column",
+            f"{name}.{column}",
+            f"The table {name!r} has no column {column!r}: apply a migration that adds it.",
+        )
+        for column in columns
+        if column not in found[name]
+    ]

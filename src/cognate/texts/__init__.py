@@ -1,0 +1,1 @@
+"""Texts that were posted by the API, with or without a table."""

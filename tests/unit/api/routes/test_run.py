@@ -1,0 +1,164 @@
+"""Workers AI's own form: held to the JSON schema that Workers AI publishes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from cognate.api.routes.run import MAX_TEXTS, RunRequest
+from cognate.errors import EmbedderBusy
+from cognate.models import DEFAULT_MODEL, MODELS
+from cognate.text_limits import MAX_TEXT_CHARACTERS
+
+if TYPE_CHECKING:
+    from tests.unit.api.stage import Stage
+
+RUN: Final = "/api/v1/embeddings/run"
+
+INPUT_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "text": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+    },
+    "required": ["text"],
+}
+"""The input of the task `text-embeddings`, as Workers AI publishes it."""
+
+OUTPUT_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "shape": {"type": "array", "items": {"type": "number"}},
+        "data": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
+    },
+}
+"""Its output."""
+
+_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "number": (int, float),
+}
+
+
+def conforms(value: Any, schema: dict[str, Any]) -> bool:
+    """Whether a value meets a JSON schema, of the keywords that the two above use."""
+    unknown = schema.keys() - {"type", "properties", "required", "items", "oneOf"}
+    assert not unknown, f"the test does not know the keywords {unknown}"
+    if "oneOf" in schema:
+        return sum(conforms(value, option) for option in schema["oneOf"]) == 1
+    if not isinstance(value, _TYPES[schema["type"]]) or isinstance(value, bool):
+        return False
+    if isinstance(value, list):
+        return all(conforms(item, schema["items"]) for item in value)
+    if isinstance(value, dict):
+        properties = schema["properties"]
+        present = all(name in value for name in schema.get("required", []))
+        return present and all(
+            conforms(value[name], properties[name]) for name in properties if name in value
+        )
+    return True
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"text": "a"}, True),
+        ({"text": ["a", "b"]}, True),
+        ({"text": ["a", 1]}, False),
+        ({"text": 1}, False),
+        ({}, False),
+        ([], False),
+    ],
+)
+def test_the_check_of_a_schema_tells_good_from_bad(value: Any, *, expected: bool) -> None:
+    """What the tests below rely on."""
+    assert conforms(value, INPUT_SCHEMA) is expected
+
+
+@pytest.mark.parametrize("model", [*MODELS, None])
+@pytest.mark.parametrize("text", ["a text", ["a text"], ["one", "two", "three"]])
+def test_each_model_answers_in_workers_ais_form(
+    stage: Stage, model: str | None, text: str | list[str]
+) -> None:
+    """A request that meets the published schema gets an answer that meets it."""
+    body = {"text": text} if model is None else {"text": text, "model": model}
+    assert conforms(body, INPUT_SCHEMA)
+
+    answer = stage.ask("POST", RUN, body)
+
+    texts = [text] if isinstance(text, str) else text
+    dimensions = MODELS[model or DEFAULT_MODEL].dimensions
+    assert answer.status == 200
+    assert conforms(answer.json, OUTPUT_SCHEMA)
+    assert answer.json.keys() == {"shape", "data"}
+    assert answer.json["shape"] == [len(texts), dimensions]
+    assert [len(vector) for vector in answer.json["data"]] == [dimensions] * len(texts)
+    assert stage.embedder.texts == texts
+
+
+def test_the_request_is_described_by_the_published_schema() -> None:
+    """The schema of our request has Workers AI's own for `text`."""
+    described = RunRequest.model_json_schema()
+
+    assert described["required"] == INPUT_SCHEMA["required"]
+    text = described["properties"]["text"]
+    assert {"oneOf": text["oneOf"]} == INPUT_SCHEMA["properties"]["text"]
+
+
+def test_nothing_is_stored(stage: Stage) -> None:
+    """No text, no job, no message."""
+    before = list(stage.database.connection.iterdump())
+
+    stage.ask("POST", RUN, {"text": ["one", "two"]})
+
+    assert before == list(stage.database.connection.iterdump())
+    assert [] == stage.queue.messages
+
+
+def test_a_hundred_texts_are_one_call(stage: Stage) -> None:
+    """As many as one call of Workers AI takes."""
+    answer = stage.ask("POST", RUN, {"text": ["a text"] * MAX_TEXTS})
+
+    assert answer.json["shape"] == [MAX_TEXTS, 768]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ({}, ["/text"]),
+        ({"text": None}, ["/text"]),
+        ({"text": 5}, ["/text"]),
+        ({"text": {"0": "a"}}, ["/text"]),
+        ({"text": ""}, ["/text"]),
+        ({"text": " \n"}, ["/text"]),
+        ({"text": "x" * (MAX_TEXT_CHARACTERS + 1)}, ["/text"]),
+        ({"text": []}, ["/text"]),
+        ({"text": ["a text"] * (MAX_TEXTS + 1)}, ["/text"]),
+        ({"text": ["a", " "]}, ["/text/1"]),
+        ({"text": ["a", 5]}, ["/text/1"]),
+        ({"text": ["a", ["b"]]}, ["/text/1"]),
+        ({"text": ["x" * (MAX_TEXT_CHARACTERS + 1), "a"]}, ["/text/0"]),
+        ({"text": "a", "model": "@cf/nobody/nothing"}, ["/model"]),
+        ({"text": "a", "model": 5}, ["/model"]),
+        ({"text": "a", "pooling": "mean"}, ["/pooling"]),
+    ],
+)
+def test_broken_rules_are_pointed_at(
+    stage: Stage, body: dict[str, object], pointers: list[str]
+) -> None:
+    """And the model is not called."""
+    answer = stage.ask("POST", RUN, body)
+
+    assert (answer.status, answer.pointers) == (400, pointers)
+    assert stage.embedder.texts == []
+
+
+def test_a_busy_model_is_503(stage: Stage) -> None:
+    """As for a search."""
+    stage.embedder.error = EmbedderBusy("3040: out of capacity")
+
+    answer = stage.ask("POST", RUN, {"text": "a text"})
+
+    assert (answer.status, answer.code) == (503, "AI_CAPACITY")

@@ -1,0 +1,118 @@
+"""Which tables a call about embeddings may be about."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from cognate.api.embedding_permissions import (
+    collection_for,
+    permit,
+    permit_job,
+    readable_collections,
+    refusals_of_texts,
+)
+from cognate.api.http import Request
+from cognate.api.route import Call
+from cognate.errors import AccessDenied, CognateError, NotFound
+from cognate.ports import Statement
+from cognate.principal import OrganizationId, Principal
+from cognate.schema import Access, Cognate, Embeddings, Owner, Record, Table
+from local.adapters import local_platform
+
+ACME = OrganizationId("org_acme")
+
+
+class Claim(Record):
+    """The migrations' `claims`."""
+
+    content: str
+    story_id: str | None = None
+
+
+class Note(Record):
+    """A table that embeds nothing."""
+
+    title: str
+
+
+claims = Table(
+    "claims",
+    Claim,
+    embeddings=Embeddings(fields=["content"]),
+    access=Access(update="admin+"),
+    # Whoever wrote the claim stands in a text field of it.
+    owner=Owner("story_id", only=["update"], unless="owner"),
+)
+notes = Table("notes", Note, access=Access(read="editor"))
+APP = Cognate(tables=[claims, notes])
+
+
+def call(role: str, user_id: str = "ada") -> Call:
+    """A call of somebody with this role."""
+    caller = Principal(user_id, ACME, frozenset({role}))
+    return Call(APP, local_platform(APP), Request.of("POST", "https://example.com/"), {}, caller)
+
+
+def refused(function: Any, *arguments: Any) -> type[CognateError] | None:
+    """The class of the error that a check raises."""
+    try:
+        result = function(*arguments)
+        if asyncio.iscoroutine(result):
+            asyncio.run(result)
+    except CognateError as error:
+        return type(error)
+    return None
+
+
+@pytest.mark.parametrize(
+    ("role", "table", "operation", "expected"),
+    [
+        ("member", "claims", "read", None),
+        ("member", "claims", "update", AccessDenied),
+        ("admin", "claims", "update", None),
+        # Every embedded table; notes is none.
+        ("member", None, "read", None),
+        ("member", None, "update", AccessDenied),
+        ("member", "notes", "read", AccessDenied),
+        ("member", "nothing", "read", NotFound),
+    ],
+)
+def test_a_table_is_open_to_its_roles(
+    role: str, table: str | None, operation: str, expected: type[CognateError] | None
+) -> None:
+    """By the access that the schema gives it."""
+    assert refused(permit, call(role), table, operation) is expected
+
+
+def test_a_job_of_no_table_is_the_organizations() -> None:
+    """So is one of a table that has left the schema."""
+    assert refused(permit_job, call("member"), None, "update") is None
+    assert refused(permit_job, call("member"), "gone", "update") is None
+    assert refused(permit_job, call("member"), "claims", "update") is AccessDenied
+
+
+def test_a_text_is_posted_for_ones_own_record_only() -> None:
+    """Where an owner rule holds; a record that is not there is not found."""
+    places = [("claims", "c1"), ("claims", "c2"), ("nothing", "c1"), (None, None)]
+    for name, own in (("ada", type(None)), ("bob", AccessDenied)):
+        one = call("admin", name)
+        insert = Statement(
+            "INSERT INTO claims (organization_id, id, content, story_id) VALUES (?1, ?2, ?3, ?4)",
+            (ACME, "c1", "a text", "ada"),
+        )
+        asyncio.run(one.platform.database.batch([insert]))
+
+        found = asyncio.run(refusals_of_texts(one, places))
+
+        assert [own, NotFound, NotFound, type(None)] == [type(item) for item in found]
+
+
+def test_what_is_embedded_of_a_table() -> None:
+    """A table that embeds nothing is not found, whoever asks with the right to read it."""
+    assert collection_for(call("member"), "claims", "read").scope == "claims"
+    assert refused(collection_for, call("editor"), "notes", "read") is NotFound
+    assert [item.scope for item in readable_collections(call("member"))] == ["claims"]
+    assert readable_collections(call("stranger")) == []

@@ -1,0 +1,73 @@
+"""Jobs about metadata only, beside those that embed: the text is never forgotten over them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from cognate.consumer import consume
+from cognate.jobs.queue import Wanted, announce, queue_statements, release_statement
+from cognate.jobs.replay import replay_job
+from cognate.ports import Statement
+from tests.unit.core.faults import Worker
+from tests.unit.core.stage import ACME, CLAIMS, QUEUE, SCHEMA, Stage
+
+OLD: Final = "A harbour in the morning."
+NEW: Final = "A railway over the mountains."
+
+
+async def change_story(stage: Stage, story_id: str) -> None:
+    """Change a claim's metadata, as the records API does when no embedded field has changed."""
+    now = stage.local.clock.now()
+    update = Statement(
+        "UPDATE claims SET story_id = ?2 WHERE organization_id = ?1 AND id = 'c'", (ACME, story_id)
+    )
+    queue = queue_statements(
+        CLAIMS,
+        ACME,
+        [Wanted("c", embeds=False)],
+        source="update",
+        now=now,
+        condition="TRUE",
+    )
+    *_, released = await stage.local.database.batch([update, *queue, release_statement(ACME, now)])
+    await announce(stage.platform, released)
+
+
+def test_one_that_overtakes_a_running_job_embeds_in_its_place() -> None:
+    """The running job's vectors are of an older revision, so nobody would keep them."""
+
+    async def play() -> list[str]:
+        stage = Stage()
+        await stage.write(ACME, "c", OLD)
+        await stage.drain()
+        await stage.write(ACME, "c", NEW)
+        deliveries = stage.local.queue.take()
+        stage.local.queue.settle({})
+        running = Worker(stage.local, lambda ports: consume(ports, SCHEMA, QUEUE, deliveries))
+        await running.step()
+        await change_story(stage, "two")
+        await running.finish()
+        await stage.settle()
+        return await stage.discrepancies()
+
+    assert asyncio.run(play()) == []
+
+
+def test_one_that_waits_embeds_what_is_replayed() -> None:
+    """A failed job gives way to it, so it has to do the failed one's work."""
+
+    async def play() -> list[str]:
+        stage = Stage()
+        await stage.write(ACME, "c", OLD)
+        await stage.drain()
+        stage.fault("run", message="5006: invalid")
+        failed = await stage.write(ACME, "c", NEW)
+        await stage.drain()
+        assert await stage.status(failed) == "failed"
+        await change_story(stage, "two")
+        await replay_job(stage.platform, ACME, failed)
+        await stage.settle()
+        return await stage.discrepancies()
+
+    assert asyncio.run(play()) == []

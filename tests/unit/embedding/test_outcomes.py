@@ -1,0 +1,114 @@
+"""Outcomes: what becomes of each job, in words of ours."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from cognate.embedding.decide import Work, work_for
+from cognate.embedding.outcomes import SENTENCES, JobOutcome, orphan, outcomes_of, sentence
+from cognate.embedding.start import ClaimedJob
+from cognate.errors import (
+    CognateError,
+    ConfigurationError,
+    EmbedderBusy,
+    PlatformError,
+    QueueError,
+    UnembeddableText,
+    VectorIndexThrottled,
+)
+from cognate.jobs.retry import REJECTIONS
+from tests.unit.core.errors import platform_errors
+from tests.unit.embedding.test_decide import task
+
+STOPPING = [kind for kind in platform_errors() if kind not in {PlatformError, QueueError}]
+"""Errors that can stop a job."""
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+LATEST, OLDER = ClaimedJob("job_2", "write", 1, 1), ClaimedJob("job_1", "message", 2, 3)
+
+
+def work(error: CognateError | None = None, **changes: object) -> Work:
+    """The work of two jobs of a record, the latest first."""
+    found = work_for(task(jobs=[LATEST, OLDER], **changes))
+    found.error = error
+    return found
+
+
+def outcomes(item: Work) -> list[JobOutcome]:
+    """What becomes of the two jobs, delivered once and four times."""
+    return outcomes_of(item, {"job_1": 4, "job_2": 1}, NOW, lambda: 0)
+
+
+def briefly(found: list[JobOutcome]) -> list[tuple[str, str, str | None]]:
+    """Job, status and code."""
+    return [(item.job_id, item.status.value, item.code) for item in found]
+
+
+def test_all_jobs_of_a_record_are_done_together() -> None:
+    """One look at the record served them all."""
+    assert briefly(outcomes(work())) == [("job_2", "done", None), ("job_1", "done", None)]
+
+
+def test_one_of_them_is_tried_again() -> None:
+    """The latest, by its own deliveries; the others are superseded by it."""
+    found = outcomes(work(EmbedderBusy()))
+    assert briefly(found) == [("job_1", "superseded", None), ("job_2", "queued", "AI_CAPACITY")]
+    assert (found[1].after_seconds, found[1].charged) == (5, False)
+    assert found[1].due_at == "2026-11-20T12:01:05.000Z"
+
+
+def test_the_pause_grows_though_the_sweeper_sent_another_message() -> None:
+    """A new message counts its deliveries from one; the job counts on."""
+    found = work(VectorIndexThrottled())
+    found.task.jobs = [ClaimedJob("job_2", "write", 0, 4)]
+    [outcome] = outcomes_of(found, {"job_2": 1}, NOW, lambda: 0)
+    assert outcome.after_seconds == 40
+
+
+def test_the_record_is_charged_not_the_job() -> None:
+    """Its third unusable answer is the last, whichever of its jobs had the others."""
+    assert briefly(outcomes(work(UnembeddableText()))) == [
+        ("job_1", "superseded", None),
+        ("job_2", "failed", "AI_TEXT_UNUSABLE"),
+    ]
+
+
+def test_a_record_without_text_says_why_there_is_no_vector() -> None:
+    """It is done, with a code that can be listed."""
+    assert {item.code for item in outcomes(work(text=" "))} == {"EMPTY_TEXT"}
+
+
+def test_a_message_for_a_record_that_is_not_there_has_failed() -> None:
+    """The job of a deletion is done; that of a foreign message names what it did not find."""
+    assert briefly(outcomes(work(exists=False))) == [
+        ("job_2", "done", None),
+        ("job_1", "failed", "RECORD_NOT_FOUND"),
+    ]
+
+
+def test_an_orphan_names_its_reason() -> None:
+    """A table that the schema no longer has is nobody's fault but says so."""
+    assert (orphan(LATEST).status.value, orphan(LATEST).code) == ("failed", "TABLE_UNKNOWN")
+
+
+@pytest.mark.parametrize("kind", STOPPING, ids=lambda kind: kind.__name__)
+def test_a_platforms_words_are_not_shown(kind: type[PlatformError]) -> None:
+    """They may quote a text; each error that can stop a job has a sentence of ours."""
+    assert sentence(kind("the secret text")) == SENTENCES[kind.code]
+
+
+@pytest.mark.parametrize("kind", STOPPING, ids=lambda kind: kind.__name__)
+def test_only_what_blames_the_input_tells_the_owner_to_change_it(
+    kind: type[PlatformError],
+) -> None:
+    """Of all the others the owner of a record has nothing to do."""
+    blames = issubclass(kind, (*REJECTIONS, UnembeddableText))
+    assert ("Change" in SENTENCES[kind.code]) is blames
+
+
+def test_our_own_words_are_shown() -> None:
+    """They say what to change."""
+    error = ConfigurationError("VECTORIZE", "The Vectorize binding VECTORIZE is missing.")
+    assert sentence(error) == str(error)

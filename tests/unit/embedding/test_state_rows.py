@@ -1,0 +1,180 @@
+"""A state row lives as long as vectors of its record may be in an index, and no longer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.core.stage import ACME, Stage, long_text
+from tests.unit.embedding.test_finish import again, worker_of
+
+if TYPE_CHECKING:
+    from cognate.embedding.batch import Verdicts
+    from tests.unit.core.faults import Worker
+
+
+async def _states(stage: Stage) -> int:
+    return len(await stage.rows("SELECT 1 FROM cognate_embeddings"))
+
+
+async def _slow_consumer_of_a_deleted_record(stage: Stage, steps: int) -> Worker[Verdicts]:
+    """A consumer with vectors in its hands, whose record and its state row are gone.
+
+    After two steps it has written down, too, how many vectors it will write.
+    """
+    await stage.write(ACME, "r1", long_text(3))
+    slow, _ = worker_of(stage)
+    for _ in range(steps):
+        await slow.step()
+    stage.local.clock.advance(1000)
+    await stage.delete(ACME, "r1")
+    await stage.sweep()
+    await stage.drain()
+    assert await _states(stage) == 0
+    return slow
+
+
+def test_it_goes_with_the_vectors_of_a_deleted_record() -> None:
+    """Not before the index has accepted their deletion."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "r1", long_text(3))
+        await stage.settle()
+        await stage.delete(ACME, "r1")
+        stage.fault("deleteByIds")
+        await stage.drain()
+        assert await _states(stage) == 1
+
+        await stage.settle()
+
+        assert await _states(stage) == 0
+        assert await stage.discrepancies() == []
+
+    asyncio.run(story())
+
+
+def test_the_state_of_a_blank_record_stays() -> None:
+    """It says that somebody has looked at the record."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "r1", " ")
+        await stage.settle()
+        assert await _states(stage) == 1
+
+    asyncio.run(story())
+
+
+def test_it_stays_while_another_job_of_the_record_is_pending() -> None:
+    """That one may have written to the index, and its end removes the row."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "r1", long_text(3))
+        dead, deliveries = worker_of(stage)
+        for _ in range(3):
+            await dead.step()
+        await dead.kill()
+        await stage.delete(ACME, "r1")
+        await stage.drain()
+        assert (await _states(stage), len(stage.vector_ids(ACME, "r1"))) == (1, 0)
+
+        await stage.consume(again(deliveries))
+
+        assert await _states(stage) == 0
+        assert await stage.discrepancies() == []
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_vectors_that_come_after_the_deletion_are_removed(steps: int) -> None:
+    """A consumer that was given up writes them: it makes the row again, and has them removed."""
+
+    async def story() -> None:
+        stage = Stage()
+        slow = await _slow_consumer_of_a_deleted_record(stage, steps)
+        await slow.finish()
+        assert len(stage.vector_ids(ACME, "r1")) == 3
+        assert await _states(stage) == 1
+
+        await stage.settle()
+
+        assert await _states(stage) == 0
+        assert await stage.discrepancies() == []
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_no_revision_comes_back(steps: int) -> None:
+    """The record is made again; a result for the one that was deleted does not count."""
+
+    async def story() -> None:
+        stage = Stage()
+        slow = await _slow_consumer_of_a_deleted_record(stage, steps)
+        await stage.write(ACME, "r1", "made again")
+        await stage.drain()
+        await slow.finish()
+        [row] = await stage.rows("SELECT hex(embedding) AS vectors FROM claims")
+
+        await stage.settle()
+
+        assert await stage.rows("SELECT hex(embedding) AS vectors FROM claims") == [row]
+        assert await stage.discrepancies() == []
+
+    asyncio.run(story())
+
+
+def test_a_late_older_result_makes_the_index_doubtful_until_it_is_repaired() -> None:
+    """Also where the newer result is stored after it; a search then looks into D1 instead."""
+
+    async def story(*, newer_is_last: bool) -> None:
+        stage = Stage()
+        await stage.write(ACME, "r1", "the old text")
+        slow, _ = worker_of(stage)
+        await slow.step()
+        await stage.write(ACME, "r1", "the new text")
+        newer, _ = worker_of(stage)
+        for _ in range(2):
+            await newer.step()
+        if not newer_is_last:
+            await newer.finish()
+        await slow.finish()
+        await newer.finish()
+        assert (await stage.state(ACME, "r1"))["index_hash"] is None
+        assert (await stage.state(ACME, "r1"))["content_hash"] is not None
+
+        await stage.settle()
+
+        assert (await stage.state(ACME, "r1"))["index_hash"] is not None
+        assert await stage.discrepancies() == []
+
+    asyncio.run(story(newer_is_last=True))
+    asyncio.run(story(newer_is_last=False))
+
+
+def test_what_a_dead_handler_may_have_written_makes_the_index_doubtful() -> None:
+    """From the moment that the sweeper knows of its death."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "r1", "a text")
+        await stage.settle()
+        await stage.write(ACME, "r1", "a text")
+        await stage.rows("UPDATE claims SET content = 'another text'")
+        dead, _ = worker_of(stage)
+        for _ in range(2):
+            await dead.step()
+        await dead.kill()
+        stage.local.clock.advance(1000)
+        assert (await stage.state(ACME, "r1"))["index_hash"] is not None
+
+        await stage.sweep()
+
+        assert (await stage.state(ACME, "r1"))["index_hash"] is None
+
+    asyncio.run(story())

@@ -1,0 +1,61 @@
+"""Roles as a definition writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cognate.errors import DefinitionError
+from cognate.schema import Access
+from cognate.schema.access import OPERATIONS, roles_of
+
+
+@pytest.mark.parametrize(
+    ("written", "roles"),
+    [
+        ("member+", {"member", "admin", "owner"}),
+        ("admin+", {"admin", "owner"}),
+        ("owner+", {"owner"}),
+        ("admin", {"admin"}),
+        ("editor", {"editor"}),
+        (["editor", "admin+"], {"editor", "admin", "owner"}),
+        (("member",), {"member"}),
+        ([], set()),
+    ],
+)
+def test_a_plus_means_that_role_or_a_higher_one(written: Any, roles: set[str]) -> None:
+    """In owner > admin > member; a plain role is itself, a list any of its own, or nobody."""
+    assert roles_of("read", written) == roles
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("editor+", "only member, admin, owner have an order"),
+        ("member, admin", "several roles are a list"),
+        ("", "must name roles"),
+        ("+", "must name roles"),
+        (" member", "must name roles"),
+        ("member++", "must name roles"),
+        (5, "must be a role"),
+        (None, "must be a role"),
+        ([5], "must be a role"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(written: Any, message: str) -> None:
+    """With the option's name and what to write."""
+    with pytest.raises(DefinitionError, match=message) as caught:
+        Access(read=written)
+    assert "Access(read=...)" in str(caught.value)
+
+
+def test_members_may_do_everything_unless_the_table_says_otherwise() -> None:
+    """Each operation for itself."""
+    for operation in OPERATIONS:
+        assert Access().allows(operation, {"member"})
+        assert not Access().allows(operation, {"viewer"})
+        assert not Access().allows(operation, set())
+    assert not Access(delete="admin+").allows("delete", {"member"})
+    assert Access(delete="admin+").allows("delete", {"member", "owner"})
+    assert Access(delete="admin+").allows("update", {"member"})

@@ -1,0 +1,100 @@
+"""Collections: which vectors may be compared, and what of a row is embedded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cognate.errors import NotFound
+from cognate.models import MODELS
+from cognate.schema import Cognate, Embeddings, Record, Table
+from cognate.schema.collections import Collections, collection_of, texts_of
+from tests.unit.core.stage import ARTICLES, BASE, CLAIMS, COLLECTIONS, SCHEMA
+
+
+class Note(Record):
+    """Fields of every metadata type."""
+
+    text: str
+    is_public: bool = False
+    views: int = 0
+    story_id: str | None = None
+
+
+notes = Table(
+    "notes",
+    Note,
+    embeddings=Embeddings(fields=["text"], metadata=["is_public", "views", "story_id", "text"]),
+)
+plain = Table("plain", Note)
+
+
+def test_a_schema_has_a_collection_for_each_table_and_each_model_of_texts() -> None:
+    """Texts that belong to no table are kept apart by model."""
+    scopes = [item.scope for item in Collections(Cognate(tables=[notes, plain])).all()]
+    assert scopes == ["notes", *(f"_texts:{name}" for name in MODELS)]
+
+
+def test_texts_belong_to_no_table() -> None:
+    """Their scope is no name of a table, and cannot be one."""
+    assert (texts_of(BASE).table_name, CLAIMS.table_name) == (None, "claims")
+
+
+def test_a_table_without_embeddings_has_none() -> None:
+    """There is nothing to compare in it."""
+    assert collection_of(plain) is None
+
+
+@pytest.mark.parametrize("name", ["nothing", "_texts:@cf/baai/bge-base-en-v1.5"])
+def test_a_table_that_is_not_there_is_not_found(name: str) -> None:
+    """The message lists the tables, and never the texts."""
+    with pytest.raises(NotFound, match=r"There are: claims, articles\.$"):
+        COLLECTIONS.of_table(name)
+
+
+@pytest.mark.parametrize("scope", [None, 3, ["claims"], "nothing"])
+def test_an_odd_scope_is_none(scope: object) -> None:
+    """What a message calls its scope may be anything."""
+    assert COLLECTIONS.get(scope) is None
+
+
+@pytest.mark.parametrize(
+    ("title", "body", "expected"),
+    [
+        ("Title", "Body", "Title\n\nBody"),
+        ("Title", None, "Title"),
+        (" ", "Body", "Body"),
+        (None, " \n", ""),
+        # Written behind the API, into a column without text affinity.
+        (7, "Body", "7\n\nBody"),
+        # A blob, as D1 answers it.
+        ([1, 2], "Body", "Body"),
+    ],
+)
+def test_the_text_of_a_row_is_its_fields_that_say_something(
+    title: Any,
+    body: str | None,
+    expected: str,
+) -> None:
+    """Joined by the separator; odd values never raise, for they would stop their whole batch."""
+    assert ARTICLES.text_of({"title": title, "body": body}) == expected
+
+
+def test_metadata_has_json_names_and_types() -> None:
+    """Booleans are 0 and 1 in D1; what is null is left out."""
+    collection = collection_of(notes)
+    assert collection is not None
+    row = {"is_public": 1, "views": 3, "story_id": None, "text": "t"}
+    assert collection.metadata_of(row) == {"isPublic": True, "views": 3, "text": "t"}
+    assert collection.columns == ("text", "is_public", "views", "story_id")
+
+
+def test_some_of_the_collections_can_be_taken() -> None:
+    """The others are as if the schema had none."""
+    whole = Collections(SCHEMA)
+
+    part = whole.only(["claims"])
+
+    assert part.all() == [whole["claims"]]
+    assert part.get("articles") is None

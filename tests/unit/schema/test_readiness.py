@@ -1,0 +1,117 @@
+"""What a deployment lacks is named; of a complete one, nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from cognate.errors import ConfigurationError
+from cognate.ports import Statement
+from cognate.schema import Cognate, Embeddings, Record, Table
+from cognate.schema.readiness import OWN_TABLES, Gap, database_gaps, index_gaps, setting_gaps
+from cognate.settings import SECRET
+from local.adapters.database import SqliteDatabase
+from tests.unit.core.stage import SCHEMA, Stage
+from tests.unit.records.stage import SCHEMA as ALL_KINDS
+from tests.unit.records.stage import TABLES, TRIGGERS
+
+
+class Pet(Record):
+    """A record of a table that no migration makes."""
+
+    name: str
+    owner: str | None = None
+
+
+PETS = Cognate(
+    tables=[
+        Table("pets", Pet, soft_delete=True, embeddings=Embeddings(fields=["name"])),
+    ]
+)
+COLUMNS = ["organization_id", "id", "name", "owner", "embedding"]
+SERVER_COLUMNS = ["created_at", "updated_at", "deleted_at"]
+
+
+def _gaps(app: Cognate, *changes: str) -> list[Gap]:
+    async def story() -> list[Gap]:
+        database = SqliteDatabase.migrated()
+        await database.batch([Statement(sql) for sql in changes])
+        return await database_gaps(database, app)
+
+    return asyncio.run(story())
+
+
+def test_a_migrated_database_lacks_nothing() -> None:
+    """Of the samples, and of tables with every option."""
+    assert _gaps(SCHEMA) == []
+    made = [*filter(str.strip, TABLES.split(";")), *TRIGGERS]
+    assert _gaps(ALL_KINDS, *made) == []
+
+
+def test_a_table_without_its_migration_is_named_once() -> None:
+    """By one sentence, without its columns."""
+    message = "The database has no table 'pets': apply the migration that makes it."
+
+    assert _gaps(PETS) == [Gap("table", "pets", message)]
+
+
+@pytest.mark.parametrize("missing", [*COLUMNS, *SERVER_COLUMNS])
+def test_each_column_is_needed(missing: str) -> None:
+    """Those of the record, of the embedding, and those that Cognate writes itself."""
+    columns = [name for name in (*COLUMNS, *SERVER_COLUMNS) if name != missing]
+
+    gaps = _gaps(PETS, f"CREATE TABLE pets ({', '.join(columns)})")
+    [gap] = [gap for gap in gaps if gap.kind != "trigger"]
+
+    assert (gap.kind, gap.name) == ("column", f"pets.{missing}")
+    assert missing in gap.message
+
+
+@pytest.mark.parametrize("missing", ["inserted", "changed", "deleted"])
+def test_each_trigger_is_needed(missing: str) -> None:
+    """As the schema of today has it; the sentence says where to find its SQL."""
+    name = f"claims_{missing}"
+
+    [gap] = _gaps(SCHEMA, f"DROP TRIGGER {name}")
+
+    assert (gap.kind, gap.name) == ("trigger", name)
+    assert "make migration" in gap.message
+
+
+def test_the_tables_of_cognate_are_needed_too() -> None:
+    """All that the migrations make, and no others."""
+
+    async def made() -> list[str]:
+        rows = await Stage().rows(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'cognate_%' "
+            # Whoever applies the migrations keeps it.
+            "AND name <> 'cognate_migrations'"
+        )
+        return sorted(row["name"] for row in rows)
+
+    assert asyncio.run(made()) == sorted(OWN_TABLES)
+    [gap] = _gaps(SCHEMA, "DROP TABLE cognate_texts")
+    assert (gap.kind, gap.name) == ("table", "cognate_texts")
+
+
+def test_settings_and_bindings_are_told_apart() -> None:
+    """With the sentence of the error."""
+    broken = [ConfigurationError(SECRET, "Set it."), ConfigurationError("AI", "Bind it.")]
+
+    assert setting_gaps(broken) == [
+        Gap("setting", SECRET, "Set it."),
+        Gap("binding", "AI", "Bind it."),
+    ]
+
+
+def test_vectorize_bindings_are_missed_one_by_one() -> None:
+    """Each is needed by the posted texts of its dimension, if by no table."""
+    indexes = dict(Stage().platform.indexes)
+    assert index_gaps(SCHEMA, indexes) == []
+    del indexes["VECTORIZE_384"]
+
+    [gap] = index_gaps(SCHEMA, indexes)
+
+    assert (gap.kind, gap.name) == ("binding", "VECTORIZE_384")
+    assert "cognate-384" in gap.message

@@ -1,0 +1,71 @@
+"""Services: thresholds that rise, names that Python and paths can hold."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from cognate.errors import DefinitionError
+from cognate.schema import GrayZone, Similarity, Table, Thresholds
+from cognate.schema.similarities import MAX_LIMIT
+from tests.unit.core.stage import Claim, claims
+
+
+def test_the_defaults_are_those_of_short_statements() -> None:
+    """As the documentation states them."""
+    service = Similarity("claimSimilarity", claims)
+    assert service.thresholds == Thresholds(duplicate=0.90, confirms=0.85, related=0.75)
+    assert service.gray_zone == GrayZone(min=0.60, max=0.85)
+    assert (service.default_limit, service.default_threshold) == (10, 0.70)
+    assert service.attribute == "claim_similarity"
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"duplicate": 0.8},
+        {"confirms": 0.95},
+        {"related": 0.86},
+        {"duplicate": 1.01},
+        {"related": -1.01},
+        {"related": math.nan},
+    ],
+)
+def test_thresholds_rise_and_are_cosines(bounds: dict[str, float]) -> None:
+    """Out of order, a class could never be reached."""
+    with pytest.raises(DefinitionError):
+        Thresholds(**bounds)
+
+
+@pytest.mark.parametrize("bounds", [{"min": 0.9}, {"max": 2.0}, {"max": math.inf}])
+def test_a_gray_zone_is_in_order(bounds: dict[str, float]) -> None:
+    """Its lower bound is not above its upper one."""
+    with pytest.raises(DefinitionError):
+        GrayZone(**bounds)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": "claim_similarity"},
+        {"name": "ClaimSimilarity"},
+        {"name": ""},
+        {"table": Table("plain", Claim)},
+        {"default_limit": 0},
+        {"default_limit": MAX_LIMIT + 1},
+        {"default_threshold": 1.1},
+    ],
+    ids=str,
+)
+def test_a_service_that_cannot_be_is_refused(options: dict[str, Any]) -> None:
+    """When it is made, with a sentence that says what to change."""
+    with pytest.raises(DefinitionError):
+        Similarity(**{"name": "claimSimilarity", "table": claims, **options})
+
+
+def test_the_bounds_themselves_are_allowed() -> None:
+    """Equal thresholds, and the largest limit."""
+    assert Thresholds(duplicate=0.8, confirms=0.8, related=0.8).related == 0.8
+    assert Similarity("a", claims, default_limit=MAX_LIMIT).default_limit == 50

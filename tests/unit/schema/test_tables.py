@@ -1,0 +1,132 @@
+"""Tables: a definition that contradicts its record is refused when it is made."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Literal
+
+import pytest
+from pydantic import create_model
+
+from cognate.errors import DefinitionError
+from cognate.records.query import parse_query
+from cognate.schema import Embeddings, Record, Table
+from cognate.schema.names import REQUEST_NAMES
+from cognate.schema.tables import RESERVED_TABLES
+
+
+class Section(enum.StrEnum):
+    """A closed set of texts."""
+
+    NEWS = "news"
+
+
+class Article(Record):
+    """Fields of every kind."""
+
+    title: str
+    body: str | None = None
+    section: Section | None = None
+    status: Literal["draft", "public"] = "draft"
+    year: int | None = None
+    rating: float = 0.0
+    is_public: bool = False
+    tags: list[str] | None = None
+    either: str | int = ""
+    organization: str | None = None
+
+
+def table(**options: Any) -> Table:
+    """A table of articles."""
+    return Table("articles", Article, embeddings=Embeddings(**{"fields": ["title"], **options}))
+
+
+def test_metadata_has_json_names_and_index_types() -> None:
+    """Optional ones, closed sets and booleans too."""
+    names = ["title", "body", "section", "status", "year", "rating", "is_public"]
+    assert table(metadata=names).metadata == {
+        "title": "string",
+        "body": "string",
+        "section": "string",
+        "status": "string",
+        "year": "number",
+        "rating": "number",
+        "isPublic": "boolean",
+    }
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"fields": ["nothing"]},
+        {"metadata": ["nothing"]},
+        {"on_update": ["nothing"]},
+        {"fields": ["year"]},
+        {"fields": ["tags"]},
+        {"metadata": ["tags"]},
+        {"metadata": ["either"]},
+        {"embedding_column": "body"},
+    ],
+    ids=str,
+)
+def test_options_that_do_not_fit_the_record_are_refused(options: dict[str, Any]) -> None:
+    """The message names the table and the field."""
+    with pytest.raises(DefinitionError, match="articles"):
+        table(**options)
+
+
+def test_fields_that_are_not_embedded_may_be_watched() -> None:
+    """A change of them embeds the record again."""
+    embeddings = table(on_update=["year"]).embeddings
+    assert embeddings is not None
+    assert embeddings.on_update == ("year",)
+
+
+@pytest.mark.parametrize("name", [*sorted(RESERVED_TABLES), "cognate_jobs", "sqlite_x", "Claims"])
+def test_a_name_of_the_platform_is_refused(name: str) -> None:
+    """It would meet Better Auth's tables, our own, or a path of the API."""
+    with pytest.raises(DefinitionError):
+        Table(name, Article)
+
+
+@pytest.mark.parametrize(
+    "field", ["id", "organization_id", "created_at", "updated_at", "deleted_at", "revision"]
+)
+def test_a_column_of_ours_is_not_declared(field: str) -> None:
+    """Nobody can set the organization of a record."""
+    record = create_model("Odd", __base__=Record, **{field: (str, "")})  # type: ignore[call-overload]  # a name made here
+    with pytest.raises(DefinitionError, match="remove it"):
+        Table("odd", record)
+
+
+@pytest.mark.parametrize("field", ["organization_id", "table"])
+def test_the_fence_of_a_search_is_no_metadata(field: str) -> None:
+    """It is set by the server alone."""
+    record = create_model("Odd", __base__=Record, content=(str, ""), **{field: (str, "")})  # type: ignore[call-overload]  # a name made here
+    with pytest.raises(DefinitionError):
+        Table("odd", record, embeddings=Embeddings(fields=["content"], metadata=[field]))
+
+
+def test_a_record_must_be_a_record() -> None:
+    """What an untyped schema passed may be anything."""
+    with pytest.raises(DefinitionError, match="must be a subclass"):
+        Table("odd", dict)  # type: ignore[arg-type]  # the mistake
+
+
+@pytest.mark.parametrize("name", ["limit", "cursor", "sort", "total", "filter"])
+def test_a_field_cannot_be_called_as_a_parameter_of_a_list(name: str) -> None:
+    """A filter by it could not be told from the parameter; the sentence says to rename it."""
+    fields: dict[str, Any] = {name: (str | None, None)}
+    record = create_model("Item", __base__=Record, **fields)
+
+    with pytest.raises(DefinitionError, match=rf"Item\.{name} has the name of a parameter.*rename"):
+        Table("items", record)
+
+
+def test_every_parameter_of_a_list_is_reserved() -> None:
+    """Whatever `parse_query` does not read as a filter."""
+    parameters = {"limit": ["1"], "sort": ["id"], "total": ["true"]}
+    plain = Table("items", create_model("Item", __base__=Record, title=(str, "")))
+
+    assert parse_query(plain, parameters).filters == []
+    assert parameters.keys() | {"cursor"} <= REQUEST_NAMES

@@ -1,0 +1,183 @@
+"""Each table has the triggers that it needs, and they mark what is written behind the API."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from cognate.backfill.coverage import Coverage, coverage
+from cognate.schema import Cognate, Embeddings, Record, Table
+from cognate.schema.triggers import lacking, triggers_of
+from schema import app
+from tests.unit.core.stage import ACME, CLAIMS, GLOBEX, SCHEMA, Stage, articles, claims
+from tests.unit.records.stage import TABLES, TRIGGERS, notes, posts
+
+if TYPE_CHECKING:
+    from cognate.ports import Row
+
+MARKS: Final = ("changes", "posted_text", "record_gone")
+
+
+class Odd(Record):
+    """Fields whose names are words of SQL."""
+
+    order: str
+    group: str | None = None
+
+
+async def _triggers(stage: Stage) -> dict[str, str]:
+    rows = await stage.rows("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    return {row["name"]: row["sql"] for row in rows}
+
+
+async def _marks(stage: Stage, record_id: str, scope: str = "claims") -> dict[str, Any]:
+    row: Row = await stage.state(ACME, record_id, scope)
+    return {name: row[name] for name in MARKS}
+
+
+@pytest.mark.parametrize("table", [*app.tables.values(), claims, articles], ids=str)
+def test_every_table_of_the_schema_has_its_triggers(table: Table) -> None:
+    """As the migrations make them; `make migration` prints what a new table needs."""
+    assert asyncio.run(_triggers(Stage())) != {}
+    assert lacking(table, asyncio.run(_triggers(Stage()))) == []
+
+
+def test_what_is_lacking_is_named() -> None:
+    """A trigger that is missing, and one that says something else."""
+    found = triggers_of(claims)
+    del found["claims_deleted"]
+    found["claims_changed"] = found["claims_changed"].replace("OR", "AND")
+    assert lacking(claims, found) == ["claims_changed", "claims_deleted"]
+    assert lacking(claims, {}) == ["claims_inserted", "claims_changed", "claims_deleted"]
+
+
+def test_a_table_without_embeddings_needs_none() -> None:
+    """Nothing is known of its vectors."""
+    assert triggers_of(notes) == {}
+
+
+def test_names_of_any_kind_can_be_installed() -> None:
+    """Also words of SQL, which the database has as it is given them."""
+
+    async def story() -> None:
+        stage = Stage()
+        table = Table("select", Odd, embeddings=Embeddings(fields=["order"], metadata=["group"]))
+        await stage.rows('CREATE TABLE "select" (organization_id, id, "order", "group")')
+        for sql in triggers_of(table).values():
+            await stage.rows(sql)
+        assert lacking(table, await _triggers(stage)) == []
+
+    asyncio.run(story())
+
+
+def test_an_insertion_counts_as_a_change() -> None:
+    """`REPLACE` has dropped the vectors; a posted text was not about this row."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "r1", "a text")
+        await stage.write(GLOBEX, "r1", "a text")
+        await stage.settle()
+        await stage.post(ACME, "posted", "r1")
+        before = await _marks(stage, "r1")
+        sql = "INSERT OR REPLACE INTO claims (organization_id, id, content) VALUES (?1, ?2, ?3)"
+        await stage.rows(sql, ACME, "r1", "a text")
+
+        assert await _marks(stage, "r1") == {
+            "changes": before["changes"] + 1,
+            "posted_text": None,
+            "record_gone": 0,
+        }
+        assert (await stage.state(GLOBEX, "r1"))["changes"] == 0
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("change", "posted"),
+    [
+        ("content = 'x'", None),
+        ("story_id = 'x'", "posted"),
+        ("content = 'x', story_id = 'x'", None),
+    ],
+)
+def test_a_posted_text_ends_with_a_change_of_the_text(change: str, posted: str | None) -> None:
+    """Not with one of the metadata."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "r1", "a text")
+        await stage.post(ACME, "posted", "r1")
+        before = (await _marks(stage, "r1"))["changes"]
+        await stage.rows(f"UPDATE claims SET {change}")  # noqa: S608 - of this test
+        expected = {"changes": before + 1, "posted_text": posted, "record_gone": 0}
+        assert await _marks(stage, "r1") == expected
+
+    asyncio.run(story())
+
+
+def test_a_deletion_is_marked_until_the_record_is_there_again() -> None:
+    """It is the sweeper's business while the mark is there."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.write(ACME, "r1", "a text")
+        await stage.settle()
+        await stage.rows("DELETE FROM claims")
+        assert (await _marks(stage, "r1"))["record_gone"] == 1
+        await stage.rows(
+            "INSERT INTO claims (organization_id, id, content) VALUES (?1, 'r1', 'x')", ACME
+        )
+        assert (await _marks(stage, "r1"))["record_gone"] == 0
+
+    asyncio.run(story())
+
+
+def test_a_soft_deletion_is_marked_and_taken_back() -> None:
+    """By the column `deleted_at`, whoever writes it."""
+
+    async def story() -> None:
+        stage = Stage(Cognate(tables=[posts]))
+        for sql in [TABLES.split(";")[0], *TRIGGERS]:
+            await stage.rows(sql)
+        assert lacking(posts, await _triggers(stage)) == []
+        collection = stage.collections["posts"]
+        times = {"created_at": "", "updated_at": ""}
+        await stage.put(collection, ACME, "p1", title="a text", **times)
+        await stage.settle()
+        marked = []
+        for moment in ("'2026'", "'2027'", "NULL"):
+            await stage.rows(f"UPDATE posts SET deleted_at = {moment}")  # noqa: S608 - of this test
+            marks = await _marks(stage, "p1", "posts")
+            marked.append((marks["record_gone"], marks["changes"]))
+        assert marked == [(1, 1), (1, 1), (0, 2)]
+
+    asyncio.run(story())
+
+
+def test_a_replaced_record_is_stale_with_or_without_a_trigger() -> None:
+    """Coverage looks at the stored vectors themselves."""
+
+    async def story(*, triggers: bool) -> tuple[int, int]:
+        stage = Stage()
+        if not triggers:
+            for name in triggers_of(claims):
+                await stage.rows(f"DROP TRIGGER {name}")
+        await stage.write(ACME, "r1", "a text")
+        await stage.write(ACME, "r2", " ")
+        await stage.settle()
+        sql = "INSERT OR REPLACE INTO claims (organization_id, id, content) VALUES (?1, ?2, ?3)"
+        await stage.rows(sql, ACME, "r1", "a text")
+        [found] = await coverage(stage.platform, ACME, [CLAIMS])
+        assert isinstance(found, Coverage)
+        return found.embedded, found.stale
+
+    assert asyncio.run(story(triggers=True)) == (1, 1)
+    assert asyncio.run(story(triggers=False)) == (1, 1)
+
+
+def test_the_sample_schema_is_that_of_the_stage() -> None:
+    """The tests here speak of the triggers that users have."""
+    assert triggers_of(app.table("claims")) == triggers_of(SCHEMA.table("claims"))
