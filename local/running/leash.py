@@ -1,8 +1,9 @@
 """Run a command so that it, and all it starts, ends when whoever started it ends.
 
 `python -m local.running.leash COMMAND...` is the first process of a session of its own. It reads
-its standard input, a pipe that the starter holds open. When the pipe closes, because the starter closed
-it, died, or was killed, the whole group is ended: politely, and after a few seconds for good.
+its standard input, a pipe that the starter holds open. When the pipe closes, because the starter
+closed it, died, or was killed, the whole group is ended: politely, and after a few seconds for
+good.
 `wrangler dev` starts a tree of processes, and none of them may be left behind.
 """
 

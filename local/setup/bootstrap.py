@@ -1,7 +1,8 @@
 """Make a checkout ready to run, from nothing but Python, pip and the package registries.
 
 Run by the system's own Python (`python3 -m local.setup.bootstrap`), so it uses the standard
-library alone. Every version is pinned and every download checked by its hash; a second run does nothing.
+library alone. Every version is pinned and every download is checked by its hash. A second run does
+nothing.
 """
 
 from __future__ import annotations

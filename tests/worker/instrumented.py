@@ -20,7 +20,7 @@ from js import Response
 from workers import Request
 
 import entry
-from cognate.cloudflare import create_embeddings
+from cognate.cloudflare.client import create_embeddings
 from cognate.cloudflare.client import environment
 from cognate.cloudflare.conversion import from_json, to_javascript
 from cognate.cloudflare.platform import platform_of
