@@ -20,8 +20,7 @@ from js import Response
 from workers import Request
 
 import entry
-from cognate.cloudflare.client import create_embeddings
-from cognate.cloudflare.client import environment
+from cognate.cloudflare.client import create_embeddings, environment
 from cognate.cloudflare.conversion import from_json, to_javascript
 from cognate.cloudflare.platform import platform_of
 from cognate.errors import CognateError
