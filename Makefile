@@ -9,7 +9,7 @@ bin := .venv/bin
 # The Worker's code is importable on the host, as it is in the Worker.
 export PYTHONPATH := src
 .DEFAULT_GOAL := help
-.PHONY: bench deploy help dev login migration readme test setup format-check format lint types unit contract worker soak lock clean distclean
+.PHONY: bench deploy help dev login migration readme test setup format-check format lint types unit contract worker coverage soak hooks lock clean distclean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -46,8 +46,14 @@ contract: setup
 worker: setup ## Run the tests against the Worker in its real runtime
 	$(bin)/pytest tests/worker
 
+coverage: setup ## Measure which lines and branches of src/ the unit tests run
+	$(bin)/pytest --numprocesses auto --dist worksteal --cov tests/unit
+
 soak: setup ## Tell a longer random story, in process and in the real runtime (SEED=7 STEPS=20000)
 	SEED=$(SEED) STEPS=$(STEPS) $(bin)/pytest tests/worker/test_randomized_story.py
+
+hooks: setup ## Check each commit before it is made: formatting, lint and types
+	$(bin)/pre-commit install
 
 lock: setup ## Write the lock files again, after a change of pyproject.toml or package.json
 	$(lock) --all-groups --output-file requirements/host.txt
