@@ -1,16 +1,23 @@
-"""The structure of the code: who may import whom, and what an import may do."""
+"""The structure of the code: its rooms, their floors, its names, and what an import may do."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
-SRC: Final = Path(__file__).parents[2] / "src"
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+ROOT: Final = Path(__file__).parents[2]
+SRC: Final = ROOT / "src"
+LOCAL: Final = ROOT / "local"
+TESTS: Final = ROOT / "tests"
 
 FLOORS: Final = (
     # The words that everybody uses.
@@ -18,15 +25,18 @@ FLOORS: Final = (
         "chunking", "errors", "events", "ids", "models", "pagination", "ports",
         "principal", "settings", "sql", "text_limits", "times", "validation",
     },
-    # What a user writes.
-    {"cognate", "schema"},
+    # Who is asking.
     {"auth"},
-    # What is owed, and the texts that come in without a table.
-    {"jobs", "texts"},
+    # What a user writes, what `from cognate import ...` offers for it, and the user's own file.
+    {"schema"},
+    {"cognate"},
+    {"schema.py"},
+    # What is owed.
+    {"jobs"},
     # How it is done.
     {"embedding"},
-    # The records that come in.
-    {"records"},
+    # What comes in: the records of the user's tables, and texts without a table.
+    {"records", "texts"},
     {"backfill"},
     # What is answered.
     {"search"},
@@ -35,10 +45,18 @@ FLOORS: Final = (
     # The adapters over the Worker's bindings.
     {"cloudflare"},
     # What Cloudflare calls.
-    {"entry"},
+    {"entry.py"},
 )  # fmt: skip
+"""The house, from the ground up. A room stands on the floors below its own."""
+
 RUNTIME_MODULES: Final = {"js", "pyodide", "workers"}
-MODULES: Final = sorted(SRC.rglob("*.py"))
+
+
+def _sources(*folders: Path) -> list[Path]:
+    return sorted(path for folder in folders for path in folder.rglob("*.py"))
+
+
+MODULES: Final = _sources(SRC)
 
 
 def _name(path: Path) -> str:
@@ -46,14 +64,16 @@ def _name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def _unit(module: str) -> str:
-    """The part of the code that a module belongs to: `jobs` of `cognate.jobs.retry`."""
+def _room(module: str) -> str:
+    """The room of a module: `jobs` for `cognate.jobs.retry`, `schema.py` for the user's file."""
     parts = module.split(".")
-    return parts[1] if parts[0] == "cognate" and len(parts) > 1 else parts[0]
+    if parts[0] != "cognate":
+        return f"{module}.py"
+    return parts[1] if len(parts) > 1 else "cognate"
 
 
-def _floor(unit: str) -> int:
-    [found] = [number for number, units in enumerate(FLOORS) if unit in units] or [-1]
+def _floor(room: str) -> int:
+    [found] = [number for number, rooms in enumerate(FLOORS) if room in rooms] or [-1]
     return found
 
 
@@ -80,22 +100,150 @@ def _file_of(module: str) -> Path | None:
 
 @pytest.mark.parametrize("path", MODULES, ids=_name)
 def test_every_module_has_its_floor(path: Path) -> None:
-    """A new part of the code must be placed before it can be imported."""
-    assert _floor(_unit(_name(path))) >= 0
+    """A new room must be placed before it can be imported."""
+    assert _floor(_room(_name(path))) >= 0
+
+
+# Shrinks until it is empty.
+KNOWN_IMPORTS_UPWARDS: Final = {("cognate.jobs.job", "cognate.texts.posted")}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_name)
 def test_imports_point_downwards(path: Path) -> None:
-    """No module imports one of a higher floor."""
-    own = _floor(_unit(_name(path)))
+    """A module imports from its own room and from lower floors; the words may use each other."""
+    room = _room(_name(path))
+    floor = _floor(room)
     outward = {
-        name
+        (_name(path), name)
         for name in _imports(path)
-        # The SDK-facing facade finds the user's schema by name, and says so there.
-        if _file_of(name) and _floor(_unit(name)) > own
+        if _file_of(name)
+        and _room(name) != room
+        and (_floor(_room(name)) > floor or _floor(_room(name)) == floor > 0)
     }
 
-    assert outward == set()
+    assert outward - KNOWN_IMPORTS_UPWARDS == set()
+
+
+def _public_names(path: Path) -> Iterator[str]:
+    """The public classes, functions and types that a module defines at its top level."""
+    for node in ast.parse(path.read_text("utf-8")).body:
+        match node:
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
+                found = [name]
+            case ast.AsyncFunctionDef(name=name):
+                found = [name]
+            case ast.Assign(targets=targets):
+                # `Scalar = str | float` is a type, `MAX_LIMIT = 50` is not.
+                found = [_name_of(target) for target in targets]
+                found = [name for name in found if name[:1].isupper() and not name.isupper()]
+            case _:
+                found = []
+        yield from (name for name in found if not name.startswith("_"))
+
+
+def _name_of(target: ast.expr) -> str:
+    return target.id if isinstance(target, ast.Name) else ""
+
+
+def _used_twice(named: Iterable[tuple[str, Path]]) -> dict[str, list[str]]:
+    """The names that several files have, with these files."""
+    files: defaultdict[str, list[str]] = defaultdict(list)
+    for name, path in named:
+        files[name].append(str(path.relative_to(ROOT)))
+    return {name: found for name, found in files.items() if len(found) > 1}
+
+
+# The entry of a module that is run as a command. Nothing but `__main__` calls it.
+COMMAND_ENTRY: Final = "main"
+
+# Shrinks until it is empty.
+KNOWN_DOUBLE_NAMES: Final = {
+    # local/
+    "Answer",
+    "Clock",
+    "ConfigurationError",
+    "Database",
+    "EmbeddingModel",
+    "ManualClock",
+    "MetadataType",
+    "Mutation",
+    "PlatformError",
+    "Pooling",
+    "Scalar",
+    "SystemClock",
+    "parse_filter",
+    "plan",
+    "row_of",
+    # api/, search/ and records/
+    "Condition",
+    "GrayZoneAnswer",
+    "Match",
+    "Operation",
+    "Result",
+    "SearchAnswer",
+    "columns_of",
+    "kind_of",
+    "parse",
+    "parse_query",
+    # embedding/
+    "Claim",
+    # jobs/, texts/ and backfill/
+    "prune_statement",
+    "read_statements",
+    # schema/ and auth/
+    "roles_of",
+}
+
+
+def test_no_name_is_used_twice() -> None:
+    """A public class, function or type has its name for itself, over `src/` and `local/`."""
+    named = [(name, path) for path in _sources(SRC, LOCAL) for name in _public_names(path)]
+    twice = _used_twice(named)
+
+    assert {name: twice[name] for name in twice.keys() - KNOWN_DOUBLE_NAMES - {COMMAND_ENTRY}} == {}
+
+
+# Shrinks until it is empty.
+KNOWN_DOUBLE_MODULES: Final = {
+    "client",
+    "clock",
+    "database",
+    "errors",
+    "http",
+    "operations",
+    "platform",
+    "queue",
+    "workers_ai",
+}
+
+
+def test_no_module_name_is_used_twice() -> None:
+    """A module has its name for itself; only a file of routes is named for its resource."""
+    routes = SRC / "cognate/api/routes"
+    paths = [path for path in _sources(SRC / "cognate", LOCAL) if routes not in path.parents]
+    twice = _used_twice((path.stem, path) for path in paths if path.name != "__init__.py")
+
+    assert {name: twice[name] for name in twice.keys() - KNOWN_DOUBLE_MODULES} == {}
+
+
+# Shrinks until it is empty.
+KNOWN_DOUBLE_STAGES: Final = {"Stage"}
+
+
+def test_the_tests_have_one_stage() -> None:
+    """The tests of all rooms share one stage."""
+    named = [(name, path) for path in _sources(TESTS) for name in _public_names(path)]
+    stages = {name: files for name, files in _used_twice(named).items() if name == "Stage"}
+
+    assert stages.keys() - KNOWN_DOUBLE_STAGES == set()
+
+
+@pytest.mark.parametrize(
+    ("root", "limit"), [(SRC / "cognate", 18), (LOCAL, 14)], ids=["src/cognate", "local"]
+)
+def test_few_files_lie_outside_of_the_rooms(root: Path, limit: int) -> None:
+    """The root of a tree holds what all of its rooms use, and little else."""
+    assert len(list(root.glob("*.py"))) <= limit
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_name)
@@ -103,7 +251,7 @@ def test_only_the_edge_knows_the_runtime(path: Path) -> None:
     """`js`, `pyodide` and `workers` are imported by `cognate/cloudflare/` and `entry.py` alone."""
     used = {name.split(".")[0] for name in _imports(path)} & RUNTIME_MODULES
 
-    assert used == set() or _unit(_name(path)) in {"cloudflare", "entry"}
+    assert used == set() or _room(_name(path)) in {"cloudflare", "entry.py"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_name)
@@ -133,7 +281,7 @@ WITHOUT_TESTS_OF_THEIR_OWN: Final = {
 def test_every_module_has_its_tests(path: Path) -> None:
     """Beside those that are named above, `cognate/a/b.py` has `tests/unit/a/test_b.py`."""
     name = _name(path)
-    exempt = name in WITHOUT_TESTS_OF_THEIR_OWN or _unit(name) == "cloudflare"
+    exempt = name in WITHOUT_TESTS_OF_THEIR_OWN or _room(name) == "cloudflare"
     if exempt or path.name == "__init__.py":
         return
     relative = path.relative_to(SRC / "cognate")
@@ -144,7 +292,7 @@ def test_every_module_has_its_tests(path: Path) -> None:
 
 def test_importing_has_no_side_effect() -> None:
     """No clock, randomness, environment, file or connection is touched while modules are made."""
-    pure = [_name(path) for path in MODULES if _unit(_name(path)) not in {"cloudflare", "entry"}]
+    pure = [_name(path) for path in MODULES if _room(_name(path)) not in {"cloudflare", "entry.py"}]
     program = f"""
 import sys
 sys.path.insert(0, {str(SRC)!r})
