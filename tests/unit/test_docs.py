@@ -12,14 +12,17 @@ from cognate.api.routes import ROUTES
 from cognate.settings import VARIABLES
 
 ROOT: Final = Path(__file__).parents[2]
-PAGES: Final = sorted((ROOT / "docs").rglob("*.md"))
+PAGES: Final = [
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_named_test_exists(page: Path) -> None:
     """`path::name` is a test of that file, `path` a file."""
     text = page.read_text("utf-8")
-    named = re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", text)
+    named = re.findall(r"`(tests/[\w/.]+\.\w+)(?:::(\w+))?`", text)
     missing = [
         f"{path}::{name}"
         for path, name in named
@@ -28,6 +31,15 @@ def test_every_named_test_exists(page: Path) -> None:
     ]
 
     assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_named_path_exists(page: Path) -> None:
+    """A path of this repository in backticks is a file or a folder."""
+    folders = r"\.ci|\.github|benchmarks|docs|local|migrations|requirements|src|tests"
+    named = re.findall(rf"`((?:{folders})/[\w./-]*)(?:::\w+)?`", page.read_text("utf-8"))
+
+    assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
