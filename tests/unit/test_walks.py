@@ -1,0 +1,157 @@
+"""How many modules one request or one queue batch runs through; `make test` prints the figures."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import textwrap
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from cognate.api.application import Application
+from cognate.api.http import Request, Response
+from cognate.consumer import consume
+from cognate.ports import Statement
+from cognate.settings import Settings
+from tests.unit.auth.stage import LATER
+from tests.unit.core.stage import ACME, QUEUE, SCHEMA, Stage
+from tests.walks import COGNATE, OUTSIDE, Walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cognate.embedding.batch import Verdicts
+
+TEXT: Final = "The police arrested three suspects."
+SEARCH: Final = "/api/v1/similarity/claimSimilarity/search"
+SETTINGS: Final = Settings(auth_secret="the secret of the tests")
+MEMBER: Final[dict[str, dict[str, str]]] = {
+    "user": {"id": "ada", "name": "Ada", "email": "ada@example.com"},
+    "organization": {"id": ACME, "name": "Acme", "slug": "acme"},
+    "member": {"id": "member", "organization_id": ACME, "user_id": "ada", "role": "owner"},
+    "session": {
+        "id": "session",
+        "token": "token-of-ada",
+        "user_id": "ada",
+        "expires_at": LATER,
+        "active_organization_id": ACME,
+    },
+}
+
+
+@pytest.fixture
+async def stage() -> Stage:
+    """The local platform, with one member, one embedded record and nothing left to do."""
+    stage = Stage()
+    for table, row in MEMBER.items():
+        marks = ", ".join(f"?{number}" for number, _ in enumerate(row, 1))
+        insert = f'INSERT INTO "{table}" ({", ".join(row)}) VALUES ({marks})'  # noqa: S608 - names of the tests
+        await stage.local.database.batch([Statement(insert, tuple(row.values()))])
+    # What an isolate makes at its first request is there at the next one.
+    for path, body in ("/api/v1/claims", {"content": TEXT}), (SEARCH, {"query": TEXT}):
+        await ask(stage, path, body)
+    await stage.settle()
+    await stage.show()
+    return stage
+
+
+async def ask(stage: Stage, path: str, body: dict[str, str]) -> Response:
+    """Send a request to the application as a member of the organization."""
+    return await Application(SCHEMA).handle(request(path, body), stage.local, SETTINGS)
+
+
+def request(path: str, body: dict[str, str]) -> Request:
+    """A request of the member with a JSON body."""
+
+    async def read(_limit: int) -> bytes:
+        return json.dumps(body).encode()
+
+    headers = {"authorization": "Bearer token-of-ada", "content-type": "application/json"}
+    return Request.of("POST", f"https://api.example.com{path}", headers.items(), read)
+
+
+def report(walk: Walk, name: str, record_property: Callable[[str, object], None]) -> None:
+    """Hand the figures to the summary that `tests/conftest.py` prints."""
+    record_property("figure", f"{name}: {walk}")
+
+
+async def test_a_search_runs_through_few_modules(
+    stage: Stage, record_property: Callable[[str, object], None]
+) -> None:
+    """A search that finds a record runs through at most so many modules and calls."""
+    walk, application = Walk(), Application(SCHEMA)
+    asked = request(SEARCH, {"query": TEXT})
+
+    response = await walk.follow(application.handle(asked, stage.local, SETTINGS))
+
+    report(walk, "A search", record_property)
+    answer = json.loads(response.body)
+    assert ("DUPLICATE", 1) == (answer["verdict"], len(answer["results"]))
+    assert (len(walk.starts) <= 32, walk.calls.total() <= 76) == (True, True), walk
+
+
+async def test_a_record_s_post_runs_through_few_modules(
+    stage: Stage, record_property: Callable[[str, object], None]
+) -> None:
+    """A request that creates a record runs through at most so many modules and calls."""
+    walk, application = Walk(), Application(SCHEMA)
+    asked = request("/api/v1/claims", {"content": TEXT})
+
+    response = await walk.follow(application.handle(asked, stage.local, SETTINGS))
+
+    report(walk, "A record's POST", record_property)
+    assert (201, 1) == (response.status, len(stage.local.queue.take()))
+    assert (len(walk.starts) <= 34, walk.calls.total() <= 71) == (True, True), walk
+
+
+async def test_a_delivery_runs_through_few_modules(
+    stage: Stage, record_property: Callable[[str, object], None]
+) -> None:
+    """A queue batch that embeds one record runs through at most so many modules and calls."""
+    await ask(stage, "/api/v1/claims", {"content": TEXT})
+    deliveries = stage.local.queue.take()
+    walk = Walk()
+
+    verdicts: Verdicts = await walk.follow(consume(stage.local, SCHEMA, QUEUE, deliveries))
+
+    report(walk, "A delivery", record_property)
+    assert [None] == list(verdicts.values())
+    assert ["done", "done"] == await stage.jobs()
+    assert (len(walk.starts) <= 31, walk.calls.total() <= 124) == (True, True), walk
+
+
+async def test_calls_between_modules_count_and_others_do_not() -> None:
+    """Of two modules that call each other and themselves, only the calls across count."""
+    second = module(
+        "second",
+        """
+        async def pause(): await sleep(0); return within()
+        def within(): return 1
+        """,
+    )
+    first = module("first", "async def start(): return await pause() + await pause()", **second)
+    walk = Walk()
+
+    assert 2 == await walk.follow(first["start"]())
+
+    assert {(OUTSIDE, "first"): 1, ("first", "second"): 2} == walk.calls
+    assert {"first": 1, "second": 4} == walk.starts
+
+
+async def test_what_an_adapter_calls_does_not_count() -> None:
+    """A function that an adapter calls does not count, and neither does the adapter's own."""
+    core = module("core", "def unpack(): return 1")
+    adapter = module("cloudflare/adapter", "async def read(): return unpack()", **core)
+    walk = Walk()
+
+    assert 1 == await walk.follow(adapter["read"]())
+
+    assert (walk.starts, walk.calls) == ({}, {})
+
+
+def module(name: str, source: str, **names: Any) -> dict[str, Any]:
+    """The names of a module that says it is a file of `cognate`."""
+    scope: dict[str, Any] = {"sleep": asyncio.sleep, **names}
+    exec(compile(textwrap.dedent(source), f"{COGNATE}{name}.py", "exec"), scope)  # noqa: S102 - of this test
+    return scope
