@@ -1,13 +1,19 @@
-"""What every test has."""
+"""Settings and fixtures of all tests."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
+
+# The tests run in several processes already. More threads in each would wait for one another and
+# cost CPU while they do. The libraries read this once, when numpy is imported.
+for variable in ("OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+    os.environ.setdefault(variable, "1")
 
 
 @pytest.fixture(scope="session")

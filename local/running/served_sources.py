@@ -104,7 +104,7 @@ class ServedSources:
         contents = _read(self._layout.root)
         _parse_configuration(contents)
         _write(self._candidate, contents)
-        packages = self._layout.python_modules
+        packages = self._layout.python_modules.resolve()
         return contents, check_sources(self._candidate / "src", packages, self._cache)
 
     def _scan(self) -> Mapping[str, object]:

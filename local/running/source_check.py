@@ -66,6 +66,8 @@ def check_sources(src: Path, packages: Path, cache: Path) -> SchemaSummary:
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(cache)}
     # The sources to check are those in `src` and no others.
     environment.pop("PYTHONPATH", None)
+    # It would keep the cache empty.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         done = subprocess.run(
             [sys.executable, "-m", "local.running.source_check", str(src), str(packages)],

@@ -26,8 +26,10 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def sources(checkout: Path, tmp_path: Path) -> ServedSources:
+def sources(checkout: Path, tmp_path: Path, compiled: Path) -> ServedSources:
     """What is served of it, from the start."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "compiled").symlink_to(compiled)
     served = ServedSources(Layout(checkout), tmp_path / "state")
     served.start()
     return served

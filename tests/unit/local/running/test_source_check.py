@@ -28,8 +28,9 @@ app = Cognate(tables=[notes, plain], similarities=[Similarity("noteSimilarity", 
 
 
 @pytest.fixture
-def src(tmp_path: Path) -> Path:
+def src(tmp_path: Path, compiled: Path) -> Path:
     """A copy of the sources with a schema of its own."""
+    (tmp_path / "compiled").symlink_to(compiled)
     copy = tmp_path / "src"
     shutil.copytree(ROOT / "src", copy, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "schema.py").write_text(SCHEMA, "utf-8")
@@ -38,7 +39,7 @@ def src(tmp_path: Path) -> Path:
 
 def check(src: Path) -> SchemaSummary:
     """Check a copy of the sources."""
-    return check_sources(src, Layout().python_modules, src.parent / "cache")
+    return check_sources(src, Layout().python_modules.resolve(), src.parent / "compiled")
 
 
 def mistake_of(src: Path) -> str:
@@ -80,9 +81,10 @@ def test_a_mistake_is_one_sentence_with_its_line(src: Path, addition: str, sente
     (src / "schema.py").write_text(f"{SCHEMA}\n{addition}\n", "utf-8")
 
     line = len(SCHEMA.splitlines()) + 2
-    assert mistake_of(src).startswith(f"src/schema.py, line {line}: ")
-    assert sentence in mistake_of(src)
-    assert "\n" not in mistake_of(src)
+    told = mistake_of(src)
+    assert told.startswith(f"src/schema.py, line {line}: ")
+    assert sentence in told
+    assert "\n" not in told
 
 
 @pytest.mark.parametrize("name", ["entry.py", "cognate/cloudflare/queue.py", "cognate/sweeper.py"])
