@@ -41,7 +41,7 @@ def _columns(table: Table) -> Iterator[str]:
 
 
 def _type(table: Table, field: str) -> str:
-    kind = table.kinds[field]
+    kind = table.field_types[field]
     if kind == "boolean":
         return "INTEGER"
     if kind != "number":

@@ -181,8 +181,6 @@ KNOWN_DOUBLE_NAMES: Final = {
     "Operation",
     "Result",
     "SearchAnswer",
-    "columns_of",
-    "kind_of",
     "parse",
     "parse_query",
     # embedding/
@@ -191,7 +189,6 @@ KNOWN_DOUBLE_NAMES: Final = {
     "prune_statement",
     "read_statements",
     # schema/ and auth/
-    "roles_of",
 }
 
 

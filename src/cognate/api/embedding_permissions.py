@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from cognate.api.route import Call
     from cognate.schema import Table
-    from cognate.schema.access import Operation
+    from cognate.schema.access import Permission
 
 
-def permit(call: Call, table: str | None, operation: Operation) -> None:
+def permit(call: Call, table: str | None, operation: Permission) -> None:
     """Stop a caller who may not do this with the table; None stands for every table.
 
     Raises:
@@ -30,7 +30,7 @@ def permit(call: Call, table: str | None, operation: Operation) -> None:
         require_access(call.principal, one, operation)
 
 
-def permit_job(call: Call, table: str | None, operation: Operation) -> None:
+def permit_job(call: Call, table: str | None, operation: Permission) -> None:
     """Stop a caller who may not do this with the table of a job.
 
     A text without a table belongs to the whole organization, and so does a job whose table is no
@@ -72,7 +72,7 @@ async def refusals_of_texts(
     return found
 
 
-def collection_for(call: Call, name: str, operation: Operation) -> Collection:
+def collection_for(call: Call, name: str, operation: Permission) -> Collection:
     """What is embedded of the table of this name, for a caller who may do this with it.
 
     Raises:

@@ -118,11 +118,11 @@ def _session(rows: Sequence[Row]) -> Session:
         organization_id=None if organization_id is None else str(organization_id),
         is_member=any(row["member_id"] is not None for row in rows),
         # Nothing in Better Auth's schema keeps a user from having two member rows.
-        roles=frozenset().union(*(roles_of(row["role"]) for row in rows)),
+        roles=frozenset().union(*(split_roles(row["role"]) for row in rows)),
     )
 
 
-def roles_of(value: str | None) -> frozenset[str]:
+def split_roles(value: str | None) -> frozenset[str]:
     """The roles in a membership's `role`: `"admin, editor"` are two."""
     return frozenset(filter(None, (role.strip() for role in (value or "").split(","))))
 

@@ -13,7 +13,7 @@ from cognate.errors import DatabaseError, MissingColumn, MissingTable
 from cognate.events import emit
 from cognate.jobs.messages import ForeignText, JobReference, parse
 from cognate.jobs.retry import pause
-from cognate.schema.readiness import columns_of
+from cognate.schema.readiness import existing_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ def _is_able(message: Message, there: Collections) -> bool:
 
 async def _migrated(database: Database, collections: Sequence[Collection]) -> list[str]:
     """The scopes of the collections whose table and columns are there."""
-    found = await columns_of(database, [collection.sql_table for collection in collections])
+    found = await existing_columns(database, [collection.sql_table for collection in collections])
     return [
         collection.scope
         for collection in collections

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cognate.ports import Parameter, Row
     from cognate.schema import Table
-    from cognate.schema.scalars import Kind
+    from cognate.schema.field_types import FieldType
 
     Rule = Callable[[Any], str | None]
     """Says what is wrong with a value that is neither an array nor an object."""
@@ -68,7 +68,7 @@ def columns_of(table: Table, record: Mapping[str, Any]) -> dict[str, Parameter]:
     broken: list[FieldError] = []
     for field, name in table.json_names.items():
         try:
-            columns[field] = _encode(table.kinds[field], values[name])
+            columns[field] = _encode(table.field_types[field], values[name])
         except ValueError as broken_rule:
             broken.append(FieldError(pointer_to(name), str(broken_rule)))
     if broken:
@@ -83,7 +83,7 @@ def columns_of(table: Table, record: Mapping[str, Any]) -> dict[str, Parameter]:
 def fields_of(table: Table, row: Row) -> dict[str, Any]:
     """The fields of a row, by JSON name; `row` has them as `field_…`."""
     return {
-        name: _decode(table.kinds[field], row[f"field_{field}"])
+        name: _decode(table.field_types[field], row[f"field_{field}"])
         for field, name in table.json_names.items()
     }
 
@@ -102,12 +102,12 @@ def changed_fields(table: Table, row: Row, columns: Mapping[str, Parameter]) -> 
     """The fields whose value is not the one in the row; how JSON is spaced makes no difference."""
     return frozenset(
         field
-        for field, kind in table.kinds.items()
+        for field, kind in table.field_types.items()
         if not _is_same(kind, row[f"field_{field}"], columns[field])
     )
 
 
-def _encode(kind: Kind, value: Any) -> Parameter:  # noqa: ANN401 - JSON of any kind
+def _encode(kind: FieldType, value: Any) -> Parameter:  # noqa: ANN401 - JSON of any kind
     if value is None:
         return None
     if kind == "json":
@@ -116,7 +116,7 @@ def _encode(kind: Kind, value: Any) -> Parameter:  # noqa: ANN401 - JSON of any 
     return encoded
 
 
-def _decode(kind: Kind, value: Any) -> Any:  # noqa: ANN401 - JSON of any kind
+def _decode(kind: FieldType, value: Any) -> Any:  # noqa: ANN401 - JSON of any kind
     if value is None:
         return None
     if kind == "boolean":
@@ -131,7 +131,7 @@ def _decode(kind: Kind, value: Any) -> Any:  # noqa: ANN401 - JSON of any kind
         return value  # written behind the API, and still somebody's data
 
 
-def _is_same(kind: Kind, stored: Any, new: Parameter) -> bool:  # noqa: ANN401 - a column
+def _is_same(kind: FieldType, stored: Any, new: Parameter) -> bool:  # noqa: ANN401 - a column
     if kind != "json" or stored is None or new is None:
         return bool(stored == new)
     # As text again: in Python true is 1.

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from cognate.ports import Platform, Row
     from cognate.principal import Principal
     from cognate.schema import Table
-    from cognate.schema.access import Operation
+    from cognate.schema.access import Permission
 
 
-def require_access(principal: Principal, table: Table, operation: Operation) -> None:
+def require_access(principal: Principal, table: Table, operation: Permission) -> None:
     """Stop a caller none of whose roles may do this with any record of the table.
 
     Raises:
@@ -105,7 +105,7 @@ def _refusal(
 
 
 def require_ownership(
-    principal: Principal, table: Table, operation: Operation, owner: str | None
+    principal: Principal, table: Table, operation: Permission, owner: str | None
 ) -> None:
     """Stop somebody who may do this with their own records only, and this is not theirs.
 

@@ -12,7 +12,7 @@ from cognate.errors import FieldError, InvalidInput
 from cognate.pagination import decode_cursor
 from cognate.records.codec import MAX_INTEGER
 from cognate.records.normal_forms import plain_date, plain_time, utc_datetime, without_end_zeros
-from cognate.schema.scalars import Kind
+from cognate.schema.field_types import FieldType
 from cognate.times import to_iso
 from cognate.validation import MAX_POINTER_NAME, MAX_REPORTED_ERRORS
 
@@ -33,7 +33,7 @@ MAX_IN_VALUES: Final = 100
 MAX_PATTERN_BYTES: Final = 50
 """Length of a LIKE pattern in D1."""
 
-Comparable = Kind | Literal["server_time"]
+Comparable = FieldType | Literal["server_time"]
 """Kinds of columns that SQL can compare; `server_time` is one that the server writes."""
 
 WITHOUT_ORDER: Final[Mapping[str, str]] = {
@@ -141,7 +141,7 @@ def parse_query(table: Table, query: Mapping[str, Sequence[str]]) -> RecordQuery
         limit=limit,
         sort=column,
         descending=sort.startswith("-"),
-        sorts_text=table.kinds.get(column) in TEXTS,
+        sorts_text=table.field_types.get(column) in TEXTS,
         filters=filters,
         after=None if cursor is None else _after(cursor, context),
         total=total == "true",
@@ -165,7 +165,7 @@ def _comparable(table: Table) -> dict[str, tuple[str, Comparable]]:
         "updatedAt": ("updated_at", "server_time"),
     }
     for column, name in table.json_names.items():
-        kind = table.kinds[column]
+        kind = table.field_types[column]
         if kind != "json":
             found[name] = (column, kind)
     return found

@@ -35,7 +35,7 @@ def size(table: Table, row: str = "r") -> str:
     """An SQL number: about how many bytes a record has in an answer."""
     lengths = [
         f'COALESCE(length(CAST({row}."{field}" AS BLOB)), 0)'
-        for field, kind in table.kinds.items()
+        for field, kind in table.field_types.items()
         if kind not in {"number", "boolean"}
     ]
     names = sum(len(name) + OVERHEAD_BYTES for name in table.json_names.values())

@@ -7,9 +7,9 @@ change, at import, not at the first request.
 from cognate.schema.access import Access
 from cognate.schema.cognate import Cognate, IndexDefinition
 from cognate.schema.embeddings import Embeddings
+from cognate.schema.field_types import MetadataType
 from cognate.schema.guards import Guards
-from cognate.schema.ownership import Owner
-from cognate.schema.scalars import MetadataType
+from cognate.schema.owner import Owner
 from cognate.schema.similarities import GrayZone, Similarity, Thresholds
 from cognate.schema.tables import Record, Table
 

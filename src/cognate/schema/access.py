@@ -10,9 +10,9 @@ from cognate.errors import DefinitionError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-Operation = Literal["read", "create", "update", "delete"]
+Permission = Literal["read", "create", "update", "delete"]
 
-OPERATIONS: Final[tuple[Operation, ...]] = get_args(Operation)
+PERMISSIONS: Final[tuple[Permission, ...]] = get_args(Permission)
 
 RANKS: Final = ("member", "admin", "owner")
 """The roles that have an order, lowest first: Better Auth's own."""
@@ -21,7 +21,7 @@ Roles = str | list[str] | tuple[str, ...]
 """Roles as a definition writes them: `"member+"`, `"editor"`, or a list of such."""
 
 
-def roles_of(option: str, written: Roles) -> frozenset[str]:
+def expand_roles(option: str, written: Roles) -> frozenset[str]:
     """The roles that a definition means.
 
     Args:
@@ -83,15 +83,15 @@ class Access:
         update: Roles = "member+",
         delete: Roles = "member+",
     ) -> None:
-        """Read the roles; see `roles_of`.
+        """Read the roles; see `expand_roles`.
 
         Raises:
             DefinitionError: a role that cannot be meant.
         """
-        for operation, written in zip(OPERATIONS, (read, create, update, delete), strict=True):
-            object.__setattr__(self, operation, roles_of(f"Access({operation}=...)", written))
+        for operation, written in zip(PERMISSIONS, (read, create, update, delete), strict=True):
+            object.__setattr__(self, operation, expand_roles(f"Access({operation}=...)", written))
 
-    def allows(self, operation: Operation, roles: Collection[str]) -> bool:
+    def allows(self, operation: Permission, roles: Collection[str]) -> bool:
         """Whether somebody with these roles may do it."""
         allowed: frozenset[str] = getattr(self, operation)
         return not allowed.isdisjoint(roles)

@@ -12,7 +12,7 @@ from cognate.schema.tables import SCOPE_METADATA, Table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cognate.schema.scalars import MetadataType
+    from cognate.schema.field_types import MetadataType
     from cognate.schema.similarities import Similarity
 
 MAX_METADATA_INDEXES: Final = 10

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from cognate.ports import Statement
-from cognate.schema.triggers import lacking
+from cognate.schema.triggers import missing_triggers
 from cognate.settings import VARIABLES
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ async def database_gaps(database: Database, app: Cognate) -> list[Gap]:
     needed = dict.fromkeys(OWN_TABLES, ()) | {
         table.name: needed_columns(table) for table in app.tables.values()
     }
-    found = await columns_of(database, list(needed))
+    found = await existing_columns(database, list(needed))
     gaps = [gap for name, columns in needed.items() for gap in _table(name, columns, found)]
     return gaps + await _trigger_gaps(
         database, [app.tables[name] for name in app.tables if name in found]
@@ -103,11 +103,11 @@ async def _trigger_gaps(database: Database, tables: Sequence[Table]) -> list[Gap
             "that makes it. `make migration` prints its SQL.",
         )
         for table in tables
-        for name in lacking(table, made)
+        for name in missing_triggers(table, made)
     ]
 
 
-async def columns_of(database: Database, tables: Sequence[str]) -> dict[str, set[str]]:
+async def existing_columns(database: Database, tables: Sequence[str]) -> dict[str, set[str]]:
     """The columns of these tables; a table that is missing is left out.
 
     Raises:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cognate.errors import DefinitionError
 from cognate.schema.access import Access
+from cognate.schema.field_types import FieldType, MetadataType, allows_none, field_type, scalar_type
 from cognate.schema.guards import Guards
 from cognate.schema.names import (
     REQUEST_NAMES,
@@ -17,11 +18,10 @@ from cognate.schema.names import (
     camel_case,
     require_snake_case,
 )
-from cognate.schema.scalars import Kind, MetadataType, allows_none, kind_of, scalar_type
 
 if TYPE_CHECKING:
     from cognate.schema.embeddings import Embeddings
-    from cognate.schema.ownership import Owner
+    from cognate.schema.owner import Owner
 
 ID_PREFIX: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 
@@ -108,9 +108,11 @@ class Table:
         return tuple(self.record.model_fields)
 
     @cached_property
-    def kinds(self) -> dict[str, Kind]:
+    def field_types(self) -> dict[str, FieldType]:
         """How the column of each declared field holds its values, in order."""
-        return {name: kind_of(info.annotation) for name, info in self.record.model_fields.items()}
+        return {
+            name: field_type(info.annotation) for name, info in self.record.model_fields.items()
+        }
 
     @cached_property
     def json_names(self) -> dict[str, str]:

@@ -76,10 +76,10 @@ def triggers_of(table: Table) -> dict[str, str]:
     return {f"{name}_{item.suffix}": item.sql(name) for item in found}
 
 
-def lacking(table: Table, found: Mapping[str, str]) -> list[str]:
+def missing_triggers(table: Table, found: Mapping[str, str]) -> list[str]:
     """The names of the triggers that a table needs and the database lacks.
 
-    One that is there and says something else is lacking too.
+    One that is there and says something else is missing too.
 
     Args:
         table: of the schema.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from cognate.ports import Parameter
-    from cognate.schema.scalars import MetadataType
+    from cognate.schema.field_types import MetadataType
 
 MAX_LIST: Final = 100
 """Values in one `$in` or `$nin`; our own limit, the filter's length is Vectorize's."""

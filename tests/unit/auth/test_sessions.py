@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cognate.auth.sessions import as_time, find_session, roles_of
+from cognate.auth.sessions import as_time, find_session, split_roles
 from cognate.errors import ConfigurationError
 from tests.unit.auth.stage import CAMEL_CASE_TABLES, LATER, NOW, SqliteDatabase, populated
 
@@ -246,4 +246,4 @@ def test_a_session_without_a_readable_end_is_over() -> None:
 )
 def test_comma_joined_roles_are_several(role: str | None, roles: set[str]) -> None:
     """Better Auth keeps them in one column."""
-    assert roles_of(role) == roles
+    assert split_roles(role) == roles

@@ -8,7 +8,7 @@ import pytest
 
 from cognate.errors import DefinitionError
 from cognate.schema import Access
-from cognate.schema.access import OPERATIONS, roles_of
+from cognate.schema.access import PERMISSIONS, expand_roles
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from cognate.schema.access import OPERATIONS, roles_of
 )
 def test_a_plus_means_that_role_or_a_higher_one(written: Any, roles: set[str]) -> None:
     """In owner > admin > member; a plain role is itself, a list any of its own, or nobody."""
-    assert roles_of("read", written) == roles
+    assert expand_roles("read", written) == roles
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_cannot_be_meant_is_refused(written: Any, message: str) -> None:
 
 def test_members_may_do_everything_unless_the_table_says_otherwise() -> None:
     """Each operation for itself."""
-    for operation in OPERATIONS:
+    for operation in PERMISSIONS:
         assert Access().allows(operation, {"member"})
         assert not Access().allows(operation, {"viewer"})
         assert not Access().allows(operation, set())

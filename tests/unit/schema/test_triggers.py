@@ -9,7 +9,7 @@ import pytest
 
 from cognate.backfill.coverage import Coverage, coverage
 from cognate.schema import Cognate, Embeddings, Record, Table
-from cognate.schema.triggers import lacking, triggers_of
+from cognate.schema.triggers import missing_triggers, triggers_of
 from schema import app
 from tests.unit.core.stage import ACME, CLAIMS, GLOBEX, SCHEMA, Stage, articles, claims
 from tests.unit.records.stage import TABLES, TRIGGERS, notes, posts
@@ -41,7 +41,7 @@ async def _marks(stage: Stage, record_id: str, scope: str = "claims") -> dict[st
 def test_every_table_of_the_schema_has_its_triggers(table: Table) -> None:
     """As the migrations make them; `make migration` prints what a new table needs."""
     assert asyncio.run(_triggers(Stage())) != {}
-    assert lacking(table, asyncio.run(_triggers(Stage()))) == []
+    assert missing_triggers(table, asyncio.run(_triggers(Stage()))) == []
 
 
 def test_what_is_lacking_is_named() -> None:
@@ -49,8 +49,8 @@ def test_what_is_lacking_is_named() -> None:
     found = triggers_of(claims)
     del found["claims_deleted"]
     found["claims_changed"] = found["claims_changed"].replace("OR", "AND")
-    assert lacking(claims, found) == ["claims_changed", "claims_deleted"]
-    assert lacking(claims, {}) == ["claims_inserted", "claims_changed", "claims_deleted"]
+    assert missing_triggers(claims, found) == ["claims_changed", "claims_deleted"]
+    assert missing_triggers(claims, {}) == ["claims_inserted", "claims_changed", "claims_deleted"]
 
 
 def test_a_table_without_embeddings_needs_none() -> None:
@@ -67,7 +67,7 @@ def test_names_of_any_kind_can_be_installed() -> None:
         await stage.rows('CREATE TABLE "select" (organization_id, id, "order", "group")')
         for sql in triggers_of(table).values():
             await stage.rows(sql)
-        assert lacking(table, await _triggers(stage)) == []
+        assert missing_triggers(table, await _triggers(stage)) == []
 
     asyncio.run(story())
 
@@ -142,7 +142,7 @@ def test_a_soft_deletion_is_marked_and_taken_back() -> None:
         stage = Stage(Cognate(tables=[posts]))
         for sql in [TABLES.split(";")[0], *TRIGGERS]:
             await stage.rows(sql)
-        assert lacking(posts, await _triggers(stage)) == []
+        assert missing_triggers(posts, await _triggers(stage)) == []
         collection = stage.collections["posts"]
         times = {"created_at": "", "updated_at": ""}
         await stage.put(collection, ACME, "p1", title="a text", **times)

@@ -16,7 +16,7 @@ from cognate.search.filters import MAX_EXACT_INTEGER, MAX_LIST, OPERATORS, Filte
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cognate.schema.scalars import MetadataType
+    from cognate.schema.field_types import MetadataType
 
 FIELDS: Final[dict[str, MetadataType]] = {
     "storyId": "string",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cognate.schema import Embeddings, Record, Table
 from cognate.schema.readiness import needed_columns
-from cognate.schema.triggers import lacking, triggers_of
+from cognate.schema.triggers import missing_triggers, triggers_of
 from local.deploying.migration import main, migration_of
 from local.setup.layout import ROOT
 from schema import app
@@ -52,7 +52,7 @@ def test_the_table_has_the_columns_and_triggers_that_it_needs() -> None:
         )
 
     assert sorted(made) == sorted(needed_columns(orders))
-    assert lacking(orders, triggers) == []
+    assert missing_triggers(orders, triggers) == []
     assert triggers.keys() == triggers_of(orders).keys()
     assert {name: made[name] for name in orders.fields} == {
         "group": ("TEXT", True),

@@ -14,7 +14,9 @@ from pydantic import AwareDatetime, FutureDate, FutureDatetime, PastDate, PastDa
 MetadataType = Literal["string", "number", "boolean"]
 """What a Vectorize metadata index can hold."""
 
-Kind = Literal["string", "number", "boolean", "uuid", "date", "datetime", "time", "decimal", "json"]
+FieldType = Literal[
+    "string", "number", "boolean", "uuid", "date", "datetime", "time", "decimal", "json"
+]
 """How a column holds a field: as a scalar, as a text in one form, or as JSON."""
 
 _SCALARS: Final[tuple[tuple[type, MetadataType], ...]] = (
@@ -23,7 +25,7 @@ _SCALARS: Final[tuple[tuple[type, MetadataType], ...]] = (
     (int, "number"),
     (float, "number"),
 )
-_TEXTS: Final[tuple[tuple[type, Kind], ...]] = (
+_TEXTS: Final[tuple[tuple[type, FieldType], ...]] = (
     (datetime, "datetime"),  # before date, which it is too
     (AwareDatetime, "datetime"),
     (PastDatetime, "datetime"),
@@ -46,7 +48,7 @@ def scalar_type(annotation: Any) -> MetadataType | None:  # noqa: ANN401 - any a
     return kinds.pop() if len(kinds) == 1 else None
 
 
-def kind_of(annotation: Any) -> Kind:  # noqa: ANN401 - any annotation at all
+def field_type(annotation: Any) -> FieldType:  # noqa: ANN401 - any annotation at all
     """How a column holds values of an annotation."""
     found = scalar_type(annotation)
     if found is not None:
@@ -79,7 +81,7 @@ def _arms(annotation: Any) -> list[Any]:  # noqa: ANN401 - any annotation at all
     return [] if annotation in (None, types.NoneType) else [annotation]
 
 
-def _text_of(arm: Any) -> Kind | None:  # noqa: ANN401 - any annotation at all
+def _text_of(arm: Any) -> FieldType | None:  # noqa: ANN401 - any annotation at all
     if not isinstance(arm, type):
         return None
     return next((found for form, found in _TEXTS if issubclass(arm, form)), None)

@@ -19,7 +19,7 @@ from pydantic import (
     PastDatetime,
 )
 
-from cognate.schema.scalars import allows_none, kind_of, scalar_type
+from cognate.schema.field_types import allows_none, field_type, scalar_type
 
 
 class Text(enum.StrEnum):
@@ -88,6 +88,6 @@ class Other(enum.Enum):
 )
 def test_an_annotation_has_one_kind(annotation: Any, kind: str, nullable: bool) -> None:  # noqa: FBT001 - a table
     """Beside None; what could be two kinds is JSON."""
-    assert kind_of(annotation) == kind
+    assert field_type(annotation) == kind
     assert scalar_type(annotation) == (kind if kind in {"string", "number", "boolean"} else None)
     assert allows_none(annotation) is nullable

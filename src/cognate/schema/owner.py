@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, get_args
 
 from cognate.errors import DefinitionError
-from cognate.schema.access import Operation, Roles, roles_of
+from cognate.schema.access import Permission, Roles, expand_roles
 from cognate.schema.names import field_names, require_snake_case
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-_OWNABLE: Final = tuple(name for name in get_args(Operation) if name != "create")
+_OWNABLE: Final = tuple(name for name in get_args(Permission) if name != "create")
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Owner:
             )
         object.__setattr__(self, "field", field)
         object.__setattr__(self, "only", operations)
-        object.__setattr__(self, "unless", roles_of("Owner(unless=...)", unless))
+        object.__setattr__(self, "unless", expand_roles("Owner(unless=...)", unless))
 
-    def applies(self, operation: Operation, roles: Collection[str]) -> bool:
+    def applies(self, operation: Permission, roles: Collection[str]) -> bool:
         """Whether somebody with these roles may do it with their own records only."""
         return operation in self.only and self.unless.isdisjoint(roles)
