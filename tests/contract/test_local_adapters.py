@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -144,9 +143,9 @@ IMPLEMENTATIONS: Final[Sequence[type[Suite]]] = (
         for test in names_of_tests(kind)
     ],
 )
-def test_a_local_adapter_keeps_the_contract(implementation: type[Suite], test: str) -> None:
+async def test_a_local_adapter_keeps_the_contract(implementation: type[Suite], test: str) -> None:
     """One promise of a port, on this machine."""
-    asyncio.run(run_test(implementation, test))
+    await run_test(implementation, test)
 
 
 def test_every_suite_is_run() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from cognate.consumer import consume
 from cognate.search import search
 from tests.unit.core.faults import FailingDatabase
@@ -18,28 +16,24 @@ from tests.unit.core.stage import (
 CANARIES = {ACME: "The albatross is over the bay.", GLOBEX: "The barracuda is under the bay."}
 
 
-def test_two_organizations_with_the_same_ids_never_meet() -> None:
+async def test_two_organizations_with_the_same_ids_never_meet() -> None:
     """From the queue to the answer: each finds its own word, and never the other's."""
-
-    async def story() -> None:
-        stage = Stage()
-        for number in range(5):
-            for organization_id, text in CANARIES.items():
-                await stage.write(organization_id, f"r{number}", f"{text} Take {number}.", "same")
-        await stage.drain()
-        assert await stage.discrepancies() == []
-        for asker, own_text in CANARIES.items():
-            for text in CANARIES.values():
-                found = await search(
-                    stage.platform, asker, claim_similarity, text=text, threshold=-1, limit=50
-                )
-                texts = [await content(stage, asker, result.id) for result in found.results]
-                assert len(texts) == 5
-                assert all(item.startswith(own_text) for item in texts)
-            own = await search(stage.platform, asker, claim_similarity, text=f"{own_text} Take 3.")
-            assert (own.verdict, own.results[0].id) == ("DUPLICATE", "r3")
-
-    asyncio.run(story())
+    stage = Stage()
+    for number in range(5):
+        for organization_id, text in CANARIES.items():
+            await stage.write(organization_id, f"r{number}", f"{text} Take {number}.", "same")
+    await stage.drain()
+    assert await stage.discrepancies() == []
+    for asker, own_text in CANARIES.items():
+        for text in CANARIES.values():
+            found = await search(
+                stage.platform, asker, claim_similarity, text=text, threshold=-1, limit=50
+            )
+            texts = [await content(stage, asker, result.id) for result in found.results]
+            assert len(texts) == 5
+            assert all(item.startswith(own_text) for item in texts)
+        own = await search(stage.platform, asker, claim_similarity, text=f"{own_text} Take 3.")
+        assert (own.verdict, own.results[0].id) == ("DUPLICATE", "r3")
 
 
 async def content(stage: Stage, organization_id: str, record_id: str) -> str:
@@ -52,34 +46,26 @@ async def content(stage: Stage, organization_id: str, record_id: str) -> str:
     return str(row["content"])
 
 
-def test_dead_letters_are_recorded_not_run() -> None:
+async def test_dead_letters_are_recorded_not_run() -> None:
     """No call of the model, and every message is acknowledged."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a text")
-        stage.fault("run", message="3040: out of capacity")
-        verdicts = await stage.deliver()
-        assert [after is not None for after in verdicts.values()] == [True]
-        stage.local.clock.advance(1000)
-        dead = stage.local.queue.take()
-        answer = await consume(stage.platform, stage.app, DEAD_LETTERS, dead)
-        assert answer == {dead[0].message_id: None}
-        # What the job waits for is not its fault: it is announced again later.
-        assert (await stage.jobs(), stage.calls("AI.run")) == (["queued"], 1)
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "r1", "a text")
+    stage.fault("run", message="3040: out of capacity")
+    verdicts = await stage.deliver()
+    assert [after is not None for after in verdicts.values()] == [True]
+    stage.local.clock.advance(1000)
+    dead = stage.local.queue.take()
+    answer = await consume(stage.platform, stage.app, DEAD_LETTERS, dead)
+    assert answer == {dead[0].message_id: None}
+    # What the job waits for is not its fault: it is announced again later.
+    assert (await stage.jobs(), stage.calls("AI.run")) == (["queued"], 1)
 
 
-def test_dead_letters_come_back_while_the_database_is_away() -> None:
+async def test_dead_letters_come_back_while_the_database_is_away() -> None:
     """What could not be recorded is not acknowledged."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a text")
-        dead = stage.local.queue.take()
-        stage.with_database(FailingDatabase(stage.local.database, refused=frozenset({1})))
-        answer = await consume(stage.platform, stage.app, DEAD_LETTERS, dead)
-        assert answer == {dead[0].message_id: 5}
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "r1", "a text")
+    dead = stage.local.queue.take()
+    stage.with_database(FailingDatabase(stage.local.database, refused=frozenset({1})))
+    answer = await consume(stage.platform, stage.app, DEAD_LETTERS, dead)
+    assert answer == {dead[0].message_id: 5}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sqlite3
 from contextlib import closing
@@ -55,7 +54,9 @@ CREATE INDEX "member_user_id_index" ON "member" ("user_id");
 
 
 @pytest.mark.parametrize("naming", ["snake_case", "camelCase"])
-def test_they_apply_beside_better_auths_own_tables(naming: AuthNaming, tmp_path: Path) -> None:
+async def test_they_apply_beside_better_auths_own_tables(
+    naming: AuthNaming, tmp_path: Path
+) -> None:
     """All of them, and the sessions that are there are read; nothing of Better Auth is changed."""
     path = tmp_path / "application.sqlite"
     own = in_naming(BETTER_AUTH, naming)
@@ -66,7 +67,7 @@ def test_they_apply_beside_better_auths_own_tables(naming: AuthNaming, tmp_path:
     database = SqliteDatabase(path)
     applied = database.migrate()
     token = DEMO_ORGANIZATIONS[0].session_token
-    session = asyncio.run(find_session(database, naming, token))
+    session = await find_session(database, naming, token)
     database.close()
 
     assert applied == sorted(path.name for path in (ROOT / "migrations").glob("*.sql")) != []

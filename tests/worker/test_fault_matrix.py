@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -136,11 +135,13 @@ def test_while_an_error_lasts(rows: Sequence[Row], name: str) -> None:
             assert waiting == stood, operation
 
 
-def test_the_index_agrees_with_the_database(rows: Sequence[Row], instrumented: Instruments) -> None:
+async def test_the_index_agrees_with_the_database(
+    rows: Sequence[Row], instrumented: Instruments
+) -> None:
     """Everywhere: no orphan, nothing missing, and each vector is that of its text of now."""
     assert len(rows) == len(NAMES)
     organizations = {cell.organization.demo.id for row in rows for cell in row.cells}
-    assert [] == asyncio.run(WorkerAtRest(instrumented).discrepancies(organizations))
+    assert [] == await WorkerAtRest(instrumented).discrepancies(organizations)
 
 
 def test_every_fault_has_struck(rows: Sequence[Row]) -> None:

@@ -5,7 +5,6 @@ A story that ends badly is told again with its seed: `make soak SEED=7 STEPS=200
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from random import Random
@@ -172,11 +171,11 @@ def seed(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.mark.timeout(3600)
-def test_in_process(seed: int, report: Report, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_in_process(seed: int, report: Report, capfd: pytest.CaptureFixture[str]) -> None:
     """Thousands of moves over the local adapters: overlapping, failing and dying consumers."""
     for each in [seed] if ASKED_STEPS else range(seed, seed + STORIES):
         story = ApiStory(each)
-        wrong = asyncio.run(story.play(ASKED_STEPS or STEPS))
+        wrong = await story.play(ASKED_STEPS or STEPS)
         capfd.readouterr()  # The log of thousands of batches helps nobody.
         seen = ", ".join(f"{name}: {count}" for name, count in sorted(story.verdicts.items()))
         told = [f"SEED={each}: {story.author.summary()}", f"  searches: {seen}"]
@@ -185,11 +184,11 @@ def test_in_process(seed: int, report: Report, capfd: pytest.CaptureFixture[str]
 
 
 @pytest.mark.timeout(3600)
-def test_in_the_real_runtime(seed: int, instrumented: Instruments, report: Report) -> None:
+async def test_in_the_real_runtime(seed: int, instrumented: Instruments, report: Report) -> None:
     """Hundreds of requests to the Worker, among faults, redeliveries and lost messages."""
     story = WorkerStory(instrumented, seed)
 
-    wrong = asyncio.run(story.play(min(ASKED_STEPS, 3000) or WORKER_STEPS))
+    wrong = await story.play(min(ASKED_STEPS, 3000) or WORKER_STEPS)
     # Its late and repeated messages would be in the batches that the next test counts.
     instrumented.crash()
     instrumented.restart()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 from array import array
@@ -184,7 +183,7 @@ class Stage:
             clock=FixedClock(),
         )
 
-    def ask(
+    async def ask(
         self,
         method: str,
         path: str,
@@ -202,12 +201,12 @@ class Stage:
         async def read(_limit: int) -> bytes:
             return content
 
-        return self.send(Request.of(method, OWN_ORIGIN + path, sent.items(), read))
+        return await self.send(Request.of(method, OWN_ORIGIN + path, sent.items(), read))
 
-    def send(self, request: Request) -> Answer:
+    async def send(self, request: Request) -> Answer:
         """Send a request."""
-        response: Response = asyncio.run(
-            self.application.handle(request, self.platform, self.settings, self.broken)
+        response: Response = await self.application.handle(
+            request, self.platform, self.settings, self.broken
         )
         return Answer(response.status, response.headers, response.body)
 

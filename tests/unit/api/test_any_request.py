@@ -56,9 +56,11 @@ POSTS = [route for route in ROUTES if route.method == "POST"]
 @pytest.mark.parametrize("route", POSTS, ids=lambda route: route.name)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(body=st.dictionaries(NAMES, VALUES, max_size=5))
-def test_any_object_is_taken_or_refused(stage: Stage, route: Route, body: dict[str, Any]) -> None:
+async def test_any_object_is_taken_or_refused(
+    stage: Stage, route: Route, body: dict[str, Any]
+) -> None:
     """With fields of the right and of the wrong names, types and depths."""
-    answer = stage.ask("POST", route.path.replace("{service}", "claimSimilarity"), body)
+    answer = await stage.ask("POST", route.path.replace("{service}", "claimSimilarity"), body)
 
     assert answer.status in {200, 202, 207, 400, 404, 409, 422}, answer.json
 
@@ -67,20 +69,26 @@ def test_any_object_is_taken_or_refused(stage: Stage, route: Route, body: dict[s
 @given(
     raw=st.binary(min_size=1, max_size=60) | VALUES.map(lambda value: json.dumps(value).encode())
 )
-def test_any_bytes_are_refused(stage: Stage, raw: bytes) -> None:
+async def test_any_bytes_are_refused(stage: Stage, raw: bytes) -> None:
     """They are no request, and may not even be JSON."""
-    answer = stage.ask("POST", POSTS[0].path, headers=ADA, raw=raw)
+    answer = await stage.ask("POST", POSTS[0].path, headers=ADA, raw=raw)
 
     assert answer.status in {202, 400, 404, 422}
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(path=st.text("/aA1.%2fF~{}\u00e9 +", max_size=30), header=st.text(max_size=40))
-def test_any_path_and_credential_are_refused(stage: Stage, path: str, header: str) -> None:
+async def test_any_path_and_credential_are_refused(stage: Stage, path: str, header: str) -> None:
     """Odd characters in either are nobody's."""
     job = f"/api/v1/embeddings/jobs/{path}"
 
-    assert stage.ask("GET", f"/{path}", headers={"authorization": header}).status in {401, 404}
-    assert stage.ask("GET", job, headers={"authorization": f"Bearer {header}"}).status in {401, 404}
-    assert stage.ask("GET", job, headers={"cookie": header}).status in {401, 404}
-    assert stage.ask("GET", job, headers=ADA).status == 404
+    assert (await stage.ask("GET", f"/{path}", headers={"authorization": header})).status in {
+        401,
+        404,
+    }
+    assert (await stage.ask("GET", job, headers={"authorization": f"Bearer {header}"})).status in {
+        401,
+        404,
+    }
+    assert (await stage.ask("GET", job, headers={"cookie": header})).status in {401, 404}
+    assert (await stage.ask("GET", job, headers=ADA)).status == 404

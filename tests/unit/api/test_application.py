@@ -67,19 +67,19 @@ def events(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_a_caller_acts_for_the_active_organization(small: Stage) -> None:
+async def test_a_caller_acts_for_the_active_organization(small: Stage) -> None:
     """By bearer token or cookie, whatever organization the request itself names."""
     cookie = f"better-auth.session_token={quote(sign('token-of-bob', SECRET), safe='')}"
     named = {"x-organization-id": "org_acme"}
 
-    by_bearer = small.ask("GET", "/caller?organizationId=org_globex", headers=ADA)
-    by_cookie = small.ask("GET", "/caller", headers={"cookie": cookie, **named})
+    by_bearer = await small.ask("GET", "/caller?organizationId=org_globex", headers=ADA)
+    by_cookie = await small.ask("GET", "/caller", headers={"cookie": cookie, **named})
 
     assert by_bearer.json == {"caller": "ada of org_acme"}
     assert by_cookie.json == {"caller": "bob of org_globex"}
 
 
-def test_refusals_come_in_order(stage: Stage) -> None:
+async def test_refusals_come_in_order(stage: Stage) -> None:
     """With everything wrong at once, each repair uncovers the next refusal."""
     stage.settings = Settings()
     stage.database.change("UPDATE session SET active_organization_id = NULL")
@@ -87,39 +87,39 @@ def test_refusals_come_in_order(stage: Stage) -> None:
     method, path, raw = "PUT", "/api/v0/embeddings", b"x" * (MAX_BODY_BYTES + 1)
     seen = []
 
-    def ask() -> None:
-        answer = stage.ask(method, path, headers=headers, raw=raw)
+    async def ask() -> None:
+        answer = await stage.ask(method, path, headers=headers, raw=raw)
         seen.append((answer.status, answer.code if answer.status >= 400 else ""))
 
-    ask()
+    await ask()
     path = POST
-    ask()
+    await ask()
     method = "POST"
-    ask()
+    await ask()
     stage.settings = Settings(auth_secret=SECRET)
-    ask()
+    await ask()
     headers["cookie"] = "better-auth.session_token=token-of-ada.forged"
-    ask()
+    await ask()
     headers["cookie"] = f"better-auth.session_token={quote(sign('token-of-ada', SECRET), safe='')}"
-    ask()
+    await ask()
     del headers["origin"]
-    ask()
+    await ask()
     stage.database.change(
         "UPDATE session SET active_organization_id = 'org_acme' WHERE user_id = 'ada'"
     )
-    ask()
+    await ask()
     headers["content-type"] = "application/json"
-    ask()
+    await ask()
     raw = b'{"content": '
-    ask()
+    await ask()
     raw = b'{"content": ""}'
-    ask()
+    await ask()
     raw = b'{"content": "text", "table": "nothing", "id": "1"}'
-    ask()
+    await ask()
     raw = b'{"content": "text", "table": "claims", "id": "1"}'
-    ask()
+    await ask()
     stage.add_claim("org_acme", "1")
-    ask()
+    await ask()
 
     assert seen == [
         (404, "ROUTE_NOT_FOUND"),
@@ -148,32 +148,32 @@ def test_refusals_come_in_order(stage: Stage) -> None:
     ],
     ids=["expired", "banned", "signed out"],
 )
-def test_a_dead_session_is_refused(small: Stage, change: str) -> None:
+async def test_a_dead_session_is_refused(small: Stage, change: str) -> None:
     """With the challenge that tells a client what to send."""
     small.database.change(change)
 
-    answer = small.ask("GET", "/caller", headers=ADA)
+    answer = await small.ask("GET", "/caller", headers=ADA)
 
     assert (answer.status, answer.code) == (401, "CREDENTIAL_INVALID")
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_an_outage_of_the_auth_tables_signs_nobody_out(small: Stage) -> None:
+async def test_an_outage_of_the_auth_tables_signs_nobody_out(small: Stage) -> None:
     """It is a 503, without the database's own words."""
     small.database.fails = True
 
-    answer = small.ask("GET", "/caller", headers=ADA)
+    answer = await small.ask("GET", "/caller", headers=ADA)
 
     assert (answer.status, answer.code) == (503, "DATABASE_ERROR")
     assert "retry-after" in answer.headers
     assert b"secret detail" not in answer.body
 
 
-def test_a_missing_secret_is_named(small: Stage) -> None:
+async def test_a_missing_secret_is_named(small: Stage) -> None:
     """In the answer to every route that needs it."""
     small.settings = Settings()
 
-    answer = small.ask("GET", "/caller", headers=ADA)
+    answer = await small.ask("GET", "/caller", headers=ADA)
 
     assert answer.status == 503
     assert "BETTER_AUTH_SECRET" in answer.json["detail"]
@@ -184,11 +184,11 @@ def test_a_missing_secret_is_named(small: Stage) -> None:
     ("method", "path", "status"),
     [("GET", "/caller", 200), ("GET", "/nothing", 404), ("OPTIONS", "/caller", 204)],
 )
-def test_every_response_has_the_common_headers(
+async def test_every_response_has_the_common_headers(
     small: Stage, method: str, path: str, status: int
 ) -> None:
     """Nobody caches an organization's data, and nobody guesses its type."""
-    answer = small.ask(method, path, headers=ADA)
+    answer = await small.ask(method, path, headers=ADA)
 
     assert answer.status == status
     assert answer.headers["cache-control"] == "no-store"
@@ -197,10 +197,10 @@ def test_every_response_has_the_common_headers(
     assert answer.headers["x-request-id"]
 
 
-def test_head_is_get_without_a_body(small: Stage) -> None:
+async def test_head_is_get_without_a_body(small: Stage) -> None:
     """Errors too."""
-    found = small.ask("HEAD", "/caller", headers=ADA)
-    missing = small.ask("HEAD", "/nothing", headers=ADA)
+    found = await small.ask("HEAD", "/caller", headers=ADA)
+    missing = await small.ask("HEAD", "/nothing", headers=ADA)
 
     assert (found.status, found.body) == (200, b"")
     assert found.headers["content-type"] == "application/json"
@@ -210,17 +210,17 @@ def test_head_is_get_without_a_body(small: Stage) -> None:
 @pytest.mark.parametrize(
     "given", ["a", "0f8fad5b-d9cb-469f-a165-70867728950e", "x" * 64, "A.b_c-1"]
 )
-def test_a_sane_request_id_is_kept(small: Stage, given: str) -> None:
+async def test_a_sane_request_id_is_kept(small: Stage, given: str) -> None:
     """So that a caller finds its request in the logs."""
-    answer = small.ask("GET", "/nothing", headers={"x-request-id": given})
+    answer = await small.ask("GET", "/nothing", headers={"x-request-id": given})
 
     assert answer.headers["x-request-id"] == answer.json["requestId"] == given
 
 
 @pytest.mark.parametrize("given", ["", " ", "x" * 65, "a b", "-a", "a\nb", "\u00e9", '"'])
-def test_any_other_request_id_is_replaced(small: Stage, given: str) -> None:
+async def test_any_other_request_id_is_replaced(small: Stage, given: str) -> None:
     """It goes into logs and headers."""
-    answer = small.ask("GET", "/nothing", headers={"x-request-id": given})
+    answer = await small.ask("GET", "/nothing", headers={"x-request-id": given})
 
     assert answer.headers["x-request-id"].startswith("req_")
     assert answer.headers["x-request-id"] == answer.json["requestId"]
@@ -233,9 +233,9 @@ def test_request_ids_differ(small: Stage) -> None:
     assert first != second
 
 
-def test_an_accident_tells_nothing(small: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_an_accident_tells_nothing(small: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither to the caller nor to the log, which learns where it was."""
-    answer = small.ask("GET", "/accident?text=canary", headers=ADA)
+    answer = await small.ask("GET", "/accident?text=canary", headers=ADA)
     (event,) = events(capsys)
 
     assert (answer.status, answer.code) == (500, "INTERNAL")
@@ -246,11 +246,11 @@ def test_an_accident_tells_nothing(small: Stage, capsys: pytest.CaptureFixture[s
     assert "test_application, line " in event["cause"]
 
 
-def test_an_outage_is_explained_in_the_log_only(
+async def test_an_outage_is_explained_in_the_log_only(
     small: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An adapter wrote its message for that."""
-    answer = small.ask("GET", "/outage", headers=ADA)
+    answer = await small.ask("GET", "/outage", headers=ADA)
     (event,) = events(capsys)
 
     assert answer.status == 503
@@ -258,12 +258,12 @@ def test_an_outage_is_explained_in_the_log_only(
     assert event["cause"] == "D1_ERROR: no such table"
 
 
-def test_each_request_is_one_event(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_each_request_is_one_event(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     """With what it takes to find it, and without texts, credentials or paths."""
     stage.add_claim("org_acme", "record-canary")
     body = {"content": "text-canary", "table": "claims", "id": "record-canary"}
-    stage.ask("POST", POST, body, {**ADA, "x-request-id": "r1"})
-    stage.ask("GET", "/path-canary", headers={"x-request-id": "r2"})
+    await stage.ask("POST", POST, body, {**ADA, "x-request-id": "r1"})
+    await stage.ask("GET", "/path-canary", headers={"x-request-id": "r2"})
 
     logged = events(capsys)
 
@@ -293,31 +293,31 @@ def test_each_request_is_one_event(stage: Stage, capsys: pytest.CaptureFixture[s
     assert "token-of-ada" not in json.dumps(logged)
 
 
-def test_a_broken_deployment_is_named_by_every_route_that_needs_it(small: Stage) -> None:
+async def test_a_broken_deployment_is_named_by_every_route_that_needs_it(small: Stage) -> None:
     """Before the caller is looked at; public paths and unknown ones are answered as ever."""
     small.broken = [ConfigurationError("S", "S is wrong"), ConfigurationError("T", "T is wrong")]
     small.database.fails = True
 
-    answers = [small.ask("GET", path, headers={}) for path in ("/caller", "/open", "/none")]
+    answers = [await small.ask("GET", path, headers={}) for path in ("/caller", "/open", "/none")]
 
     assert [answer.status for answer in answers] == [503, 200, 404]
     assert answers[0].json["detail"] == "S is wrong"
     assert answers[0].code == "CONFIGURATION_MISSING"
 
 
-def test_a_method_in_lower_case_is_the_same(small: Stage) -> None:
+async def test_a_method_in_lower_case_is_the_same(small: Stage) -> None:
     """The edge hands over what came."""
-    assert small.ask("get", "/caller", headers=ADA).status == 200
+    assert (await small.ask("get", "/caller", headers=ADA)).status == 200
 
 
-def test_the_body_is_read_by_no_route_without_one(small: Stage) -> None:
+async def test_the_body_is_read_by_no_route_without_one(small: Stage) -> None:
     """A GET with a body is not worth an error."""
-    assert small.ask("GET", "/caller", headers=ADA, raw=b"junk").status == 200
+    assert (await small.ask("GET", "/caller", headers=ADA, raw=b"junk")).status == 200
 
 
-def test_tables_are_listed(stage: Stage) -> None:
+async def test_tables_are_listed(stage: Stage) -> None:
     """An end-to-end check of an ordinary answer."""
-    answer = stage.ask("GET", TABLES)
+    answer = await stage.ask("GET", TABLES)
 
     assert answer.headers["content-type"] == "application/json"
     assert answer.status == 200

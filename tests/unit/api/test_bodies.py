@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -28,21 +27,21 @@ class Body:
         return self.content
 
 
-def read(
+async def read(
     content: bytes, content_type: str | None = JSON, length: str | None = None, limit: int = 1000
 ) -> dict[str, Any]:
     """The object in a body."""
-    return read_from(Body(content), content_type, length, limit)
+    return await read_from(Body(content), content_type, length, limit)
 
 
-def read_from(
+async def read_from(
     body: Body, content_type: str | None = JSON, length: str | None = None, limit: int = 1000
 ) -> dict[str, Any]:
     """The object in that body."""
     named = {"content-type": content_type, "content-length": length}
     headers = [(name, value) for name, value in named.items() if value is not None]
     request = Request.of("POST", "https://a.example/", headers, body.read)
-    return asyncio.run(read_object(request, limit))
+    return await read_object(request, limit)
 
 
 @pytest.mark.parametrize(
@@ -54,9 +53,9 @@ def read_from(
         'application/json;charset="UTF-8"',
     ],
 )
-def test_reads_json(content_type: str) -> None:
+async def test_reads_json(content_type: str) -> None:
     """However its media type is written."""
-    assert read(' {"a": "\u00e9"}\n'.encode(), content_type) == {"a": "\u00e9"}
+    assert await read(' {"a": "\u00e9"}\n'.encode(), content_type) == {"a": "\u00e9"}
 
 
 @pytest.mark.parametrize(
@@ -71,36 +70,36 @@ def test_reads_json(content_type: str) -> None:
         "application/problem+json",
     ],
 )
-def test_refuses_another_media_type_without_reading(content_type: str | None) -> None:
+async def test_refuses_another_media_type_without_reading(content_type: str | None) -> None:
     """A form of a foreign page can send text/plain, and needs no preflight for it."""
     body = Body(b"{}")
 
     with pytest.raises(UnsupportedMediaType):
-        read_from(body, content_type)
+        await read_from(body, content_type)
     assert not body.was_read
 
 
 @pytest.mark.parametrize("length", ["1001", "99999999999", "9" * 5000, "01001"])
-def test_a_declared_length_over_the_limit_is_refused_without_reading(length: str) -> None:
+async def test_a_declared_length_over_the_limit_is_refused_without_reading(length: str) -> None:
     """Nothing of it is loaded."""
     body = Body(b"{}")
 
     with pytest.raises(PayloadTooLarge):
-        read_from(body, length=length)
+        await read_from(body, length=length)
     assert not body.was_read
 
 
 @pytest.mark.parametrize("length", [None, "2", "0", "-1", "a lot", "\u0661"])
-def test_a_length_that_lies_is_found_out(length: str | None) -> None:
+async def test_a_length_that_lies_is_found_out(length: str | None) -> None:
     """The body itself is measured as well."""
     with pytest.raises(PayloadTooLarge):
-        read(b'"' + b"x" * 999 + b'"', length=length)
+        await read(b'"' + b"x" * 999 + b'"', length=length)
 
 
 @pytest.mark.parametrize("length", [None, "1000", "0001000"])
-def test_a_body_of_exactly_the_limit_is_read(length: str | None) -> None:
+async def test_a_body_of_exactly_the_limit_is_read(length: str | None) -> None:
     """One byte more is too much, this is not."""
-    assert read(b'{"a":"' + b"x" * 992 + b'"}', length=length) == {"a": "x" * 992}
+    assert await read(b'{"a":"' + b"x" * 992 + b'"}', length=length) == {"a": "x" * 992}
 
 
 def test_the_limit_is_a_mebibyte() -> None:
@@ -132,22 +131,22 @@ def test_the_limit_is_a_mebibyte() -> None:
         pytest.param(b'{"a": ' + b"1" * 5000 + b"}", id="a number of 5,000 digits"),
     ],
 )
-def test_malformed_json_is_refused(content: bytes) -> None:
+async def test_malformed_json_is_refused(content: bytes) -> None:
     """What is no JSON, and what two readers would read differently."""
     with pytest.raises(MalformedJson):
-        read(content, limit=10_000)
+        await read(content, limit=10_000)
 
 
-def test_the_place_is_told_and_the_text_is_not() -> None:
+async def test_the_place_is_told_and_the_text_is_not() -> None:
     """The parser's own message could quote the body."""
     with pytest.raises(MalformedJson) as caught:
-        read(b'{"secret":\n "canary" canary}')
+        await read(b'{"secret":\n "canary" canary}')
     assert str(caught.value) == "The body is not valid JSON: see line 2 column 11."
 
 
 @pytest.mark.parametrize("content", [b"[]", b'"text"', b"1", b"null", b"true", b"[{}]"])
-def test_anything_but_an_object_breaks_a_rule(content: bytes) -> None:
+async def test_anything_but_an_object_breaks_a_rule(content: bytes) -> None:
     """It is JSON, but no request of ours."""
     with pytest.raises(InvalidInput) as caught:
-        read(content)
+        await read(content)
     assert [field.pointer for field in caught.value.fields] == [""]

@@ -22,21 +22,23 @@ TABLES = "/api/v1/embeddings/tables"
 POST = "/api/v1/embeddings"
 
 
-def preflight(stage: Stage, path: str, origin: str, method: str = "POST") -> Mapping[str, str]:
+async def preflight(
+    stage: Stage, path: str, origin: str, method: str = "POST"
+) -> Mapping[str, str]:
     """The headers of the answer to a browser that asks first."""
     headers = {
         "origin": origin,
         "access-control-request-method": method,
         "access-control-request-headers": "content-type",
     }
-    answer = stage.ask("OPTIONS", path, headers=headers)
+    answer = await stage.ask("OPTIONS", path, headers=headers)
     assert (answer.status, answer.body) == (204, b"")
     return answer.headers
 
 
-def test_an_allowed_origin_may_read_the_answer(stage: Stage) -> None:
+async def test_an_allowed_origin_may_read_the_answer(stage: Stage) -> None:
     """With credentials, and with the headers that a frontend needs."""
-    headers = stage.ask("GET", TABLES, headers={**ADA, "origin": FRONTEND}).headers
+    headers = (await stage.ask("GET", TABLES, headers={**ADA, "origin": FRONTEND})).headers
 
     assert headers["access-control-allow-origin"] == FRONTEND
     assert headers["access-control-allow-credentials"] == "true"
@@ -61,9 +63,9 @@ def test_an_allowed_origin_may_read_the_answer(stage: Stage) -> None:
         "https://app.example.com.evil.com",
     ],
 )
-def test_any_other_origin_may_not(stage: Stage, origin: str) -> None:
+async def test_any_other_origin_may_not(stage: Stage, origin: str) -> None:
     """Origins are compared as they are; the answer still varies by them."""
-    headers = stage.ask("GET", TABLES, headers={**ADA, "origin": origin}).headers
+    headers = (await stage.ask("GET", TABLES, headers={**ADA, "origin": origin})).headers
 
     assert not [name for name in headers if name.startswith("access-control-")]
     assert headers["vary"] == "Origin"
@@ -78,11 +80,11 @@ def test_any_other_origin_may_not(stage: Stage, origin: str) -> None:
         ("POST", POST, {**ADA, "content-type": "text/plain"}, 415),
     ],
 )
-def test_errors_can_be_read_too(
+async def test_errors_can_be_read_too(
     stage: Stage, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
     """Or a frontend would see a network failure in place of each of them."""
-    answer = stage.ask(method, path, headers={**headers, "origin": FRONTEND})
+    answer = await stage.ask(method, path, headers={**headers, "origin": FRONTEND})
 
     assert answer.status == status
     assert answer.headers["access-control-allow-origin"] == FRONTEND
@@ -97,9 +99,11 @@ def test_errors_can_be_read_too(
         ("/healthz", "GET, HEAD, OPTIONS"),
     ],
 )
-def test_a_preflight_permits_the_methods_of_the_path(stage: Stage, path: str, methods: str) -> None:
+async def test_a_preflight_permits_the_methods_of_the_path(
+    stage: Stage, path: str, methods: str
+) -> None:
     """Those and no others; it needs no credential."""
-    headers = preflight(stage, path, FRONTEND)
+    headers = await preflight(stage, path, FRONTEND)
 
     assert headers["access-control-allow-methods"] == methods
     assert headers["access-control-allow-headers"] == (
@@ -110,68 +114,68 @@ def test_a_preflight_permits_the_methods_of_the_path(stage: Stage, path: str, me
     assert headers["vary"] == "Origin"
 
 
-def test_a_preflight_of_a_foreign_origin_permits_nothing(stage: Stage) -> None:
+async def test_a_preflight_of_a_foreign_origin_permits_nothing(stage: Stage) -> None:
     """It is answered, without a word that a browser would take for permission."""
-    headers = preflight(stage, POST, FOREIGN)
+    headers = await preflight(stage, POST, FOREIGN)
 
     assert not [name for name in headers if name.startswith("access-control-")]
 
 
-def test_a_preflight_of_an_unknown_path_is_not_found(stage: Stage) -> None:
+async def test_a_preflight_of_an_unknown_path_is_not_found(stage: Stage) -> None:
     """There is nothing to permit."""
     headers = {"origin": FRONTEND, "access-control-request-method": "POST"}
 
-    assert stage.ask("OPTIONS", "/api/v0/claims", headers=headers).status == 404
+    assert (await stage.ask("OPTIONS", "/api/v0/claims", headers=headers)).status == 404
 
 
-def test_plain_options_lists_the_methods(stage: Stage) -> None:
+async def test_plain_options_lists_the_methods(stage: Stage) -> None:
     """For whoever asks by hand."""
-    answer = stage.ask("OPTIONS", POST, headers={})
+    answer = await stage.ask("OPTIONS", POST, headers={})
 
     assert (answer.status, answer.headers["allow"]) == (204, "OPTIONS, POST")
 
 
 @pytest.mark.parametrize("origin", [FOREIGN, "null", "http://api.example.com", FRONTEND + "."])
-def test_a_foreign_page_cannot_act_with_a_cookie(stage: Stage, origin: str) -> None:
+async def test_a_foreign_page_cannot_act_with_a_cookie(stage: Stage, origin: str) -> None:
     """Whatever it sends, and before anything is read or written."""
-    answer = stage.ask("POST", POST, {"content": "x"}, {**COOKIE, "origin": origin})
+    answer = await stage.ask("POST", POST, {"content": "x"}, {**COOKIE, "origin": origin})
 
     assert (answer.status, answer.code) == (403, "ORIGIN_NOT_ALLOWED")
     assert stage.database.batches == 0
 
 
 @pytest.mark.parametrize("origin", [FRONTEND, OWN_ORIGIN, None])
-def test_known_pages_and_programs_can(stage: Stage, origin: str | None) -> None:
+async def test_known_pages_and_programs_can(stage: Stage, origin: str | None) -> None:
     """A frontend, a page of this very origin, and a program, which sends no Origin."""
     headers = {**COOKIE, **({} if origin is None else {"origin": origin})}
 
-    assert stage.ask("POST", POST, {"content": "x"}, headers).status == 202
+    assert (await stage.ask("POST", POST, {"content": "x"}, headers)).status == 202
 
 
-def test_a_foreign_page_may_look_but_not_read(stage: Stage) -> None:
+async def test_a_foreign_page_may_look_but_not_read(stage: Stage) -> None:
     """A safe request changes nothing; its browser keeps the answer from the page."""
-    answer = stage.ask("GET", TABLES, headers={**COOKIE, "origin": FOREIGN})
+    answer = await stage.ask("GET", TABLES, headers={**COOKIE, "origin": FOREIGN})
 
     assert answer.status == 200
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_a_bearer_token_is_never_sent_unasked(stage: Stage) -> None:
+async def test_a_bearer_token_is_never_sent_unasked(stage: Stage) -> None:
     """So its origin does not matter."""
-    answer = stage.ask("POST", POST, {"content": "x"}, {**ADA, "origin": FOREIGN})
+    answer = await stage.ask("POST", POST, {"content": "x"}, {**ADA, "origin": FOREIGN})
 
     assert answer.status == 202
 
 
-def test_a_foreign_page_without_a_valid_cookie_is_nobody(stage: Stage) -> None:
+async def test_a_foreign_page_without_a_valid_cookie_is_nobody(stage: Stage) -> None:
     """The credential comes first."""
-    assert stage.ask("POST", POST, {}, {"origin": FOREIGN}).status == 401
+    assert (await stage.ask("POST", POST, {}, {"origin": FOREIGN})).status == 401
 
 
-def test_no_frontends_is_the_default() -> None:
+async def test_no_frontends_is_the_default() -> None:
     """Until origins are configured, no other page may read anything."""
     stage = Stage(settings=Settings(auth_secret=SECRET))
 
-    headers = stage.ask("GET", TABLES, headers={**ADA, "origin": FRONTEND}).headers
+    headers = (await stage.ask("GET", TABLES, headers={**ADA, "origin": FRONTEND})).headers
 
     assert "access-control-allow-origin" not in headers

@@ -56,12 +56,12 @@ def call(role: str, user_id: str = "ada") -> Call:
     return Call(APP, local_platform(APP), Request.of("POST", "https://example.com/"), {}, caller)
 
 
-def refused(function: Any, *arguments: Any) -> type[CognateError] | None:
+async def refused(function: Any, *arguments: Any) -> type[CognateError] | None:
     """The class of the error that a check raises."""
     try:
         result = function(*arguments)
         if asyncio.iscoroutine(result):
-            asyncio.run(result)
+            await result
     except CognateError as error:
         return type(error)
     return None
@@ -80,21 +80,21 @@ def refused(function: Any, *arguments: Any) -> type[CognateError] | None:
         ("member", "nothing", "read", NotFound),
     ],
 )
-def test_a_table_is_open_to_its_roles(
+async def test_a_table_is_open_to_its_roles(
     role: str, table: str | None, operation: str, expected: type[CognateError] | None
 ) -> None:
     """By the access that the schema gives it."""
-    assert refused(permit, call(role), table, operation) is expected
+    assert await refused(permit, call(role), table, operation) is expected
 
 
-def test_a_job_of_no_table_is_the_organizations() -> None:
+async def test_a_job_of_no_table_is_the_organizations() -> None:
     """So is one of a table that has left the schema."""
-    assert refused(permit_job, call("member"), None, "update") is None
-    assert refused(permit_job, call("member"), "gone", "update") is None
-    assert refused(permit_job, call("member"), "claims", "update") is AccessDenied
+    assert await refused(permit_job, call("member"), None, "update") is None
+    assert await refused(permit_job, call("member"), "gone", "update") is None
+    assert await refused(permit_job, call("member"), "claims", "update") is AccessDenied
 
 
-def test_a_text_is_posted_for_ones_own_record_only() -> None:
+async def test_a_text_is_posted_for_ones_own_record_only() -> None:
     """Where an owner rule holds; a record that is not there is not found."""
     places = [("claims", "c1"), ("claims", "c2"), ("nothing", "c1"), (None, None)]
     for name, own in (("ada", type(None)), ("bob", AccessDenied)):
@@ -103,16 +103,16 @@ def test_a_text_is_posted_for_ones_own_record_only() -> None:
             "INSERT INTO claims (organization_id, id, content, story_id) VALUES (?1, ?2, ?3, ?4)",
             (ACME, "c1", "a text", "ada"),
         )
-        asyncio.run(one.platform.database.batch([insert]))
+        await one.platform.database.batch([insert])
 
-        found = asyncio.run(refusals_of_texts(one, places))
+        found = await refusals_of_texts(one, places)
 
         assert [own, NotFound, NotFound, type(None)] == [type(item) for item in found]
 
 
-def test_what_is_embedded_of_a_table() -> None:
+async def test_what_is_embedded_of_a_table() -> None:
     """A table that embeds nothing is not found, whoever asks with the right to read it."""
     assert collection_for(call("member"), "claims", "read").scope == "claims"
-    assert refused(collection_for, call("editor"), "notes", "read") is NotFound
+    assert await refused(collection_for, call("editor"), "notes", "read") is NotFound
     assert [item.scope for item in readable_collections(call("member"))] == ["claims"]
     assert readable_collections(call("stranger")) == []

@@ -64,12 +64,14 @@ def test_each_route_can_be_documented(route: Route) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
-def test_each_route_needs_a_credential_unless_it_is_public(stage: Stage, route: Route) -> None:
+async def test_each_route_needs_a_credential_unless_it_is_public(
+    stage: Stage, route: Route
+) -> None:
     """Health is the only public one."""
     path = route.path.replace("{service}", "claimSimilarity")
     path = path.replace("{jobId}", "j").replace("{backfillId}", "b")
 
-    answer = stage.ask(route.method, path, headers={})
+    answer = await stage.ask(route.method, path, headers={})
 
     assert route.public is (route.name == "health.get")
     assert answer.status == (200 if route.public else 401)

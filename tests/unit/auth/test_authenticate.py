@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from cognate.auth.authenticate import authenticate, usable_organization_id
@@ -15,22 +13,22 @@ from tests.unit.auth.stage import EARLIER, FixedClock, SqliteDatabase, populated
 ADAS_TOKEN = "token-of-ada"
 
 
-def principal(database: SqliteDatabase, token: str = ADAS_TOKEN) -> Principal:
+async def principal(database: SqliteDatabase, token: str = ADAS_TOKEN) -> Principal:
     """Who that token is at noon."""
     credential = SessionToken(token, "bearer")
-    return asyncio.run(authenticate(credential, database, FixedClock(), "snake_case"))
+    return await authenticate(credential, database, FixedClock(), "snake_case")
 
 
-def test_a_session_is_its_user_in_the_active_organization() -> None:
+async def test_a_session_is_its_user_in_the_active_organization() -> None:
     """With every role of the membership."""
-    caller = principal(populated())
+    caller = await principal(populated())
 
     assert caller == Principal("ada", caller.organization_id, frozenset({"owner", "editor"}))
     assert caller.organization_id == "org_acme"
     assert caller.via == "session"
 
 
-def test_all_dead_sessions_look_alike() -> None:
+async def test_all_dead_sessions_look_alike() -> None:
     """Unknown, expired and banned are told in the same words."""
     expired, banned = populated(), populated()
     expired.change(f"UPDATE session SET expires_at = '{EARLIER}'")  # noqa: S608 - a constant
@@ -42,33 +40,33 @@ def test_all_dead_sessions_look_alike() -> None:
         (banned, ADAS_TOKEN),
     ):
         with pytest.raises(InvalidCredential) as caught:
-            principal(database, token)
+            await principal(database, token)
         messages.add(str(caught.value))
 
     assert len(messages) == 1
 
 
 @pytest.mark.parametrize("active", ["NULL", "'org_globex'", "'org_of_nobody'", "''"])
-def test_an_organization_counts_only_for_its_members(active: str) -> None:
+async def test_an_organization_counts_only_for_its_members(active: str) -> None:
     """None active, a foreign one, one that does not exist: none of them."""
     database = populated()
     database.change(f"UPDATE session SET active_organization_id = {active}")  # noqa: S608 - above
     database.change("DELETE FROM member WHERE user_id = 'bob'")
 
     with pytest.raises(NoActiveOrganization, match=r"^The session .*; set one\.$"):
-        principal(database)
+        await principal(database)
 
 
-def test_a_membership_that_ended_ends_at_once() -> None:
+async def test_a_membership_that_ended_ends_at_once() -> None:
     """The session keeps naming the organization; that is not enough."""
     database = populated()
     database.change("DELETE FROM member WHERE user_id = 'ada'")
 
     with pytest.raises(NoActiveOrganization):
-        principal(database)
+        await principal(database)
 
 
-def test_an_expired_session_without_organization_is_expired_first() -> None:
+async def test_an_expired_session_without_organization_is_expired_first() -> None:
     """Whoever is not signed in learns nothing of organizations."""
     database = populated()
     database.change(
@@ -76,7 +74,7 @@ def test_an_expired_session_without_organization_is_expired_first() -> None:
     )
 
     with pytest.raises(InvalidCredential):
-        principal(database)
+        await principal(database)
 
 
 @pytest.mark.parametrize("value", ["o", "x" * 64, "\u00e9" * 32])
@@ -92,10 +90,10 @@ def test_a_longer_organization_id_is_refused(value: str) -> None:
         usable_organization_id(value)
 
 
-def test_a_failing_database_is_not_a_bad_credential() -> None:
+async def test_a_failing_database_is_not_a_bad_credential() -> None:
     """An outage signs nobody out."""
     database = populated()
     database.fails = True
 
     with pytest.raises(DatabaseError):
-        principal(database)
+        await principal(database)

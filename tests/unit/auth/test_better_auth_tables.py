@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,58 +18,58 @@ if TYPE_CHECKING:
 NAMINGS: tuple[AuthNaming, ...] = ("snake_case", "camelCase")
 
 
-def refused(database: SqliteDatabase, naming: AuthNaming) -> ConfigurationError:
+async def refused(database: SqliteDatabase, naming: AuthNaming) -> ConfigurationError:
     """The error of a session's read."""
     with pytest.raises(ConfigurationError) as failure:
-        asyncio.run(find_session(database, naming, "any"))
+        await find_session(database, naming, "any")
     return failure.value
 
 
 @pytest.mark.parametrize("naming", NAMINGS)
-def test_tables_of_better_auth_are_usable(naming: AuthNaming) -> None:
+async def test_tables_of_better_auth_are_usable(naming: AuthNaming) -> None:
     """In the naming that is configured."""
-    asyncio.run(refuse_unusable_tables(SqliteDatabase.made_of(auth_tables(naming)), naming))
+    await refuse_unusable_tables(SqliteDatabase.made_of(auth_tables(naming)), naming)
 
 
 @pytest.mark.parametrize("naming", NAMINGS)
-def test_a_database_without_them_names_the_binding(naming: AuthNaming) -> None:
+async def test_a_database_without_them_names_the_binding(naming: AuthNaming) -> None:
     """So answers a misspelt AUTH_DB, whose place DB has taken, and a new, empty database."""
-    error = refused(SqliteDatabase.made_of("CREATE TABLE claims (id TEXT)"), naming)
+    error = await refused(SqliteDatabase.made_of("CREATE TABLE claims (id TEXT)"), naming)
 
     assert error.setting == "AUTH_DB"
     assert "session.token" in str(error)
     assert "bind the one that has them as AUTH_DB" in str(error)
 
 
-def test_a_missing_column_is_named() -> None:
+async def test_a_missing_column_is_named() -> None:
     """Without the organization plugin a session has no active organization."""
     tables = auth_tables().replace("  active_organization_id TEXT,\n", "")
-    error = refused(SqliteDatabase.made_of(tables), "snake_case")
+    error = await refused(SqliteDatabase.made_of(tables), "snake_case")
 
     assert "lacks session.active_organization_id;" in str(error)
 
 
 @pytest.mark.parametrize(("naming", "other"), [NAMINGS, NAMINGS[::-1]])
-def test_the_other_naming_names_the_setting(naming: AuthNaming, other: AuthNaming) -> None:
+async def test_the_other_naming_names_the_setting(naming: AuthNaming, other: AuthNaming) -> None:
     """Better Auth's own adapter names columns in camelCase, others in snake_case."""
-    error = refused(SqliteDatabase.made_of(auth_tables(other)), naming)
+    error = await refused(SqliteDatabase.made_of(auth_tables(other)), naming)
 
     assert error.setting == "AUTH_COLUMN_NAMING"
     assert f'set AUTH_COLUMN_NAMING = "{other}"' in str(error)
 
 
-def test_a_view_serves_as_a_table() -> None:
+async def test_a_view_serves_as_a_table() -> None:
     """Tables with names of an application's own can be shown under Better Auth's."""
     database = SqliteDatabase.made_of(auth_tables().replace('"user"', "people"))
     database.change("CREATE VIEW user AS SELECT * FROM people")
 
-    asyncio.run(refuse_unusable_tables(database, "snake_case"))
+    await refuse_unusable_tables(database, "snake_case")
 
 
-def test_an_outage_stays_one() -> None:
+async def test_an_outage_stays_one() -> None:
     """What cannot be looked at is not called misconfigured."""
     database = SqliteDatabase.migrated()
     database.fails = True
 
     with pytest.raises(DatabaseError):
-        asyncio.run(find_session(database, "snake_case", "any"))
+        await find_session(database, "snake_case", "any")

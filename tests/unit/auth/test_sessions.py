@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -16,16 +15,16 @@ if TYPE_CHECKING:
     from cognate.auth.sessions import Session
 
 
-def find(database: SqliteDatabase, token: str) -> Session | None:
+async def find(database: SqliteDatabase, token: str) -> Session | None:
     """The session of a token, with the columns named as the migrations name them."""
-    return asyncio.run(find_session(database, "snake_case", token))
+    return await find_session(database, "snake_case", token)
 
 
-def test_reads_session_ban_and_membership_in_one_round_trip() -> None:
+async def test_reads_session_ban_and_membership_in_one_round_trip() -> None:
     """One batch of one statement."""
     database = populated()
 
-    session = find(database, "token-of-ada")
+    session = await find(database, "token-of-ada")
 
     assert session is not None
     assert session.user_id == "ada"
@@ -47,9 +46,9 @@ def camel_case_database() -> SqliteDatabase:
     return database
 
 
-def test_reads_camel_case_columns_where_configured() -> None:
+async def test_reads_camel_case_columns_where_configured() -> None:
     """Better Auth's own adapter names them so."""
-    session = asyncio.run(find_session(camel_case_database(), "camelCase", "t1"))
+    session = await find_session(camel_case_database(), "camelCase", "t1")
 
     assert session is not None
     assert (session.user_id, session.organization_id) == ("u1", "o1")
@@ -58,25 +57,25 @@ def test_reads_camel_case_columns_where_configured() -> None:
     assert session.counts_at(NOW)  # the ban is over
 
 
-def test_the_wrong_naming_is_an_error_not_an_absent_session() -> None:
+async def test_the_wrong_naming_is_an_error_not_an_absent_session() -> None:
     """Silence would look like a wrong password."""
     with pytest.raises(ConfigurationError, match='set AUTH_COLUMN_NAMING = "camelCase"'):
-        asyncio.run(find_session(camel_case_database(), "snake_case", "t1"))
+        await find_session(camel_case_database(), "snake_case", "t1")
 
 
 @pytest.mark.parametrize("naming", ["snake_case", "camelCase"])
-def test_works_without_the_admin_plugin(naming: str) -> None:
+async def test_works_without_the_admin_plugin(naming: str) -> None:
     """Without it the ban's columns do not exist, and nobody is banned."""
     if naming == "camelCase":
         database = camel_case_database()
         database.change('ALTER TABLE "user" DROP COLUMN banExpires')
         database.change('ALTER TABLE "user" DROP COLUMN banned')
-        session = asyncio.run(find_session(database, "camelCase", "t1"))
+        session = await find_session(database, "camelCase", "t1")
     else:
         database = populated()
         database.change('ALTER TABLE "user" DROP COLUMN ban_expires')
         database.change('ALTER TABLE "user" DROP COLUMN banned')
-        session = find(database, "token-of-ada")
+        session = await find(database, "token-of-ada")
 
     assert session is not None
     assert not session.banned
@@ -85,41 +84,41 @@ def test_works_without_the_admin_plugin(naming: str) -> None:
 @pytest.mark.parametrize(
     "token", ["TOKEN-OF-ADA", "token-of-ad", "token-of-ada ", "token-of-%", "", "token_of_ada"]
 )
-def test_a_token_is_compared_exactly(token: str) -> None:
+async def test_a_token_is_compared_exactly(token: str) -> None:
     """Neither case, nor a beginning, nor a pattern will do."""
-    assert find(populated(), token) is None
+    assert await find(populated(), token) is None
 
 
-def test_a_token_is_compared_exactly_even_where_the_column_ignores_case() -> None:
+async def test_a_token_is_compared_exactly_even_where_the_column_ignores_case() -> None:
     """Whatever collation somebody gave the column."""
     tables = CAMEL_CASE_TABLES.replace("token TEXT UNIQUE", "token TEXT UNIQUE COLLATE NOCASE")
     database = SqliteDatabase.made_of(tables)
     database.insert("user", id="u1")
     database.insert("session", id="s1", token="Token", userId="u1", expiresAt=LATER)
 
-    assert asyncio.run(find_session(database, "camelCase", "token")) is None
-    assert asyncio.run(find_session(database, "camelCase", "Token")) is not None
+    assert await find_session(database, "camelCase", "token") is None
+    assert await find_session(database, "camelCase", "Token") is not None
 
 
-def test_a_token_is_compared_as_text_even_where_the_column_holds_numbers() -> None:
+async def test_a_token_is_compared_as_text_even_where_the_column_holds_numbers() -> None:
     """SQLite would take `1000.0` for 1000 there."""
     tables = CAMEL_CASE_TABLES.replace("token TEXT UNIQUE", "token NUMERIC")
     database = SqliteDatabase.made_of(tables)
     database.insert("user", id="u1")
     database.insert("session", id="s1", token="1000", userId="u1", expiresAt=LATER)
 
-    assert asyncio.run(find_session(database, "camelCase", "1000.0")) is None
-    assert asyncio.run(find_session(database, "camelCase", "1000")) is not None
+    assert await find_session(database, "camelCase", "1000.0") is None
+    assert await find_session(database, "camelCase", "1000") is not None
 
 
-def test_a_membership_of_another_organization_does_not_count() -> None:
+async def test_a_membership_of_another_organization_does_not_count() -> None:
     """Both user and organization must be the session's: Ada is no member where only Bob is."""
     database = populated()
     database.change(
         "UPDATE session SET active_organization_id = 'org_globex' WHERE id = 'session_ada'"
     )
 
-    session = find(database, "token-of-ada")
+    session = await find(database, "token-of-ada")
 
     assert session is not None
     assert session.organization_id == "org_globex"
@@ -127,14 +126,14 @@ def test_a_membership_of_another_organization_does_not_count() -> None:
     assert session.roles == frozenset()
 
 
-def test_nor_does_it_with_camel_case_columns() -> None:
+async def test_nor_does_it_with_camel_case_columns() -> None:
     """That is another statement."""
     database = camel_case_database()
     database.insert("user", id="u2")
     database.insert("member", id="m2", organizationId="o2", userId="u2", role="owner")
     database.change("UPDATE session SET activeOrganizationId = 'o2'")
 
-    session = asyncio.run(find_session(database, "camelCase", "t1"))
+    session = await find_session(database, "camelCase", "t1")
 
     assert session is not None
     assert session.organization_id == "o2"
@@ -142,11 +141,11 @@ def test_nor_does_it_with_camel_case_columns() -> None:
     assert session.roles == frozenset()
 
 
-def test_two_member_rows_are_one_membership_with_the_roles_of_both() -> None:
+async def test_two_member_rows_are_one_membership_with_the_roles_of_both() -> None:
     """Nothing in Better Auth's own schema forbids them."""
     database = camel_case_database()
     database.insert("member", id="m2", organizationId="o1", userId="u1", role="editor")
-    session = asyncio.run(find_session(database, "camelCase", "t1"))
+    session = await find_session(database, "camelCase", "t1")
 
     assert session is not None
     assert session.roles == {"admin", "editor"}
@@ -166,14 +165,16 @@ def test_two_member_rows_are_one_membership_with_the_roles_of_both() -> None:
         (0, LATER, True),
     ],
 )
-def test_a_ban_holds_until_it_ends(banned: object, ban_expires: object, *, counts: bool) -> None:
+async def test_a_ban_holds_until_it_ends(
+    banned: object, ban_expires: object, *, counts: bool
+) -> None:
     """A ban without a readable end has none."""
     database = populated()
     database.connection.execute(
         "UPDATE \"user\" SET banned = ?, ban_expires = ? WHERE id = 'ada'", (banned, ban_expires)
     )
 
-    session = find(database, "token-of-ada")
+    session = await find(database, "token-of-ada")
 
     assert session is not None
     assert session.counts_at(NOW) is counts
@@ -208,13 +209,13 @@ def test_anything_else_is_no_time(value: object) -> None:
 
 
 @pytest.mark.parametrize("as_number", [1, 1000], ids=["seconds", "milliseconds"])
-def test_a_session_ends_at_its_time(as_number: int) -> None:
+async def test_a_session_ends_at_its_time(as_number: int) -> None:
     """At that very moment it is over."""
     database = populated()
     end = int(NOW.timestamp()) * as_number
     database.connection.execute("UPDATE session SET expires_at = ?", (end,))
 
-    session = find(database, "token-of-ada")
+    session = await find(database, "token-of-ada")
 
     assert session is not None
     assert session.expires_at == datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -222,12 +223,12 @@ def test_a_session_ends_at_its_time(as_number: int) -> None:
     assert not session.counts_at(NOW)
 
 
-def test_a_session_without_a_readable_end_is_over() -> None:
+async def test_a_session_without_a_readable_end_is_over() -> None:
     """What cannot be read does not let anyone in."""
     database = populated()
     database.change("UPDATE session SET expires_at = 'soon'")
 
-    session = find(database, "token-of-ada")
+    session = await find(database, "token-of-ada")
 
     assert session is not None
     assert not session.counts_at(NOW)

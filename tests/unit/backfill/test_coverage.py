@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -166,91 +165,76 @@ async def _build(stage: Stage, world: World) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(worlds())
-def test_the_counts_are_those_of_a_look_at_each_record(world: World) -> None:
+async def test_the_counts_are_those_of_a_look_at_each_record(world: World) -> None:
     """In each organization, whatever the other one has; and the classes add up."""
-
-    async def story() -> None:
-        stage = Stage()
-        await _build(stage, world)
-        for name in ORGANIZATIONS:
-            claims, articles = await coverage(stage.platform, name, [CLAIMS, ARTICLES])
-            assert claims == _expected(world, name)
-            assert articles == Coverage("articles", 0, 0, 0, 0, 0, 0, None, START)
-
-    asyncio.run(story())
+    stage = Stage()
+    await _build(stage, world)
+    for name in ORGANIZATIONS:
+        claims, articles = await coverage(stage.platform, name, [CLAIMS, ARTICLES])
+        assert claims == _expected(world, name)
+        assert articles == Coverage("articles", 0, 0, 0, 0, 0, 0, None, START)
 
 
-def test_the_life_of_records() -> None:
+async def test_the_life_of_records() -> None:
     """As it is seen by whoever watches."""
 
     async def counted(stage: Stage) -> tuple[int, ...]:
         found = await _claims(stage)
         return (found.embedded, found.pending, found.failed, found.stale, found.missing)
 
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "c1", "a text")
-        await stage.write(ACME, "empty", " ")
-        await stage.rows(
-            "INSERT INTO claims (organization_id, id, content) VALUES (?1, 'c2', 'x')", ACME
-        )
-        assert await counted(stage) == (0, 2, 0, 0, 1)
-        await stage.settle()
-        assert await counted(stage) == (2, 0, 0, 0, 1)
-        stage.fault("run", "error", "5004: bad input", count=9)
-        stage.local.clock.advance(1)
-        await stage.write(ACME, "c1", "a bad text")
-        await stage.drain()
-        assert await counted(stage) == (1, 0, 1, 0, 1)
-        stage.local.bindings.faults.clear()
-        stage.local.clock.advance(1)
-        await stage.write(ACME, "c1", "a good text")
-        await stage.settle()
-        assert await counted(stage) == (2, 0, 0, 0, 1)
-        await stage.rows("UPDATE cognate_embeddings SET fingerprint = 'old'")
-        assert await counted(stage) == (0, 0, 0, 2, 1)
-        await stage.delete(ACME, "c1")
-        assert await counted(stage) == (0, 0, 0, 1, 1)
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "c1", "a text")
+    await stage.write(ACME, "empty", " ")
+    await stage.rows(
+        "INSERT INTO claims (organization_id, id, content) VALUES (?1, 'c2', 'x')", ACME
+    )
+    assert await counted(stage) == (0, 2, 0, 0, 1)
+    await stage.settle()
+    assert await counted(stage) == (2, 0, 0, 0, 1)
+    stage.fault("run", "error", "5004: bad input", count=9)
+    stage.local.clock.advance(1)
+    await stage.write(ACME, "c1", "a bad text")
+    await stage.drain()
+    assert await counted(stage) == (1, 0, 1, 0, 1)
+    stage.local.bindings.faults.clear()
+    stage.local.clock.advance(1)
+    await stage.write(ACME, "c1", "a good text")
+    await stage.settle()
+    assert await counted(stage) == (2, 0, 0, 0, 1)
+    await stage.rows("UPDATE cognate_embeddings SET fingerprint = 'old'")
+    assert await counted(stage) == (0, 0, 0, 2, 1)
+    await stage.delete(ACME, "c1")
+    assert await counted(stage) == (0, 0, 0, 1, 1)
 
 
-def test_what_was_made_up_for_stays_so_when_old_jobs_are_removed() -> None:
+async def test_what_was_made_up_for_stays_so_when_old_jobs_are_removed() -> None:
     """A done job is not forgotten before the failed one that it made up for."""
-
-    async def story() -> None:
-        stage = Stage()
-        stage.fault("run", "error", "5004: bad input", count=9)
-        await stage.write(ACME, "c1", "a bad text")
-        await stage.drain()
-        stage.local.bindings.faults.clear()
-        stage.local.clock.advance(1)
-        await stage.write(ACME, "c1", "a good text")
-        await stage.settle()
-        stage.local.clock.advance(1)
-        stage.fault("run", "error", "5004: bad input", count=9)
-        last = await stage.write(ACME, "c2", "a bad text")
-        await stage.drain()
-        stage.local.clock.advance(31 * 24 * 3600)
-        for _ in range(3):
-            await stage.sweep()
-            found = await _claims(stage)
-            assert (found.embedded, found.failed) == (1, 1)
-        assert [row["id"] for row in await stage.rows("SELECT id FROM cognate_jobs")] == [last]
-
-    asyncio.run(story())
+    stage = Stage()
+    stage.fault("run", "error", "5004: bad input", count=9)
+    await stage.write(ACME, "c1", "a bad text")
+    await stage.drain()
+    stage.local.bindings.faults.clear()
+    stage.local.clock.advance(1)
+    await stage.write(ACME, "c1", "a good text")
+    await stage.settle()
+    stage.local.clock.advance(1)
+    stage.fault("run", "error", "5004: bad input", count=9)
+    last = await stage.write(ACME, "c2", "a bad text")
+    await stage.drain()
+    stage.local.clock.advance(31 * 24 * 3600)
+    for _ in range(3):
+        await stage.sweep()
+        found = await _claims(stage)
+        assert (found.embedded, found.failed) == (1, 1)
+    assert [row["id"] for row in await stage.rows("SELECT id FROM cognate_jobs")] == [last]
 
 
-def test_counting_walks_over_the_records_once() -> None:
+async def test_counting_walks_over_the_records_once() -> None:
     """All else is looked up by a key."""
-
-    async def story() -> list[str]:
-        statement = count_statement(ACME, CLAIMS, START)
-        explain = Statement(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
-        [rows] = await Stage().local.database.batch([explain])
-        return [row["detail"] for row in rows]
-
-    plan = asyncio.run(story())
+    statement = count_statement(ACME, CLAIMS, START)
+    explain = Statement(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
+    [rows] = await Stage().local.database.batch([explain])
+    plan = [row["detail"] for row in rows]
     scans = {line for line in plan if line.startswith("SCAN")}
     assert scans <= {"SCAN CONSTANT ROW", "SCAN pending", "SCAN failed", "SCAN p", "SCAN g"}
 
@@ -266,124 +250,100 @@ async def _many(stage: Stage, count: int, organization_id: str = ACME) -> None:
     )
 
 
-def test_the_counts_of_a_large_table_are_kept_for_a_minute() -> None:
+async def test_the_counts_of_a_large_table_are_kept_for_a_minute() -> None:
     """They say when they were counted, and are exact for that time; of nobody else's records."""
+    stage = Stage()
+    await _many(stage, LARGE + 1)
+    job = await stage.write(ACME, "many1", "a text")
+    first = await _claims(stage)
+    assert (first.records, first.pending, first.counted_at) == (LARGE + 1, 1, START)
+    stage.local.clock.advance(59.999)
+    await _many(stage, 3, GLOBEX)
+    await stage.rows("DELETE FROM claims WHERE id = 'many7'")
+    await stage.drain()
+    assert await stage.status(job) == "done"
+    assert await _claims(stage) == first
+    [theirs] = await coverage(stage.platform, GLOBEX, [CLAIMS])
+    assert isinstance(theirs, Coverage)
+    assert theirs.records == 3
+    stage.local.clock.advance(0.001)
 
-    async def story() -> None:
-        stage = Stage()
-        await _many(stage, LARGE + 1)
-        job = await stage.write(ACME, "many1", "a text")
-        first = await _claims(stage)
-        assert (first.records, first.pending, first.counted_at) == (LARGE + 1, 1, START)
-        stage.local.clock.advance(59.999)
-        await _many(stage, 3, GLOBEX)
-        await stage.rows("DELETE FROM claims WHERE id = 'many7'")
-        await stage.drain()
-        assert await stage.status(job) == "done"
-        assert await _claims(stage) == first
-        [theirs] = await coverage(stage.platform, GLOBEX, [CLAIMS])
-        assert isinstance(theirs, Coverage)
-        assert theirs.records == 3
-        stage.local.clock.advance(0.001)
+    second = await _claims(stage)
 
-        second = await _claims(stage)
-
-        assert (second.records, second.pending, second.embedded) == (LARGE, 0, 1)
-        assert second.counted_at == stage.local.clock.now()
-
-    asyncio.run(story())
+    assert (second.records, second.pending, second.embedded) == (LARGE, 0, 1)
+    assert second.counted_at == stage.local.clock.now()
 
 
-def test_a_small_table_is_counted_each_time() -> None:
+async def test_a_small_table_is_counted_each_time() -> None:
     """Nothing of it is kept."""
-
-    async def story() -> None:
-        stage = Stage()
-        await _many(stage, LARGE)
-        assert (await _claims(stage)).records == LARGE
-        await stage.rows("DELETE FROM claims WHERE id = 'many7'")
-        assert (await _claims(stage)).records == LARGE - 1
-        assert await stage.rows("SELECT * FROM cognate_coverage") == []
-
-    asyncio.run(story())
+    stage = Stage()
+    await _many(stage, LARGE)
+    assert (await _claims(stage)).records == LARGE
+    await stage.rows("DELETE FROM claims WHERE id = 'many7'")
+    assert (await _claims(stage)).records == LARGE - 1
+    assert await stage.rows("SELECT * FROM cognate_coverage") == []
 
 
-def test_a_large_table_is_not_looked_at_while_its_counts_are_kept() -> None:
+async def test_a_large_table_is_not_looked_at_while_its_counts_are_kept() -> None:
     """The answer takes no more steps of SQLite than that of an empty table."""
-
-    async def story() -> list[int]:
-        stage = Stage()
-        empty = await steps_of(stage.local.database, lambda: _claims(stage))
-        await _many(stage, LARGE + 1)
-        counted = await steps_of(stage.local.database, lambda: _claims(stage))
-        kept = await steps_of(stage.local.database, lambda: _claims(stage))
-        return [empty, counted, kept]
-
-    empty, counted, kept = asyncio.run(story())
+    stage = Stage()
+    empty = await steps_of(stage.local.database, lambda: _claims(stage))
+    await _many(stage, LARGE + 1)
+    counted = await steps_of(stage.local.database, lambda: _claims(stage))
+    kept = await steps_of(stage.local.database, lambda: _claims(stage))
+    empty, counted, kept = [empty, counted, kept]
     assert counted > 10 * LARGE
     assert kept < 2 * empty
 
 
-def test_a_missing_table_spoils_the_counts_of_no_other() -> None:
+async def test_a_missing_table_spoils_the_counts_of_no_other() -> None:
     """It is named, with the error that says what to do."""
-
-    async def story() -> list[Coverage | Uncounted]:
-        stage = Stage()
-        await stage.write(ACME, "c1", "a text")
-        await stage.rows("DROP TABLE articles")
-        return await coverage(stage.platform, ACME, [ARTICLES, CLAIMS])
-
-    articles, claims = asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "c1", "a text")
+    await stage.rows("DROP TABLE articles")
+    articles, claims = await coverage(stage.platform, ACME, [ARTICLES, CLAIMS])
     assert isinstance(claims, Coverage)
     assert (claims.records, claims.pending) == (1, 1)
     assert isinstance(articles, Uncounted)
     assert (articles.table, articles.error.code) == ("articles", "TABLE_MISSING")
 
 
-def test_a_change_behind_the_api_is_stale_until_a_job_has_looked() -> None:
+async def test_a_change_behind_the_api_is_stale_until_a_job_has_looked() -> None:
     """Also one that was taken back: nobody but a job can tell."""
-
-    async def story() -> list[tuple[int, int]]:
-        stage = Stage()
-        for record_id in ("r1", "r2", "r3"):
-            await stage.write(ACME, record_id, "a text", "s1")
-        await stage.drain()
-        seen = [await _stale(stage)]
-        await stage.rows("UPDATE claims SET content = 'another' WHERE id = 'r1'")
-        await stage.rows("UPDATE claims SET story_id = 's2' WHERE id = 'r2'")
-        await stage.rows("UPDATE claims SET content = 'other' WHERE id = 'r3'")
-        await stage.rows("UPDATE claims SET content = 'a text' WHERE id = 'r3'")
-        seen.append(await _stale(stage))
-        await start_backfill(stage.platform, ACME, CLAIMS, Selection.STALE, None)
-        await stage.settle()
-        seen.append(await _stale(stage))
-        assert await stage.discrepancies() == []
-        return seen
-
-    assert asyncio.run(story()) == [(3, 0), (0, 3), (3, 0)]
+    stage = Stage()
+    for record_id in ("r1", "r2", "r3"):
+        await stage.write(ACME, record_id, "a text", "s1")
+    await stage.drain()
+    seen = [await _stale(stage)]
+    await stage.rows("UPDATE claims SET content = 'another' WHERE id = 'r1'")
+    await stage.rows("UPDATE claims SET story_id = 's2' WHERE id = 'r2'")
+    await stage.rows("UPDATE claims SET content = 'other' WHERE id = 'r3'")
+    await stage.rows("UPDATE claims SET content = 'a text' WHERE id = 'r3'")
+    seen.append(await _stale(stage))
+    await start_backfill(stage.platform, ACME, CLAIMS, Selection.STALE, None)
+    await stage.settle()
+    seen.append(await _stale(stage))
+    assert await stage.discrepancies() == []
+    assert seen == [(3, 0), (0, 3), (3, 0)]
 
 
-def test_a_text_that_no_job_may_embed_stays_stale() -> None:
+async def test_a_text_that_no_job_may_embed_stays_stale() -> None:
     """A change of metadata alone brings the index up to date, not a text that is not watched."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "a text", "s1")
+    await stage.drain()
+    await stage.rows("UPDATE claims SET content = 'another', story_id = 's2'")
+    now = stage.local.clock.now()
+    only_metadata = [Wanted("r1", embeds=False)]
+    queue = queue_statements(
+        CLAIMS, ACME, only_metadata, source="update", now=now, condition="TRUE"
+    )
+    *_, released = await stage.local.database.batch([*queue, release_statement(ACME, now)])
+    await announce(stage.platform, released)
+    await stage.drain()
 
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a text", "s1")
-        await stage.drain()
-        await stage.rows("UPDATE claims SET content = 'another', story_id = 's2'")
-        now = stage.local.clock.now()
-        only_metadata = [Wanted("r1", embeds=False)]
-        queue = queue_statements(
-            CLAIMS, ACME, only_metadata, source="update", now=now, condition="TRUE"
-        )
-        *_, released = await stage.local.database.batch([*queue, release_statement(ACME, now)])
-        await announce(stage.platform, released)
-        await stage.drain()
-
-        assert await stage.jobs() == ["done", "done"]
-        assert await _stale(stage) == (0, 1)
-
-    asyncio.run(story())
+    assert await stage.jobs() == ["done", "done"]
+    assert await _stale(stage) == (0, 1)
 
 
 async def _claims(stage: Stage) -> Coverage:
@@ -398,18 +358,14 @@ async def _stale(stage: Stage) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("collection", [CLAIMS, ARTICLES], ids=lambda item: item.scope)
-def test_each_sample_table_has_its_trigger(collection: Collection) -> None:
+async def test_each_sample_table_has_its_trigger(collection: Collection) -> None:
     """A change of any field that is embedded or filtered by is counted; the same value is none."""
-
-    async def story() -> None:
-        stage = Stage()
-        fields = dict.fromkeys(collection.fields, "a text")
-        await stage.put(collection, ACME, "r1", **fields)
-        for number, column in enumerate(collection.columns, start=1):
-            for _ in range(2):
-                sql = f'UPDATE "{collection.sql_table}" SET "{column}" = 7'  # noqa: S608 - names of the schema
-                await stage.rows(sql)
-            row = await stage.state(ACME, "r1", collection.scope)
-            assert row["changes"] == number
-
-    asyncio.run(story())
+    stage = Stage()
+    fields = dict.fromkeys(collection.fields, "a text")
+    await stage.put(collection, ACME, "r1", **fields)
+    for number, column in enumerate(collection.columns, start=1):
+        for _ in range(2):
+            sql = f'UPDATE "{collection.sql_table}" SET "{column}" = 7'  # noqa: S608 - names of the schema
+            await stage.rows(sql)
+        row = await stage.state(ACME, "r1", collection.scope)
+        assert row["changes"] == number

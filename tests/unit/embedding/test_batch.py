@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
@@ -24,179 +23,143 @@ def counts(stage: Stage) -> list[int]:
     return [stage.calls(name) for name in CALLS]
 
 
-def test_a_hundred_messages_cost_what_one_does() -> None:
+async def test_a_hundred_messages_cost_what_one_does() -> None:
     """Two calls of D1, one of the model, one upsert; a delete only where something goes."""
-
-    async def story() -> None:
-        stage = Stage()
-        database = FailingDatabase(stage.local.database)
-        for texts, expected in (
-            ([f"text {number}" for number in range(100)], [1, 1, 0, 0]),
-            ([f"other {number}" for number in range(100)], [2, 2, 0, 0]),
-            ([" "] * 100, [2, 2, 1, 0]),
-        ):
-            await stage.write_many(ACME, {f"r{n}": text for n, text in enumerate(texts)})
-            database.batches = 0
-            stage.with_database(database)
-            await stage.deliver()
-            assert (database.batches, counts(stage)) == (2, expected)
-            stage.platform = stage.local
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
-
-
-def test_each_model_and_each_index_has_its_call() -> None:
-    """Two tables in one batch, of two organizations."""
-
-    async def story() -> None:
-        stage = Stage()
-        for organization_id in (ACME, GLOBEX):
-            await stage.write(organization_id, "r1", "a text")
-            await stage.put(ARTICLES, organization_id, "r1", title="A title", body="a body")
-        await stage.deliver()
-        assert counts(stage) == [2, 1, 0, 1]
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
-
-
-def test_what_did_not_change_costs_no_call() -> None:
-    """Neither the model nor the index is asked."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a text")
-        await stage.drain()
-        before = counts(stage)
-        await stage.write(ACME, "r1", "a text")
-        await stage.drain()
-        assert counts(stage) == before
-        assert await stage.jobs() == ["done", "done"]
-
-    asyncio.run(story())
-
-
-def test_poison_among_a_hundred_fails_alone_and_at_once() -> None:
-    """Its neighbours are done in the same batch, in fifteen calls of the model at most."""
-
-    async def story() -> None:
-        stage = Stage()
-        texts = {f"r{number}": f"text {number}" for number in range(100)}
-        await stage.write_many(ACME, {**texts, "r61": "poison"})
-        stage.fault("run", message="5006: invalid input", match="poison", count=100)
-        await stage.deliver()
-        assert stage.calls("AI.run") <= 15
-        assert sorted(await stage.jobs()) == ["done"] * 99 + ["failed"]
-        await stage.settle()
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
-
-
-def test_a_text_that_spoils_its_answers_is_given_up_after_three() -> None:
-    """It is found at once: its neighbours lose nothing to it."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(20)})
-        await stage.write(ACME, "poison", "poison")
-        stage.fault("run", "short", match="poison", count=100)
-        for expected in (
-            {"done": 20, "queued": 1},
-            {"done": 20, "queued": 1},
-            {"done": 20, "failed": 1},
-        ):
-            await stage.deliver()
-            found = await stage.jobs()
-            assert {status: found.count(status) for status in set(found)} == expected
-            stage.local.clock.advance(1000)
-        await stage.settle()
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
-
-
-def test_a_record_that_d1_refuses_keeps_nobody_else_from_being_stored() -> None:
-    """It is found by halving, at the first try; it comes back, and the others are done."""
-
-    async def story() -> None:
-        stage = Stage()
-        database = FailingDatabase(stage.local.database)
-        stage.with_database(database)
-        await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(16)})
-        await stage.rows(
-            "CREATE TRIGGER refuse BEFORE UPDATE OF content_hash ON cognate_embeddings "
-            "WHEN NEW.record_id = 'r5' BEGIN SELECT RAISE(ABORT, 'out of reach'); END"
-        )
+    stage = Stage()
+    database = FailingDatabase(stage.local.database)
+    for texts, expected in (
+        ([f"text {number}" for number in range(100)], [1, 1, 0, 0]),
+        ([f"other {number}" for number in range(100)], [2, 2, 0, 0]),
+        ([" "] * 100, [2, 2, 1, 0]),
+    ):
+        await stage.write_many(ACME, {f"r{n}": text for n, text in enumerate(texts)})
         database.batches = 0
+        stage.with_database(database)
         await stage.deliver()
-        assert database.batches <= 1 + 2 * 4 + 1
-        assert [row["record_id"] for row in await stage.unfinished()] == ["r5"]
-        await stage.rows("DROP TRIGGER refuse")
-        await stage.settle()
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+        assert (database.batches, counts(stage)) == (2, expected)
+        stage.platform = stage.local
+    assert await stage.discrepancies() == []
 
 
-def test_a_database_that_is_away_gets_three_calls_a_batch_at_most() -> None:
+async def test_each_model_and_each_index_has_its_call() -> None:
+    """Two tables in one batch, of two organizations."""
+    stage = Stage()
+    for organization_id in (ACME, GLOBEX):
+        await stage.write(organization_id, "r1", "a text")
+        await stage.put(ARTICLES, organization_id, "r1", title="A title", body="a body")
+    await stage.deliver()
+    assert counts(stage) == [2, 1, 0, 1]
+    assert await stage.discrepancies() == []
+
+
+async def test_what_did_not_change_costs_no_call() -> None:
+    """Neither the model nor the index is asked."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "a text")
+    await stage.drain()
+    before = counts(stage)
+    await stage.write(ACME, "r1", "a text")
+    await stage.drain()
+    assert counts(stage) == before
+    assert await stage.jobs() == ["done", "done"]
+
+
+async def test_poison_among_a_hundred_fails_alone_and_at_once() -> None:
+    """Its neighbours are done in the same batch, in fifteen calls of the model at most."""
+    stage = Stage()
+    texts = {f"r{number}": f"text {number}" for number in range(100)}
+    await stage.write_many(ACME, {**texts, "r61": "poison"})
+    stage.fault("run", message="5006: invalid input", match="poison", count=100)
+    await stage.deliver()
+    assert stage.calls("AI.run") <= 15
+    assert sorted(await stage.jobs()) == ["done"] * 99 + ["failed"]
+    await stage.settle()
+    assert await stage.discrepancies() == []
+
+
+async def test_a_text_that_spoils_its_answers_is_given_up_after_three() -> None:
+    """It is found at once: its neighbours lose nothing to it."""
+    stage = Stage()
+    await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(20)})
+    await stage.write(ACME, "poison", "poison")
+    stage.fault("run", "short", match="poison", count=100)
+    for expected in (
+        {"done": 20, "queued": 1},
+        {"done": 20, "queued": 1},
+        {"done": 20, "failed": 1},
+    ):
+        await stage.deliver()
+        found = await stage.jobs()
+        assert {status: found.count(status) for status in set(found)} == expected
+        stage.local.clock.advance(1000)
+    await stage.settle()
+    assert await stage.discrepancies() == []
+
+
+async def test_a_record_that_d1_refuses_keeps_nobody_else_from_being_stored() -> None:
+    """It is found by halving, at the first try; it comes back, and the others are done."""
+    stage = Stage()
+    database = FailingDatabase(stage.local.database)
+    stage.with_database(database)
+    await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(16)})
+    await stage.rows(
+        "CREATE TRIGGER refuse BEFORE UPDATE OF content_hash ON cognate_embeddings "
+        "WHEN NEW.record_id = 'r5' BEGIN SELECT RAISE(ABORT, 'out of reach'); END"
+    )
+    database.batches = 0
+    await stage.deliver()
+    assert database.batches <= 1 + 2 * 4 + 1
+    assert [row["record_id"] for row in await stage.unfinished()] == ["r5"]
+    await stage.rows("DROP TRIGGER refuse")
+    await stage.settle()
+    assert await stage.discrepancies() == []
+
+
+async def test_a_database_that_is_away_gets_three_calls_a_batch_at_most() -> None:
     """One to start, one that could not store, and one that could not start the next wave."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(16)})
-        for _ in range(6):
-            database = FailingDatabase(stage.local.database, refused=frozenset(range(2, 99)))
-            stage.with_database(database)
-            await stage.deliver()
-            assert database.batches <= 3
-            stage.local.clock.advance(1000)
-        await stage.settle()
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(16)})
+    for _ in range(6):
+        database = FailingDatabase(stage.local.database, refused=frozenset(range(2, 99)))
+        stage.with_database(database)
+        await stage.deliver()
+        assert database.batches <= 3
+        stage.local.clock.advance(1000)
+    await stage.settle()
+    assert await stage.discrepancies() == []
 
 
 @pytest.mark.parametrize("kind", ["short", "dimension", "empty"])
-def test_a_model_that_answers_nothing_usable_fails_nobody(kind: FaultKind) -> None:
+async def test_a_model_that_answers_nothing_usable_fails_nobody(kind: FaultKind) -> None:
     """Its records wait, uncharged, at two calls a batch; they are done when it is well again."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(20)})
-        stage.fault("run", kind, count=1000)
-        for delivery in range(1, 9):
-            await stage.deliver()
-            assert stage.calls("AI.run") == 2 * delivery
-            stage.local.clock.advance(1000)
-        found = await stage.rows("SELECT DISTINCT status, error_code, charges FROM cognate_jobs")
-        assert found == [{"status": "queued", "error_code": "AI_ANSWER_UNUSABLE", "charges": 0}]
-        await stage.settle()
-        assert set(await stage.jobs()) == {"done"}
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
-
-
-def test_an_outage_is_not_charged_to_anybody() -> None:
-    """However often it is met, the job waits longer each time and is done when it ends."""
-
-    async def story() -> None:
-        stage = Stage()
-        job_id = await stage.write(ACME, "r1", "a text")
-        stage.fault("run", message="3040: out of capacity", count=8)
-        for _ in range(8):
-            [after] = (await stage.deliver()).values()
-            assert after is not None
-            stage.local.clock.advance(after)
-        job = await stage.job(job_id)
-        assert (job["status"], job["charges"], job["error_code"]) == ("queued", 0, "AI_CAPACITY")
+    stage = Stage()
+    await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(20)})
+    stage.fault("run", kind, count=1000)
+    for delivery in range(1, 9):
         await stage.deliver()
-        job = await stage.job(job_id)
-        assert (job["status"], job["attempts"], job["error_code"]) == ("done", 9, None)
+        assert stage.calls("AI.run") == 2 * delivery
+        stage.local.clock.advance(1000)
+    found = await stage.rows("SELECT DISTINCT status, error_code, charges FROM cognate_jobs")
+    assert found == [{"status": "queued", "error_code": "AI_ANSWER_UNUSABLE", "charges": 0}]
+    await stage.settle()
+    assert set(await stage.jobs()) == {"done"}
+    assert await stage.discrepancies() == []
 
-    asyncio.run(story())
+
+async def test_an_outage_is_not_charged_to_anybody() -> None:
+    """However often it is met, the job waits longer each time and is done when it ends."""
+    stage = Stage()
+    job_id = await stage.write(ACME, "r1", "a text")
+    stage.fault("run", message="3040: out of capacity", count=8)
+    for _ in range(8):
+        [after] = (await stage.deliver()).values()
+        assert after is not None
+        stage.local.clock.advance(after)
+    job = await stage.job(job_id)
+    assert (job["status"], job["charges"], job["error_code"]) == ("queued", 0, "AI_CAPACITY")
+    await stage.deliver()
+    job = await stage.job(job_id)
+    assert (job["status"], job["attempts"], job["error_code"]) == ("done", 9, None)
 
 
 @pytest.mark.parametrize("second", ["other text", long_text(3), "a", " ", None])
@@ -216,99 +179,79 @@ def test_an_outage_is_not_charged_to_anybody() -> None:
         ("deleteByIds", "after", "connection lost"),
     ],
 )
-def test_any_fault_at_any_change(
+async def test_any_fault_at_any_change(
     method: str, kind: FaultKind, message: str, first: str, second: str | None
 ) -> None:
     """Once faults have stopped, index and stored vectors are what the records say."""
-
-    async def story() -> list[str]:
-        stage = Stage()
-        await stage.write(ACME, "r1", first)
-        await stage.write(GLOBEX, "r1", first)
-        await stage.drain()
-        stage.fault(method, kind, message)
-        if second is None:
-            await stage.delete(ACME, "r1")
-        else:
-            await stage.write(ACME, "r1", second, "story")
-        await stage.deliver()
-        await stage.settle()
-        return await stage.discrepancies()
-
-    assert asyncio.run(story()) == []
+    stage = Stage()
+    await stage.write(ACME, "r1", first)
+    await stage.write(GLOBEX, "r1", first)
+    await stage.drain()
+    stage.fault(method, kind, message)
+    if second is None:
+        await stage.delete(ACME, "r1")
+    else:
+        await stage.write(ACME, "r1", second, "story")
+    await stage.deliver()
+    await stage.settle()
+    assert await stage.discrepancies() == []
 
 
-def test_delivered_twice_and_shuffled_is_done_once() -> None:
+async def test_delivered_twice_and_shuffled_is_done_once() -> None:
     """In one batch and across batches."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(60)})
-        stage.local.queue.duplicate()
-        stage.local.queue.shuffle(Random(7))  # noqa: S311 - an order, no secret
-        await stage.drain()
-        assert (stage.local.bindings.counts.texts, set(await stage.jobs())) == (60, {"done"})
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(60)})
+    stage.local.queue.duplicate()
+    stage.local.queue.shuffle(Random(7))  # noqa: S311 - an order, no secret
+    await stage.drain()
+    assert (stage.local.bindings.counts.texts, set(await stage.jobs())) == (60, {"done"})
+    assert await stage.discrepancies() == []
 
 
-def test_a_retry_while_a_newer_job_waits_gives_way_to_it() -> None:
+async def test_a_retry_while_a_newer_job_waits_gives_way_to_it() -> None:
     """One of the two runs, and its message is not asked for again."""
-
-    async def story() -> None:
-        stage = Stage()
-        older = await stage.write(ACME, "r1", "one")
-        delivered = stage.local.queue.take()
-        stage.fault("run", message="3040: out of capacity")
-        # The older one has been started when the record changes.
-        await stage.rows("UPDATE cognate_jobs SET status = 'running'")
-        newer = await stage.write(ACME, "r1", "two")
-        verdicts = await stage.consume([replace(delivered[0], attempts=2)])
-        assert verdicts == {delivered[0].message_id: None}
-        assert (await stage.status(older), await stage.status(newer)) == ("superseded", "queued")
-        await stage.settle()
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    stage = Stage()
+    older = await stage.write(ACME, "r1", "one")
+    delivered = stage.local.queue.take()
+    stage.fault("run", message="3040: out of capacity")
+    # The older one has been started when the record changes.
+    await stage.rows("UPDATE cognate_jobs SET status = 'running'")
+    newer = await stage.write(ACME, "r1", "two")
+    verdicts = await stage.consume([replace(delivered[0], attempts=2)])
+    assert verdicts == {delivered[0].message_id: None}
+    assert (await stage.status(older), await stage.status(newer)) == ("superseded", "queued")
+    await stage.settle()
+    assert await stage.discrepancies() == []
 
 
-def test_a_missing_binding_is_waited_for() -> None:
+async def test_a_missing_binding_is_waited_for() -> None:
     """The next deployment has it; the other tables' records are none the worse."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a text")
-        await stage.put(ARTICLES, ACME, "r1", title="A title", body="a body")
-        local = stage.local
-        stage.platform = Platform(
-            embedder=local.embedder,
-            indexes={"VECTORIZE": local.indexes["VECTORIZE"]},
-            database=local.database,
-            auth_database=local.database,
-            queue=local.queue,
-            clock=local.clock,
-        )
-        await stage.deliver()
-        waiting = await stage.unfinished()
-        assert [(row["scope"], row["error_code"]) for row in waiting] == [
-            ("articles", "CONFIGURATION_MISSING")
-        ]
-        await stage.settle()
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "r1", "a text")
+    await stage.put(ARTICLES, ACME, "r1", title="A title", body="a body")
+    local = stage.local
+    stage.platform = Platform(
+        embedder=local.embedder,
+        indexes={"VECTORIZE": local.indexes["VECTORIZE"]},
+        database=local.database,
+        auth_database=local.database,
+        queue=local.queue,
+        clock=local.clock,
+    )
+    await stage.deliver()
+    waiting = await stage.unfinished()
+    assert [(row["scope"], row["error_code"]) for row in waiting] == [
+        ("articles", "CONFIGURATION_MISSING")
+    ]
+    await stage.settle()
+    assert await stage.discrepancies() == []
 
 
-def test_texts_without_a_table_are_kept_by_model() -> None:
+async def test_texts_without_a_table_are_kept_by_model() -> None:
     """Each in the index of its dimension, under its job's id."""
-
-    async def story() -> None:
-        stage = Stage()
-        for organization_id in (ACME, GLOBEX):
-            await stage.post(organization_id, "a text")
-        await stage.settle()
-        assert await stage.discrepancies() == []
-        assert len(stage.indexed()) == 2
-
-    asyncio.run(story())
+    stage = Stage()
+    for organization_id in (ACME, GLOBEX):
+        await stage.post(organization_id, "a text")
+    await stage.settle()
+    assert await stage.discrepancies() == []
+    assert len(stage.indexed()) == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -72,42 +71,34 @@ def of(kind: type[errors.PlatformError]) -> Broken:
 @pytest.mark.parametrize(
     "kind", list(platform_errors(errors.EmbedderError)), ids=lambda kind: kind.__name__
 )
-def test_a_model_is_called_again_only_where_its_input_failed(
+async def test_a_model_is_called_again_only_where_its_input_failed(
     kind: type[errors.EmbedderError],
 ) -> None:
     """Every error that blames nobody opens the circuit of that model, and of no other."""
-
-    async def story() -> int:
-        broken = of(kind)
-        embedder = CircuitEmbedder(broken)
-        for model in (BASE, BASE, BASE, SMALL, SMALL):
-            with pytest.raises(kind):
-                await embedder.embed(model, ["a text"])
-        return broken.calls
-
-    assert asyncio.run(story()) == (5 if issubclass(kind, REJECTIONS) else 2)
+    broken = of(kind)
+    embedder = CircuitEmbedder(broken)
+    for model in (BASE, BASE, BASE, SMALL, SMALL):
+        with pytest.raises(kind):
+            await embedder.embed(model, ["a text"])
+    assert broken.calls == (5 if issubclass(kind, REJECTIONS) else 2)
 
 
 @pytest.mark.parametrize(
     "kind", list(platform_errors(errors.VectorIndexError)), ids=lambda kind: kind.__name__
 )
-def test_an_index_is_called_again_only_where_its_input_failed(
+async def test_an_index_is_called_again_only_where_its_input_failed(
     kind: type[errors.VectorIndexError],
 ) -> None:
     """Its methods share the circuit: one that is throttled is throttled."""
-
-    async def story() -> int:
-        broken = of(kind)
-        index = CircuitIndex(broken, "VECTORIZE")
-        with pytest.raises(kind):
-            await index.upsert([])
-        with pytest.raises(kind):
-            await index.delete([])
-        with pytest.raises(kind):
-            await index.query(Stage, top_k=1, conditions={})  # type: ignore[arg-type]  # not looked at
-        return broken.calls
-
-    assert asyncio.run(story()) == (3 if issubclass(kind, REJECTIONS) else 1)
+    broken = of(kind)
+    index = CircuitIndex(broken, "VECTORIZE")
+    with pytest.raises(kind):
+        await index.upsert([])
+    with pytest.raises(kind):
+        await index.delete([])
+    with pytest.raises(kind):
+        await index.query(Stage, top_k=1, conditions={})  # type: ignore[arg-type]  # not looked at
+    assert broken.calls == (3 if issubclass(kind, REJECTIONS) else 1)
 
 
 @pytest.mark.parametrize(
@@ -121,23 +112,19 @@ def test_an_index_is_called_again_only_where_its_input_failed(
         (errors.EmbedderTimeout, None, "embedder.failed"),
     ],
 )
-def test_an_open_circuit_of_a_model_is_one_event(
+async def test_an_open_circuit_of_a_model_is_one_event(
     kind: type[errors.EmbedderError],
     number: int | None,
     event: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """It names the model, the code and the platform's number, and none of the platform's words."""
-
-    async def story() -> None:
-        broken = of(kind)
-        broken.error.number = number
-        embedder = CircuitEmbedder(broken)
-        for _ in range(3):
-            with pytest.raises(kind):
-                await embedder.embed(BASE, ["a text"])
-
-    asyncio.run(story())
+    broken = of(kind)
+    broken.error.number = number
+    embedder = CircuitEmbedder(broken)
+    for _ in range(3):
+        with pytest.raises(kind):
+            await embedder.embed(BASE, ["a text"])
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
         {"event": event, "model": BASE.name, "code": kind.code, "number": number}
     ]
@@ -151,38 +138,30 @@ def test_an_open_circuit_of_a_model_is_one_event(
         (errors.VectorIndexError, "index.failed"),
     ],
 )
-def test_an_open_circuit_of_an_index_is_one_event(
+async def test_an_open_circuit_of_an_index_is_one_event(
     kind: type[errors.VectorIndexError], event: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It names the binding."""
-
-    async def story() -> None:
-        index = CircuitIndex(of(kind), "VECTORIZE")
-        for _ in range(3):
-            with pytest.raises(kind):
-                await index.delete([])
-
-    asyncio.run(story())
+    index = CircuitIndex(of(kind), "VECTORIZE")
+    for _ in range(3):
+        with pytest.raises(kind):
+            await index.delete([])
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
         {"event": event, "index": "VECTORIZE", "code": kind.code, "number": None}
     ]
 
 
-def test_the_next_batch_begins_with_closed_circuits() -> None:
+async def test_the_next_batch_begins_with_closed_circuits() -> None:
     """What failed is tried again then, and nothing is remembered in between."""
-
-    async def story() -> None:
-        stage = Stage()
-        stage.fault("run", message="3040: busy")
-        first = with_circuits(stage.platform)
-        for _ in range(2):
-            with pytest.raises(errors.EmbedderBusy):
-                await first.embedder.embed(BASE, ["a text"])
-        vectors = await with_circuits(stage.platform).embedder.embed(BASE, ["a text"])
-        assert list(vectors.lengths()) == [BASE.dimensions]
-        assert stage.calls("AI.run") == 2
-
-    asyncio.run(story())
+    stage = Stage()
+    stage.fault("run", message="3040: busy")
+    first = with_circuits(stage.platform)
+    for _ in range(2):
+        with pytest.raises(errors.EmbedderBusy):
+            await first.embedder.embed(BASE, ["a text"])
+    vectors = await with_circuits(stage.platform).embedder.embed(BASE, ["a text"])
+    assert list(vectors.lengths()) == [BASE.dimensions]
+    assert stage.calls("AI.run") == 2
 
 
 @pytest.mark.parametrize(
@@ -196,92 +175,74 @@ def test_the_next_batch_begins_with_closed_circuits() -> None:
         ("upsert", "Network connection lost.", "VECTORIZE_UNAVAILABLE"),
     ],
 )
-def test_a_platform_that_is_out_gets_one_call_of_a_batch(
+async def test_a_platform_that_is_out_gets_one_call_of_a_batch(
     method: str, message: str, code: str
 ) -> None:
     """Twelve hundred chunks in several waves, delivered five times: one call each time."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write_many(ACME, {f"r{number}": long_text(110) for number in range(11)})
-        stage.fault(method, message=message, count=1000)
-        name = "AI.run" if method == "run" else "VECTORIZE.upsert"
-        pauses = []
-        for delivery in range(1, 6):
-            verdicts = await stage.deliver()
-            assert stage.calls(name) == delivery
-            pauses.append(max(after for after in verdicts.values() if after is not None))
-            stage.local.clock.advance(1000)
-        # Each is longer than the one before, whatever the jitter.
-        assert all(later > earlier for earlier, later in zip(pauses, pauses[2:], strict=False))
-        found = await stage.rows("SELECT DISTINCT status, error_code, charges FROM cognate_jobs")
-        assert found == [{"status": "queued", "error_code": code, "charges": 0}]
-        await stage.settle()
-        assert set(await stage.jobs()) == {"done"}
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write_many(ACME, {f"r{number}": long_text(110) for number in range(11)})
+    stage.fault(method, message=message, count=1000)
+    name = "AI.run" if method == "run" else "VECTORIZE.upsert"
+    pauses = []
+    for delivery in range(1, 6):
+        verdicts = await stage.deliver()
+        assert stage.calls(name) == delivery
+        pauses.append(max(after for after in verdicts.values() if after is not None))
+        stage.local.clock.advance(1000)
+    # Each is longer than the one before, whatever the jitter.
+    assert all(later > earlier for earlier, later in zip(pauses, pauses[2:], strict=False))
+    found = await stage.rows("SELECT DISTINCT status, error_code, charges FROM cognate_jobs")
+    assert found == [{"status": "queued", "error_code": code, "charges": 0}]
+    await stage.settle()
+    assert set(await stage.jobs()) == {"done"}
+    assert await stage.discrepancies() == []
 
 
-def test_a_throttled_upsert_lets_nothing_be_deleted_either() -> None:
+async def test_a_throttled_upsert_lets_nothing_be_deleted_either() -> None:
     """The index that refuses one call is not sent the next."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", long_text(3))
-        await stage.write(ACME, "r2", "a text")
-        await stage.drain()
-        await stage.write(ACME, "r1", "short")
-        await stage.delete(ACME, "r2")
-        before = stage.calls("VECTORIZE.deleteByIds")
-        stage.fault("upsert", message="VECTOR_UPSERT_ERROR (code = 40041): Too Many Requests")
-        await stage.deliver()
-        assert stage.calls("VECTORIZE.deleteByIds") == before
-        assert [row["error_code"] for row in await stage.unfinished()] == [
-            "VECTORIZE_THROTTLED"
-        ] * 2
-        await stage.settle()
-        assert await stage.discrepancies() == []
-        assert list(stage.indexed()) == stage.vector_ids(ACME, "r1")
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "r1", long_text(3))
+    await stage.write(ACME, "r2", "a text")
+    await stage.drain()
+    await stage.write(ACME, "r1", "short")
+    await stage.delete(ACME, "r2")
+    before = stage.calls("VECTORIZE.deleteByIds")
+    stage.fault("upsert", message="VECTOR_UPSERT_ERROR (code = 40041): Too Many Requests")
+    await stage.deliver()
+    assert stage.calls("VECTORIZE.deleteByIds") == before
+    assert [row["error_code"] for row in await stage.unfinished()] == ["VECTORIZE_THROTTLED"] * 2
+    await stage.settle()
+    assert await stage.discrepancies() == []
+    assert list(stage.indexed()) == stage.vector_ids(ACME, "r1")
 
 
-def test_one_retired_model_does_not_stop_the_others() -> None:
+async def test_one_retired_model_does_not_stop_the_others() -> None:
     """Nor does its index."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a text")
-        await stage.put(ARTICLES, ACME, "r1", title="A title", body="a body")
-        stage.local.bindings.faults.add(
-            Fault("AI", "run", "error", count=1000, message="5007: No such model", match=BASE.name)
-        )
-        await stage.deliver()
-        [waiting] = await stage.unfinished()
-        assert (waiting["scope"], waiting["error_code"]) == (CLAIMS.scope, "AI_MODEL_UNAVAILABLE")
-        assert sorted(await stage.jobs()) == ["done", "queued"]
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "r1", "a text")
+    await stage.put(ARTICLES, ACME, "r1", title="A title", body="a body")
+    stage.local.bindings.faults.add(
+        Fault("AI", "run", "error", count=1000, message="5007: No such model", match=BASE.name)
+    )
+    await stage.deliver()
+    [waiting] = await stage.unfinished()
+    assert (waiting["scope"], waiting["error_code"]) == (CLAIMS.scope, "AI_MODEL_UNAVAILABLE")
+    assert sorted(await stage.jobs()) == ["done", "queued"]
 
 
-def test_what_always_fails_without_a_name_holds_up_no_fresh_record() -> None:
+async def test_what_always_fails_without_a_name_holds_up_no_fresh_record() -> None:
     """It goes last, once it has failed some times: nobody else shares its call."""
-
-    async def story() -> None:
-        stage = Stage()
-        for number in range(3):
-            await stage.write(ACME, f"odd{number}", f"an odd text {number}")
-        stage.fault("run", message="9999: something new", match="odd", count=1000)
-        for _ in range(4):
-            await stage.deliver()
-            stage.local.clock.advance(1000)
-        calls = stage.calls("AI.run")
-        await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(50)})
+    stage = Stage()
+    for number in range(3):
+        await stage.write(ACME, f"odd{number}", f"an odd text {number}")
+    stage.fault("run", message="9999: something new", match="odd", count=1000)
+    for _ in range(4):
         await stage.deliver()
-        # One call for the fresh ones, and one for those that are waiting.
-        assert stage.calls("AI.run") == calls + 2
-        found = await stage.jobs()
-        assert (found.count("done"), found.count("queued")) == (50, 3)
-
-    asyncio.run(story())
+        stage.local.clock.advance(1000)
+    calls = stage.calls("AI.run")
+    await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(50)})
+    await stage.deliver()
+    # One call for the fresh ones, and one for those that are waiting.
+    assert stage.calls("AI.run") == calls + 2
+    found = await stage.jobs()
+    assert (found.count("done"), found.count("queued")) == (50, 3)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from cognate.backfill.backfills import start_backfill
@@ -29,38 +27,32 @@ class Measure(Record):
 
 
 @pytest.mark.parametrize("name", ["order", "group", "r", "s", "t", "e"])
-def test_a_table_may_use_any_name(name: str) -> None:
+async def test_a_table_may_use_any_name(name: str) -> None:
     """Embedded, changed, indexed again, searched and found by a backfill."""
     fields = ["key", "type", "path", "scope", "order", "record_id", "gone"]
     measures = Table(name, Measure, embeddings=Embeddings(fields=["value"], metadata=fields))
     similarity = Similarity("measureSimilarity", measures)
     app = Cognate(tables=[measures], similarities=[similarity])
     columns = ", ".join(f'"{field}" TEXT' for field in ["value", *fields])
-
-    async def story() -> None:
-        stage = Stage(app)
-        await stage.local.database.batch(
-            [
-                Statement(
-                    f'CREATE TABLE "{name}" (organization_id TEXT, id TEXT, {columns}, '
-                    "embedding BLOB, PRIMARY KEY (organization_id, id))"
-                )
-            ]
-        )
-        collection = Collections(app)[name]
-        for value, key in (("a text", "one"), ("a text", "two"), ("another text", "two")):
-            await stage.put(collection, ACME, "r1", value=value, key=key)
-            await stage.settle()
-            assert await stage.discrepancies() == []
-            for later in (0, 1000):
-                stage.local.clock.advance(later)
-                found = await search(
-                    stage.platform, ACME, similarity, text=value, filter={"key": key}
-                )
-                assert [result.id for result in found.results] == ["r1"]
-        await stage.rows(f"UPDATE \"{name}\" SET value = 'by SQL', gone = 'yes'")  # noqa: S608 - of this test
-        await start_backfill(stage.platform, ACME, collection, Selection.STALE, None)
+    stage = Stage(app)
+    await stage.local.database.batch(
+        [
+            Statement(
+                f'CREATE TABLE "{name}" (organization_id TEXT, id TEXT, {columns}, '
+                "embedding BLOB, PRIMARY KEY (organization_id, id))"
+            )
+        ]
+    )
+    collection = Collections(app)[name]
+    for value, key in (("a text", "one"), ("a text", "two"), ("another text", "two")):
+        await stage.put(collection, ACME, "r1", value=value, key=key)
         await stage.settle()
         assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+        for later in (0, 1000):
+            stage.local.clock.advance(later)
+            found = await search(stage.platform, ACME, similarity, text=value, filter={"key": key})
+            assert [result.id for result in found.results] == ["r1"]
+    await stage.rows(f"UPDATE \"{name}\" SET value = 'by SQL', gone = 'yes'")  # noqa: S608 - of this test
+    await start_backfill(stage.platform, ACME, collection, Selection.STALE, None)
+    await stage.settle()
+    assert await stage.discrepancies() == []

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from cognate.embedding.counting import CountingDatabase
 from cognate.ports import Statement
 from tests.unit.core.stage import Stage
 
 
-def test_a_batch_of_statements_is_one_call() -> None:
+async def test_a_batch_of_statements_is_one_call() -> None:
     """Whatever their number; and what they answer is handed on."""
     counted = CountingDatabase(Stage().local.database)
-    answers = asyncio.run(
-        counted.batch([Statement("SELECT 1 AS one"), Statement("SELECT 2 AS two")])
-    )
+    answers = await counted.batch([Statement("SELECT 1 AS one"), Statement("SELECT 2 AS two")])
 
     assert answers == [[{"one": 1}], [{"two": 2}]]
     assert counted.calls == 1

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from typing import Any
 
 import pytest
 
@@ -48,186 +46,149 @@ async def die(stage: Stage, *bodies: object, message_id: str = "m1") -> None:
         ("upsert", "Network connection lost.", "VECTORIZE_UNAVAILABLE"),
     ],
 )
-def test_an_outage_that_outlasts_its_message_fails_no_job(
+async def test_an_outage_that_outlasts_its_message_fails_no_job(
     method: str, message: str, code: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The job waits under its code until the sweeper sends it again; then it is done."""
+    stage = Stage()
+    job_id = await stage.write(ACME, "r1", "a text")
+    stage.fault(method, message=message, count=1000)
+    for _ in range(MAX_RETRIES + 1):
+        await stage.deliver()
+        stage.local.clock.advance(LONGEST_WAIT_SECONDS)
+    [dead] = stage.local.queue.dead_letters
+    stage.local.queue.dead_letters = []
+    assert stage.local.queue.waiting == []
+    await consume(stage.platform, stage.app, DEAD_LETTERS, [dead])
+    job = await stage.job(job_id)
+    assert (job["status"], job["error_code"], job["charges"]) == ("queued", code, 0)
+    assert "Change" not in job["error_message"]
 
-    async def story() -> str:
-        stage = Stage()
-        job_id = await stage.write(ACME, "r1", "a text")
-        stage.fault(method, message=message, count=1000)
-        for _ in range(MAX_RETRIES + 1):
-            await stage.deliver()
-            stage.local.clock.advance(LONGEST_WAIT_SECONDS)
-        [dead] = stage.local.queue.dead_letters
-        stage.local.queue.dead_letters = []
-        assert stage.local.queue.waiting == []
-        await consume(stage.platform, stage.app, DEAD_LETTERS, [dead])
-        job = await stage.job(job_id)
-        assert (job["status"], job["error_code"], job["charges"]) == ("queued", code, 0)
-        assert "Change" not in job["error_message"]
-
-        # Weeks later it is over.
-        stage.local.bindings.faults.clear()
-        stage.local.clock.advance(22 * 86_400)
-        await stage.sweep()
-        await stage.drain()
-        assert await stage.status(job_id) == "done"
-        assert await stage.discrepancies() == []
-        return job_id
-
-    job_id = asyncio.run(story())
+    # Weeks later it is over.
+    stage.local.bindings.faults.clear()
+    stage.local.clock.advance(22 * 86_400)
+    await stage.sweep()
+    await stage.drain()
+    assert await stage.status(job_id) == "done"
+    assert await stage.discrepancies() == []
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     [waiting] = [event for event in events if event["event"] == "job.waiting"]
     assert waiting == {"event": "job.waiting", "job": job_id, "code": code}
 
 
-def test_a_deletion_that_outlasts_its_message_leaves_no_vector() -> None:
+async def test_a_deletion_that_outlasts_its_message_leaves_no_vector() -> None:
     """It waits, however long Vectorize is throttled."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a text")
-        await stage.drain()
-        job_id = await stage.delete(ACME, "r1")
-        message = "VECTOR_DELETE_ERROR (code = 40041): Too Many Requests"
-        stage.fault("deleteByIds", message=message, count=1000)
-        for _ in range(MAX_RETRIES + 1):
-            await stage.deliver()
-            stage.local.clock.advance(LONGEST_WAIT_SECONDS)
-        assert len(stage.indexed()) == 1
-        await stage.settle()
-        assert await stage.status(job_id) == "done"
-        assert stage.indexed() == {}
-
-    asyncio.run(story())
-
-
-def test_a_text_of_nobodys_table_waits_too() -> None:
-    """And keeps what it is to embed."""
-
-    async def story() -> None:
-        stage = Stage()
-        job_id = await stage.post(ACME, "a text")
-        stage.fault("run", message="3040: out of capacity")
+    stage = Stage()
+    await stage.write(ACME, "r1", "a text")
+    await stage.drain()
+    job_id = await stage.delete(ACME, "r1")
+    message = "VECTOR_DELETE_ERROR (code = 40041): Too Many Requests"
+    stage.fault("deleteByIds", message=message, count=1000)
+    for _ in range(MAX_RETRIES + 1):
         await stage.deliver()
-        stage.local.queue.drop()
-        await die(stage, reference(job_id, ""))
-        assert await stage.status(job_id) == "queued"
-        await stage.settle()
-        assert await stage.status(job_id) == "done"
-
-    asyncio.run(story())
+        stage.local.clock.advance(LONGEST_WAIT_SECONDS)
+    assert len(stage.indexed()) == 1
+    await stage.settle()
+    assert await stage.status(job_id) == "done"
+    assert stage.indexed() == {}
 
 
-def test_a_job_whose_handler_never_finished_says_so() -> None:
+async def test_a_text_of_nobodys_table_waits_too() -> None:
+    """And keeps what it is to embed."""
+    stage = Stage()
+    job_id = await stage.post(ACME, "a text")
+    stage.fault("run", message="3040: out of capacity")
+    await stage.deliver()
+    stage.local.queue.drop()
+    await die(stage, reference(job_id, ""))
+    assert await stage.status(job_id) == "queued"
+    await stage.settle()
+    assert await stage.status(job_id) == "done"
+
+
+async def test_a_job_whose_handler_never_finished_says_so() -> None:
     """There is no other code for it."""
-
-    async def story() -> tuple[str, str]:
-        stage = Stage()
-        job_id = await stage.write(ACME, "r1", "a text")
-        await stage.rows("UPDATE cognate_jobs SET status = 'running'")
-        await die(stage, reference(job_id, "claims"))
-        job = await stage.job(job_id)
-        return job["error_code"], job["error_message"]
-
-    code, message = asyncio.run(story())
+    stage = Stage()
+    job_id = await stage.write(ACME, "r1", "a text")
+    await stage.rows("UPDATE cognate_jobs SET status = 'running'")
+    await die(stage, reference(job_id, "claims"))
+    job = await stage.job(job_id)
+    code, message = (job["error_code"], job["error_message"])
     assert code == "RETRIES_EXHAUSTED"
     assert message.endswith("Its handler never finished.")
 
 
-def test_what_a_dead_handler_left_in_the_index_is_written_again() -> None:
+async def test_what_a_dead_handler_left_in_the_index_is_written_again() -> None:
     """The next job of the record finds nothing changed, and does not trust the index."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "short")
-        await stage.settle()
-        job_id = await stage.write(ACME, "r1", long_text(3))
-        stage.fault("upsert", "after")
-        await stage.deliver()
-        await stage.rows("UPDATE cognate_jobs SET status = 'running' WHERE status = 'queued'")
-        # As if the handler had died before it stored anything.
-        await stage.rows(
-            "UPDATE cognate_embeddings SET index_hash = 'of the short text', chunks = '[[0, 5]]'"
-        )
-        stage.local.queue.drop()
-        await die(stage, reference(job_id, "claims"))
-        assert len(stage.vector_ids(ACME, "r1")) == 3
-        await stage.write(ACME, "r1", "short")
-        await stage.settle()
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "r1", "short")
+    await stage.settle()
+    job_id = await stage.write(ACME, "r1", long_text(3))
+    stage.fault("upsert", "after")
+    await stage.deliver()
+    await stage.rows("UPDATE cognate_jobs SET status = 'running' WHERE status = 'queued'")
+    # As if the handler had died before it stored anything.
+    await stage.rows(
+        "UPDATE cognate_embeddings SET index_hash = 'of the short text', chunks = '[[0, 5]]'"
+    )
+    stage.local.queue.drop()
+    await die(stage, reference(job_id, "claims"))
+    assert len(stage.vector_ids(ACME, "r1")) == 3
+    await stage.write(ACME, "r1", "short")
+    await stage.settle()
+    assert await stage.discrepancies() == []
 
 
-def test_an_older_messages_end_is_not_a_newer_writes() -> None:
+async def test_an_older_messages_end_is_not_a_newer_writes() -> None:
     """The record was written while its job waited: the job has a message of its own again."""
-
-    async def story() -> None:
-        stage = Stage()
-        job_id = await stage.write(ACME, "r1", "a text")
-        stage.fault("run", message="3040: out of capacity")
-        await stage.deliver()
-        assert await stage.write(ACME, "r1", "another text") == job_id
-        await die(stage, reference(job_id, "claims"))
-        await stage.drain()
-        assert await stage.status(job_id) == "done"
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    stage = Stage()
+    job_id = await stage.write(ACME, "r1", "a text")
+    stage.fault("run", message="3040: out of capacity")
+    await stage.deliver()
+    assert await stage.write(ACME, "r1", "another text") == job_id
+    await die(stage, reference(job_id, "claims"))
+    await stage.drain()
+    assert await stage.status(job_id) == "done"
+    assert await stage.discrepancies() == []
 
 
-def test_what_is_final_stays_as_it_is() -> None:
+async def test_what_is_final_stays_as_it_is() -> None:
     """A duplicate that died does not undo what its twin did."""
-
-    async def story() -> str:
-        stage = Stage()
-        job_id = await stage.write(ACME, "r1", "a text")
-        await stage.drain()
-        await die(stage, reference(job_id, "claims"))
-        return await stage.status(job_id)
-
-    assert asyncio.run(story()) == "done"
+    stage = Stage()
+    job_id = await stage.write(ACME, "r1", "a text")
+    await stage.drain()
+    await die(stage, reference(job_id, "claims"))
+    assert await stage.status(job_id) == "done"
 
 
-def test_a_text_that_never_got_its_job_leaves_a_trace() -> None:
+async def test_a_text_that_never_got_its_job_leaves_a_trace() -> None:
     """Once, however often it is recorded; what cannot be understood was recorded when it came."""
-
-    async def story() -> list[dict[str, Any]]:
-        stage = Stage()
-        await die(stage, FOREIGN, {"type": "unknown"})
-        await die(stage, FOREIGN)
-        return await stage.rows("SELECT organization_id, status, error_code FROM cognate_jobs")
-
-    assert asyncio.run(story()) == [
+    stage = Stage()
+    await die(stage, FOREIGN, {"type": "unknown"})
+    await die(stage, FOREIGN)
+    assert await stage.rows("SELECT organization_id, status, error_code FROM cognate_jobs") == [
         {"organization_id": ACME, "status": "failed", "error_code": "RETRIES_EXHAUSTED"}
     ]
 
 
-def test_a_text_that_never_got_its_job_can_be_replayed() -> None:
+async def test_a_text_that_never_got_its_job_can_be_replayed() -> None:
     """What another Worker sent is kept with the job, for a record as for none."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "what the record says")
+    await stage.drain()
+    await die(stage, FOREIGN, message_id="m1")
+    await die(stage, {**FOREIGN, "table": "claims", "id": "r1"}, message_id="m2")
+    assert await stage.discrepancies() == []
 
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "what the record says")
-        await stage.drain()
-        await die(stage, FOREIGN, message_id="m1")
-        await die(stage, {**FOREIGN, "table": "claims", "id": "r1"}, message_id="m2")
-        assert await stage.discrepancies() == []
-
-        failed = await stage.rows("SELECT id FROM cognate_jobs WHERE status = 'failed'")
-        assert len(failed) == 2
-        for row in failed:
-            await replay_job(stage.platform, ACME, row["id"])
-        await stage.drain()
-        assert {await stage.status(row["id"]) for row in failed} == {"done"}
-
-    asyncio.run(story())
+    failed = await stage.rows("SELECT id FROM cognate_jobs WHERE status = 'failed'")
+    assert len(failed) == 2
+    for row in failed:
+        await replay_job(stage.platform, ACME, row["id"])
+    await stage.drain()
+    assert {await stage.status(row["id"]) for row in failed} == {"done"}
 
 
-def test_a_dead_letter_overrules_no_result() -> None:
+async def test_a_dead_letter_overrules_no_result() -> None:
     """An older message of the job dies while a consumer, started by another one, is at work."""
 
     async def story(*, fails: bool) -> None:
@@ -249,27 +210,23 @@ def test_a_dead_letter_overrules_no_result() -> None:
         assert (await stage.job(job_id))["error_code"] is None
         assert await stage.discrepancies() == []
 
-    asyncio.run(story(fails=False))
-    asyncio.run(story(fails=True))
+    await story(fails=False)
+    await story(fails=True)
 
 
-def test_an_older_try_that_fails_ends_no_newer_one() -> None:
+async def test_an_older_try_that_fails_ends_no_newer_one() -> None:
     """The message came back while its first consumer was still at work."""
+    stage = Stage()
+    job_id = await stage.write(ACME, "r1", "a text")
+    older, deliveries = worker_of(stage)
+    await older.step()
+    newer = Worker(stage.local, lambda ports: consume(ports, SCHEMA, QUEUE, again(deliveries)))
+    await newer.step()
+    stage.fault("upsert", message="VECTOR_UPSERT_ERROR (code = 40023): refused")
+    await older.finish()
+    assert await stage.status(job_id) == "running"
 
-    async def story() -> None:
-        stage = Stage()
-        job_id = await stage.write(ACME, "r1", "a text")
-        older, deliveries = worker_of(stage)
-        await older.step()
-        newer = Worker(stage.local, lambda ports: consume(ports, SCHEMA, QUEUE, again(deliveries)))
-        await newer.step()
-        stage.fault("upsert", message="VECTOR_UPSERT_ERROR (code = 40023): refused")
-        await older.finish()
-        assert await stage.status(job_id) == "running"
+    await newer.finish()
 
-        await newer.finish()
-
-        assert await stage.status(job_id) == "done"
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    assert await stage.status(job_id) == "done"
+    assert await stage.discrepancies() == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def isolate(
+async def isolate(
     items: Sequence[int], bad: set[int], error: PlatformError
 ) -> tuple[list[tuple[list[int], bool]], int]:
     """The parts with whether each went well, and the number of calls."""
@@ -28,33 +27,33 @@ def isolate(
             raise error
         return "well"
 
-    found = asyncio.run(
-        isolating(items, call, divides=lambda error, _: isinstance(error, EmbedderRejected))
+    found = await isolating(
+        items, call, divides=lambda error, _: isinstance(error, EmbedderRejected)
     )
     return [(list(part), result == "well") for part, result in found], calls
 
 
-def test_without_a_fault_there_is_one_call() -> None:
+async def test_without_a_fault_there_is_one_call() -> None:
     """The usual case costs nothing."""
-    assert isolate(range(100), set(), EmbedderRejected()) == ([(list(range(100)), True)], 1)
+    assert await isolate(range(100), set(), EmbedderRejected()) == ([(list(range(100)), True)], 1)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 99, 100])
-def test_one_bad_item_fails_alone(size: int) -> None:
+async def test_one_bad_item_fails_alone(size: int) -> None:
     """Wherever it stands, in at most two calls for each halving and one more."""
     for bad in range(size):
-        parts, calls = isolate(range(size), {bad}, EmbedderRejected())
+        parts, calls = await isolate(range(size), {bad}, EmbedderRejected())
         assert [part for part, went_well in parts if not went_well] == [[bad]]
         assert [item for part, _ in parts for item in part] == list(range(size))
         assert calls <= 2 * math.ceil(math.log2(size)) + 1
 
 
-def test_an_error_that_is_nobodys_own_is_not_divided() -> None:
+async def test_an_error_that_is_nobodys_own_is_not_divided() -> None:
     """An outage costs one call, not two hundred."""
-    assert isolate(range(100), {3}, EmbedderBusy()) == ([(list(range(100)), False)], 1)
+    assert await isolate(range(100), {3}, EmbedderBusy()) == ([(list(range(100)), False)], 1)
 
 
-def test_all_bad_items_are_found() -> None:
+async def test_all_bad_items_are_found() -> None:
     """Several of them, at the ends and side by side."""
-    parts, _ = isolate(range(10), {0, 4, 5, 9}, EmbedderRejected())
+    parts, _ = await isolate(range(10), {0, 4, 5, 9}, EmbedderRejected())
     assert [part for part, went_well in parts if not went_well] == [[0], [4], [5], [9]]

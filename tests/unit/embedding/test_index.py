@@ -2,101 +2,79 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from tests.unit.core.faults import FailingDatabase
 from tests.unit.core.stage import ACME, GLOBEX, Stage, long_text
 
 
-def test_short_texts_cost_no_reservation_and_long_ones_one() -> None:
+async def test_short_texts_cost_no_reservation_and_long_ones_one() -> None:
     """A batch of n messages makes two calls of D1, and one more where a text got longer."""
-
-    async def story() -> list[int]:
-        stage = Stage()
-        database = FailingDatabase(stage.local.database)
-        stage.with_database(database)
-        found = []
-        for text in ("a text", long_text(3), long_text(2), long_text(3)):
-            await stage.write(ACME, "r1", text)
-            before = database.batches
-            await stage.deliver()
-            found.append(database.batches - before)
-        assert await stage.discrepancies() == []
-        return found
-
-    assert asyncio.run(story()) == [2, 3, 2, 2]
+    stage = Stage()
+    database = FailingDatabase(stage.local.database)
+    stage.with_database(database)
+    found = []
+    for text in ("a text", long_text(3), long_text(2), long_text(3)):
+        await stage.write(ACME, "r1", text)
+        before = database.batches
+        await stage.deliver()
+        found.append(database.batches - before)
+    assert await stage.discrepancies() == []
+    assert found == [2, 3, 2, 2]
 
 
-def test_chunks_are_reserved_before_they_are_written() -> None:
+async def test_chunks_are_reserved_before_they_are_written() -> None:
     """Whatever dies afterwards, a later deletion knows how many vectors there may be."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", long_text(3))
-        stage.with_database(FailingDatabase(stage.local.database, refused=frozenset({2})))
-        await stage.deliver()
-        # Nothing was reserved, so nothing was written.
-        assert stage.indexed() == {}
-        stage.with_database(FailingDatabase(stage.local.database, refused=frozenset({4})))
-        stage.local.clock.advance(1000)
-        await stage.deliver()
-        # Reserved and written, and the end of it was never stored.
-        assert len(stage.indexed()) == 3
-        assert (await stage.state(ACME, "r1"))["max_chunks"] == 3
-        await stage.delete(ACME, "r1")
-        await stage.settle()
-        assert stage.indexed() == {}
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "r1", long_text(3))
+    stage.with_database(FailingDatabase(stage.local.database, refused=frozenset({2})))
+    await stage.deliver()
+    # Nothing was reserved, so nothing was written.
+    assert stage.indexed() == {}
+    stage.with_database(FailingDatabase(stage.local.database, refused=frozenset({4})))
+    stage.local.clock.advance(1000)
+    await stage.deliver()
+    # Reserved and written, and the end of it was never stored.
+    assert len(stage.indexed()) == 3
+    assert (await stage.state(ACME, "r1"))["max_chunks"] == 3
+    await stage.delete(ACME, "r1")
+    await stage.settle()
+    assert stage.indexed() == {}
 
 
-def test_entries_carry_organization_and_table() -> None:
+async def test_entries_carry_organization_and_table() -> None:
     """They come from D1, with the metadata that filters ask for; no text goes with them."""
-
-    async def story() -> None:
-        stage = Stage()
-        for organization_id in (ACME, GLOBEX):
-            await stage.write(organization_id, "r1", "a text", "s1")
-        await stage.drain()
-        assert sorted(stage.indexed().values(), key=str) == [
-            {"organizationId": "org_acme", "table": "claims", "storyId": "s1"},
-            {"organizationId": "org_globex", "table": "claims", "storyId": "s1"},
-        ]
-
-    asyncio.run(story())
+    stage = Stage()
+    for organization_id in (ACME, GLOBEX):
+        await stage.write(organization_id, "r1", "a text", "s1")
+    await stage.drain()
+    assert sorted(stage.indexed().values(), key=str) == [
+        {"organizationId": "org_acme", "table": "claims", "storyId": "s1"},
+        {"organizationId": "org_globex", "table": "claims", "storyId": "s1"},
+    ]
 
 
-def test_a_record_that_the_index_refuses_fails_alone() -> None:
+async def test_a_record_that_the_index_refuses_fails_alone() -> None:
     """Its neighbours in the call are written."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write_many(ACME, {f"r{number}": "a text" for number in range(20)})
-        await stage.write(ACME, "refused", "a text", story_id="the odd one")
-        broken_rule = "VECTOR_UPSERT_ERROR (code = 40016): metadata must not exceed 10240 bytes"
-        stage.fault("upsert", message=broken_rule, count=100, match="the odd one")
-        await stage.drain()
-        await stage.settle()
-        assert sorted(await stage.jobs()) == ["done"] * 20 + ["failed"]
-        assert await stage.discrepancies() == []
-        [failed] = await stage.rows("SELECT * FROM cognate_jobs WHERE status = 'failed'")
-        assert (failed["record_id"], failed["error_code"]) == ("refused", "VECTORIZE_REJECTED")
-        assert "10240" not in failed["error_message"]
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write_many(ACME, {f"r{number}": "a text" for number in range(20)})
+    await stage.write(ACME, "refused", "a text", story_id="the odd one")
+    broken_rule = "VECTOR_UPSERT_ERROR (code = 40016): metadata must not exceed 10240 bytes"
+    stage.fault("upsert", message=broken_rule, count=100, match="the odd one")
+    await stage.drain()
+    await stage.settle()
+    assert sorted(await stage.jobs()) == ["done"] * 20 + ["failed"]
+    assert await stage.discrepancies() == []
+    [failed] = await stage.rows("SELECT * FROM cognate_jobs WHERE status = 'failed'")
+    assert (failed["record_id"], failed["error_code"]) == ("refused", "VECTORIZE_REJECTED")
+    assert "10240" not in failed["error_message"]
 
 
-def test_a_delete_of_many_vectors_goes_through() -> None:
+async def test_a_delete_of_many_vectors_goes_through() -> None:
     """More ids than one call of Vectorize takes."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", long_text(110))
-        await stage.settle()
-        assert len(stage.indexed()) == 110
-        await stage.delete(ACME, "r1")
-        await stage.drain()
-        assert stage.indexed() == {}
-        assert stage.calls("VECTORIZE.deleteByIds") == 2
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "r1", long_text(110))
+    await stage.settle()
+    assert len(stage.indexed()) == 110
+    await stage.delete(ACME, "r1")
+    await stage.drain()
+    assert stage.indexed() == {}
+    assert stage.calls("VECTORIZE.deleteByIds") == 2

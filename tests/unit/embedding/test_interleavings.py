@@ -5,7 +5,6 @@ A job says "look at this record again", so whatever the order, the index ends up
 
 from __future__ import annotations
 
-import asyncio
 from itertools import combinations
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -131,24 +130,24 @@ class Story:
         self.workers[name] = Worker(self.stage.local, work)
 
 
-def play_all(name: str, plans: list[str]) -> dict[str, list[str]]:
+async def play_all(name: str, plans: list[str]) -> dict[str, list[str]]:
     """The plans that end badly, and how."""
 
     async def play() -> dict[str, list[str]]:
         found = {plan: await Story(STORIES[name]).play(plan) for plan in plans}
         return {plan: wrong for plan, wrong in found.items() if wrong}
 
-    return asyncio.run(play())
+    return await play()
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_two_consumers_in_every_order(name: str) -> None:
+async def test_two_consumers_in_every_order(name: str) -> None:
     """A result for an older text never wins, whichever of the two is slower."""
-    assert play_all(name, some(merges("aaaa", "wbbbb"), 24)) == {}
+    assert await play_all(name, some(merges("aaaa", "wbbbb"), 24)) == {}
 
 
 @pytest.mark.parametrize("name", STORIES)
 @pytest.mark.parametrize("steps", [1, 2, 3, 4])
-def test_one_consumer_dies(name: str, steps: int) -> None:
+async def test_one_consumer_dies(name: str, steps: int) -> None:
     """Wherever one dies, and whatever the other does meanwhile, nothing of it remains."""
-    assert play_all(name, some(merges("a" * steps + "x", "wbbbb"), 8)) == {}
+    assert await play_all(name, some(merges("a" * steps + "x", "wbbbb"), 8)) == {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from cognate.consumer import consume
@@ -34,40 +33,32 @@ async def change_story(stage: Stage, story_id: str) -> None:
     await announce(stage.platform, released)
 
 
-def test_one_that_overtakes_a_running_job_embeds_in_its_place() -> None:
+async def test_one_that_overtakes_a_running_job_embeds_in_its_place() -> None:
     """The running job's vectors are of an older revision, so nobody would keep them."""
-
-    async def play() -> list[str]:
-        stage = Stage()
-        await stage.write(ACME, "c", OLD)
-        await stage.drain()
-        await stage.write(ACME, "c", NEW)
-        deliveries = stage.local.queue.take()
-        stage.local.queue.settle({})
-        running = Worker(stage.local, lambda ports: consume(ports, SCHEMA, QUEUE, deliveries))
-        await running.step()
-        await change_story(stage, "two")
-        await running.finish()
-        await stage.settle()
-        return await stage.discrepancies()
-
-    assert asyncio.run(play()) == []
+    stage = Stage()
+    await stage.write(ACME, "c", OLD)
+    await stage.drain()
+    await stage.write(ACME, "c", NEW)
+    deliveries = stage.local.queue.take()
+    stage.local.queue.settle({})
+    running = Worker(stage.local, lambda ports: consume(ports, SCHEMA, QUEUE, deliveries))
+    await running.step()
+    await change_story(stage, "two")
+    await running.finish()
+    await stage.settle()
+    assert await stage.discrepancies() == []
 
 
-def test_one_that_waits_embeds_what_is_replayed() -> None:
+async def test_one_that_waits_embeds_what_is_replayed() -> None:
     """A failed job gives way to it, so it has to do the failed one's work."""
-
-    async def play() -> list[str]:
-        stage = Stage()
-        await stage.write(ACME, "c", OLD)
-        await stage.drain()
-        stage.fault("run", message="5006: invalid")
-        failed = await stage.write(ACME, "c", NEW)
-        await stage.drain()
-        assert await stage.status(failed) == "failed"
-        await change_story(stage, "two")
-        await replay_job(stage.platform, ACME, failed)
-        await stage.settle()
-        return await stage.discrepancies()
-
-    assert asyncio.run(play()) == []
+    stage = Stage()
+    await stage.write(ACME, "c", OLD)
+    await stage.drain()
+    stage.fault("run", message="5006: invalid")
+    failed = await stage.write(ACME, "c", NEW)
+    await stage.drain()
+    assert await stage.status(failed) == "failed"
+    await change_story(stage, "two")
+    await replay_job(stage.platform, ACME, failed)
+    await stage.settle()
+    assert await stage.discrepancies() == []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from cognate.embedding.counting import CountingDatabase
@@ -20,47 +18,39 @@ WAITS = {"type": "embedding", "organizationId": ACME, "table": "articles", "id":
         ("ALTER TABLE articles RENAME COLUMN embedding TO gone", ""),
     ],
 )
-def test_the_jobs_of_the_other_tables_are_done(broken: str, mended: str) -> None:
+async def test_the_jobs_of_the_other_tables_are_done(broken: str, mended: str) -> None:
     """Its own come back, and are done when the migration was applied."""
     mended = mended or f"{broken.partition(' RENAME')[0]} RENAME COLUMN gone TO {broken.split()[5]}"
+    stage = Stage()
+    waiting = await stage.put(ARTICLES, ACME, "a1", title="a title", body="a text")
+    await stage.rows(broken)
+    await stage.local.queue.send([{**WAITS, "content": "a posted text"}, {"type": "odd"}])
+    jobs = [await stage.write(ACME, "c1", "a text"), await stage.post(ACME, "a text")]
+    await stage.drain()
 
-    async def story() -> None:
-        stage = Stage()
-        waiting = await stage.put(ARTICLES, ACME, "a1", title="a title", body="a text")
-        await stage.rows(broken)
-        await stage.local.queue.send([{**WAITS, "content": "a posted text"}, {"type": "odd"}])
-        jobs = [await stage.write(ACME, "c1", "a text"), await stage.post(ACME, "a text")]
-        await stage.drain()
+    assert [await stage.status(job) for job in jobs] == ["done", "done"]
+    assert await stage.status(waiting) == "queued"
+    assert (await stage.jobs()).count("failed") == 1
+    assert len(stage.local.queue.waiting) == 2
 
-        assert [await stage.status(job) for job in jobs] == ["done", "done"]
-        assert await stage.status(waiting) == "queued"
-        assert (await stage.jobs()).count("failed") == 1
-        assert len(stage.local.queue.waiting) == 2
+    await stage.rows(mended)
+    await stage.settle()
 
-        await stage.rows(mended)
-        await stage.settle()
-
-        assert await stage.status(waiting) in {"done", "superseded"}
-        state = await stage.state(ACME, "a1", "articles")
-        assert (state["embedded_at"] is None, state["posted_text"]) == (False, "a posted text")
-
-    asyncio.run(story())
+    assert await stage.status(waiting) in {"done", "superseded"}
+    state = await stage.state(ACME, "a1", "articles")
+    assert (state["embedded_at"] is None, state["posted_text"]) == (False, "a posted text")
 
 
-def test_without_the_tables_of_cognate_every_message_comes_back() -> None:
+async def test_without_the_tables_of_cognate_every_message_comes_back() -> None:
     """Nothing is acknowledged."""
-
-    async def story() -> dict[str, int | None]:
-        stage = Stage()
-        await stage.write(ACME, "c1", "a text")
-        await stage.rows("ALTER TABLE cognate_jobs RENAME TO gone")
-        return await stage.deliver()
-
-    [pause] = asyncio.run(story()).values()
+    stage = Stage()
+    await stage.write(ACME, "c1", "a text")
+    await stage.rows("ALTER TABLE cognate_jobs RENAME TO gone")
+    [pause] = (await stage.deliver()).values()
     assert pause is not None
 
 
-def test_a_complete_database_costs_no_call_more() -> None:
+async def test_a_complete_database_costs_no_call_more() -> None:
     """The tables are looked at only when one was missed."""
 
     async def story(broken: str) -> int:
@@ -72,5 +62,5 @@ def test_a_complete_database_costs_no_call_more() -> None:
         await stage.drain()
         return database.calls
 
-    assert asyncio.run(story("SELECT 1")) == 2
-    assert asyncio.run(story("DROP TABLE articles")) == 4
+    assert await story("SELECT 1") == 2
+    assert await story("DROP TABLE articles") == 4

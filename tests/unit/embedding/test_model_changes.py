@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING, Final
 
@@ -64,130 +63,104 @@ async def _embedded(stage: Stage) -> None:
     _use(stage, OTHER_MODEL)
 
 
-def test_a_backfill_moves_vectors_to_the_other_index() -> None:
+async def test_a_backfill_moves_vectors_to_the_other_index() -> None:
     """Nothing of the records stays in the older one, nor is remembered."""
+    stage = Stage()
+    await _embedded(stage)
+    await _backfill(stage)
 
-    async def story() -> None:
-        stage = Stage()
-        await _embedded(stage)
-        await _backfill(stage)
-
-        assert await stage.discrepancies() == []
-        assert (_count(stage, OLD), _count(stage, NEW)) == (0, 5)
-        assert await _bindings(stage) == [NEW]
-
-    asyncio.run(story())
+    assert await stage.discrepancies() == []
+    assert (_count(stage, OLD), _count(stage, NEW)) == (0, 5)
+    assert await _bindings(stage) == [NEW]
 
 
 @pytest.mark.parametrize("by", ["api", "sql"])
-def test_a_deletion_reaches_the_older_index(by: str) -> None:
+async def test_a_deletion_reaches_the_older_index(by: str) -> None:
     """Of a record that was never embedded by the model of today."""
+    stage = Stage()
+    await _embedded(stage)
+    if by == "api":
+        await stage.delete(ACME, "r1")
+    else:
+        await stage.rows("DELETE FROM claims WHERE id = 'r1'")
+        await stage.sweep()
+    await stage.drain()
 
-    async def story() -> None:
-        stage = Stage()
-        await _embedded(stage)
-        if by == "api":
-            await stage.delete(ACME, "r1")
-        else:
-            await stage.rows("DELETE FROM claims WHERE id = 'r1'")
-            await stage.sweep()
-        await stage.drain()
-
-        assert (_count(stage, OLD), _count(stage, NEW)) == (2, 0)
-        states = await stage.rows("SELECT record_id FROM cognate_embeddings ORDER BY record_id")
-        assert [row["record_id"] for row in states] == ["r2", "r3"]
-
-    asyncio.run(story())
+    assert (_count(stage, OLD), _count(stage, NEW)) == (2, 0)
+    states = await stage.rows("SELECT record_id FROM cognate_embeddings ORDER BY record_id")
+    assert [row["record_id"] for row in states] == ["r2", "r3"]
 
 
-def test_a_record_that_becomes_blank_leaves_the_older_index() -> None:
+async def test_a_record_that_becomes_blank_leaves_the_older_index() -> None:
     """There is nothing to embed of it, and something to remove."""
-
-    async def story() -> None:
-        stage = Stage()
-        await _embedded(stage)
-        await stage.write(ACME, "r1", " ")
-        await stage.drain()
-        assert _count(stage, OLD) == 2
-
-    asyncio.run(story())
+    stage = Stage()
+    await _embedded(stage)
+    await stage.write(ACME, "r1", " ")
+    await stage.drain()
+    assert _count(stage, OLD) == 2
 
 
-def test_an_index_that_fails_is_left_by_the_next_try() -> None:
+async def test_an_index_that_fails_is_left_by_the_next_try() -> None:
     """It is written down as long as it may hold something."""
+    stage = Stage()
+    await _embedded(stage)
+    stage.fault("deleteByIds", binding=OLD)
+    await _backfill(stage)
+    assert sorted(await _bindings(stage)) == sorted([OLD, NEW])
 
-    async def story() -> None:
-        stage = Stage()
-        await _embedded(stage)
-        stage.fault("deleteByIds", binding=OLD)
-        await _backfill(stage)
-        assert sorted(await _bindings(stage)) == sorted([OLD, NEW])
+    await stage.settle()
 
-        await stage.settle()
-
-        assert await stage.discrepancies() == []
-        assert await _bindings(stage) == [NEW]
-
-    asyncio.run(story())
+    assert await stage.discrepancies() == []
+    assert await _bindings(stage) == [NEW]
 
 
 @pytest.mark.parametrize("back", [False, True])
 @pytest.mark.parametrize("call", [2, 3])
-def test_a_batch_that_dies_forgets_no_index(call: int, *, back: bool) -> None:
+async def test_a_batch_that_dies_forgets_no_index(call: int, *, back: bool) -> None:
     """Where it may have written is known before it writes, also if the model changes back."""
+    stage = Stage()
+    await _embedded(stage)
+    await start_backfill(stage.platform, ACME, stage.collections["claims"], Selection.STALE, None)
+    await stage.deliver()
+    stage.with_database(FailingDatabase(stage.local.database, refused=frozenset({call})))
+    await stage.deliver()
+    await stage.delete(ACME, "r1")
+    stage.platform = stage.local
+    if back:
+        _use(stage, SCHEMA)
+    await stage.settle()
+    await _backfill(stage)
+    await stage.settle()
 
-    async def story() -> None:
-        stage = Stage()
-        await _embedded(stage)
-        await start_backfill(
-            stage.platform, ACME, stage.collections["claims"], Selection.STALE, None
-        )
-        await stage.deliver()
-        stage.with_database(FailingDatabase(stage.local.database, refused=frozenset({call})))
-        await stage.deliver()
-        await stage.delete(ACME, "r1")
-        stage.platform = stage.local
-        if back:
-            _use(stage, SCHEMA)
-        await stage.settle()
-        await _backfill(stage)
-        await stage.settle()
-
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    assert await stage.discrepancies() == []
 
 
-def test_a_binding_that_is_gone_blocks_nothing() -> None:
+async def test_a_binding_that_is_gone_blocks_nothing() -> None:
     """It stays written down; when it is bound again, a backfill leaves the index."""
+    stage = Stage()
+    await _embedded(stage)
+    _without(stage, OLD)
+    await stage.delete(ACME, "r3")
+    await _backfill(stage)
+    await stage.drain()
+    assert set(await stage.jobs()) == {"done"}
+    assert _count(stage, NEW) == 4
+    assert await _bindings(stage) == [OLD, NEW]
+    assert await _bindings(stage, "r3") == [OLD]
+    jobs = len(await stage.jobs())
+    await _backfill(stage)
+    assert len(await stage.jobs()) == jobs
 
-    async def story() -> None:
-        stage = Stage()
-        await _embedded(stage)
-        _without(stage, OLD)
-        await stage.delete(ACME, "r3")
-        await _backfill(stage)
-        await stage.drain()
-        assert set(await stage.jobs()) == {"done"}
-        assert _count(stage, NEW) == 4
-        assert await _bindings(stage) == [OLD, NEW]
-        assert await _bindings(stage, "r3") == [OLD]
-        jobs = len(await stage.jobs())
-        await _backfill(stage)
-        assert len(await stage.jobs()) == jobs
+    stage.platform = stage.local
+    await _backfill(stage, Selection.ALL)
+    await stage.settle()
 
-        stage.platform = stage.local
-        await _backfill(stage, Selection.ALL)
-        await stage.settle()
-
-        assert await stage.discrepancies() == []
-        assert (_count(stage, OLD), await _bindings(stage)) == (0, [NEW])
-        assert await stage.rows("SELECT 1 FROM cognate_embeddings WHERE record_id = 'r3'") == []
-
-    asyncio.run(story())
+    assert await stage.discrepancies() == []
+    assert (_count(stage, OLD), await _bindings(stage)) == (0, [NEW])
+    assert await stage.rows("SELECT 1 FROM cognate_embeddings WHERE record_id = 'r3'") == []
 
 
-def test_the_model_may_change_back() -> None:
+async def test_the_model_may_change_back() -> None:
     """Also before any record was embedded by the other one."""
 
     async def story(*, embedded: bool) -> None:
@@ -201,27 +174,23 @@ def test_the_model_may_change_back() -> None:
         assert await stage.discrepancies() == []
         assert (_count(stage, OLD), _count(stage, NEW)) == (5, 0)
 
-    asyncio.run(story(embedded=True))
-    asyncio.run(story(embedded=False))
+    await story(embedded=True)
+    await story(embedded=False)
 
 
-def test_a_consumer_of_the_older_deployment_may_be_last() -> None:
+async def test_a_consumer_of_the_older_deployment_may_be_last() -> None:
     """It was at work when the new one came, and the message of its job came back."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "a text")
+    older, deliveries = worker_of(stage)
+    await older.step()
+    _use(stage, OTHER_MODEL)
+    await stage.consume(again(deliveries))
+    assert await _bindings(stage) == [NEW]
+    await older.finish()
 
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a text")
-        older, deliveries = worker_of(stage)
-        await older.step()
-        _use(stage, OTHER_MODEL)
-        await stage.consume(again(deliveries))
-        assert await _bindings(stage) == [NEW]
-        await older.finish()
+    await _backfill(stage)
+    await stage.settle()
 
-        await _backfill(stage)
-        await stage.settle()
-
-        assert await stage.discrepancies() == []
-        assert _count(stage, OLD) == 0
-
-    asyncio.run(story())
+    assert await stage.discrepancies() == []
+    assert _count(stage, OLD) == 0

@@ -6,7 +6,6 @@ none of them may lose the text.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -66,118 +65,98 @@ LOOKS: Final[dict[str, Callable[[Stage], Awaitable[None]]]] = {
 
 @pytest.mark.parametrize("own", [OWN, " "], ids=["text", "blank"])
 @pytest.mark.parametrize("look", LOOKS)
-def test_it_outlives_whoever_looks_at_the_record_again(look: str, own: str) -> None:
+async def test_it_outlives_whoever_looks_at_the_record_again(look: str, own: str) -> None:
     """Also where the record itself has no text to embed."""
+    stage = Stage()
+    await stage.write(ACME, "c", own)
+    await stage.settle()
+    await stage.post(ACME, POSTED, "c")
+    await stage.settle()
+    assert await _embeds(stage, POSTED)
 
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "c", own)
-        await stage.settle()
-        await stage.post(ACME, POSTED, "c")
-        await stage.settle()
-        assert await _embeds(stage, POSTED)
+    await LOOKS[look](stage)
+    await stage.settle()
 
-        await LOOKS[look](stage)
-        await stage.settle()
-
-        assert await _embeds(stage, POSTED)
-
-    asyncio.run(story())
+    assert await _embeds(stage, POSTED)
 
 
-def test_it_outlives_the_repair_of_an_older_result() -> None:
+async def test_it_outlives_the_repair_of_an_older_result() -> None:
     """The older result reached the index last, and the repair writes the posted text's vector."""
+    stage = Stage()
+    await stage.write(ACME, "c", OWN)
+    slow, _ = worker_of(stage)
+    for _ in range(2):
+        await slow.step()
+    await stage.post(ACME, POSTED, "c")
+    await stage.drain()
+    await slow.finish()
+    assert await stage.rows("SELECT id FROM cognate_jobs WHERE source = 'repair'") != []
 
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "c", OWN)
-        slow, _ = worker_of(stage)
-        for _ in range(2):
-            await slow.step()
-        await stage.post(ACME, POSTED, "c")
-        await stage.drain()
-        await slow.finish()
-        assert await stage.rows("SELECT id FROM cognate_jobs WHERE source = 'repair'") != []
+    await stage.settle()
 
-        await stage.settle()
-
-        assert await _embeds(stage, POSTED)
-
-    asyncio.run(story())
+    assert await _embeds(stage, POSTED)
 
 
-def test_it_outlives_its_job() -> None:
+async def test_it_outlives_its_job() -> None:
     """The sweeper ends a dead job for one that waits, which embeds the posted text."""
+    stage = Stage()
+    await stage.write(ACME, "c", OWN)
+    await stage.settle()
+    await stage.post(ACME, POSTED, "c")
+    dead, _ = worker_of(stage)
+    await dead.step()
+    await dead.kill()
+    await _change_metadata(stage)
+    stage.local.queue.drop()
+    stage.local.clock.advance(1000)
+    await stage.sweep()
 
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "c", OWN)
-        await stage.settle()
-        await stage.post(ACME, POSTED, "c")
-        dead, _ = worker_of(stage)
-        await dead.step()
-        await dead.kill()
-        await _change_metadata(stage)
-        stage.local.queue.drop()
-        stage.local.clock.advance(1000)
-        await stage.sweep()
+    await stage.settle()
 
-        await stage.settle()
-
-        assert "superseded" in await stage.jobs()
-        assert await _embeds(stage, POSTED)
-
-    asyncio.run(story())
+    assert "superseded" in await stage.jobs()
+    assert await _embeds(stage, POSTED)
 
 
-def test_it_is_replayed_after_other_jobs() -> None:
+async def test_it_is_replayed_after_other_jobs() -> None:
     """A job about metadata only is no newer text."""
+    stage = Stage()
+    await stage.write(ACME, "c", OWN)
+    await stage.settle()
+    stage.fault("run", message="5004: bad input", count=9)
+    failed = await stage.post(ACME, POSTED, "c")
+    await stage.drain()
+    stage.local.bindings.faults.clear()
+    await _change_metadata(stage)
+    await stage.drain()
+    assert await stage.status(failed) == "failed"
 
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "c", OWN)
-        await stage.settle()
-        stage.fault("run", message="5004: bad input", count=9)
-        failed = await stage.post(ACME, POSTED, "c")
-        await stage.drain()
-        stage.local.bindings.faults.clear()
-        await _change_metadata(stage)
-        await stage.drain()
-        assert await stage.status(failed) == "failed"
+    await replay_job(stage.platform, ACME, failed)
+    await stage.settle()
 
-        await replay_job(stage.platform, ACME, failed)
-        await stage.settle()
-
-        assert await _embeds(stage, POSTED)
-
-    asyncio.run(story())
+    assert await _embeds(stage, POSTED)
 
 
-def test_a_message_of_another_worker_posts_too() -> None:
+async def test_a_message_of_another_worker_posts_too() -> None:
     """Its text stays like one that came by HTTP."""
+    stage = Stage()
+    await stage.write(ACME, "c", OWN)
+    await stage.settle()
+    body = {
+        "type": "embedding",
+        "organizationId": ACME,
+        "table": "claims",
+        "id": "c",
+        "content": POSTED,
+    }
+    await stage.consume([Delivery("m", body, 1)])
+    await _change_metadata(stage)
+    await stage.settle()
 
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "c", OWN)
-        await stage.settle()
-        body = {
-            "type": "embedding",
-            "organizationId": ACME,
-            "table": "claims",
-            "id": "c",
-            "content": POSTED,
-        }
-        await stage.consume([Delivery("m", body, 1)])
-        await _change_metadata(stage)
-        await stage.settle()
-
-        assert await _embeds(stage, POSTED)
-
-    asyncio.run(story())
+    assert await _embeds(stage, POSTED)
 
 
 @pytest.mark.parametrize("settled", [True, False])
-def test_it_ends_when_the_record_is_written(*, settled: bool) -> None:
+async def test_it_ends_when_the_record_is_written(*, settled: bool) -> None:
     """Whether or not it was embedded by then; and so it does when the record is made again."""
 
     async def story(*, again: bool) -> None:
@@ -194,5 +173,5 @@ def test_it_ends_when_the_record_is_written(*, settled: bool) -> None:
 
         assert await _embeds(stage, "newer words")
 
-    asyncio.run(story(again=False))
-    asyncio.run(story(again=True))
+    await story(again=False)
+    await story(again=True)

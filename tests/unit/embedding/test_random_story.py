@@ -6,7 +6,6 @@ tells the moves.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 import pytest
@@ -18,7 +17,7 @@ SEEDS: Final = 120
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, 10))
-def test_ten_stories(first: int) -> None:
+async def test_ten_stories(first: int) -> None:
     """Once faults stop: every job is final, and the indexes hold what the records say."""
-    found = {seed: asyncio.run(RandomStory(seed).play(MOVES)) for seed in range(first, first + 10)}
+    found = {seed: await RandomStory(seed).play(MOVES) for seed in range(first, first + 10)}
     assert {seed: wrong for seed, wrong in found.items() if wrong} == {}

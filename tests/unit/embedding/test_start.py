@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -28,104 +27,76 @@ async def take(stage: Stage, *bodies: object, attempts: int = 1, message_id: str
     return await claim(stage.local.database, COLLECTIONS, messages, stage.local.clock.now())
 
 
-def test_a_job_is_started_once() -> None:
+async def test_a_job_is_started_once() -> None:
     """While one runs it, another delivery of it finds nothing to do."""
-
-    async def story() -> list[int]:
-        stage = Stage()
-        body = reference(await stage.write(ACME, "r1", "a text"), "claims")
-        return [len((await take(stage, body)).tasks) for _ in range(2)]
-
-    assert asyncio.run(story()) == [1, 0]
+    stage = Stage()
+    body = reference(await stage.write(ACME, "r1", "a text"), "claims")
+    assert [len((await take(stage, body)).tasks) for _ in range(2)] == [1, 0]
 
 
-def test_a_job_that_is_done_stays_done() -> None:
+async def test_a_job_that_is_done_stays_done() -> None:
     """Its message may come again, from the queue or from the sweeper."""
-
-    async def story() -> None:
-        stage = Stage()
-        job_id = await stage.write(ACME, "r1", "a text")
-        await stage.drain()
-        for attempts in (1, 2):
-            found = await take(stage, reference(job_id, "claims"), attempts=attempts)
-            assert (found.tasks, await stage.status(job_id)) == ([], "done")
-
-    asyncio.run(story())
+    stage = Stage()
+    job_id = await stage.write(ACME, "r1", "a text")
+    await stage.drain()
+    for attempts in (1, 2):
+        found = await take(stage, reference(job_id, "claims"), attempts=attempts)
+        assert (found.tasks, await stage.status(job_id)) == ([], "done")
 
 
 @pytest.mark.parametrize(("attempts", "later", "expected"), [(1, 0, 0), (2, 0, 1), (1, 1, 1)])
-def test_a_running_job_is_taken_over_from_the_dead(
+async def test_a_running_job_is_taken_over_from_the_dead(
     attempts: int, later: int, expected: int
 ) -> None:
     """When its message comes back, or its lease is over; and then the index is not trusted."""
-
-    async def story() -> None:
-        stage = Stage()
-        body = reference(await stage.write(ACME, "r1", "a text"), "claims")
-        await take(stage, body)
-        stage.local.clock.advance(later * (LEASE.total_seconds() + 0.001))
-        tasks = (await take(stage, body, attempts=attempts)).tasks
-        assert len(tasks) == expected
-        assert [task.is_uncertain for task in tasks] == [True] * expected
-
-    asyncio.run(story())
+    stage = Stage()
+    body = reference(await stage.write(ACME, "r1", "a text"), "claims")
+    await take(stage, body)
+    stage.local.clock.advance(later * (LEASE.total_seconds() + 0.001))
+    tasks = (await take(stage, body, attempts=attempts)).tasks
+    assert len(tasks) == expected
+    assert [task.is_uncertain for task in tasks] == [True] * expected
 
 
-def test_a_message_twice_in_a_batch_is_one_task() -> None:
+async def test_a_message_twice_in_a_batch_is_one_task() -> None:
     """Both messages stand for the job."""
-
-    async def story() -> None:
-        stage = Stage()
-        job_id = await stage.write(ACME, "r1", "a text")
-        found = await take(stage, *[reference(job_id, "claims")] * 2)
-        assert [[job.id for job in task.jobs] for task in found.tasks] == [[job_id]]
-        deliveries = [Delivery(name, reference(job_id, "claims"), 1) for name in ("m0", "m1")]
-        messages = [(item, parse(item.body, COLLECTIONS)) for item in deliveries]
-        assert jobs_of(messages) == {"m0": job_id, "m1": job_id}
-
-    asyncio.run(story())
+    stage = Stage()
+    job_id = await stage.write(ACME, "r1", "a text")
+    found = await take(stage, *[reference(job_id, "claims")] * 2)
+    assert [[job.id for job in task.jobs] for task in found.tasks] == [[job_id]]
+    deliveries = [Delivery(name, reference(job_id, "claims"), 1) for name in ("m0", "m1")]
+    messages = [(item, parse(item.body, COLLECTIONS)) for item in deliveries]
+    assert jobs_of(messages) == {"m0": job_id, "m1": job_id}
 
 
-def test_two_jobs_of_a_record_are_one_task_with_the_latest_first() -> None:
+async def test_two_jobs_of_a_record_are_one_task_with_the_latest_first() -> None:
     """The newest text counts, and the doubt of either."""
-
-    async def story() -> None:
-        stage = Stage()
-        first = await stage.write(ACME, "r1", "a text")
-        await take(stage, reference(first, "claims"))
-        stage.local.clock.advance(1)
-        second = await stage.write(ACME, "r1", "another text")
-        bodies = [reference(second, "claims"), reference(first, "claims")]
-        [task] = (await take(stage, *bodies, attempts=2)).tasks
-        assert [job.id for job in task.jobs] == [second, first]
-        assert (task.text, task.is_uncertain) == ("another text", True)
-
-    asyncio.run(story())
+    stage = Stage()
+    first = await stage.write(ACME, "r1", "a text")
+    await take(stage, reference(first, "claims"))
+    stage.local.clock.advance(1)
+    second = await stage.write(ACME, "r1", "another text")
+    bodies = [reference(second, "claims"), reference(first, "claims")]
+    [task] = (await take(stage, *bodies, attempts=2)).tasks
+    assert [job.id for job in task.jobs] == [second, first]
+    assert (task.text, task.is_uncertain) == ("another text", True)
 
 
 @pytest.mark.parametrize("scope", ["", "claims", "no longer there"])
-def test_the_scope_of_a_message_is_a_hint(scope: str) -> None:
+async def test_the_scope_of_a_message_is_a_hint(scope: str) -> None:
     """Without a known one every table is read."""
-
-    async def story() -> int:
-        stage = Stage()
-        job_id = await stage.write(ACME, "r1", "a text")
-        return len((await take(stage, reference(job_id, scope))).tasks)
-
-    assert asyncio.run(story()) == 1
+    stage = Stage()
+    job_id = await stage.write(ACME, "r1", "a text")
+    assert len((await take(stage, reference(job_id, scope))).tasks) == 1
 
 
-def test_a_job_of_a_table_that_is_gone_is_an_orphan() -> None:
+async def test_a_job_of_a_table_that_is_gone_is_an_orphan() -> None:
     """It is started, and nobody can do it."""
-
-    async def story() -> None:
-        stage = Stage()
-        job_id = await stage.write(ACME, "r1", "a text")
-        await stage.rows("UPDATE cognate_jobs SET scope = 'dropped'")
-        found = await take(stage, reference(job_id, "dropped"))
-        assert ([job.id for job in found.orphans], found.tasks) == ([job_id], [])
-
-    asyncio.run(story())
+    stage = Stage()
+    job_id = await stage.write(ACME, "r1", "a text")
+    await stage.rows("UPDATE cognate_jobs SET scope = 'dropped'")
+    found = await take(stage, reference(job_id, "dropped"))
+    assert ([job.id for job in found.orphans], found.tasks) == ([job_id], [])
 
 
 async def jobs(stage: Stage) -> list[Row]:
@@ -135,89 +106,69 @@ async def jobs(stage: Stage) -> list[Row]:
     )
 
 
-def test_a_text_of_another_worker_gets_its_job_on_arrival() -> None:
+async def test_a_text_of_another_worker_gets_its_job_on_arrival() -> None:
     """Under an id that follows from the message's, so that a second delivery is the same job."""
-
-    async def story() -> None:
-        stage = Stage()
-        for attempts in (1, 2):
-            [task] = (await take(stage, FOREIGN, attempts=attempts)).tasks
-            assert (task.text, task.record_id) == ("a text", derived_id("job", "m0"))
-        assert len(await jobs(stage)) == 1
-        state = await stage.state(ACME, task.record_id, task.collection.scope)
-        assert state["revision"] == to_milliseconds(stage.local.clock.now())
-
-    asyncio.run(story())
+    stage = Stage()
+    for attempts in (1, 2):
+        [task] = (await take(stage, FOREIGN, attempts=attempts)).tasks
+        assert (task.text, task.record_id) == ("a text", derived_id("job", "m0"))
+    assert len(await jobs(stage)) == 1
+    state = await stage.state(ACME, task.record_id, task.collection.scope)
+    assert state["revision"] == to_milliseconds(stage.local.clock.now())
 
 
-def test_a_text_for_a_record_takes_the_place_of_what_waits() -> None:
+async def test_a_text_for_a_record_takes_the_place_of_what_waits() -> None:
     """It is newer than what the waiting job would embed, even where it must be tried again."""
-
-    async def story() -> None:
-        stage = Stage()
-        waiting = await stage.write(ACME, "r1", "what the record says")
-        body = {**FOREIGN, "table": "claims", "id": "r1", "content": "what the message says"}
-        await stage.local.queue.send([body])
-        reference_to_waiting, _ = stage.local.queue.take()
-        stage.local.queue.crash()
-        stage.fault("run", message="3040: out of capacity")
-        await stage.consume([Delivery("foreign", body, 1)])
-        await stage.consume([reference_to_waiting])
-        await stage.consume([Delivery("foreign", body, 2)])
-        assert await stage.status(waiting) == "superseded"
-        assert await stage.status(derived_id("job", "foreign")) == "done"
-        vectors = await stage.rows("SELECT hex(embedding) AS v FROM claims")
-        answer = await stage.platform.embedder.embed(CLAIMS.model, ["what the message says"])
-        assert bytes.fromhex(vectors[0]["v"]) == answer.float32()
-
-    asyncio.run(story())
+    stage = Stage()
+    waiting = await stage.write(ACME, "r1", "what the record says")
+    body = {**FOREIGN, "table": "claims", "id": "r1", "content": "what the message says"}
+    await stage.local.queue.send([body])
+    reference_to_waiting, _ = stage.local.queue.take()
+    stage.local.queue.crash()
+    stage.fault("run", message="3040: out of capacity")
+    await stage.consume([Delivery("foreign", body, 1)])
+    await stage.consume([reference_to_waiting])
+    await stage.consume([Delivery("foreign", body, 2)])
+    assert await stage.status(waiting) == "superseded"
+    assert await stage.status(derived_id("job", "foreign")) == "done"
+    vectors = await stage.rows("SELECT hex(embedding) AS v FROM claims")
+    answer = await stage.platform.embedder.embed(CLAIMS.model, ["what the message says"])
+    assert bytes.fromhex(vectors[0]["v"]) == answer.float32()
 
 
-def test_a_text_is_never_put_on_anothers_record() -> None:
+async def test_a_text_is_never_put_on_anothers_record() -> None:
     """The organization that the message names decides, not the id alone."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(GLOBEX, "r1", "theirs")
-        await stage.drain()
-        await stage.consume([Delivery("m", {**FOREIGN, "table": "claims", "id": "r1"}, 1)])
-        await stage.settle()
-        assert await stage.discrepancies() == []
-        failed = await stage.rows("SELECT * FROM cognate_jobs WHERE status = 'failed'")
-        assert [(row["organization_id"], row["error_code"]) for row in failed] == [
-            (ACME, "RECORD_NOT_FOUND")
-        ]
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(GLOBEX, "r1", "theirs")
+    await stage.drain()
+    await stage.consume([Delivery("m", {**FOREIGN, "table": "claims", "id": "r1"}, 1)])
+    await stage.settle()
+    assert await stage.discrepancies() == []
+    failed = await stage.rows("SELECT * FROM cognate_jobs WHERE status = 'failed'")
+    assert [(row["organization_id"], row["error_code"]) for row in failed] == [
+        (ACME, "RECORD_NOT_FOUND")
+    ]
 
 
-def test_what_cannot_be_understood_is_recorded_as_failed() -> None:
+async def test_what_cannot_be_understood_is_recorded_as_failed() -> None:
     """Once, for whoever it names, and it stops nobody else."""
-
-    async def story() -> list[tuple[Any, ...]]:
-        stage = Stage()
-        job_id = await stage.write(ACME, "r1", "a text")
-        odd = [None, {"type": "x"}, {**FOREIGN, "content": ""}]
-        for _ in range(2):
-            found = await take(stage, *odd, reference(job_id, "claims"), attempts=2)
-            assert len(found.tasks) == 1
-        rows = await stage.rows("SELECT * FROM cognate_jobs WHERE error_code IS NOT NULL")
-        return sorted((str(row["organization_id"]), row["error_code"]) for row in rows)
-
-    assert asyncio.run(story()) == [
+    stage = Stage()
+    job_id = await stage.write(ACME, "r1", "a text")
+    odd = [None, {"type": "x"}, {**FOREIGN, "content": ""}]
+    for _ in range(2):
+        found = await take(stage, *odd, reference(job_id, "claims"), attempts=2)
+        assert len(found.tasks) == 1
+    rows = await stage.rows("SELECT * FROM cognate_jobs WHERE error_code IS NOT NULL")
+    assert sorted((str(row["organization_id"]), row["error_code"]) for row in rows) == [
         ("None", "MESSAGE_MALFORMED"),
         ("None", "MESSAGE_MALFORMED"),
         (ACME, "MESSAGE_MALFORMED"),
     ]
 
 
-def test_half_a_character_in_a_message_stops_nobody() -> None:
+async def test_half_a_character_in_a_message_stops_nobody() -> None:
     """JSON may hold half a surrogate pair; the text is embedded without it."""
-
-    async def story() -> list[str]:
-        stage = Stage()
-        await stage.consume([Delivery("m", {**FOREIGN, "content": "odd \ud83d text"}, 1)])
-        await stage.settle()
-        return await stage.jobs()
-
-    assert asyncio.run(story()) == ["done"]
+    stage = Stage()
+    await stage.consume([Delivery("m", {**FOREIGN, "content": "odd \ud83d text"}, 1)])
+    await stage.settle()
+    assert await stage.jobs() == ["done"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,100 +35,80 @@ async def _slow_consumer_of_a_deleted_record(stage: Stage, steps: int) -> Worker
     return slow
 
 
-def test_it_goes_with_the_vectors_of_a_deleted_record() -> None:
+async def test_it_goes_with_the_vectors_of_a_deleted_record() -> None:
     """Not before the index has accepted their deletion."""
+    stage = Stage()
+    await stage.write(ACME, "r1", long_text(3))
+    await stage.settle()
+    await stage.delete(ACME, "r1")
+    stage.fault("deleteByIds")
+    await stage.drain()
+    assert await _states(stage) == 1
 
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", long_text(3))
-        await stage.settle()
-        await stage.delete(ACME, "r1")
-        stage.fault("deleteByIds")
-        await stage.drain()
-        assert await _states(stage) == 1
+    await stage.settle()
 
-        await stage.settle()
-
-        assert await _states(stage) == 0
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    assert await _states(stage) == 0
+    assert await stage.discrepancies() == []
 
 
-def test_the_state_of_a_blank_record_stays() -> None:
+async def test_the_state_of_a_blank_record_stays() -> None:
     """It says that somebody has looked at the record."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", " ")
-        await stage.settle()
-        assert await _states(stage) == 1
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "r1", " ")
+    await stage.settle()
+    assert await _states(stage) == 1
 
 
-def test_it_stays_while_another_job_of_the_record_is_pending() -> None:
+async def test_it_stays_while_another_job_of_the_record_is_pending() -> None:
     """That one may have written to the index, and its end removes the row."""
+    stage = Stage()
+    await stage.write(ACME, "r1", long_text(3))
+    dead, deliveries = worker_of(stage)
+    for _ in range(3):
+        await dead.step()
+    await dead.kill()
+    await stage.delete(ACME, "r1")
+    await stage.drain()
+    assert (await _states(stage), len(stage.vector_ids(ACME, "r1"))) == (1, 0)
 
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", long_text(3))
-        dead, deliveries = worker_of(stage)
-        for _ in range(3):
-            await dead.step()
-        await dead.kill()
-        await stage.delete(ACME, "r1")
-        await stage.drain()
-        assert (await _states(stage), len(stage.vector_ids(ACME, "r1"))) == (1, 0)
+    await stage.consume(again(deliveries))
 
-        await stage.consume(again(deliveries))
-
-        assert await _states(stage) == 0
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    assert await _states(stage) == 0
+    assert await stage.discrepancies() == []
 
 
 @pytest.mark.parametrize("steps", [1, 2])
-def test_vectors_that_come_after_the_deletion_are_removed(steps: int) -> None:
+async def test_vectors_that_come_after_the_deletion_are_removed(steps: int) -> None:
     """A consumer that was given up writes them: it makes the row again, and has them removed."""
+    stage = Stage()
+    slow = await _slow_consumer_of_a_deleted_record(stage, steps)
+    await slow.finish()
+    assert len(stage.vector_ids(ACME, "r1")) == 3
+    assert await _states(stage) == 1
 
-    async def story() -> None:
-        stage = Stage()
-        slow = await _slow_consumer_of_a_deleted_record(stage, steps)
-        await slow.finish()
-        assert len(stage.vector_ids(ACME, "r1")) == 3
-        assert await _states(stage) == 1
+    await stage.settle()
 
-        await stage.settle()
-
-        assert await _states(stage) == 0
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    assert await _states(stage) == 0
+    assert await stage.discrepancies() == []
 
 
 @pytest.mark.parametrize("steps", [1, 2])
-def test_no_revision_comes_back(steps: int) -> None:
+async def test_no_revision_comes_back(steps: int) -> None:
     """The record is made again; a result for the one that was deleted does not count."""
+    stage = Stage()
+    slow = await _slow_consumer_of_a_deleted_record(stage, steps)
+    await stage.write(ACME, "r1", "made again")
+    await stage.drain()
+    await slow.finish()
+    [row] = await stage.rows("SELECT hex(embedding) AS vectors FROM claims")
 
-    async def story() -> None:
-        stage = Stage()
-        slow = await _slow_consumer_of_a_deleted_record(stage, steps)
-        await stage.write(ACME, "r1", "made again")
-        await stage.drain()
-        await slow.finish()
-        [row] = await stage.rows("SELECT hex(embedding) AS vectors FROM claims")
+    await stage.settle()
 
-        await stage.settle()
-
-        assert await stage.rows("SELECT hex(embedding) AS vectors FROM claims") == [row]
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    assert await stage.rows("SELECT hex(embedding) AS vectors FROM claims") == [row]
+    assert await stage.discrepancies() == []
 
 
-def test_a_late_older_result_makes_the_index_doubtful_until_it_is_repaired() -> None:
+async def test_a_late_older_result_makes_the_index_doubtful_until_it_is_repaired() -> None:
     """Also where the newer result is stored after it; a search then looks into D1 instead."""
 
     async def story(*, newer_is_last: bool) -> None:
@@ -153,28 +132,24 @@ def test_a_late_older_result_makes_the_index_doubtful_until_it_is_repaired() -> 
         assert (await stage.state(ACME, "r1"))["index_hash"] is not None
         assert await stage.discrepancies() == []
 
-    asyncio.run(story(newer_is_last=True))
-    asyncio.run(story(newer_is_last=False))
+    await story(newer_is_last=True)
+    await story(newer_is_last=False)
 
 
-def test_what_a_dead_handler_may_have_written_makes_the_index_doubtful() -> None:
+async def test_what_a_dead_handler_may_have_written_makes_the_index_doubtful() -> None:
     """From the moment that the sweeper knows of its death."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "a text")
+    await stage.settle()
+    await stage.write(ACME, "r1", "a text")
+    await stage.rows("UPDATE claims SET content = 'another text'")
+    dead, _ = worker_of(stage)
+    for _ in range(2):
+        await dead.step()
+    await dead.kill()
+    stage.local.clock.advance(1000)
+    assert (await stage.state(ACME, "r1"))["index_hash"] is not None
 
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a text")
-        await stage.settle()
-        await stage.write(ACME, "r1", "a text")
-        await stage.rows("UPDATE claims SET content = 'another text'")
-        dead, _ = worker_of(stage)
-        for _ in range(2):
-            await dead.step()
-        await dead.kill()
-        stage.local.clock.advance(1000)
-        assert (await stage.state(ACME, "r1"))["index_hash"] is not None
+    await stage.sweep()
 
-        await stage.sweep()
-
-        assert (await stage.state(ACME, "r1"))["index_hash"] is None
-
-    asyncio.run(story())
+    assert (await stage.state(ACME, "r1"))["index_hash"] is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -144,102 +143,80 @@ def assert_bounded(sizes: Sizes) -> None:
 
 
 @pytest.mark.parametrize("text", [LONGEST, long_text(MAX_CHUNKS)], ids=["characters", "chunks"])
-def test_the_longest_texts_of_messages_are_taken_a_few_at_a_time(text: str) -> None:
+async def test_the_longest_texts_of_messages_are_taken_a_few_at_a_time(text: str) -> None:
     """Each call is bounded, and later messages are looked at when earlier ones are embedded."""
+    stage = Stage()
+    sizes = measured(stage)
+    embedded: list[int] = []
 
-    async def story() -> None:
-        stage = Stage()
-        sizes = measured(stage)
-        embedded: list[int] = []
+    def deliveries() -> Iterator[Delivery]:
+        for number in range(12):
+            embedded.append(len(sizes.embedded))
+            yield foreign(text, number)
 
-        def deliveries() -> Iterator[Delivery]:
-            for number in range(12):
-                embedded.append(len(sizes.embedded))
-                yield foreign(text, number)
-
-        verdicts = await consume(stage.platform, stage.app, QUEUE, deliveries())
-        assert list(verdicts.values()) == [None] * 12
-        assert set(await stage.jobs()) == {"done"}
-        assert_bounded(sizes)
-        assert embedded[0] == 0 < embedded[-1]
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    verdicts = await consume(stage.platform, stage.app, QUEUE, deliveries())
+    assert list(verdicts.values()) == [None] * 12
+    assert set(await stage.jobs()) == {"done"}
+    assert_bounded(sizes)
+    assert embedded[0] == 0 < embedded[-1]
+    assert await stage.discrepancies() == []
 
 
-def test_the_longest_records_are_read_a_few_at_a_time() -> None:
+async def test_the_longest_records_are_read_a_few_at_a_time() -> None:
     """Those of two tables in one batch; a change of metadata reads their vectors as carefully."""
-
-    async def story() -> None:
-        stage = Stage()
-        half = LONGEST[: MAX_TEXT_CHARACTERS // 2 - 2]
-        for story_id in ("one", "two"):
-            for number in range(10):
-                await stage.write(GLOBEX, f"r{number}", LONGEST, story_id)
-                await stage.put(
-                    ARTICLES, ACME, f"r{number}", title=half, body=half, section=story_id
-                )
-            sizes = measured(stage)
-            await stage.deliver()
-            stage.platform = stage.local
-            assert_bounded(sizes)
-        assert set(await stage.jobs()) == {"done"}
-        assert sizes.embedded == []
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    stage = Stage()
+    half = LONGEST[: MAX_TEXT_CHARACTERS // 2 - 2]
+    for story_id in ("one", "two"):
+        for number in range(10):
+            await stage.write(GLOBEX, f"r{number}", LONGEST, story_id)
+            await stage.put(ARTICLES, ACME, f"r{number}", title=half, body=half, section=story_id)
+        sizes = measured(stage)
+        await stage.deliver()
+        stage.platform = stage.local
+        assert_bounded(sizes)
+    assert set(await stage.jobs()) == {"done"}
+    assert sizes.embedded == []
+    assert await stage.discrepancies() == []
 
 
-def test_a_record_that_is_too_long_is_not_read_whole() -> None:
+async def test_a_record_that_is_too_long_is_not_read_whole() -> None:
     """Nor is a blob, which would come as one number for each byte; the record fails alone."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "long", "word " * 300_000)
-        await stage.write(ACME, "blob", "a text", "a story")
-        await stage.write(ACME, "good", "a text")
-        await stage.rows("UPDATE claims SET story_id = zeroblob(1000000) WHERE id = 'blob'")
-        sizes = measured(stage)
-        await stage.deliver()
-        assert max(sizes.read) < 1.1 * MAX_TEXT_CHARACTERS
-        assert sorted(await stage.jobs()) == ["done", "done", "failed"]
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "long", "word " * 300_000)
+    await stage.write(ACME, "blob", "a text", "a story")
+    await stage.write(ACME, "good", "a text")
+    await stage.rows("UPDATE claims SET story_id = zeroblob(1000000) WHERE id = 'blob'")
+    sizes = measured(stage)
+    await stage.deliver()
+    assert max(sizes.read) < 1.1 * MAX_TEXT_CHARACTERS
+    assert sorted(await stage.jobs()) == ["done", "done", "failed"]
 
 
-def test_short_texts_are_one_wave() -> None:
+async def test_short_texts_are_one_wave() -> None:
     """A hundred of 5,000 characters are read and embedded with as few calls as they need."""
-
-    async def story() -> None:
-        stage = Stage()
-        text = LONGEST[: MAX_WAVE_CHARACTERS // 100 - 10]
-        await stage.write_many(ACME, {f"r{number}": text for number in range(100)})
-        sizes = measured(stage)
-        await stage.deliver()
-        # One to read them all, one to reserve chunks and one to store them for each wave of these.
-        waves = len(sizes.indexed) // 2
-        assert len(sizes.read) == 1 + 2 * waves
-        assert set(await stage.jobs()) == {"done"}
-
-    asyncio.run(story())
+    stage = Stage()
+    text = LONGEST[: MAX_WAVE_CHARACTERS // 100 - 10]
+    await stage.write_many(ACME, {f"r{number}": text for number in range(100)})
+    sizes = measured(stage)
+    await stage.deliver()
+    # One to read them all, one to reserve chunks and one to store them for each wave of these.
+    waves = len(sizes.indexed) // 2
+    assert len(sizes.read) == 1 + 2 * waves
+    assert set(await stage.jobs()) == {"done"}
 
 
-def test_a_wave_that_cannot_be_started_is_tried_again() -> None:
+async def test_a_wave_that_cannot_be_started_is_tried_again() -> None:
     """D1 fails between two waves: what is done is done, and the other messages come back."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write_many(ACME, {f"r{number}": LONGEST for number in range(8)})
-        # The first wave has five calls: one to start it, and two for each of its parts.
-        stage.with_database(FailingDatabase(stage.local.database, refused=frozenset({6})))
-        verdicts = await stage.deliver()
-        found = Counter(after is None for after in verdicts.values())
-        assert found == {True: 5, False: 3}
-        assert Counter(await stage.jobs()) == {"done": 5, "queued": 3}
-        await stage.settle()
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write_many(ACME, {f"r{number}": LONGEST for number in range(8)})
+    # The first wave has five calls: one to start it, and two for each of its parts.
+    stage.with_database(FailingDatabase(stage.local.database, refused=frozenset({6})))
+    verdicts = await stage.deliver()
+    found = Counter(after is None for after in verdicts.values())
+    assert found == {True: 5, False: 3}
+    assert Counter(await stage.jobs()) == {"done": 5, "queued": 3}
+    await stage.settle()
+    assert await stage.discrepancies() == []
 
 
 class Death(BaseException):
@@ -294,145 +271,117 @@ async def dies(stage: Stage) -> bool:
     return False
 
 
-def test_a_poison_takes_no_neighbour_along_twice() -> None:
+async def test_a_poison_takes_no_neighbour_along_twice() -> None:
     """When a handler has died, its jobs run alone; what died most often runs last."""
-
-    async def story() -> None:
-        stage = Stage()
-        embedder = deadly(stage)
-        texts = {f"r{number}": f"text {number}" for number in range(20)}
-        await stage.write_many(ACME, {**texts, "r7": "poison"})
+    stage = Stage()
+    embedder = deadly(stage)
+    texts = {f"r{number}": f"text {number}" for number in range(20)}
+    await stage.write_many(ACME, {**texts, "r7": "poison"})
+    assert await dies(stage)
+    assert Counter(await stage.jobs()) == {"running": 20}
+    # Whatever was there before and was not to blame is embedded on the next delivery.
+    while Counter(await stage.jobs())["done"] < 19:
         assert await dies(stage)
-        assert Counter(await stage.jobs()) == {"running": 20}
-        # Whatever was there before and was not to blame is embedded on the next delivery.
-        while Counter(await stage.jobs())["done"] < 19:
-            assert await dies(stage)
-        await stage.write_many(ACME, {f"new {number}": "a new text" for number in range(5)})
-        assert await dies(stage)
-        assert Counter(await stage.jobs()) == {"done": 24, "running": 1}
-        deaths = [call for call in embedder.calls if "poison" in call]
-        assert [len(call) for call in deaths] == [20] + [1] * (len(deaths) - 1)
-        assert len(deaths) <= 4
-        embedder.word = None
-        await stage.settle()
-        assert set(await stage.jobs()) == {"done"}
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    await stage.write_many(ACME, {f"new {number}": "a new text" for number in range(5)})
+    assert await dies(stage)
+    assert Counter(await stage.jobs()) == {"done": 24, "running": 1}
+    deaths = [call for call in embedder.calls if "poison" in call]
+    assert [len(call) for call in deaths] == [20] + [1] * (len(deaths) - 1)
+    assert len(deaths) <= 4
+    embedder.word = None
+    await stage.settle()
+    assert set(await stage.jobs()) == {"done"}
+    assert await stage.discrepancies() == []
 
 
-def test_a_poison_ends_as_a_dead_letter() -> None:
+async def test_a_poison_ends_as_a_dead_letter() -> None:
     """When the queue gives its message up, the job is failed by name."""
-
-    async def story() -> None:
-        stage = Stage()
-        deadly(stage)
-        job_id = await stage.write(ACME, "r1", "poison")
-        while not stage.local.queue.dead_letters:
-            assert await dies(stage)
-        await stage.settle()
-        job = await stage.job(job_id)
-        assert (job["status"], job["error_code"]) == ("failed", "RETRIES_EXHAUSTED")
-
-    asyncio.run(story())
+    stage = Stage()
+    deadly(stage)
+    job_id = await stage.write(ACME, "r1", "poison")
+    while not stage.local.queue.dead_letters:
+        assert await dies(stage)
+    await stage.settle()
+    job = await stage.job(job_id)
+    assert (job["status"], job["error_code"]) == ("failed", "RETRIES_EXHAUSTED")
 
 
-def test_who_waited_for_a_later_wave_is_not_suspected() -> None:
+async def test_who_waited_for_a_later_wave_is_not_suspected() -> None:
     """A handler dies in the first wave: jobs of later waves were not started, and run together."""
-
-    async def story() -> None:
-        stage = Stage()
-        embedder = deadly(stage)
-        for number in range(8):
-            text = LONGEST if number else f"poison {LONGEST}"[:MAX_TEXT_CHARACTERS]
-            await stage.write(ACME, f"r{number}", text)
-            stage.local.clock.advance(1)
-        assert await dies(stage)
-        assert Counter(await stage.jobs()) == {"running": 5, "queued": 3}
-        embedder.word = None
-        sizes = measured(stage)
-        await stage.deliver()
-        # One call to start each wave, and two for each of its parts: three jobs together, then each
-        # of the five alone.
-        assert len(sizes.written) == (1 + 2) + 5 * (1 + 2)
-        assert set(await stage.jobs()) == {"done"}
-
-    asyncio.run(story())
+    stage = Stage()
+    embedder = deadly(stage)
+    for number in range(8):
+        text = LONGEST if number else f"poison {LONGEST}"[:MAX_TEXT_CHARACTERS]
+        await stage.write(ACME, f"r{number}", text)
+        stage.local.clock.advance(1)
+    assert await dies(stage)
+    assert Counter(await stage.jobs()) == {"running": 5, "queued": 3}
+    embedder.word = None
+    sizes = measured(stage)
+    await stage.deliver()
+    # One call to start each wave, and two for each of its parts: three jobs together, then each
+    # of the five alone.
+    assert len(sizes.written) == (1 + 2) + 5 * (1 + 2)
+    assert set(await stage.jobs()) == {"done"}
 
 
-def test_a_recorded_error_is_no_death() -> None:
+async def test_a_recorded_error_is_no_death() -> None:
     """After an outage the jobs are tried together, as before."""
-
-    async def story() -> None:
-        stage = Stage()
-        embedder = deadly(stage)
-        await stage.write_many(ACME, {f"r{number}": "a text" for number in range(5)})
-        stage.fault("run", message="3040: out of capacity")
-        await stage.deliver()
-        stage.local.clock.advance(1000)
-        await stage.deliver()
-        assert [len(call) for call in embedder.calls] == [5, 5]
-        assert set(await stage.jobs()) == {"done"}
-
-    asyncio.run(story())
+    stage = Stage()
+    embedder = deadly(stage)
+    await stage.write_many(ACME, {f"r{number}": "a text" for number in range(5)})
+    stage.fault("run", message="3040: out of capacity")
+    await stage.deliver()
+    stage.local.clock.advance(1000)
+    await stage.deliver()
+    assert [len(call) for call in embedder.calls] == [5, 5]
+    assert set(await stage.jobs()) == {"done"}
 
 
-def test_a_death_after_an_error_is_a_death() -> None:
+async def test_a_death_after_an_error_is_a_death() -> None:
     """What failed and was recorded is forgotten when the job starts again."""
-
-    async def story() -> None:
-        stage = Stage()
-        embedder = deadly(stage)
-        await stage.write(ACME, "r1", "a text")
-        stage.local.clock.advance(1)
-        await stage.write(ACME, "r2", "poison")
-        stage.fault("run", message="3040: out of capacity")
-        embedder.word = None
-        await stage.deliver()
-        embedder.word = "poison"
-        stage.local.clock.advance(1000)
-        assert await dies(stage)
-        assert await dies(stage)
-        assert embedder.calls[2:] == [["a text"], ["poison"]]
-
-    asyncio.run(story())
+    stage = Stage()
+    embedder = deadly(stage)
+    await stage.write(ACME, "r1", "a text")
+    stage.local.clock.advance(1)
+    await stage.write(ACME, "r2", "poison")
+    stage.fault("run", message="3040: out of capacity")
+    embedder.word = None
+    await stage.deliver()
+    embedder.word = "poison"
+    stage.local.clock.advance(1000)
+    assert await dies(stage)
+    assert await dies(stage)
+    assert embedder.calls[2:] == [["a text"], ["poison"]]
 
 
-def test_jobs_whose_messages_died_with_the_handler_run_alone() -> None:
+async def test_jobs_whose_messages_died_with_the_handler_run_alone() -> None:
     """The sweeper announces them again, with messages that are delivered for the first time."""
-
-    async def story() -> None:
-        stage = Stage()
-        embedder = deadly(stage)
-        await stage.write(ACME, "r1", "a text")
-        stage.local.clock.advance(1)
-        await stage.write(ACME, "r2", "poison")
-        assert await dies(stage)
-        stage.local.queue.drop()
-        stage.local.clock.advance(LEASE.total_seconds() + 1)
-        await stage.sweep()
-        assert await dies(stage)
-        assert embedder.calls[1:] == [["a text"], ["poison"]]
-
-    asyncio.run(story())
+    stage = Stage()
+    embedder = deadly(stage)
+    await stage.write(ACME, "r1", "a text")
+    stage.local.clock.advance(1)
+    await stage.write(ACME, "r2", "poison")
+    assert await dies(stage)
+    stage.local.queue.drop()
+    stage.local.clock.advance(LEASE.total_seconds() + 1)
+    await stage.sweep()
+    assert await dies(stage)
+    assert embedder.calls[1:] == [["a text"], ["poison"]]
 
 
-def test_two_jobs_of_a_record_start_together() -> None:
+async def test_two_jobs_of_a_record_start_together() -> None:
     """The newer text counts, though the older job is the one that lost its handler."""
-
-    async def story() -> None:
-        stage = Stage()
-        embedder = deadly(stage)
-        await stage.write(ACME, "r1", "poison")
-        await stage.write(ACME, "r2", "a text")
-        assert await dies(stage)
-        await stage.write(ACME, "r1", "a better text")
-        embedder.word = None
-        await stage.deliver()
-        assert sorted(embedder.calls[1:]) == [["a better text"], ["a text"]]
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    stage = Stage()
+    embedder = deadly(stage)
+    await stage.write(ACME, "r1", "poison")
+    await stage.write(ACME, "r2", "a text")
+    assert await dies(stage)
+    await stage.write(ACME, "r1", "a better text")
+    embedder.word = None
+    await stage.deliver()
+    assert sorted(embedder.calls[1:]) == [["a better text"], ["a text"]]
+    assert await stage.discrepancies() == []
 
 
 def test_groups_are_taken_as_they_are_asked_for() -> None:

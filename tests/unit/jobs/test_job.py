@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 
 import pytest
@@ -41,15 +40,11 @@ async def _populated() -> tuple[Stage, list[str]]:
     return stage, ids
 
 
-def test_the_newest_come_first_on_pages_of_any_size() -> None:
+async def test_the_newest_come_first_on_pages_of_any_size() -> None:
     """No job is repeated or left out."""
-
-    async def story() -> None:
-        stage, ids = await _populated()
-        for limit in (1, 2, 3, 8, 9):
-            assert await _ids(stage, JobFilter(), limit=limit) == ids[::-1]
-
-    asyncio.run(story())
+    stage, ids = await _populated()
+    for limit in (1, 2, 3, 8, 9):
+        assert await _ids(stage, JobFilter(), limit=limit) == ids[::-1]
 
 
 @pytest.mark.parametrize(
@@ -65,29 +60,19 @@ def test_the_newest_come_first_on_pages_of_any_size() -> None:
         (JobFilter(table="claims", code="AI_INPUT_REJECTED", status=JobStatus.DONE), []),
     ],
 )
-def test_filters_narrow(chosen: JobFilter, expected: list[int]) -> None:
+async def test_filters_narrow(chosen: JobFilter, expected: list[int]) -> None:
     """To the organization's own jobs that meet them all."""
-
-    async def story() -> None:
-        stage, ids = await _populated()
-        assert await _ids(stage, chosen, limit=2) == [ids[number] for number in expected]
-
-    asyncio.run(story())
+    stage, ids = await _populated()
+    assert await _ids(stage, chosen, limit=2) == [ids[number] for number in expected]
 
 
-def test_a_cursor_belongs_to_its_filters() -> None:
+async def test_a_cursor_belongs_to_its_filters() -> None:
     """Another list refuses it, instead of answering some page."""
-
-    async def story() -> None:
-        stage, _ = await _populated()
-        database = stage.local.database
-        page = await list_jobs(database, ACME, JobFilter(), limit=1, cursor=None)
-        with pytest.raises(InvalidInput):
-            await list_jobs(
-                database, ACME, JobFilter(table="claims"), limit=1, cursor=page.next_cursor
-            )
-
-    asyncio.run(story())
+    stage, _ = await _populated()
+    database = stage.local.database
+    page = await list_jobs(database, ACME, JobFilter(), limit=1, cursor=None)
+    with pytest.raises(InvalidInput):
+        await list_jobs(database, ACME, JobFilter(table="claims"), limit=1, cursor=page.next_cursor)
 
 
 FILTERS = [
@@ -104,21 +89,17 @@ FILTERS = [
 
 @pytest.mark.parametrize("chosen", FILTERS, ids=repr)
 @pytest.mark.parametrize("after", [None, ["2026-11-20T12:00:00.000Z", "job_1"]])
-def test_an_index_serves_every_combination_of_filters(
+async def test_an_index_serves_every_combination_of_filters(
     chosen: JobFilter, after: list[str | int | float | None] | None
 ) -> None:
     """Each column that is asked for narrows the search, and nothing is sorted afterwards.
 
     Of one record, whose jobs are few, status and code are compared one by one.
     """
-
-    async def story() -> list[str]:
-        statement = list_statement(ACME, chosen, 51, after)
-        explain = Statement(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
-        [rows] = await Stage().local.database.batch([explain])
-        return [row["detail"] for row in rows]
-
-    [plan] = asyncio.run(story())
+    statement = list_statement(ACME, chosen, 51, after)
+    explain = Statement(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
+    [rows] = await Stage().local.database.batch([explain])
+    [plan] = [row["detail"] for row in rows]
     assert plan.startswith("SEARCH cognate_jobs USING INDEX cognate_jobs_by_")
     asked = {
         "scope": chosen.table,
@@ -130,72 +111,56 @@ def test_an_index_serves_every_combination_of_filters(
         assert (f"{column}=?" in plan) is (value is not None)
 
 
-def test_a_job_tells_where_it_stands() -> None:
+async def test_a_job_tells_where_it_stands() -> None:
     """From queued to done, with times that are moments."""
+    stage = Stage()
+    job_id = await stage.write(ACME, "r1", "a text")
+    queued = await find_job(stage.local.database, ACME, job_id)
+    stage.local.clock.advance(3)
+    await stage.drain()
+    done = await find_job(stage.local.database, ACME, job_id)
 
-    async def story() -> None:
-        stage = Stage()
-        job_id = await stage.write(ACME, "r1", "a text")
-        queued = await find_job(stage.local.database, ACME, job_id)
-        stage.local.clock.advance(3)
-        await stage.drain()
-        done = await find_job(stage.local.database, ACME, job_id)
-
-        assert (queued.status, queued.attempts, queued.completed_at) == (JobStatus.QUEUED, 0, None)
-        assert (done.status, done.attempts) == (JobStatus.DONE, 1)
-        assert (done.table, done.record_id, done.model) == ("claims", "r1", CLAIMS.model.name)
-        assert done.completed_at == stage.local.clock.now()
-        assert (done.updated_at - done.created_at).total_seconds() == 3
-
-    asyncio.run(story())
+    assert (queued.status, queued.attempts, queued.completed_at) == (JobStatus.QUEUED, 0, None)
+    assert (done.status, done.attempts) == (JobStatus.DONE, 1)
+    assert (done.table, done.record_id, done.model) == ("claims", "r1", CLAIMS.model.name)
+    assert done.completed_at == stage.local.clock.now()
+    assert (done.updated_at - done.created_at).total_seconds() == 3
 
 
-def test_a_text_without_a_table_has_none() -> None:
+async def test_a_text_without_a_table_has_none() -> None:
     """How it is kept is nobody's business."""
-
-    async def story() -> None:
-        stage = Stage()
-        job = await find_job(stage.local.database, ACME, await stage.post(ACME, "a text"))
-        assert (job.table, job.record_id) == (None, None)
-
-    asyncio.run(story())
+    stage = Stage()
+    job = await find_job(stage.local.database, ACME, await stage.post(ACME, "a text"))
+    assert (job.table, job.record_id) == (None, None)
 
 
-def test_anothers_job_is_as_unknown_as_none() -> None:
+async def test_anothers_job_is_as_unknown_as_none() -> None:
     """The two look the same."""
-
-    async def story() -> list[str]:
-        stage = Stage()
-        job_id = await stage.write(ACME, "r1", "a text")
-        messages = []
-        for asked in (job_id, "job_none"):
-            with pytest.raises(NotFound) as caught:
-                await find_job(stage.local.database, GLOBEX, asked)
-            messages.append(f"{caught.value.code}: {caught.value}")
-        return messages
-
-    foreign, missing = asyncio.run(story())
+    stage = Stage()
+    job_id = await stage.write(ACME, "r1", "a text")
+    messages = []
+    for asked in (job_id, "job_none"):
+        with pytest.raises(NotFound) as caught:
+            await find_job(stage.local.database, GLOBEX, asked)
+        messages.append(f"{caught.value.code}: {caught.value}")
+    foreign, missing = messages
     assert foreign == missing
 
 
-def test_the_job_of_a_text_is_done_while_the_text_is_there() -> None:
+async def test_the_job_of_a_text_is_done_while_the_text_is_there() -> None:
     """Though its row was removed; not for anybody else, and not once the text is deleted."""
+    stage = Stage()
+    job_id = await stage.post(ACME, "a text")
+    await stage.drain()
+    before = await find_job(stage.local.database, ACME, job_id)
+    stage.local.clock.advance(31 * 24 * 3600)
+    await stage.sweep()
+    assert await stage.jobs() == []
 
-    async def story() -> None:
-        stage = Stage()
-        job_id = await stage.post(ACME, "a text")
-        await stage.drain()
-        before = await find_job(stage.local.database, ACME, job_id)
-        stage.local.clock.advance(31 * 24 * 3600)
-        await stage.sweep()
-        assert await stage.jobs() == []
+    assert await find_job(stage.local.database, ACME, job_id) == before
 
-        assert await find_job(stage.local.database, ACME, job_id) == before
-
-        with pytest.raises(NotFound):
-            await find_job(stage.local.database, GLOBEX, job_id)
-        await delete_text(stage.platform, ACME, job_id)
-        with pytest.raises(NotFound):
-            await find_job(stage.local.database, ACME, job_id)
-
-    asyncio.run(story())
+    with pytest.raises(NotFound):
+        await find_job(stage.local.database, GLOBEX, job_id)
+    await delete_text(stage.platform, ACME, job_id)
+    with pytest.raises(NotFound):
+        await find_job(stage.local.database, ACME, job_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from tests.steps import steps_of
@@ -20,34 +19,30 @@ async def _messages(stage: Stage, *messages: object) -> None:
     await stage.drain()
 
 
-def test_what_nothing_can_replay_is_removed_after_the_retention() -> None:
+async def test_what_nothing_can_replay_is_removed_after_the_retention() -> None:
     """Messages that made no sense, whoever sent them, and jobs of tables that are gone."""
-
-    async def story() -> list[Sequence[str]]:
-        stage = Stage()
-        stage.fault("run", "error", "5004: bad input", count=9)
-        for record in ("kept", "gone"):
-            await stage.write(ACME, record, "a bad text")
-        await stage.post(ACME, "a bad text of no table")
-        await _messages(
-            stage, {"type": "odd"}, {"type": "embedding", "organizationId": ACME, "content": 7}
-        )
-        await stage.rows("UPDATE cognate_jobs SET scope = 'old' WHERE record_id = 'gone'")
-        seen: list[Sequence[str]] = [await stage.jobs()]
-        stage.local.clock.advance(RETENTION_SECONDS)
-        await stage.sweep()
-        seen.append(await stage.jobs())
-        stage.local.clock.advance(0.001)
-        await stage.sweep()
-        rows = await stage.rows("SELECT scope FROM cognate_jobs ORDER BY scope")
-        return [*seen, [row["scope"] for row in rows]]
-
-    before, at_once, after = asyncio.run(story())
+    stage = Stage()
+    stage.fault("run", "error", "5004: bad input", count=9)
+    for record in ("kept", "gone"):
+        await stage.write(ACME, record, "a bad text")
+    await stage.post(ACME, "a bad text of no table")
+    await _messages(
+        stage, {"type": "odd"}, {"type": "embedding", "organizationId": ACME, "content": 7}
+    )
+    await stage.rows("UPDATE cognate_jobs SET scope = 'old' WHERE record_id = 'gone'")
+    seen: list[Sequence[str]] = [await stage.jobs()]
+    stage.local.clock.advance(RETENTION_SECONDS)
+    await stage.sweep()
+    seen.append(await stage.jobs())
+    stage.local.clock.advance(0.001)
+    await stage.sweep()
+    rows = await stage.rows("SELECT scope FROM cognate_jobs ORDER BY scope")
+    before, at_once, after = [*seen, [row["scope"] for row in rows]]
     assert before == at_once == ["failed"] * 5
     assert after == ["_texts:@cf/baai/bge-base-en-v1.5", "claims"]
 
 
-def test_failed_jobs_that_are_kept_are_not_looked_at() -> None:
+async def test_failed_jobs_that_are_kept_are_not_looked_at() -> None:
     """However many there are, and however old."""
 
     async def story(count: int) -> int:
@@ -61,4 +56,4 @@ def test_failed_jobs_that_are_kept_are_not_looked_at() -> None:
         )
         return await steps_of(stage.local.database, stage.sweep)
 
-    assert asyncio.run(story(5000)) < 1.2 * asyncio.run(story(10))
+    assert await story(5000) < 1.2 * await story(10)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from cognate.errors import QueueError
 from cognate.jobs.queue import WINDOW
 from cognate.ports import Statement
@@ -13,118 +11,90 @@ ROOM = 100
 """Messages of one batch of the queue."""
 
 
-def test_only_a_window_of_an_organization_is_in_the_queue() -> None:
+async def test_only_a_window_of_an_organization_is_in_the_queue() -> None:
     """What does not fit waits in D1, and is let out as earlier jobs finish."""
+    stage = Stage()
+    await stage.write_many(ACME, {f"r{number}": "a text" for number in range(WINDOW + 150)})
 
-    async def story() -> None:
-        stage = Stage()
-        await stage.write_many(ACME, {f"r{number}": "a text" for number in range(WINDOW + 150)})
-
-        assert len(stage.local.queue.waiting) == WINDOW
-        await stage.deliver()
-        assert len(stage.local.queue.waiting) == WINDOW
-        await stage.drain()
-        assert await stage.jobs() == ["done"] * (WINDOW + 150)
-
-    asyncio.run(story())
+    assert len(stage.local.queue.waiting) == WINDOW
+    await stage.deliver()
+    assert len(stage.local.queue.waiting) == WINDOW
+    await stage.drain()
+    assert await stage.jobs() == ["done"] * (WINDOW + 150)
 
 
-def test_an_import_of_one_does_not_hold_up_another() -> None:
+async def test_an_import_of_one_does_not_hold_up_another() -> None:
     """The other's record is done after at most a window of messages and its own batch."""
-
-    async def story() -> int:
-        stage = Stage()
-        await stage.write_many(ACME, {f"r{number}": "a text" for number in range(2 * WINDOW)})
-        job = await stage.write(GLOBEX, "r1", "a text")
-        deliveries = 0
-        while await stage.status(job) != "done":
-            await stage.deliver()
-            deliveries += 1
-        return deliveries
-
-    assert asyncio.run(story()) <= WINDOW // ROOM + 1
+    stage = Stage()
+    await stage.write_many(ACME, {f"r{number}": "a text" for number in range(2 * WINDOW)})
+    job = await stage.write(GLOBEX, "r1", "a text")
+    deliveries = 0
+    while await stage.status(job) != "done":
+        await stage.deliver()
+        deliveries += 1
+    assert deliveries <= WINDOW // ROOM + 1
 
 
-def test_what_waits_for_another_try_leaves_room() -> None:
+async def test_what_waits_for_another_try_leaves_room() -> None:
     """After an outage a new record goes at once, however many others wait for their retry."""
+    stage = Stage()
+    await stage.write_many(ACME, {f"r{number}": "an old text" for number in range(WINDOW)})
+    stage.fault("run", message="3040: out of capacity", count=1000)
+    await stage.drain()
+    stage.local.bindings.faults.clear()
+    job = await stage.write(ACME, "new", "a new text")
 
-    async def story() -> None:
-        stage = Stage()
-        await stage.write_many(ACME, {f"r{number}": "an old text" for number in range(WINDOW)})
-        stage.fault("run", message="3040: out of capacity", count=1000)
-        await stage.drain()
-        stage.local.bindings.faults.clear()
-        job = await stage.write(ACME, "new", "a new text")
-
-        await stage.deliver()
-        assert await stage.status(job) == "done"
-
-    asyncio.run(story())
+    await stage.deliver()
+    assert await stage.status(job) == "done"
 
 
-def test_a_job_that_waits_serves_all_writes_of_its_record() -> None:
+async def test_a_job_that_waits_serves_all_writes_of_its_record() -> None:
     """Equal pending jobs of a record are one, which embeds the newest text."""
+    stage = Stage()
+    jobs = {await stage.write(ACME, "r1", f"text {number}") for number in range(5)}
+    await stage.drain()
 
-    async def story() -> None:
-        stage = Stage()
-        jobs = {await stage.write(ACME, "r1", f"text {number}") for number in range(5)}
-        await stage.drain()
-
-        assert len(jobs) == 1
-        assert stage.calls("AI.run") == 1
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    assert len(jobs) == 1
+    assert stage.calls("AI.run") == 1
+    assert await stage.discrepancies() == []
 
 
-def test_a_write_lets_a_failing_job_start_afresh() -> None:
+async def test_a_write_lets_a_failing_job_start_afresh() -> None:
     """The new text is not charged with the failures of the old one, and does not wait for them."""
-
-    async def story() -> None:
-        stage = Stage()
-        job = await stage.write(ACME, "r1", "old")
-        stage.fault("run", "short")
-        await stage.deliver()
-        assert (await stage.job(job))["charges"] == 1
-        assert await stage.write(ACME, "r1", "new") == job
-        row = await stage.job(job)
-        assert (row["charges"], row["attempts"], row["error_code"]) == (0, 0, None)
-        await stage.deliver()
-        assert await stage.status(job) == "done"
-
-    asyncio.run(story())
+    stage = Stage()
+    job = await stage.write(ACME, "r1", "old")
+    stage.fault("run", "short")
+    await stage.deliver()
+    assert (await stage.job(job))["charges"] == 1
+    assert await stage.write(ACME, "r1", "new") == job
+    row = await stage.job(job)
+    assert (row["charges"], row["attempts"], row["error_code"]) == (0, 0, None)
+    await stage.deliver()
+    assert await stage.status(job) == "done"
 
 
-def test_a_queue_in_an_outage_loses_nothing() -> None:
+async def test_a_queue_in_an_outage_loses_nothing() -> None:
     """The record and its job are there; the sweeper announces it."""
-
-    async def story() -> None:
-        stage = Stage()
-        stage.local.queue.outage = QueueError("out of reach")
-        job = await stage.write(ACME, "r1", "a text")
-        assert await stage.status(job) == "queued"
-        stage.local.queue.outage = None
-        await stage.settle()
-        assert await stage.status(job) == "done"
-
-    asyncio.run(story())
+    stage = Stage()
+    stage.local.queue.outage = QueueError("out of reach")
+    job = await stage.write(ACME, "r1", "a text")
+    assert await stage.status(job) == "queued"
+    stage.local.queue.outage = None
+    await stage.settle()
+    assert await stage.status(job) == "done"
 
 
-def test_a_window_belongs_to_one_organization() -> None:
+async def test_a_window_belongs_to_one_organization() -> None:
     """Letting out one's jobs lets out nobody else's."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "a text")
+    await stage.local.database.batch([Statement("UPDATE cognate_jobs SET announced = 0")])
+    stage.local.queue.drop()
+    await stage.write(GLOBEX, "r1", "a text")
+    await stage.drain()
 
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a text")
-        await stage.local.database.batch([Statement("UPDATE cognate_jobs SET announced = 0")])
-        stage.local.queue.drop()
-        await stage.write(GLOBEX, "r1", "a text")
-        await stage.drain()
-
-        rows = await stage.rows("SELECT organization_id, status FROM cognate_jobs ORDER BY 1")
-        assert rows == [
-            {"organization_id": ACME, "status": "queued"},
-            {"organization_id": GLOBEX, "status": "done"},
-        ]
-
-    asyncio.run(story())
+    rows = await stage.rows("SELECT organization_id, status FROM cognate_jobs ORDER BY 1")
+    assert rows == [
+        {"organization_id": ACME, "status": "queued"},
+        {"organization_id": GLOBEX, "status": "done"},
+    ]

@@ -2,108 +2,86 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from cognate.jobs.removals import MAX_REMOVALS_PER_RUN
 from tests.unit.core.stage import ACME, GLOBEX, Stage, long_text
 from tests.unit.embedding.test_finish import worker_of
 
 
-def test_the_vectors_of_records_deleted_by_sql_are_removed() -> None:
+async def test_the_vectors_of_records_deleted_by_sql_are_removed() -> None:
     """All their chunks, in their organization only, and then nobody remembers them."""
+    stage = Stage()
+    for organization in (ACME, GLOBEX):
+        await stage.write(organization, "r1", long_text(3))
+    await stage.settle()
+    await stage.rows("DELETE FROM claims WHERE organization_id = ?1", ACME)
 
-    async def story() -> None:
-        stage = Stage()
-        for organization in (ACME, GLOBEX):
-            await stage.write(organization, "r1", long_text(3))
-        await stage.settle()
-        await stage.rows("DELETE FROM claims WHERE organization_id = ?1", ACME)
+    await stage.sweep()
+    await stage.settle()
 
-        await stage.sweep()
-        await stage.settle()
-
-        assert await stage.discrepancies() == []
-        owners = await stage.rows("SELECT organization_id FROM cognate_embeddings")
-        assert owners == [{"organization_id": GLOBEX}]
-
-    asyncio.run(story())
+    assert await stage.discrepancies() == []
+    owners = await stage.rows("SELECT organization_id FROM cognate_embeddings")
+    assert owners == [{"organization_id": GLOBEX}]
 
 
-def test_a_deletion_by_the_api_is_no_business_of_the_sweeper() -> None:
+async def test_a_deletion_by_the_api_is_no_business_of_the_sweeper() -> None:
     """It has its own job, before and after that one is done."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a text")
-        await stage.settle()
-        await stage.delete(ACME, "r1")
-        assert (await stage.state(ACME, "r1"))["record_gone"] == 0
-        await stage.sweep()
-        await stage.settle()
-        await stage.sweep()
-        assert await stage.jobs() == ["done", "done"]
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "r1", "a text")
+    await stage.settle()
+    await stage.delete(ACME, "r1")
+    assert (await stage.state(ACME, "r1"))["record_gone"] == 0
+    await stage.sweep()
+    await stage.settle()
+    await stage.sweep()
+    assert await stage.jobs() == ["done", "done"]
 
 
-def test_a_record_that_is_there_again_is_not_removed() -> None:
+async def test_a_record_that_is_there_again_is_not_removed() -> None:
     """It was deleted and made again by SQL: a backfill of stale records embeds it."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a text")
-        await stage.settle()
-        await stage.rows("DELETE FROM claims")
-        await stage.rows(
-            "INSERT INTO claims (organization_id, id, content) VALUES (?1, 'r1', 'x')", ACME
-        )
-        await stage.sweep()
-        assert len(await stage.jobs()) == 1
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "r1", "a text")
+    await stage.settle()
+    await stage.rows("DELETE FROM claims")
+    await stage.rows(
+        "INSERT INTO claims (organization_id, id, content) VALUES (?1, 'r1', 'x')", ACME
+    )
+    await stage.sweep()
+    assert len(await stage.jobs()) == 1
 
 
-def test_a_result_that_was_under_way_is_outdated() -> None:
+async def test_a_result_that_was_under_way_is_outdated() -> None:
     """Its consumer read the record before it was deleted, and stores after the removal."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a text")
-        await stage.settle()
-        await stage.write(ACME, "r1", long_text(2))
-        slow, _ = worker_of(stage)
-        await slow.step()
-        await stage.rows("DELETE FROM claims")
-        await stage.sweep()
-        await stage.drain()
-        await slow.finish()
-        await stage.settle()
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "r1", "a text")
+    await stage.settle()
+    await stage.write(ACME, "r1", long_text(2))
+    slow, _ = worker_of(stage)
+    await slow.step()
+    await stage.rows("DELETE FROM claims")
+    await stage.sweep()
+    await stage.drain()
+    await slow.finish()
+    await stage.settle()
+    assert await stage.discrepancies() == []
 
 
-def test_a_run_queues_a_bounded_number() -> None:
+async def test_a_run_queues_a_bounded_number() -> None:
     """The rest waits for the next minute."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.rows(
-            "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "
-            "revision, record_gone) WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL "
-            "SELECT n + 1 FROM n WHERE n < CAST(?2 AS INTEGER)) "
-            "SELECT ?1, 'claims', 'c' || n, 'key' || n, 1, 1 FROM n",
-            ACME,
-            str(MAX_REMOVALS_PER_RUN + 20),
-        )
-        counts = []
-        for _ in range(3):
-            await stage.sweep()
-            counts.append(len(await stage.jobs()))
-        assert counts == [
-            MAX_REMOVALS_PER_RUN,
-            MAX_REMOVALS_PER_RUN + 20,
-            MAX_REMOVALS_PER_RUN + 20,
-        ]
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.rows(
+        "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "
+        "revision, record_gone) WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL "
+        "SELECT n + 1 FROM n WHERE n < CAST(?2 AS INTEGER)) "
+        "SELECT ?1, 'claims', 'c' || n, 'key' || n, 1, 1 FROM n",
+        ACME,
+        str(MAX_REMOVALS_PER_RUN + 20),
+    )
+    counts = []
+    for _ in range(3):
+        await stage.sweep()
+        counts.append(len(await stage.jobs()))
+    assert counts == [
+        MAX_REMOVALS_PER_RUN,
+        MAX_REMOVALS_PER_RUN + 20,
+        MAX_REMOVALS_PER_RUN + 20,
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,73 +28,57 @@ async def _failed(stage: Stage, *record_ids: str, organization: OrganizationId =
     return ids
 
 
-def test_a_failed_job_starts_over() -> None:
+async def test_a_failed_job_starts_over() -> None:
     """Under its own id, without its error and its attempts; then it is done."""
+    stage = Stage()
+    [job_id] = await _failed(stage, "c1")
 
-    async def story() -> None:
-        stage = Stage()
-        [job_id] = await _failed(stage, "c1")
+    job = await replay_job(stage.platform, ACME, job_id)
 
-        job = await replay_job(stage.platform, ACME, job_id)
-
-        assert (job.id, job.status, job.attempts) == (job_id, JobStatus.QUEUED, 0)
-        assert (job.error_code, job.completed_at) == (None, None)
-        assert [message["jobId"] for message in stage.local.queue.waiting] == [job_id]
-        await stage.settle()
-        assert await stage.status(job_id) == "done"
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    assert (job.id, job.status, job.attempts) == (job_id, JobStatus.QUEUED, 0)
+    assert (job.error_code, job.completed_at) == (None, None)
+    assert [message["jobId"] for message in stage.local.queue.waiting] == [job_id]
+    await stage.settle()
+    assert await stage.status(job_id) == "done"
+    assert await stage.discrepancies() == []
 
 
-def test_a_replay_twice_is_one() -> None:
+async def test_a_replay_twice_is_one() -> None:
     """The second finds nothing failed."""
+    stage = Stage()
+    [job_id] = await _failed(stage, "c1")
+    await replay_job(stage.platform, ACME, job_id)
 
-    async def story() -> None:
-        stage = Stage()
-        [job_id] = await _failed(stage, "c1")
+    with pytest.raises(JobNotFailed):
         await replay_job(stage.platform, ACME, job_id)
-
-        with pytest.raises(JobNotFailed):
-            await replay_job(stage.platform, ACME, job_id)
-        assert len(stage.local.queue.waiting) == 1
-
-    asyncio.run(story())
+    assert len(stage.local.queue.waiting) == 1
 
 
-def test_a_queued_job_of_the_record_stands_for_the_failed_one() -> None:
+async def test_a_queued_job_of_the_record_stands_for_the_failed_one() -> None:
     """It is answered, and forced to write what the failed one may have left undone."""
+    stage = Stage()
+    [failed] = await _failed(stage, "c1")
+    queued = await stage.write(ACME, "c1", "a newer text")
 
-    async def story() -> None:
-        stage = Stage()
-        [failed] = await _failed(stage, "c1")
-        queued = await stage.write(ACME, "c1", "a newer text")
+    job = await replay_job(stage.platform, ACME, failed)
 
-        job = await replay_job(stage.platform, ACME, failed)
-
-        assert job.id == queued
-        assert (await stage.job(queued))["forced"] == 1
-        assert await stage.status(failed) == "superseded"
-
-    asyncio.run(story())
+    assert job.id == queued
+    assert (await stage.job(queued))["forced"] == 1
+    assert await stage.status(failed) == "superseded"
 
 
-def test_older_failures_of_a_record_are_over() -> None:
+async def test_older_failures_of_a_record_are_over() -> None:
     """The newest one embeds what the record says."""
+    stage = Stage()
+    [first] = await _failed(stage, "c1")
+    [second] = await _failed(stage, "c1")
 
-    async def story() -> None:
-        stage = Stage()
-        [first] = await _failed(stage, "c1")
-        [second] = await _failed(stage, "c1")
+    assert await replay_jobs(stage.platform, ACME) == Replayed(1, 0)
 
-        assert await replay_jobs(stage.platform, ACME) == Replayed(1, 0)
-
-        assert [await stage.status(first), await stage.status(second)] == ["superseded", "queued"]
-
-    asyncio.run(story())
+    assert [await stage.status(first), await stage.status(second)] == ["superseded", "queued"]
 
 
-def test_a_text_that_was_given_is_embedded_unless_the_record_was_written_since() -> None:
+async def test_a_text_that_was_given_is_embedded_unless_the_record_was_written_since() -> None:
     """Then the record's own words are newer."""
 
     async def story(*, written: bool) -> str:
@@ -121,105 +104,85 @@ def test_a_text_that_was_given_is_embedded_unless_the_record_was_written_since()
         answer = await Stage().local.embedder.embed(CLAIMS.model, [text])
         return answer.float32().hex().upper()
 
-    assert asyncio.run(story(written=False)) == asyncio.run(vectors_of("given words"))
-    assert asyncio.run(story(written=True)) == asyncio.run(vectors_of("newer words"))
+    assert await story(written=False) == await vectors_of("given words")
+    assert await story(written=True) == await vectors_of("newer words")
 
 
-def test_only_failed_jobs_are_tried_again() -> None:
+async def test_only_failed_jobs_are_tried_again() -> None:
     """One that is done, and one that another organization has, are told apart by nothing else."""
+    stage = Stage()
+    done = await stage.write(ACME, "c1", "text")
+    await stage.settle()
+    [foreign] = await _failed(stage, "c1", organization=GLOBEX)
 
-    async def story() -> None:
-        stage = Stage()
-        done = await stage.write(ACME, "c1", "text")
-        await stage.settle()
-        [foreign] = await _failed(stage, "c1", organization=GLOBEX)
-
-        with pytest.raises(JobNotFailed):
-            await replay_job(stage.platform, ACME, done)
-        for job_id in (foreign, "job_missing"):
-            with pytest.raises(NotFound):
-                await replay_job(stage.platform, ACME, job_id)
-        assert await replay_jobs(stage.platform, ACME) == Replayed(0, 0)
-        assert await stage.status(foreign) == "failed"
-
-    asyncio.run(story())
+    with pytest.raises(JobNotFailed):
+        await replay_job(stage.platform, ACME, done)
+    for job_id in (foreign, "job_missing"):
+        with pytest.raises(NotFound):
+            await replay_job(stage.platform, ACME, job_id)
+    assert await replay_jobs(stage.platform, ACME) == Replayed(0, 0)
+    assert await stage.status(foreign) == "failed"
 
 
-def test_a_message_that_made_no_sense_is_not_tried_again() -> None:
+async def test_a_message_that_made_no_sense_is_not_tried_again() -> None:
     """There is no record in it."""
+    stage = Stage()
+    body = {"type": "embedding", "organizationId": ACME, "content": " "}
+    await stage.local.queue.send([body])
+    await stage.drain()
+    [row] = await stage.rows("SELECT id, status FROM cognate_jobs")
+    assert row["status"] == "failed"
 
-    async def story() -> None:
-        stage = Stage()
-        body = {"type": "embedding", "organizationId": ACME, "content": " "}
-        await stage.local.queue.send([body])
-        await stage.drain()
-        [row] = await stage.rows("SELECT id, status FROM cognate_jobs")
-        assert row["status"] == "failed"
-
-        with pytest.raises(JobNotFailed):
-            await replay_job(stage.platform, ACME, row["id"])
-        assert await replay_jobs(stage.platform, ACME) == Replayed(0, 0)
-
-    asyncio.run(story())
+    with pytest.raises(JobNotFailed):
+        await replay_job(stage.platform, ACME, row["id"])
+    assert await replay_jobs(stage.platform, ACME) == Replayed(0, 0)
 
 
-def test_many_are_chosen_by_table_and_code() -> None:
+async def test_many_are_chosen_by_table_and_code() -> None:
     """What does not match stays failed."""
+    stage = Stage()
+    await _failed(stage, "c1", "c2", "c3")
 
-    async def story() -> None:
-        stage = Stage()
-        await _failed(stage, "c1", "c2", "c3")
+    assert await replay_jobs(stage.platform, ACME, scope="articles") == Replayed(0, 0)
+    assert await replay_jobs(stage.platform, ACME, code="AI_TIMEOUT") == Replayed(0, 0)
+    found = await replay_jobs(stage.platform, ACME, scope="claims", code="AI_INPUT_REJECTED")
 
-        assert await replay_jobs(stage.platform, ACME, scope="articles") == Replayed(0, 0)
-        assert await replay_jobs(stage.platform, ACME, code="AI_TIMEOUT") == Replayed(0, 0)
-        found = await replay_jobs(stage.platform, ACME, scope="claims", code="AI_INPUT_REJECTED")
-
-        assert found == Replayed(3, 0)
-        await stage.settle()
-        assert await stage.jobs() == ["done"] * 3
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    assert found == Replayed(3, 0)
+    await stage.settle()
+    assert await stage.jobs() == ["done"] * 3
+    assert await stage.discrepancies() == []
 
 
-def test_a_call_is_bounded_and_says_what_remains() -> None:
+async def test_a_call_is_bounded_and_says_what_remains() -> None:
     """And no more than a window of messages goes out."""
+    stage = Stage()
+    await stage.rows(
+        "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "
+        "revision) WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL "
+        "SELECT n + 1 FROM n WHERE n < 1100) "
+        "SELECT ?1, 'claims', 'c' || n, 'key' || n, 1 FROM n",
+        ACME,
+    )
+    await stage.rows(
+        "INSERT INTO cognate_jobs (id, organization_id, scope, record_id, source, status, "
+        "due_at, created_at, updated_at, completed_at) SELECT 'job' || record_id, ?1, scope, "
+        "record_id, 'write', 'failed', '', '2026', '2026', '2026' FROM cognate_embeddings",
+        ACME,
+    )
 
-    async def story() -> None:
-        stage = Stage()
-        await stage.rows(
-            "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "
-            "revision) WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL "
-            "SELECT n + 1 FROM n WHERE n < 1100) "
-            "SELECT ?1, 'claims', 'c' || n, 'key' || n, 1 FROM n",
-            ACME,
-        )
-        await stage.rows(
-            "INSERT INTO cognate_jobs (id, organization_id, scope, record_id, source, status, "
-            "due_at, created_at, updated_at, completed_at) SELECT 'job' || record_id, ?1, scope, "
-            "record_id, 'write', 'failed', '', '2026', '2026', '2026' FROM cognate_embeddings",
-            ACME,
-        )
-
-        assert await replay_jobs(stage.platform, ACME) == Replayed(MAX_REPLAYED, 100)
-        assert await replay_jobs(stage.platform, ACME) == Replayed(100, 0)
-        assert len(stage.local.queue.waiting) == WINDOW
-
-    asyncio.run(story())
+    assert await replay_jobs(stage.platform, ACME) == Replayed(MAX_REPLAYED, 100)
+    assert await replay_jobs(stage.platform, ACME) == Replayed(100, 0)
+    assert len(stage.local.queue.waiting) == WINDOW
 
 
-def test_a_queue_in_an_outage_loses_no_replay() -> None:
+async def test_a_queue_in_an_outage_loses_no_replay() -> None:
     """The sweeper sends its message."""
+    stage = Stage()
+    [job_id] = await _failed(stage, "c1")
+    stage.local.queue.outage = QueueError("out of reach")
+    await replay_job(stage.platform, ACME, job_id)
+    stage.local.queue.outage = None
 
-    async def story() -> None:
-        stage = Stage()
-        [job_id] = await _failed(stage, "c1")
-        stage.local.queue.outage = QueueError("out of reach")
-        await replay_job(stage.platform, ACME, job_id)
-        stage.local.queue.outage = None
+    await stage.settle()
 
-        await stage.settle()
-
-        assert await stage.status(job_id) == "done"
-
-    asyncio.run(story())
+    assert await stage.status(job_id) == "done"

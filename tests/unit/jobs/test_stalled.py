@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from cognate.jobs.stalled import MAX_HELPED, MAX_LOOKED_AT, chosen
 from tests.steps import steps_of
 from tests.unit.core.stage import Stage
@@ -33,7 +31,7 @@ async def _let_out(stage: Stage) -> int:
     return int(row["jobs"])
 
 
-def test_the_work_of_a_run_is_bounded() -> None:
+async def test_the_work_of_a_run_is_bounded() -> None:
     """From the first hundreds on, more organizations take no more steps of SQLite."""
 
     async def story(organizations: int) -> int:
@@ -41,66 +39,50 @@ def test_the_work_of_a_run_is_bounded() -> None:
         await _waiting(stage, organizations, announced=True)
         return await steps_of(stage.local.database, stage.sweep)
 
-    few, many = asyncio.run(story(MAX_LOOKED_AT)), asyncio.run(story(10 * MAX_LOOKED_AT))
+    few, many = await story(MAX_LOOKED_AT), await story(10 * MAX_LOOKED_AT)
     assert many < 1.1 * few
 
 
-def test_one_behind_thousands_with_messages_has_its_turn() -> None:
+async def test_one_behind_thousands_with_messages_has_its_turn() -> None:
     """Within as many runs as it takes to look at all of them."""
-
-    async def story() -> list[int]:
-        stage = Stage()
-        await _waiting(stage, 1200, announced=True)
-        await stage.rows(
-            "DELETE FROM cognate_jobs WHERE organization_id = 'org_101200' AND record_id = 'r1'"
-        )
-        return [await _let_out(stage) for _ in range(3)]
-
-    assert asyncio.run(story()) == [0, 0, 1]
+    stage = Stage()
+    await _waiting(stage, 1200, announced=True)
+    await stage.rows(
+        "DELETE FROM cognate_jobs WHERE organization_id = 'org_101200' AND record_id = 'r1'"
+    )
+    assert [await _let_out(stage) for _ in range(3)] == [0, 0, 1]
 
 
-def test_nobody_starves_beside_many_that_need_help() -> None:
+async def test_nobody_starves_beside_many_that_need_help() -> None:
     """Each run helps the next ones, and then starts from the first again."""
-
-    async def story() -> list[int]:
-        stage = Stage()
-        await _waiting(stage, 1010, announced=False)
-        return [await _let_out(stage) for _ in range(51)]
-
-    found = asyncio.run(story())
+    stage = Stage()
+    await _waiting(stage, 1010, announced=False)
+    found = [await _let_out(stage) for _ in range(51)]
     assert found[:3] == [MAX_HELPED, 2 * MAX_HELPED, 3 * MAX_HELPED]
     assert found[-1] == 1010
 
 
-def test_those_that_were_helped_come_after_the_others() -> None:
+async def test_those_that_were_helped_come_after_the_others() -> None:
     """Though their new jobs wait as well."""
-
-    async def story() -> list[str]:
-        stage = Stage()
-        await _waiting(stage, 2 * MAX_HELPED, announced=False)
-        await stage.sweep()
-        await stage.rows("UPDATE cognate_jobs SET announced = 0")
-        await stage.sweep()
-        rows = await stage.rows(
-            "SELECT organization_id FROM cognate_jobs WHERE announced = 1 ORDER BY id"
-        )
-        return [row["organization_id"] for row in rows]
-
     second = [f"org_{100000 + number}" for number in range(MAX_HELPED + 1, 2 * MAX_HELPED + 1)]
-    assert sorted(asyncio.run(story())) == second
+    stage = Stage()
+    await _waiting(stage, 2 * MAX_HELPED, announced=False)
+    await stage.sweep()
+    await stage.rows("UPDATE cognate_jobs SET announced = 0")
+    await stage.sweep()
+    rows = await stage.rows(
+        "SELECT organization_id FROM cognate_jobs WHERE announced = 1 ORDER BY id"
+    )
+    assert sorted([row["organization_id"] for row in rows]) == second
 
 
-def test_the_cursor_is_written_only_where_it_moves() -> None:
+async def test_the_cursor_is_written_only_where_it_moves() -> None:
     """A quiet system writes nothing each minute."""
-
-    async def story() -> list[str]:
-        stage = Stage()
-        await stage.sweep()
-        await _waiting(stage, 3, announced=False)
-        await stage.sweep()
-        return [row["value"] for row in await stage.rows("SELECT value FROM cognate_cursors")]
-
-    assert asyncio.run(story()) == []
+    stage = Stage()
+    await stage.sweep()
+    await _waiting(stage, 3, announced=False)
+    await stage.sweep()
+    assert [row["value"] for row in await stage.rows("SELECT value FROM cognate_cursors")] == []
 
 
 def test_a_full_look_goes_on_behind_its_last_organization() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003 - pydantic reads the annotation
 from typing import TYPE_CHECKING, Any, Final
@@ -178,60 +177,64 @@ class Stage:
             return rows
         raise AssertionError("SQLite in this process never waits")
 
-    def write(
+    async def write(
         self, table: Table, *operations: Operation, by: Principal = ADA, fail_fast: bool = False
     ) -> list[Outcome]:
         """Write records."""
         call = write_records(self.platform, by, table, operations, fail_fast=fail_fast)
-        return asyncio.run(call)
+        return await call
 
-    def codes(
+    async def codes(
         self, table: Table, *operations: Operation, by: Principal = ADA, fail_fast: bool = False
     ) -> list[str]:
         """Write records: for each `record`, `deleted` or the code of its error."""
-        return [code(item) for item in self.write(table, *operations, by=by, fail_fast=fail_fast)]
+        return [
+            code(item) for item in await self.write(table, *operations, by=by, fail_fast=fail_fast)
+        ]
 
-    def create(
+    async def create(
         self, table: Table, record_id: str | None = None, by: Principal = ADA, **fields: Any
     ) -> StoredRecord:
         """Create one record; `fields` by JSON name."""
-        [outcome] = self.write(table, Create(fields, record_id), by=by)
+        [outcome] = await self.write(table, Create(fields, record_id), by=by)
         assert isinstance(outcome, StoredRecord), outcome
         return outcome
 
-    def update(
+    async def update(
         self, table: Table, record_id: str, by: Principal = ADA, **changes: Any
     ) -> StoredRecord:
         """Change one record."""
-        [outcome] = self.write(table, Update(record_id, changes), by=by)
+        [outcome] = await self.write(table, Update(record_id, changes), by=by)
         assert isinstance(outcome, StoredRecord), outcome
         return outcome
 
-    def get(self, table: Table, record_id: str, by: Principal = ADA) -> StoredRecord:
+    async def get(self, table: Table, record_id: str, by: Principal = ADA) -> StoredRecord:
         """One record."""
-        return asyncio.run(get_record(self.platform, by, table, record_id))
+        return await get_record(self.platform, by, table, record_id)
 
-    def page(self, table: Table, by: Principal = ADA, **query: str) -> Page[Mapping[str, Any]]:
+    async def page(
+        self, table: Table, by: Principal = ADA, **query: str
+    ) -> Page[Mapping[str, Any]]:
         """One page; `query` as in a URL, with `__` for the dot before an operator."""
         parameters = {name.replace("__", "."): [value] for name, value in query.items()}
-        return asyncio.run(list_records(self.platform, by, table, parse_query(table, parameters)))
+        return await list_records(self.platform, by, table, parse_query(table, parameters))
 
-    def ids(self, table: Table, by: Principal = ADA, **query: str) -> list[str]:
+    async def ids(self, table: Table, by: Principal = ADA, **query: str) -> list[str]:
         """The ids of one page."""
-        return [record["id"] for record in self.page(table, by, **query).items]
+        return [record["id"] for record in (await self.page(table, by, **query)).items]
 
     def jobs(self, status: str = "%") -> list[tuple[str, str, int]]:
         """Record, source and `embeds` of every job, the oldest first."""
         rows = self.sql("SELECT * FROM cognate_jobs WHERE status LIKE ?1 ORDER BY rowid", status)
         return [(row["record_id"], row["source"], row["embeds"]) for row in rows]
 
-    def drain(self) -> None:
+    async def drain(self) -> None:
         """Let the consumer do what is queued."""
 
         async def consumer(batch: Any) -> Any:
             return await consume(self.local, self.app, "cognate-embeddings", batch)
 
-        asyncio.run(self.local.queue.drain(consumer))
+        await self.local.queue.drain(consumer)
 
     def indexed(self, table: Table = claims) -> int:
         """How many vectors the index of a table holds."""

@@ -21,30 +21,30 @@ def schema(**options: Any) -> Cognate:
     return Cognate(tables=[Table("claims", Claim, embeddings=embeddings)])
 
 
-def test_a_new_record_is_embedded(stage: Stage) -> None:
+async def test_a_new_record_is_embedded(stage: Stage) -> None:
     """By a job that is written with it and announced after it."""
-    stage.create(claims, "c1", content="The ferry sank")
+    await stage.create(claims, "c1", content="The ferry sank")
 
     assert stage.jobs("queued") == [("c1", "insert", 1)]
     assert len(stage.local.queue.waiting) == 1
-    stage.drain()
+    await stage.drain()
     assert stage.jobs("done") == [("c1", "insert", 1)]
     assert stage.indexed() == 1
 
 
-def test_a_record_is_not_embedded_when_it_is_created_where_the_table_says_so() -> None:
+async def test_a_record_is_not_embedded_when_it_is_created_where_the_table_says_so() -> None:
     """A change of what is watched embeds it; one of its metadata alone does not."""
     stage = Stage(schema(on_insert=False), "")
     table = stage.app.table("claims")
-    stage.create(table, "c1", content="x")
+    await stage.create(table, "c1", content="x")
     assert stage.jobs() == []
-    stage.update(table, "c1", storyId="s1")
-    stage.drain()
+    await stage.update(table, "c1", storyId="s1")
+    await stage.drain()
     assert stage.indexed(table) == 0
     assert stage.local.bindings.counts.calls["AI.run"] == 0
 
-    stage.update(table, "c1", content="y")
-    stage.drain()
+    await stage.update(table, "c1", content="y")
+    await stage.drain()
     assert stage.indexed(table) == 1
 
 
@@ -63,7 +63,7 @@ def test_a_record_is_not_embedded_when_it_is_created_where_the_table_says_so() -
         (True, {}, []),
     ],
 )
-def test_a_change_is_embedded_if_a_watched_field_has_another_value(
+async def test_a_change_is_embedded_if_a_watched_field_has_another_value(
     on_update: Any,
     changes: dict[str, Any],
     embeds: list[int],
@@ -71,116 +71,112 @@ def test_a_change_is_embedded_if_a_watched_field_has_another_value(
     """Its metadata follows without the model; what did not change costs nothing."""
     stage = Stage(schema(on_update=on_update), "")
     table = stage.app.table("claims")
-    stage.create(table, "c1", content="x", storyId="s1")
-    stage.drain()
+    await stage.create(table, "c1", content="x", storyId="s1")
+    await stage.drain()
     runs = stage.local.bindings.counts.calls["AI.run"]
 
-    stage.update(table, "c1", **changes)
+    await stage.update(table, "c1", **changes)
 
     assert [found for _, _, found in stage.jobs("queued")] == embeds
-    stage.drain()
+    await stage.drain()
     again = stage.local.bindings.counts.calls["AI.run"] - runs
     assert again == sum(embeds and [int("content" in changes)])
 
 
-def test_a_change_of_metadata_reaches_the_index_without_the_model(stage: Stage) -> None:
+async def test_a_change_of_metadata_reaches_the_index_without_the_model(stage: Stage) -> None:
     """The vector stays, its metadata is the new one."""
-    stage.create(claims, "c1", content="x", storyId="s1")
-    stage.drain()
+    await stage.create(claims, "c1", content="x", storyId="s1")
+    await stage.drain()
     runs = stage.local.bindings.counts.calls["AI.run"]
-    stage.update(claims, "c1", storyId="s2")
-    stage.drain()
+    await stage.update(claims, "c1", storyId="s2")
+    await stage.drain()
 
     [entry] = stage.local.bindings.indexes["VECTORIZE"].entries()
     assert (entry.metadata or {})["storyId"] == "s2"
     assert stage.local.bindings.counts.calls["AI.run"] == runs
 
 
-def test_a_deleted_record_loses_its_vectors(stage: Stage) -> None:
+async def test_a_deleted_record_loses_its_vectors(stage: Stage) -> None:
     """Of both kinds of deletion; one that never had any needs no job."""
     cases: list[tuple[Table, dict[str, Any]]] = [
         (claims, {"content": "x"}),
         (posts, {"title": "x"}),
     ]
     for table, fields in cases:
-        stage.create(table, "r1", **fields)
-        stage.drain()
-        stage.codes(table, Delete("r1"))
+        await stage.create(table, "r1", **fields)
+        await stage.drain()
+        await stage.codes(table, Delete("r1"))
         assert stage.jobs("queued") == [("r1", "delete", 1)]
-        stage.drain()
+        await stage.drain()
         assert stage.indexed(table) == 0
     stage.sql("INSERT INTO claims (organization_id, id, content) VALUES ('org_acme', 'raw', 'x')")
-    assert stage.codes(claims, Delete("raw")) == ["deleted"]
+    assert await stage.codes(claims, Delete("raw")) == ["deleted"]
     assert stage.jobs("queued") == []
 
 
-def test_what_was_refused_queues_nothing(stage: Stage) -> None:
+async def test_what_was_refused_queues_nothing(stage: Stage) -> None:
     """Whether before the write or by it; nor does another organization's record of that id."""
-    stage.create(claims, "c1", by=BOB, content="x")
-    stage.create(posts, "p1", title="x", slug="taken")
-    stage.drain()
+    await stage.create(claims, "c1", by=BOB, content="x")
+    await stage.create(posts, "p1", title="x", slug="taken")
+    await stage.drain()
     before = stage.jobs()
     stage.local.clock.advance(1)
 
     assert (
-        stage.codes(claims, Update("c1", {"content": "y"}), Delete("c2"))
+        await stage.codes(claims, Update("c1", {"content": "y"}), Delete("c2"))
         == ["RECORD_NOT_FOUND"] * 2
     )
-    assert stage.codes(
+    assert await stage.codes(
         posts, Create({"title": "y", "slug": "taken"}), Create({"title": "y"}, "p1")
     ) == ["CONFLICT", "RECORD_EXISTS"]
     assert stage.jobs() == before
     assert stage.local.queue.waiting == []
 
 
-def test_a_delete_that_lost_to_a_change_removes_no_vectors(stage: Stage) -> None:
+async def test_a_delete_that_lost_to_a_change_removes_no_vectors(stage: Stage) -> None:
     """The record is there, so are they: the change asks for new ones."""
-    stage.create(claims, "c1", content="x")
-    stage.drain()
+    await stage.create(claims, "c1", content="x")
+    await stage.drain()
     stage.local.clock.advance(1)
-
-    async def both() -> None:
-        await asyncio.gather(
-            write_records(stage.platform, ADA, claims, [Update("c1", {"content": "y"})]),
-            write_records(stage.platform, ADA, claims, [Create({"content": "z"}, "c2")]),
-        )
-
-    asyncio.run(both())
-    stage.drain()
+    await asyncio.gather(
+        write_records(stage.platform, ADA, claims, [Update("c1", {"content": "y"})]),
+        write_records(stage.platform, ADA, claims, [Create({"content": "z"}, "c2")]),
+    )
+    await stage.drain()
     assert stage.indexed() == 2
 
 
-def test_a_batch_is_one_send(stage: Stage) -> None:
+async def test_a_batch_is_one_send(stage: Stage) -> None:
     """And its jobs say that they came by one."""
-    stage.create(claims, "c1", content="x")
-    stage.drain()
+    await stage.create(claims, "c1", content="x")
+    await stage.drain()
     operations: list[Operation] = [Create({"content": "x"}) for _ in range(99)]
     operations.append(Update("c1", {"content": "y"}))
-    stage.codes(claims, *operations)
+    await stage.codes(claims, *operations)
 
     assert {source for _, source, _ in stage.jobs("queued")} == {"batch"}
     assert len(stage.local.queue.waiting) == 100
 
 
-def test_a_table_without_embeddings_queues_nothing(stage: Stage) -> None:
+async def test_a_table_without_embeddings_queues_nothing(stage: Stage) -> None:
     """There is nothing to embed."""
-    stage.create(notes, "n1", text="x")
-    stage.codes(notes, Delete("n1"))
+    await stage.create(notes, "n1", text="x")
+    await stage.codes(notes, Delete("n1"))
 
     assert stage.jobs() == []
 
 
-def test_a_deleted_record_that_comes_back_is_embedded(stage: Stage) -> None:
+async def test_a_deleted_record_that_comes_back_is_embedded(stage: Stage) -> None:
     """Under its old id, before or after its vectors are removed."""
     for drains in (True, False):
-        stage.create(claims, "c1", content="x")
-        stage.drain()
-        stage.codes(claims, Delete("c1"))
+        await stage.create(claims, "c1", content="x")
+        await stage.drain()
+        await stage.codes(claims, Delete("c1"))
         if drains:
-            stage.drain()
-        stage.create(claims, "c1", content="another")
-        stage.drain()
+            await stage.drain()
+        await stage.create(claims, "c1", content="another")
+        await stage.drain()
         assert stage.indexed() == 1
-        stage.codes(claims, Delete("c1"))
-        stage.drain()
+        await stage.codes(claims, Delete("c1"))
+        await stage.drain()
         assert stage.indexed() == 0

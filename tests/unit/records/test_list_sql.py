@@ -31,12 +31,12 @@ RECORDS = st.lists(
 SORTS = st.sampled_from(["id", "title", "year", "value", "isPublic", "createdAt", "slug"])
 
 
-def pages(stage: Stage, limit: int, **query: Any) -> list[str]:
+async def pages(stage: Stage, limit: int, **query: Any) -> list[str]:
     """The ids of all pages, one after the other."""
     found: list[str] = []
     cursor: dict[str, Any] = {}
     while True:
-        page = stage.page(posts, limit=str(limit), **query, **cursor)
+        page = await stage.page(posts, limit=str(limit), **query, **cursor)
         found += [record["id"] for record in page.items]
         if page.next_cursor is None:
             assert not page.has_more
@@ -53,7 +53,7 @@ def place(record: dict[str, Any], field: str) -> tuple[Any, str]:
 
 @settings(max_examples=60, deadline=None)
 @given(records=RECORDS, sort=SORTS, descending=st.booleans(), limit=st.integers(1, 5))
-def test_pages_have_every_record_once_and_in_order(
+async def test_pages_have_every_record_once_and_in_order(
     records: list[dict[str, Any]],
     sort: str,
     descending: bool,  # noqa: FBT001 - drawn by hypothesis
@@ -61,9 +61,9 @@ def test_pages_have_every_record_once_and_in_order(
 ) -> None:
     """Nulls last, ties by id; both in the direction of the order."""
     stage = Stage()
-    stage.write(posts, *(Create(record, f"p{n:02}") for n, record in enumerate(records)))
-    stage.write(posts, Create({"title": "theirs"}, "p00"), by=BOB)
-    there = [dict(item) for item in stage.page(posts, limit="100").items]
+    await stage.write(posts, *(Create(record, f"p{n:02}") for n, record in enumerate(records)))
+    await stage.write(posts, Create({"title": "theirs"}, "p00"), by=BOB)
+    there = [dict(item) for item in (await stage.page(posts, limit="100")).items]
     valued = [item for item in there if item[sort] is not None]
     empty = [item for item in there if item[sort] is None]
     expected = [
@@ -71,47 +71,47 @@ def test_pages_have_every_record_once_and_in_order(
         *sorted(empty, key=lambda item: item["id"], reverse=descending),
     ]
 
-    found = pages(stage, limit, sort=f"{'-' * descending}{sort}")
+    found = await pages(stage, limit, sort=f"{'-' * descending}{sort}")
 
     assert found == [item["id"] for item in expected]
     assert len(found) == len(records)
 
 
-def test_pages_are_stable_while_others_write(stage: Stage) -> None:
+async def test_pages_are_stable_while_others_write(stage: Stage) -> None:
     """What is inserted or deleted before or behind neither repeats nor hides another."""
-    stage.write(posts, *(Create({"title": "x", "year": n // 3}, f"p{n}0") for n in range(9)))
-    first = stage.page(posts, sort="year", limit="4")
+    await stage.write(posts, *(Create({"title": "x", "year": n // 3}, f"p{n}0") for n in range(9)))
+    first = await stage.page(posts, sort="year", limit="4")
     assert [record["id"] for record in first.items] == ["p00", "p10", "p20", "p30"]
     assert first.next_cursor is not None
-    stage.write(posts, Create({"title": "x", "year": 0}, "p05"), Delete("p30"), Delete("p40"))
-    stage.write(posts, Create({"title": "x", "year": 1}, "p45"))
+    await stage.write(posts, Create({"title": "x", "year": 0}, "p05"), Delete("p30"), Delete("p40"))
+    await stage.write(posts, Create({"title": "x", "year": 1}, "p45"))
 
-    rest = stage.ids(posts, sort="year", cursor=first.next_cursor)
+    rest = await stage.ids(posts, sort="year", cursor=first.next_cursor)
 
     assert rest == ["p45", "p50", "p60", "p70", "p80"]
 
 
-def test_a_page_may_be_of_another_size_than_the_one_before(stage: Stage) -> None:
+async def test_a_page_may_be_of_another_size_than_the_one_before(stage: Stage) -> None:
     """The cursor says where, not how much."""
-    stage.write(posts, *(Create({"title": "x"}, f"p{n}") for n in range(5)))
-    cursor = stage.page(posts, limit="2").next_cursor or ""
+    await stage.write(posts, *(Create({"title": "x"}, f"p{n}") for n in range(5)))
+    cursor = (await stage.page(posts, limit="2")).next_cursor or ""
 
-    assert stage.ids(posts, cursor=cursor, limit="100") == ["p2", "p3", "p4"]
+    assert await stage.ids(posts, cursor=cursor, limit="100") == ["p2", "p3", "p4"]
 
 
 @pytest.mark.parametrize(
     "other", [{"sort": "-title"}, {"sort": "year"}, {"sort": "title", "year": "1"}, {}]
 )
-def test_a_cursor_is_for_its_own_list(stage: Stage, other: dict[str, Any]) -> None:
+async def test_a_cursor_is_for_its_own_list(stage: Stage, other: dict[str, Any]) -> None:
     """With another order or another filter it means nothing."""
-    stage.write(posts, *(Create({"title": "x"}, f"p{n}") for n in range(3)))
-    cursor = stage.page(posts, limit="1", sort="title").next_cursor or ""
+    await stage.write(posts, *(Create({"title": "x"}, f"p{n}") for n in range(3)))
+    cursor = (await stage.page(posts, limit="1", sort="title")).next_cursor or ""
 
-    assert stage.ids(posts, sort="title", cursor=cursor) == ["p1", "p2"]
+    assert await stage.ids(posts, sort="title", cursor=cursor) == ["p1", "p2"]
     with pytest.raises(InvalidInput, match="not a cursor of this list"):
-        stage.page(posts, cursor=cursor, **other)
+        await stage.page(posts, cursor=cursor, **other)
     with pytest.raises(InvalidInput, match="not a cursor of this list"):
-        stage.page(claims, cursor=cursor)
+        await stage.page(claims, cursor=cursor)
 
 
 @pytest.mark.parametrize(
@@ -144,9 +144,11 @@ def test_a_cursor_is_for_its_own_list(stage: Stage, other: dict[str, Any]) -> No
         ({"title": "' OR 1=1 --"}, []),
     ],
 )
-def test_filters_narrow_a_list(stage: Stage, query: dict[str, Any], expected: list[str]) -> None:
+async def test_filters_narrow_a_list(
+    stage: Stage, query: dict[str, Any], expected: list[str]
+) -> None:
     """And its total; a record without a value meets no condition but `null`."""
-    stage.write(
+    await stage.write(
         posts,
         Create(
             {"title": "Ferry", "year": 2024, "value": 0.1, "publishedAt": "2026-01-31T00:00:00Z"},
@@ -156,10 +158,10 @@ def test_filters_narrow_a_list(stage: Stage, query: dict[str, Any], expected: li
         Create({"title": "free", "isPublic": True}, "p3"),
         Create({"title": "Ferry", "year": 2024}, "gone"),
     )
-    stage.write(posts, Create({"title": "Ferry", "year": 2024}, "p1"), by=BOB)
-    stage.write(posts, Delete("gone"))
+    await stage.write(posts, Create({"title": "Ferry", "year": 2024}, "p1"), by=BOB)
+    await stage.write(posts, Delete("gone"))
 
-    page = stage.page(posts, total="true", **query)
+    page = await stage.page(posts, total="true", **query)
 
     assert [record["id"] for record in page.items] == expected
     assert page.total == len(expected)
@@ -179,22 +181,22 @@ TIMES: Final = (
 
 
 @pytest.mark.parametrize("descending", [False, True])
-def test_datetimes_are_sorted_and_compared_as_times(*, descending: bool) -> None:
+async def test_datetimes_are_sorted_and_compared_as_times(*, descending: bool) -> None:
     """Whatever the offset that each was written with."""
     stage = Stage()
     moments = {f"p{place}": as_utc(text) for place, text in enumerate(TIMES)}
-    stage.write(
+    await stage.write(
         posts,
         *(Create({"title": "x", "publishedAt": text}, f"p{n}") for n, text in enumerate(TIMES)),
     )
     expected = sorted(moments, key=lambda item: (moments[item], item), reverse=descending)
 
-    assert expected == pages(stage, 3, sort=f"{'-' * descending}publishedAt")
+    assert expected == await pages(stage, 3, sort=f"{'-' * descending}publishedAt")
     for text in TIMES:
         later = {record_id for record_id, moment in moments.items() if moment > as_utc(text)}
-        assert later == set(stage.ids(posts, publishedAt__gt=text))
+        assert later == set(await stage.ids(posts, publishedAt__gt=text))
         same = {record_id for record_id, moment in moments.items() if moment == as_utc(text)}
-        assert same == set(stage.ids(posts, publishedAt=text))
+        assert same == set(await stage.ids(posts, publishedAt=text))
 
 
 def as_utc(text: str) -> datetime:
@@ -227,7 +229,7 @@ class Priced(Record):
         ({"author__ne": "null"}, ["n1", "n2"]),
     ],
 )
-def test_decimal_numbers_and_times_of_day_are_found_by_their_value(
+async def test_decimal_numbers_and_times_of_day_are_found_by_their_value(
     query: dict[str, Any], expected: list[str]
 ) -> None:
     """However many zeros, and whichever form, each was written with."""
@@ -236,9 +238,9 @@ def test_decimal_numbers_and_times_of_day_are_found_by_their_value(
     values = ["1.50", 1.5, "1E+2", "100.0", "-0.00", None]
     times = ["09:30", "09:30:00Z", None, None, None, None]
     for number, (value, moment) in enumerate(zip(values, times, strict=True), start=1):
-        stage.create(priced, f"n{number}", text=value, author=moment)
+        await stage.create(priced, f"n{number}", text=value, author=moment)
 
-    assert expected == stage.ids(priced, **query)
+    assert expected == await stage.ids(priced, **query)
 
 
 @pytest.mark.parametrize(
@@ -255,13 +257,13 @@ def test_decimal_numbers_and_times_of_day_are_found_by_their_value(
         ({"author": "noon"}, "?author", "must be a time of day"),
     ],
 )
-def test_an_order_that_text_does_not_have_is_refused(
+async def test_an_order_that_text_does_not_have_is_refused(
     query: dict[str, Any], pointer: str, message: str
 ) -> None:
     """By a sentence that says what to do instead."""
     priced = Table("notes", Priced)
     with pytest.raises(InvalidInput) as caught:
-        Stage(Cognate(tables=[priced])).page(priced, **query)
+        await Stage(Cognate(tables=[priced])).page(priced, **query)
 
     [error] = caught.value.fields
     assert (pointer, True) == (error.pointer, message in error.message)

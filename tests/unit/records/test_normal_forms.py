@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -50,7 +49,7 @@ def test_texts_of_datetimes_sort_by_time(one: datetime, other: datetime) -> None
 
 
 @given(one=NUMBERS, other=NUMBERS)
-def test_texts_of_equal_decimal_numbers_are_equal(one: Decimal, other: Decimal) -> None:
+async def test_texts_of_equal_decimal_numbers_are_equal(one: Decimal, other: Decimal) -> None:
     """Once the zeros at their ends are left out, here as in SQL."""
     stored = [written_out(str(number)) for number in (one, other)]
 
@@ -58,7 +57,7 @@ def test_texts_of_equal_decimal_numbers_are_equal(one: Decimal, other: Decimal) 
     plain = [without_end_zeros(text) for text in stored]
     assert (plain[0] == plain[1]) is (one == other)
     sql = f"SELECT {sql_without_end_zeros('?1')} AS one, {sql_without_end_zeros('?2')} AS other"
-    [[row]] = asyncio.run(SqliteDatabase().batch([Statement(sql, tuple(stored))]))
+    [[row]] = await SqliteDatabase().batch([Statement(sql, tuple(stored))])
     assert plain == [row["one"], row["other"]]
 
 

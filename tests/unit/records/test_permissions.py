@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from cognate.errors import AccessDenied, NotFound
@@ -16,9 +14,9 @@ ROLES = ("owner", "admin", "member", "editor", "viewer", "")
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_each_role_may_what_the_table_says(stage: Stage, role: str) -> None:
+async def test_each_role_may_what_the_table_says(stage: Stage, role: str) -> None:
     """Reading, creating, changing and deleting; a change of somebody else's is the owner rule's."""
-    stage.create(posts, "p1", title="x")
+    await stage.create(posts, "p1", title="x")
     caller = person(role, name="eve")
     member = role in {"owner", "admin", "member"}
     admin = role in {"owner", "admin"}
@@ -26,7 +24,7 @@ def test_each_role_may_what_the_table_says(stage: Stage, role: str) -> None:
     assert _may(lambda: stage.get(posts, "p1", by=caller)) == member
     assert _may(lambda: stage.page(posts, by=caller)) == member
     codes = [
-        stage.codes(posts, operation, by=caller)[0]
+        (await stage.codes(posts, operation, by=caller))[0]
         for operation in (Create({"title": "x"}, "p2"), Update("p1", {"title": "y"}), Delete("p1"))
     ]
     assert codes == [
@@ -45,50 +43,52 @@ def _may(call: object) -> bool:
     return True
 
 
-def test_several_roles_may_what_each_may(stage: Stage) -> None:
+async def test_several_roles_may_what_each_may(stage: Stage) -> None:
     """A member who is an editor too."""
     caller = person("member", "editor", name="eve")
 
-    assert stage.codes(posts, Create({"title": "x"}, "p1"), by=caller) == ["record"]
-    assert stage.codes(posts, Update("p1", {"title": "y"}), by=caller) == ["record"]
+    assert await stage.codes(posts, Create({"title": "x"}, "p1"), by=caller) == ["record"]
+    assert await stage.codes(posts, Update("p1", {"title": "y"}), by=caller) == ["record"]
 
 
-def test_access_is_refused_before_anything_else_is_said(stage: Stage) -> None:
+async def test_access_is_refused_before_anything_else_is_said(stage: Stage) -> None:
     """Not that the record is missing, nor that the fields are wrong; nothing is queued."""
     caller = person("viewer")
 
     for operation in (Create({"nothing": 1}), Update("missing", {"score": 1}), Delete("missing")):
-        assert stage.codes(posts, operation, by=caller) == ["ACCESS_DENIED"]
+        assert await stage.codes(posts, operation, by=caller) == ["ACCESS_DENIED"]
     assert stage.jobs() == []
 
 
-def test_what_only_its_owner_may_change_others_may_read(stage: Stage) -> None:
+async def test_what_only_its_owner_may_change_others_may_read(stage: Stage) -> None:
     """And somebody who is exempt may change it; it stays its creator's."""
-    stage.create(posts, "p1", by=person("editor", "member", name="eve"), title="x")
+    await stage.create(posts, "p1", by=person("editor", "member", name="eve"), title="x")
     other = person("member", name="mallory")
 
-    assert stage.get(posts, "p1", by=other).json["createdBy"] == "eve"
-    assert stage.codes(posts, Update("p1", {"title": "y"}), by=other) == ["ACCESS_DENIED"]
+    assert (await stage.get(posts, "p1", by=other)).json["createdBy"] == "eve"
+    assert await stage.codes(posts, Update("p1", {"title": "y"}), by=other) == ["ACCESS_DENIED"]
     eve = person("member", name="eve")
-    assert stage.codes(posts, Update("p1", {"title": "y"}), by=eve) == ["record"]
-    assert stage.update(posts, "p1", by=person("admin"), title="z").json["createdBy"] == "eve"
+    assert await stage.codes(posts, Update("p1", {"title": "y"}), by=eve) == ["record"]
+    assert (await stage.update(posts, "p1", by=person("admin"), title="z")).json[
+        "createdBy"
+    ] == "eve"
 
 
-def test_what_only_its_owner_may_read_is_not_there_for_others(stage: Stage) -> None:
+async def test_what_only_its_owner_may_read_is_not_there_for_others(stage: Stage) -> None:
     """By its id, in a list, in the total, and to be changed; admins see all."""
     eve, mallory = person("member", name="eve"), person("member", name="mallory")
-    stage.create(notes, "n1", by=eve, text="hers")
-    stage.create(notes, "n2", by=mallory, text="his")
+    await stage.create(notes, "n1", by=eve, text="hers")
+    await stage.create(notes, "n2", by=mallory, text="his")
 
-    assert stage.ids(notes, by=eve) == ["n1"]
-    assert stage.page(notes, by=eve, total="true").total == 1
-    assert stage.ids(notes, by=person("admin")) == ["n1", "n2"]
+    assert await stage.ids(notes, by=eve) == ["n1"]
+    assert (await stage.page(notes, by=eve, total="true")).total == 1
+    assert await stage.ids(notes, by=person("admin")) == ["n1", "n2"]
     with pytest.raises(NotFound):
-        stage.get(notes, "n1", by=mallory)
+        await stage.get(notes, "n1", by=mallory)
     for operation in (Update("n1", {"text": "x"}), Delete("n1")):
-        assert stage.codes(notes, operation, by=mallory) == ["RECORD_NOT_FOUND"]
+        assert await stage.codes(notes, operation, by=mallory) == ["RECORD_NOT_FOUND"]
     # The same user in another organization owns nothing here.
-    assert stage.ids(notes, by=BOB) == []
+    assert await stage.ids(notes, by=BOB) == []
 
 
 def test_a_search_needs_what_reading_needs() -> None:
@@ -111,35 +111,35 @@ def test_a_search_needs_what_reading_needs() -> None:
         ("gone", "eve", ["member"], "RECORD_NOT_FOUND"),
     ],
 )
-def test_a_text_for_a_record_needs_what_changing_it_needs(
+async def test_a_text_for_a_record_needs_what_changing_it_needs(
     stage: Stage, record_id: str, name: str, roles: list[str], code: str | None
 ) -> None:
     """Roles, and the owner where the rule says so."""
-    stage.create(posts, "p1", by=person("editor", name="eve"), title="x")
-    stage.create(
+    await stage.create(posts, "p1", by=person("editor", name="eve"), title="x")
+    await stage.create(
         posts, "p2", by=person("owner", name="eve", organization=BOB.organization_id), title="x"
     )
-    stage.create(posts, "gone", by=person("editor", name="eve"), title="x")
-    stage.codes(posts, Delete("gone"))
+    await stage.create(posts, "gone", by=person("editor", name="eve"), title="x")
+    await stage.codes(posts, Delete("gone"))
     caller = person(*roles, name=name)
 
-    [found] = asyncio.run(refusals_to_embed(stage.platform, caller, [(posts, record_id)]))
+    [found] = await refusals_to_embed(stage.platform, caller, [(posts, record_id)])
 
     assert code == (None if found is None else found.code)
 
 
-def test_a_hundred_texts_for_owned_records_cost_one_read(stage: Stage) -> None:
+async def test_a_hundred_texts_for_owned_records_cost_one_read(stage: Stage) -> None:
     """Of several tables, and whoever owns the records; each is judged as it would be alone."""
     eve, member = person("editor", name="eve"), person("member", name="eve")
     for number in range(40):
-        stage.create(posts, f"p{number}", by=eve, title="x")
-        stage.create(notes, f"n{number}", by=member if number % 2 else ADA)
+        await stage.create(posts, f"p{number}", by=eve, title="x")
+        await stage.create(notes, f"n{number}", by=member if number % 2 else ADA)
     wanted = [(posts, f"p{number}") for number in range(50)]
     wanted += [(notes, f"n{number}") for number in range(40)]
     wanted += [(claims, f"c{number}") for number in range(10)]
     stage.database.batches.clear()
 
-    found = asyncio.run(refusals_to_embed(stage.platform, member, wanted))
+    found = await refusals_to_embed(stage.platform, member, wanted)
 
     assert 1 == len(stage.database.batches)
     codes = [None if item is None else item.code for item in found]
@@ -148,13 +148,13 @@ def test_a_hundred_texts_for_owned_records_cost_one_read(stage: Stage) -> None:
     assert ["RECORD_NOT_FOUND", None] * 20 == codes[50:90]
     assert [None] * 10 == codes[90:]
     for place in (0, 45, 50, 51, 95):
-        [alone] = asyncio.run(refusals_to_embed(stage.platform, member, [wanted[place]]))
+        [alone] = await refusals_to_embed(stage.platform, member, [wanted[place]])
         assert codes[place] == (None if alone is None else alone.code)
 
 
-def test_without_an_owner_rule_nothing_is_read(stage: Stage) -> None:
+async def test_without_an_owner_rule_nothing_is_read(stage: Stage) -> None:
     """The roles decide alone."""
-    asyncio.run(refusals_to_embed(stage.platform, person("member"), [(claims, "c1")]))
+    await refusals_to_embed(stage.platform, person("member"), [(claims, "c1")])
 
     assert stage.database.batches == []
     assert Owner("author").applies("update", {"member"})

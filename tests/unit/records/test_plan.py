@@ -16,30 +16,30 @@ from tests.unit.records.stage import Note, Stage, claims, notes, person, posts
 
 
 @pytest.mark.parametrize("record_id", ["a", "0", "A.b_c~d:e-f", "claim_1", "x" * 128, "Batch"])
-def test_callers_choose_ids_that_are_safe_in_a_path(stage: Stage, record_id: str) -> None:
+async def test_callers_choose_ids_that_are_safe_in_a_path(stage: Stage, record_id: str) -> None:
     """Up to 128 characters."""
-    assert stage.create(claims, record_id, content="x").json["id"] == record_id
+    assert (await stage.create(claims, record_id, content="x")).json["id"] == record_id
 
 
 @pytest.mark.parametrize(
     "record_id",
     ["", "x" * 129, "a b", "a/b", "\u00e9", "-a", ".", "..", "_a", "a\n", "a%", "batch"],
 )
-def test_other_ids_are_refused(stage: Stage, record_id: str) -> None:
+async def test_other_ids_are_refused(stage: Stage, record_id: str) -> None:
     """With what is allowed; `batch` is a path of the API."""
-    [outcome] = stage.write(claims, Create({"content": "x"}, record_id))
+    [outcome] = await stage.write(claims, Create({"content": "x"}, record_id))
 
     assert isinstance(outcome, InvalidInput)
     assert outcome.fields[0].pointer == "/id"
     assert "1 to 128" in outcome.fields[0].message
 
 
-def test_ids_of_the_server_sort_by_time_and_have_the_tables_prefix(stage: Stage) -> None:
+async def test_ids_of_the_server_sort_by_time_and_have_the_tables_prefix(stage: Stage) -> None:
     """The prefix is the table's name where the table has none of its own."""
     found = []
     for _ in range(3):
         stage.local.clock.advance(1)
-        found.append(stage.create(posts, title="x").json["id"])
+        found.append((await stage.create(posts, title="x")).json["id"])
 
     assert found == sorted(found)
     assert all(re.fullmatch(r"posts_[0-9a-z]{26}", record_id) for record_id in found)
@@ -55,33 +55,33 @@ def test_ids_of_the_server_sort_by_time_and_have_the_tables_prefix(stage: Stage)
         (Update("p1", {"score": "no number", "nothing": 1}), ["/score"]),
     ],
 )
-def test_guards_refuse_fields_that_callers_may_not_set(
+async def test_guards_refuse_fields_that_callers_may_not_set(
     stage: Stage, operation: Create | Update, pointers: list[str]
 ) -> None:
     """All of them are pointed at, before the record's own rules; an owner may not either."""
-    stage.create(posts, "p1", title="x", publishedAt="2026-01-01T00:00:00Z")
-    [outcome] = stage.write(posts, operation, by=person("owner"))
+    await stage.create(posts, "p1", title="x", publishedAt="2026-01-01T00:00:00Z")
+    [outcome] = await stage.write(posts, operation, by=person("owner"))
 
     assert isinstance(outcome, FieldNotWritable)
     assert [field.pointer for field in outcome.fields] == pointers
 
 
-def test_what_guards_allow_on_create_only_is_set_then(stage: Stage) -> None:
+async def test_what_guards_allow_on_create_only_is_set_then(stage: Stage) -> None:
     """And stays."""
-    created = stage.create(posts, "p1", title="x", publishedAt="2026-01-01T00:00:00Z")
-    changed = stage.update(posts, "p1", title="y")
+    created = await stage.create(posts, "p1", title="x", publishedAt="2026-01-01T00:00:00Z")
+    changed = await stage.update(posts, "p1", title="y")
 
     assert created.json["publishedAt"] == changed.json["publishedAt"] == "2026-01-01T00:00:00Z"
     assert changed.json["score"] == 0
 
 
 @pytest.mark.parametrize("field", ["id", "createdAt", "updatedAt", "organizationId", "embedding"])
-def test_what_the_server_writes_is_no_field(stage: Stage, field: str) -> None:
+async def test_what_the_server_writes_is_no_field(stage: Stage, field: str) -> None:
     """Neither of a new record nor of a change."""
-    stage.create(claims, "c1", content="x")
+    await stage.create(claims, "c1", content="x")
 
     for operation in (Create({"content": "x", field: "x"}), Update("c1", {field: "x"})):
-        [outcome] = stage.write(claims, operation)
+        [outcome] = await stage.write(claims, operation)
         assert isinstance(outcome, InvalidInput)
         assert [item.pointer for item in outcome.fields] == [f"/{field}"]
 
@@ -96,16 +96,16 @@ def test_what_the_server_writes_is_no_field(stage: Stage, field: str) -> None:
         ({"nothing": None}, "/nothing"),
     ],
 )
-def test_a_change_is_validated_with_all_of_the_record(
+async def test_a_change_is_validated_with_all_of_the_record(
     stage: Stage, changes: dict[str, object], pointer: str
 ) -> None:
     """Null only where the record allows it; no unknown fields; nothing is converted."""
-    before = stage.create(posts, "p1", title="x")
-    [outcome] = stage.write(posts, Update("p1", changes))
+    before = await stage.create(posts, "p1", title="x")
+    [outcome] = await stage.write(posts, Update("p1", changes))
 
     assert isinstance(outcome, InvalidInput)
     assert [field.pointer for field in outcome.fields] == [pointer]
-    assert stage.get(posts, "p1") == before
+    assert await stage.get(posts, "p1") == before
 
 
 @pytest.mark.parametrize(
@@ -122,38 +122,40 @@ def test_a_change_is_validated_with_all_of_the_record(
         ({"content": "x", "storyId": "s" * 10_240}, "/storyId", "at most 10,240 bytes of metadata"),
     ],
 )
-def test_what_could_not_be_embedded_is_refused(
+async def test_what_could_not_be_embedded_is_refused(
     stage: Stage, fields: dict[str, str], pointer: str, message: str
 ) -> None:
     """A new record and a change alike: its job would only fail later."""
-    stage.create(claims, "c1", content="x")
+    await stage.create(claims, "c1", content="x")
 
     for operation in (Create(fields), Update("c1", fields)):
-        [outcome] = stage.write(claims, operation)
+        [outcome] = await stage.write(claims, operation)
         assert isinstance(outcome, InvalidInput)
         assert [pointer] == [item.pointer for item in outcome.fields]
         assert message in outcome.fields[0].message
 
 
-def test_what_just_fits_is_embedded(stage: Stage) -> None:
+async def test_what_just_fits_is_embedded(stage: Stage) -> None:
     """The most characters of English, and the most metadata that Vectorize takes."""
     words = "a word of it ".ljust(100) * 1000
     scope = len('{"storyId":"","organizationId":"org_acme","table":"claims"}')
-    stage.create(claims, "c1", content=words, storyId="s" * (10_240 - scope))
-    stage.drain()
+    await stage.create(claims, "c1", content=words, storyId="s" * (10_240 - scope))
+    await stage.drain()
 
     assert [("c1", "insert", 1)] == stage.jobs("done")
-    assert stage.codes(claims, Update("c1", {"storyId": "s" * (10_241 - scope)})) == [
+    assert await stage.codes(claims, Update("c1", {"storyId": "s" * (10_241 - scope)})) == [
         "VALIDATION_FAILED"
     ]
 
 
-def test_a_refusal_of_joined_fields_names_them_all() -> None:
+async def test_a_refusal_of_joined_fields_names_them_all() -> None:
     """Their texts are embedded as one, and none alone is too long."""
     joined = Table("notes", Note, embeddings=Embeddings(fields=["text", "author"]))
     stage = Stage(Cognate(tables=[joined]))
 
-    [outcome] = stage.write(joined, Create({"text": "a b " * 15_000, "author": "c d " * 15_000}))
+    [outcome] = await stage.write(
+        joined, Create({"text": "a b " * 15_000, "author": "c d " * 15_000})
+    )
 
     assert isinstance(outcome, InvalidInput)
     [broken] = outcome.fields
@@ -167,12 +169,12 @@ class Dated(Record):
     author: Annotated[timedelta, Field(gt=timedelta(hours=1))] = timedelta(hours=2)
 
 
-def test_a_value_beyond_a_date_refuses_its_record_alone() -> None:
+async def test_a_value_beyond_a_date_refuses_its_record_alone() -> None:
     """And its neighbour in the batch is written."""
     dated = Table("notes", Dated)
     stage = Stage(Cognate(tables=[dated]))
 
-    bad, good = stage.write(
+    bad, good = await stage.write(
         dated,
         Create({"text": "2025-12-31", "author": "PT1M"}),
         Create({"text": "2026-01-01", "author": "PT3H"}),
@@ -186,35 +188,35 @@ def test_a_value_beyond_a_date_refuses_its_record_alone() -> None:
     assert isinstance(good, StoredRecord)
 
 
-def test_null_takes_a_value_away(stage: Stage) -> None:
+async def test_null_takes_a_value_away(stage: Stage) -> None:
     """Where the record allows it."""
-    stage.create(posts, "p1", title="x", year=2024)
+    await stage.create(posts, "p1", title="x", year=2024)
 
-    assert stage.update(posts, "p1", year=None).json["year"] is None
+    assert (await stage.update(posts, "p1", year=None)).json["year"] is None
 
 
-def test_refusals_come_in_order(stage: Stage) -> None:
+async def test_refusals_come_in_order(stage: Stage) -> None:
     """Roles, guards, whether it is there, whose it is, its state, and then its rules."""
-    stage.create(posts, "p1", by=person("editor", name="eve"), title="x")
+    await stage.create(posts, "p1", by=person("editor", name="eve"), title="x")
     stale = Condition.parse('"stale"')
     bad = {"title": 5, "score": 1}
     worse = {"title": 5}
     member = person("member")
 
-    def ask(operation: Update, *roles: str) -> str:
-        return stage.codes(posts, operation, by=person(*roles or ("admin",)))[0]
+    async def ask(operation: Update, *roles: str) -> str:
+        return (await stage.codes(posts, operation, by=person(*roles or ("admin",))))[0]
 
-    assert ask(Update("p2", bad, stale), "viewer") == "ACCESS_DENIED"
-    assert ask(Update("p2", bad, stale)) == "FIELD_NOT_WRITABLE"
-    assert ask(Update("p2", worse, stale)) == "RECORD_NOT_FOUND"
-    assert stage.codes(posts, Update("p1", worse, stale), by=member) == ["ACCESS_DENIED"]
-    assert ask(Update("p1", worse, stale)) == "PRECONDITION_FAILED"
-    assert ask(Update("p1", worse)) == "VALIDATION_FAILED"
+    assert await ask(Update("p2", bad, stale), "viewer") == "ACCESS_DENIED"
+    assert await ask(Update("p2", bad, stale)) == "FIELD_NOT_WRITABLE"
+    assert await ask(Update("p2", worse, stale)) == "RECORD_NOT_FOUND"
+    assert await stage.codes(posts, Update("p1", worse, stale), by=member) == ["ACCESS_DENIED"]
+    assert await ask(Update("p1", worse, stale)) == "PRECONDITION_FAILED"
+    assert await ask(Update("p1", worse)) == "VALIDATION_FAILED"
 
 
-def test_an_empty_record_is_one_where_every_field_has_a_default(stage: Stage) -> None:
+async def test_an_empty_record_is_one_where_every_field_has_a_default(stage: Stage) -> None:
     """Its owner is set by the server."""
-    created = stage.create(notes)
+    created = await stage.create(notes)
 
     assert (created.json["text"], created.json["author"]) == (None, "ada")
-    assert stage.codes(notes, Delete(created.json["id"])) == ["deleted"]
+    assert await stage.codes(notes, Delete(created.json["id"])) == ["deleted"]

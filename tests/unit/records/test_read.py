@@ -13,34 +13,34 @@ from cognate.records.read import MAX_PAGE_BYTES
 from tests.unit.records.stage import BOB, Stage, claims, notes, posts
 
 
-def test_a_page_says_how_far_it_goes(stage: Stage) -> None:
+async def test_a_page_says_how_far_it_goes(stage: Stage) -> None:
     """The total is counted only when it is asked for, over all pages."""
-    stage.write(claims, *(Create({"content": "x"}, f"c{n}") for n in range(3)))
+    await stage.write(claims, *(Create({"content": "x"}, f"c{n}") for n in range(3)))
 
-    first = stage.page(claims, limit="2", total="true")
+    first = await stage.page(claims, limit="2", total="true")
     assert (len(first.items), first.limit, first.has_more, first.total) == (2, 2, True, 3)
-    last = stage.page(claims, limit="2", total="true", cursor=first.next_cursor or "")
+    last = await stage.page(claims, limit="2", total="true", cursor=first.next_cursor or "")
     assert (len(last.items), last.has_more, last.total) == (1, False, 3)
-    whole = stage.page(claims, limit="3")
+    whole = await stage.page(claims, limit="3")
     assert (whole.next_cursor, whole.total) == (None, None)
 
 
-def test_a_list_and_a_record_by_its_id_are_the_same(stage: Stage) -> None:
+async def test_a_list_and_a_record_by_its_id_are_the_same(stage: Stage) -> None:
     """With the same ETag, each in one call of D1."""
-    created = stage.create(posts, title="x", tags=["a"], isPublic=True, value=0.1)
+    created = await stage.create(posts, title="x", tags=["a"], isPublic=True, value=0.1)
     stage.database.batches.clear()
 
-    assert stage.get(posts, created.json["id"]) == created
-    assert stage.page(posts, total="true").items == [created.json]
+    assert await stage.get(posts, created.json["id"]) == created
+    assert (await stage.page(posts, total="true")).items == [created.json]
     assert len(stage.database.batches) == 2
 
 
-def test_a_list_reads_each_field_once(stage: Stage) -> None:
+async def test_a_list_reads_each_field_once(stage: Stage) -> None:
     """Without the version of a row, which only an ETag needs."""
-    stage.create(posts, title="x")
+    await stage.create(posts, title="x")
     stage.database.batches.clear()
 
-    stage.page(posts, sort="title")
+    await stage.page(posts, sort="title")
 
     [[sql]] = stage.database.batches
     fields, _ = sql.split(" FROM (", 1)
@@ -49,16 +49,16 @@ def test_a_list_reads_each_field_once(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("sort", ["id", "-id", "text", "-createdAt"])
-def test_a_page_is_bounded_in_bytes(stage: Stage, sort: str) -> None:
+async def test_a_page_is_bounded_in_bytes(stage: Stage, sort: str) -> None:
     """It ends early, and the next one goes on; every record is on one of them."""
     for number in range(10):
-        stage.create(notes, f"n{number}", text=f"{number}{'x' * 390_000}")
-    stage.create(notes, "small", text="x")
+        await stage.create(notes, f"n{number}", text=f"{number}{'x' * 390_000}")
+    await stage.create(notes, "small", text="x")
     found: list[str] = []
     cursor: dict[str, Any] = {}
     sizes = []
     while True:
-        page = stage.page(notes, limit="100", sort=sort, **cursor)
+        page = await stage.page(notes, limit="100", sort=sort, **cursor)
         found += [record["id"] for record in page.items]
         sizes.append(len(json.dumps(page.items)))
         assert 100 == page.limit
@@ -68,54 +68,54 @@ def test_a_page_is_bounded_in_bytes(stage: Stage, sort: str) -> None:
 
     expected = [*(f"n{number}" for number in range(10)), "small"]
     assert sorted(expected) == sorted(found)
-    assert found == stage.ids(notes, limit="100", sort=sort)[:3] + found[3:]
+    assert found == (await stage.ids(notes, limit="100", sort=sort))[:3] + found[3:]
     # The last record of a page may go beyond.
     assert max(sizes) < MAX_PAGE_BYTES + 401_000
     assert min(sizes[:-1]) > MAX_PAGE_BYTES
 
 
-def test_a_page_has_one_record_at_least(stage: Stage) -> None:
+async def test_a_page_has_one_record_at_least(stage: Stage) -> None:
     """Though it was written behind the API and is larger than a page."""
     for record_id in ("n1", "n2"):
-        stage.create(notes, record_id, text="x")
+        await stage.create(notes, record_id, text="x")
     stage.sql("UPDATE notes SET text = printf('%.*c', 1500000, 'y')")
 
-    first = stage.page(notes, limit="100")
+    first = await stage.page(notes, limit="100")
     assert (["n1"], True) == ([record["id"] for record in first.items], first.has_more)
-    last = stage.page(notes, limit="100", cursor=first.next_cursor or "")
+    last = await stage.page(notes, limit="100", cursor=first.next_cursor or "")
     assert (["n2"], False) == ([record["id"] for record in last.items], last.has_more)
 
 
-def test_a_page_of_small_records_is_as_long_as_was_asked_for(stage: Stage) -> None:
+async def test_a_page_of_small_records_is_as_long_as_was_asked_for(stage: Stage) -> None:
     """A hundred of them, whichever script they are in."""
-    stage.write(notes, *(Create({"text": "\u6f22" * 3000}, f"n{n:03}") for n in range(100)))
+    await stage.write(notes, *(Create({"text": "\u6f22" * 3000}, f"n{n:03}") for n in range(100)))
 
-    page = stage.page(notes, limit="100")
+    page = await stage.page(notes, limit="100")
     assert (100, None) == (len(page.items), page.next_cursor)
 
 
-def test_an_empty_list_is_a_page(stage: Stage) -> None:
+async def test_an_empty_list_is_a_page(stage: Stage) -> None:
     """And another organization's records are not on it."""
-    stage.create(claims, "c1", by=BOB, content="theirs")
+    await stage.create(claims, "c1", by=BOB, content="theirs")
 
-    page = stage.page(claims, total="true")
+    page = await stage.page(claims, total="true")
     assert (page.items, page.next_cursor, page.total) == ([], None, 0)
     with pytest.raises(NotFound):
-        stage.get(claims, "c1")
+        await stage.get(claims, "c1")
 
 
 @pytest.mark.parametrize("record_id", ["", "nothing", "a b", "\u00e9" * 300, "x\x00y", "%"])
-def test_any_id_may_be_asked_for(stage: Stage, record_id: str) -> None:
+async def test_any_id_may_be_asked_for(stage: Stage, record_id: str) -> None:
     """None of these can have been made; asking is no error of its own."""
     with pytest.raises(NotFound):
-        stage.get(claims, record_id)
+        await stage.get(claims, record_id)
 
 
-def test_an_outage_is_an_error(stage: Stage) -> None:
+async def test_an_outage_is_an_error(stage: Stage) -> None:
     """Not an empty list."""
     stage.database.fails = {0, 1}
 
     with pytest.raises(DatabaseError):
-        stage.page(claims)
+        await stage.page(claims)
     with pytest.raises(DatabaseError):
-        stage.get(claims, "c1")
+        await stage.get(claims, "c1")

@@ -27,21 +27,21 @@ from tests.unit.records.stage import ACME, Stage, posts
         "title = 'x'',NULL,', slug = NULL",
     ],
 )
-def test_any_change_is_another_version(stage: Stage, change: str) -> None:
+async def test_any_change_is_another_version(stage: Stage, change: str) -> None:
     """Whoever made it, however small it is, and whatever it holds."""
-    before = stage.create(posts, "p1", title="x", value=0.3)
+    before = await stage.create(posts, "p1", title="x", value=0.3)
     stage.sql(f"UPDATE posts SET {change}")  # noqa: S608 - a table of tests
 
-    assert stage.get(posts, "p1").etag != before.etag
+    assert (await stage.get(posts, "p1")).etag != before.etag
 
 
-def test_new_vectors_are_no_other_version(stage: Stage) -> None:
+async def test_new_vectors_are_no_other_version(stage: Stage) -> None:
     """They are no part of what a caller sees."""
-    before = stage.create(posts, "p1", title="x")
-    stage.drain()
+    before = await stage.create(posts, "p1", title="x")
+    await stage.drain()
 
     assert stage.sql("SELECT length(embedding) AS size FROM posts")[0]["size"] > 0
-    assert stage.get(posts, "p1") == before
+    assert await stage.get(posts, "p1") == before
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,11 @@ def test_new_vectors_are_no_other_version(stage: Stage) -> None:
         {"title": "", "slug": "s" * 5000, "publishedAt": "2026-01-01T00:00:00Z", "isPublic": True},
     ],
 )
-def test_the_size_of_a_row_is_about_that_of_its_json(stage: Stage, fields: dict[str, Any]) -> None:
+async def test_the_size_of_a_row_is_about_that_of_its_json(
+    stage: Stage, fields: dict[str, Any]
+) -> None:
     """And never less, so that a page is bounded by it."""
-    record = dict(stage.create(posts, "p1", **fields).json)
+    record = dict((await stage.create(posts, "p1", **fields)).json)
     sent = len(json.dumps(record, ensure_ascii=False).encode())
 
     [row] = stage.sql(f"SELECT {size(posts)} AS size FROM posts r")  # noqa: S608 - a name of the schema
@@ -62,7 +64,7 @@ def test_the_size_of_a_row_is_about_that_of_its_json(stage: Stage, fields: dict[
     assert sent <= row["size"] <= 2 * sent + 200
 
 
-def test_a_row_that_was_written_behind_the_api_is_a_record(stage: Stage) -> None:
+async def test_a_row_that_was_written_behind_the_api_is_a_record(stage: Stage) -> None:
     """What its columns miss is null."""
     stage.sql(
         "INSERT INTO posts (organization_id, id, title, created_at, updated_at) "
@@ -70,8 +72,8 @@ def test_a_row_that_was_written_behind_the_api_is_a_record(stage: Stage) -> None
         ACME,
     )
 
-    record = stage.get(posts, "raw")
+    record = await stage.get(posts, "raw")
     assert record.json["tags"] is None
     assert record.json["isPublic"] is False
     # On a change the record's default stands in for what may not be null.
-    assert stage.update(posts, "raw", title="y").json["tags"] == []
+    assert (await stage.update(posts, "raw", title="y")).json["tags"] == []

@@ -45,12 +45,12 @@ def test_large_records_are_split_over_statements() -> None:
 
 
 @pytest.mark.parametrize("table", [claims, posts], ids=lambda table: table.name)
-def test_a_row_is_changed_in_its_own_state_and_organization_only(
+async def test_a_row_is_changed_in_its_own_state_and_organization_only(
     stage: Stage, table: Table
 ) -> None:
     """A version of another state, or another organization's, changes nothing."""
     fields: dict[str, Any] = {"content": "x"} if table is claims else {"title": "x"}
-    before = stage.create(table, "r1", **fields)
+    before = await stage.create(table, "r1", **fields)
     columns = dict.fromkeys(table.fields) | {next(iter(table.fields)): "stolen"}
 
     def run(organization_id: OrganizationId, version: str) -> None:
@@ -62,7 +62,7 @@ def test_a_row_is_changed_in_its_own_state_and_organization_only(
     run(ACME, "")
     right = stage.sql(_select_version(table.name, table.fields))[0]["version"]
     run(GLOBEX, right)
-    assert stage.get(table, "r1") == before
+    assert await stage.get(table, "r1") == before
 
 
 def _select_version(table: str, fields: tuple[str, ...]) -> str:
@@ -72,13 +72,13 @@ def _select_version(table: str, fields: tuple[str, ...]) -> str:
     return f"SELECT {columns.replace(', ', ' || ')} AS version FROM {table}"  # noqa: S608 - tests
 
 
-def test_an_insertion_leaves_alone_what_is_there(stage: Stage) -> None:
+async def test_an_insertion_leaves_alone_what_is_there(stage: Stage) -> None:
     """It returns what it wrote, and that is nothing."""
-    before = stage.create(claims, "c1", content="x")
+    before = await stage.create(claims, "c1", content="x")
     [statement] = write_statements(claims, ACME, [created("c1", 5), created("c2")], NOW)
 
     assert [row["id"] for row in stage.sql(statement.sql, *statement.parameters)] == ["c2"]
-    assert stage.get(claims, "c1") == before
+    assert await stage.get(claims, "c1") == before
 
 
 @pytest.mark.parametrize("table", [claims, posts], ids=lambda table: table.name)

@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from cognate.records import Operation
 
 
-def test_a_record_is_created_read_changed_and_deleted(stage: Stage) -> None:
+async def test_a_record_is_created_read_changed_and_deleted(stage: Stage) -> None:
     """Each answer is the record as it is then, with its ETag."""
-    created = stage.create(claims, content="The ferry sank", storyId="s1")
+    created = await stage.create(claims, content="The ferry sank", storyId="s1")
     record_id = created.json["id"]
     stage.local.clock.advance(1)
-    changed = stage.update(claims, record_id, storyId="s2")
+    changed = await stage.update(claims, record_id, storyId="s2")
 
     assert record_id.startswith("claim_")
     assert created.json == {
@@ -55,14 +55,14 @@ def test_a_record_is_created_read_changed_and_deleted(stage: Stage) -> None:
         "storyId": "s2",
         "updatedAt": "2026-11-20T12:00:01.000Z",
     }
-    assert stage.get(claims, record_id) == changed
+    assert await stage.get(claims, record_id) == changed
     assert changed.etag != created.etag
-    assert stage.codes(claims, Delete(record_id)) == ["deleted"]
+    assert await stage.codes(claims, Delete(record_id)) == ["deleted"]
     with pytest.raises(NotFound):
-        stage.get(claims, record_id)
+        await stage.get(claims, record_id)
 
 
-def test_equal_ids_of_two_organizations_are_two_records(stage: Stage) -> None:
+async def test_equal_ids_of_two_organizations_are_two_records(stage: Stage) -> None:
     """Whatever one does, the other's stays as it is."""
     cases: list[tuple[Table, dict[str, Any]]] = [
         (claims, {"content": "x"}),
@@ -70,40 +70,42 @@ def test_equal_ids_of_two_organizations_are_two_records(stage: Stage) -> None:
         (notes, {}),
     ]
     for table, fields in cases:
-        stage.create(table, "same", **fields)
-        theirs = stage.create(table, "same", by=BOB, **fields)
-        stage.codes(table, Delete("same"))
+        await stage.create(table, "same", **fields)
+        theirs = await stage.create(table, "same", by=BOB, **fields)
+        await stage.codes(table, Delete("same"))
 
-        assert stage.get(table, "same", by=BOB) == theirs
+        assert await stage.get(table, "same", by=BOB) == theirs
         assert (
-            stage.codes(table, Update("same", {}), Delete("other"), by=ADA)
+            await stage.codes(table, Update("same", {}), Delete("other"), by=ADA)
             == ["RECORD_NOT_FOUND"] * 2
         )
 
 
-def test_what_belongs_to_another_organization_never_was(stage: Stage) -> None:
+async def test_what_belongs_to_another_organization_never_was(stage: Stage) -> None:
     """To change or delete it is answered like what was never there; to create it succeeds."""
-    stage.create(claims, "theirs", by=BOB, content="secret")
+    await stage.create(claims, "theirs", by=BOB, content="secret")
     operations = [
         [operation(record_id) for operation in (lambda i: Update(i, {"content": "x"}), Delete)]
         for record_id in ("theirs", "nobodys")
     ]
 
-    answers = [[str(outcome) for outcome in _each(stage, pair)] for pair in operations]
+    answers = [[str(outcome) for outcome in await _each(stage, pair)] for pair in operations]
 
     assert answers[0] == answers[1]
-    assert stage.get(claims, "theirs", by=BOB).json["content"] == "secret"
-    assert stage.codes(claims, Create({"content": "mine"}, "theirs")) == ["record"]
+    assert (await stage.get(claims, "theirs", by=BOB)).json["content"] == "secret"
+    assert await stage.codes(claims, Create({"content": "mine"}, "theirs")) == ["record"]
 
 
-def _each(stage: Stage, operations: list[Update | Delete]) -> list[object]:
-    return [stage.write(claims, operation)[0] for operation in operations]
+async def _each(stage: Stage, operations: list[Update | Delete]) -> list[object]:
+    return [(await stage.write(claims, operation))[0] for operation in operations]
 
 
-def test_any_number_of_operations_costs_two_calls_of_d1_and_one_of_the_queue(stage: Stage) -> None:
+async def test_any_number_of_operations_costs_two_calls_of_d1_and_one_of_the_queue(
+    stage: Stage,
+) -> None:
     """A read of all rows, a write of all changes with their jobs; of constant length."""
     operations = [Create({"content": f"text {n}"}, f"c{n}") for n in range(MAX_OPERATIONS)]
-    assert stage.codes(claims, *operations) == ["record"] * MAX_OPERATIONS
+    assert await stage.codes(claims, *operations) == ["record"] * MAX_OPERATIONS
     one_hundred = [len(statements) for statements in stage.database.batches]
     mixed: list[Operation] = [
         *(Update(f"c{n}", {"content": f"other {n}"}) for n in range(40)),
@@ -111,26 +113,26 @@ def test_any_number_of_operations_costs_two_calls_of_d1_and_one_of_the_queue(sta
         *(Create({"content": "x"}) for _ in range(20)),
     ]
     stage.database.batches.clear()
-    assert "RECORD_NOT_FOUND" not in stage.codes(claims, *mixed)
+    assert "RECORD_NOT_FOUND" not in await stage.codes(claims, *mixed)
 
     assert one_hundred == [1, 4]
     assert [len(statements) for statements in stage.database.batches] == [1, 8]
     assert len(stage.local.queue.waiting) == MAX_OPERATIONS + 20
 
 
-def test_creates_without_ids_need_no_read(stage: Stage) -> None:
+async def test_creates_without_ids_need_no_read(stage: Stage) -> None:
     """There is nothing to look up."""
-    stage.create(claims, content="x")
+    await stage.create(claims, content="x")
 
     assert len(stage.database.batches) == 1
 
 
-def test_each_operation_is_judged_for_itself(stage: Stage) -> None:
+async def test_each_operation_is_judged_for_itself(stage: Stage) -> None:
     """What is refused leaves the others alone."""
-    stage.create(claims, "c1", content="x")
-    stage.create(claims, "c2", content="x")
+    await stage.create(claims, "c1", content="x")
+    await stage.create(claims, "c2", content="x")
 
-    assert stage.codes(
+    assert await stage.codes(
         claims,
         Create({"content": "x"}, "c1"),
         Create({"content": 5}, "c3"),
@@ -150,16 +152,16 @@ def test_each_operation_is_judged_for_itself(stage: Stage) -> None:
     ]
 
 
-def test_a_record_is_named_once_in_a_batch(stage: Stage) -> None:
+async def test_a_record_is_named_once_in_a_batch(stage: Stage) -> None:
     """The second operation says so, and is not done."""
-    _, second = stage.write(claims, Create({"content": "x"}, "c1"), Delete("c1"))
+    _, second = await stage.write(claims, Create({"content": "x"}, "c1"), Delete("c1"))
 
     assert isinstance(second, InvalidInput)
     assert second.fields[0].pointer == "/id"
-    assert stage.ids(claims) == ["c1"]
+    assert await stage.ids(claims) == ["c1"]
 
 
-def test_with_fail_fast_nothing_behind_the_first_refusal_is_done(stage: Stage) -> None:
+async def test_with_fail_fast_nothing_behind_the_first_refusal_is_done(stage: Stage) -> None:
     """What stands before it is."""
     operations: list[Operation] = [
         Create({"content": "x"}, "c1"),
@@ -168,14 +170,14 @@ def test_with_fail_fast_nothing_behind_the_first_refusal_is_done(stage: Stage) -
         Create({"content": 5}, "c3"),
     ]
 
-    assert stage.codes(claims, *operations, fail_fast=True) == [
+    assert await stage.codes(claims, *operations, fail_fast=True) == [
         "record",
         "RECORD_NOT_FOUND",
         "NOT_ATTEMPTED",
         "NOT_ATTEMPTED",
     ]
-    assert stage.ids(claims) == ["c1"]
-    assert stage.codes(claims, *operations) == [
+    assert await stage.ids(claims) == ["c1"]
+    assert await stage.codes(claims, *operations) == [
         "RECORD_EXISTS",
         "RECORD_NOT_FOUND",
         "record",
@@ -183,7 +185,7 @@ def test_with_fail_fast_nothing_behind_the_first_refusal_is_done(stage: Stage) -
     ]
 
 
-def test_what_is_found_while_writing_stops_nothing_and_hides_nothing(stage: Stage) -> None:
+async def test_what_is_found_while_writing_stops_nothing_and_hides_nothing(stage: Stage) -> None:
     """Somebody took the id between the read and the write; the others are done, and say so."""
 
     def take(number: int) -> None:
@@ -195,12 +197,12 @@ def test_what_is_found_while_writing_stops_nothing_and_hides_nothing(stage: Stag
     stage.database.before = take
     operations = [Create({"content": "x"}, "c1"), Create({"content": "x"}, "c2")]
 
-    assert stage.codes(claims, *operations, fail_fast=True) == ["RECORD_EXISTS", "record"]
+    assert await stage.codes(claims, *operations, fail_fast=True) == ["RECORD_EXISTS", "record"]
 
 
-def test_a_change_meanwhile_is_kept(stage: Stage) -> None:
+async def test_a_change_meanwhile_is_kept(stage: Stage) -> None:
     """A patch is merged with what somebody else wrote between its read and its write."""
-    stage.create(claims, "c1", content="old", storyId="s1")
+    await stage.create(claims, "c1", content="old", storyId="s1")
 
     def meanwhile(number: int) -> None:
         if number == 1:
@@ -208,32 +210,32 @@ def test_a_change_meanwhile_is_kept(stage: Stage) -> None:
 
     stage.database.batches.clear()
     stage.database.before = meanwhile
-    changed = stage.update(claims, "c1", storyId="s2")
+    changed = await stage.update(claims, "c1", storyId="s2")
 
     assert (changed.json["content"], changed.json["storyId"]) == ("theirs", "s2")
     assert len(stage.database.batches) == 4
 
 
 @pytest.mark.parametrize("operation", [Update("c1", {"content": "x"}), Delete("c1")])
-def test_who_loses_each_time_is_told(stage: Stage, operation: Update | Delete) -> None:
+async def test_who_loses_each_time_is_told(stage: Stage, operation: Update | Delete) -> None:
     """After a few tries; what the others wrote stays, and nothing is queued for it."""
-    stage.create(claims, "c1", content="old")
-    stage.drain()
+    await stage.create(claims, "c1", content="old")
+    await stage.drain()
     stage.local.clock.advance(1)
     stage.database.batches.clear()
     stage.database.before = lambda number: (
         stage.sql("UPDATE claims SET content = ?1", str(number)) and None
     )
 
-    assert stage.codes(claims, operation) == ["WRITE_CONTENDED"]
+    assert await stage.codes(claims, operation) == ["WRITE_CONTENDED"]
     assert len(stage.database.batches) == 2 * MAX_TRIES
     assert stage.jobs("queued") == []
 
 
 @pytest.mark.parametrize("operation", ["update", "delete"])
-def test_a_stale_etag_is_refused(stage: Stage, operation: str) -> None:
+async def test_a_stale_etag_is_refused(stage: Stage, operation: str) -> None:
     """Before the write, and in a race with it."""
-    seen = Condition.parse(stage.create(claims, "c1", content="old").etag)
+    seen = Condition.parse((await stage.create(claims, "c1", content="old")).etag)
     change = Update("c1", {"content": "x"}, seen) if operation == "update" else Delete("c1", seen)
 
     def meanwhile(number: int) -> None:
@@ -242,44 +244,45 @@ def test_a_stale_etag_is_refused(stage: Stage, operation: str) -> None:
 
     stage.database.batches.clear()
     stage.database.before = meanwhile
-    assert stage.codes(claims, change) == ["PRECONDITION_FAILED"]
-    assert stage.codes(claims, change) == ["PRECONDITION_FAILED"]
-    assert stage.get(claims, "c1").json["content"] == "theirs"
-    fresh = Condition.parse(stage.get(claims, "c1").etag)
-    assert stage.codes(claims, Update("c1", {"content": "x"}, fresh)) == ["record"]
-    assert stage.codes(claims, Delete("c1", Condition.parse("*"))) == ["deleted"]
+    assert await stage.codes(claims, change) == ["PRECONDITION_FAILED"]
+    assert await stage.codes(claims, change) == ["PRECONDITION_FAILED"]
+    assert (await stage.get(claims, "c1")).json["content"] == "theirs"
+    fresh = Condition.parse((await stage.get(claims, "c1")).etag)
+    assert await stage.codes(claims, Update("c1", {"content": "x"}, fresh)) == ["record"]
+    assert await stage.codes(claims, Delete("c1", Condition.parse("*"))) == ["deleted"]
 
 
-def test_two_creations_at_once_are_one_record(stage: Stage) -> None:
+async def test_two_creations_at_once_are_one_record(stage: Stage) -> None:
     """Of all interleavings of two requests: one is created, the other finds it."""
     operation = [Create({"content": "x"}, "c1")]
+    calls = [write_records(stage.platform, ADA, claims, operation) for _ in range(2)]
+    assert sorted(code(outcome) for [outcome] in await asyncio.gather(*calls)) == [
+        "RECORD_EXISTS",
+        "record",
+    ]
 
-    async def both() -> list[str]:
-        calls = [write_records(stage.platform, ADA, claims, operation) for _ in range(2)]
-        return sorted(code(outcome) for [outcome] in await asyncio.gather(*calls))
 
-    assert asyncio.run(both()) == ["RECORD_EXISTS", "record"]
-
-
-def test_a_patch_that_changes_nothing_writes_nothing(stage: Stage) -> None:
+async def test_a_patch_that_changes_nothing_writes_nothing(stage: Stage) -> None:
     """The time stays, nothing is queued; an ETag that does not match is still refused."""
-    created = stage.create(posts, "p1", title="x", tags=["a", "b"], value=1.0, isPublic=True)
-    stage.drain()
+    created = await stage.create(posts, "p1", title="x", tags=["a", "b"], value=1.0, isPublic=True)
+    await stage.drain()
     stage.local.clock.advance(1)
     stage.database.batches.clear()
-    changed = stage.update(posts, "p1", title="x", tags=["a", "b"], value=1, isPublic=True)
+    changed = await stage.update(posts, "p1", title="x", tags=["a", "b"], value=1, isPublic=True)
 
     assert changed == created
     assert len(stage.database.batches) == 1
-    assert stage.codes(posts, Update("p1", {}, Condition.parse('"x"'))) == ["PRECONDITION_FAILED"]
+    assert await stage.codes(posts, Update("p1", {}, Condition.parse('"x"'))) == [
+        "PRECONDITION_FAILED"
+    ]
 
 
-def test_a_value_that_must_be_unique_is_a_conflict(stage: Stage) -> None:
+async def test_a_value_that_must_be_unique_is_a_conflict(stage: Stage) -> None:
     """Of a constraint of the table; the others of the batch are written."""
-    stage.create(posts, "p1", title="x", slug="taken")
-    stage.create(posts, "p2", title="x")
+    await stage.create(posts, "p1", title="x", slug="taken")
+    await stage.create(posts, "p2", title="x")
 
-    outcomes = stage.write(
+    outcomes = await stage.write(
         posts,
         Create({"title": "x", "slug": "taken"}),
         Create({"title": "x", "slug": "taken"}, "p3"),
@@ -298,47 +301,47 @@ def test_a_value_that_must_be_unique_is_a_conflict(stage: Stage) -> None:
         "RECORD_EXISTS",
     ]
     assert isinstance(outcomes[0], Conflict)
-    assert stage.ids(posts) == ["p1", "p2", "p4"]
+    assert await stage.ids(posts) == ["p1", "p2", "p4"]
 
 
-def test_what_was_deleted_softly_is_gone_and_its_id_taken(stage: Stage) -> None:
+async def test_what_was_deleted_softly_is_gone_and_its_id_taken(stage: Stage) -> None:
     """For everybody, by every way; the row stays."""
-    stage.create(posts, "p1", title="x")
-    assert stage.codes(posts, Delete("p1")) == ["deleted"]
+    await stage.create(posts, "p1", title="x")
+    assert await stage.codes(posts, Delete("p1")) == ["deleted"]
 
-    assert stage.codes(posts, Delete("p1")) == ["RECORD_NOT_FOUND"]
-    assert stage.codes(posts, Update("p1", {"title": "y"})) == ["RECORD_NOT_FOUND"]
-    assert stage.codes(posts, Create({"title": "y"}, "p1")) == ["RECORD_EXISTS"]
-    assert stage.ids(posts) == []
-    assert stage.page(posts, total="true").total == 0
+    assert await stage.codes(posts, Delete("p1")) == ["RECORD_NOT_FOUND"]
+    assert await stage.codes(posts, Update("p1", {"title": "y"})) == ["RECORD_NOT_FOUND"]
+    assert await stage.codes(posts, Create({"title": "y"}, "p1")) == ["RECORD_EXISTS"]
+    assert await stage.ids(posts) == []
+    assert (await stage.page(posts, total="true")).total == 0
     with pytest.raises(NotFound):
-        stage.get(posts, "p1")
+        await stage.get(posts, "p1")
     [row] = stage.sql("SELECT * FROM posts")
     assert row["deleted_at"] == row["updated_at"] == "2026-11-20T12:00:00.000Z"
 
 
-def test_the_server_says_who_owns_a_record(stage: Stage) -> None:
+async def test_the_server_says_who_owns_a_record(stage: Stage) -> None:
     """Whoever creates it."""
-    created = stage.create(posts, "p1", by=person("editor", name="eve"), title="x")
+    created = await stage.create(posts, "p1", by=person("editor", name="eve"), title="x")
 
     assert created.json["createdBy"] == "eve"
 
 
 @pytest.mark.parametrize("failing", [0, 1])
-def test_where_d1_fails_nothing_is_written(stage: Stage, failing: int) -> None:
+async def test_where_d1_fails_nothing_is_written(stage: Stage, failing: int) -> None:
     """Neither the record nor its job."""
     stage.database.fails = {failing}
 
     with pytest.raises(DatabaseError):
-        stage.write(claims, Create({"content": "x"}, "c1"))
+        await stage.write(claims, Create({"content": "x"}, "c1"))
 
-    assert stage.ids(claims) == []
+    assert await stage.ids(claims) == []
     assert stage.jobs() == []
 
 
-def test_where_d1_fails_later_what_was_written_is_reported(stage: Stage) -> None:
+async def test_where_d1_fails_later_what_was_written_is_reported(stage: Stage) -> None:
     """One lost a race and was to be judged again; the other one is there."""
-    stage.create(claims, "c1", content="old")
+    await stage.create(claims, "c1", content="old")
 
     def meanwhile(number: int) -> None:
         if number == 1:
@@ -349,30 +352,30 @@ def test_where_d1_fails_later_what_was_written_is_reported(stage: Stage) -> None
     stage.database.fails = {2}
 
     operations: list[Operation] = [Update("c1", {"content": "x"}), Create({"content": "x"}, "c2")]
-    assert stage.codes(claims, *operations) == ["DATABASE_ERROR", "record"]
+    assert await stage.codes(claims, *operations) == ["DATABASE_ERROR", "record"]
 
 
-def test_where_the_queue_fails_record_and_job_are_there(stage: Stage) -> None:
+async def test_where_the_queue_fails_record_and_job_are_there(stage: Stage) -> None:
     """And the caller is not troubled."""
     stage.local.queue.outage = QueueError("out of reach")
 
-    stage.create(claims, "c1", content="x")
+    await stage.create(claims, "c1", content="x")
 
-    assert stage.ids(claims) == ["c1"]
+    assert await stage.ids(claims) == ["c1"]
     assert stage.jobs("queued") == [("c1", "insert", 1)]
     assert stage.local.queue.waiting == []
 
 
-def test_a_table_of_many_columns_is_written_too() -> None:
+async def test_a_table_of_many_columns_is_written_too() -> None:
     """SQL has limits of its own: 100 levels in an expression, 32 arguments of a function."""
     stage = Stage(*_wide())
     table = stage.app.table("wide")
-    created = stage.create(table, "w1", f0="x", f59="y")
-    changed = stage.update(table, "w1", f30="z")
+    created = await stage.create(table, "w1", f0="x", f59="y")
+    changed = await stage.update(table, "w1", f30="z")
 
     assert [changed.json[name] for name in ("f0", "f30", "f59")] == ["x", "z", "y"]
     assert changed.etag != created.etag
-    assert stage.codes(table, Delete("w1", Condition.parse(changed.etag))) == ["deleted"]
+    assert await stage.codes(table, Delete("w1", Condition.parse(changed.etag))) == ["deleted"]
 
 
 def _wide() -> tuple[Cognate, str]:
@@ -387,34 +390,36 @@ def _wide() -> tuple[Cognate, str]:
     return Cognate(tables=[table]), ddl
 
 
-def test_records_of_the_largest_size_are_written_and_changed(stage: Stage) -> None:
+async def test_records_of_the_largest_size_are_written_and_changed(stage: Stage) -> None:
     """With what is escaped most; a hundred of them would not fit one value of D1."""
     for text in ("x" * 390_000, '"' * 190_000, "\u00e9" * 190_000, "\x01" * 60_000):
-        record_id = stage.create(notes, text=text).json["id"]
-        changed = stage.update(notes, record_id, text=text[1:])
+        record_id = (await stage.create(notes, text=text)).json["id"]
+        changed = await stage.update(notes, record_id, text=text[1:])
         assert changed.json["text"] == text[1:]
     with pytest.raises(AssertionError, match="at most 400,000 bytes"):
-        stage.create(notes, text="x" * 400_001)
+        await stage.create(notes, text="x" * 400_001)
 
 
-def test_a_text_that_sql_would_not_quote_well_stays_as_it_is(stage: Stage) -> None:
+async def test_a_text_that_sql_would_not_quote_well_stays_as_it_is(stage: Stage) -> None:
     """Whatever is in it, it is stored, compared and found again."""
     text = "'); DROP TABLE claims; -- \" \\ \u2028 \U0001f600 \t\n $.content ?1"
-    stage.create(claims, "c1", content=text, storyId="")
+    await stage.create(claims, "c1", content=text, storyId="")
 
-    assert stage.get(claims, "c1").json["content"] == text
-    assert stage.ids(claims, content=text) == ["c1"]
-    assert stage.ids(claims, storyId="") == ["c1"]
-    changed = stage.update(claims, "c1", storyId=text)
+    assert (await stage.get(claims, "c1")).json["content"] == text
+    assert await stage.ids(claims, content=text) == ["c1"]
+    assert await stage.ids(claims, storyId="") == ["c1"]
+    changed = await stage.update(claims, "c1", storyId=text)
     assert isinstance(changed, StoredRecord)
 
 
-def test_the_organization_is_in_each_statement_over_records(stage: Stage) -> None:
+async def test_the_organization_is_in_each_statement_over_records(stage: Stage) -> None:
     """As a bound value; none of them could reach another's row."""
-    stage.codes(posts, Create({"title": "x"}, "p1"), Update("p2", {"title": "x"}), Delete("p3"))
-    stage.codes(posts, Update("p1", {"title": "y"}))
-    stage.codes(posts, Delete("p1"))
-    stage.page(posts, total="true")
+    await stage.codes(
+        posts, Create({"title": "x"}, "p1"), Update("p2", {"title": "x"}), Delete("p3")
+    )
+    await stage.codes(posts, Update("p1", {"title": "y"}))
+    await stage.codes(posts, Delete("p1"))
+    await stage.page(posts, total="true")
 
     touching = [sql for batch in stage.database.batches for sql in batch if '"posts"' in sql]
     assert len(touching) > 8
@@ -453,42 +458,44 @@ def _guarded(*triggers: tuple[str, str]) -> Stage:
     return stage
 
 
-def test_a_broken_reference_is_its_own_records_conflict() -> None:
+async def test_a_broken_reference_is_its_own_records_conflict() -> None:
     """Its neighbours are written, with their jobs, by a bounded number of calls."""
     stage = _guarded()
     operations = [Create({"text": f"note {number}"}, f"n{number}") for number in range(100)]
     operations[37] = Create({"text": "an answer", "author": "nobody"}, "n37")
 
-    codes = stage.codes(replies, *operations)
+    codes = await stage.codes(replies, *operations)
 
     # One read and one write, ten parts, and the ten of one part.
     assert 1 + 1 + 10 + 10 == len(stage.database.batches)
     assert ["record"] * 37 + ["CONFLICT"] + ["record"] * 62 == codes
-    assert 99 == len(stage.jobs("queued")) == stage.page(replies, total="true").total
-    stage.drain()
+    assert 99 == len(stage.jobs("queued")) == (await stage.page(replies, total="true")).total
+    await stage.drain()
     assert 99 == stage.indexed(replies)
 
 
-def test_a_broken_reference_stays_a_conflict() -> None:
+async def test_a_broken_reference_stays_a_conflict() -> None:
     """Alone too, and whenever it is sent; it never was an outage."""
     stage = _guarded()
     for _ in range(2):
-        assert ["CONFLICT"] == stage.codes(replies, Create({"text": "x", "author": "nobody"}, "n"))
+        assert ["CONFLICT"] == await stage.codes(
+            replies, Create({"text": "x", "author": "nobody"}, "n")
+        )
     assert stage.jobs() == []
-    stage.create(replies, "n", text="x")
-    assert ["CONFLICT"] == stage.codes(replies, Update("n", {"author": "nobody"}))
-    assert ["record"] == stage.codes(replies, Update("n", {"author": "n"}))
+    await stage.create(replies, "n", text="x")
+    assert ["CONFLICT"] == await stage.codes(replies, Update("n", {"author": "nobody"}))
+    assert ["record"] == await stage.codes(replies, Update("n", {"author": "n"}))
 
 
-def test_a_trigger_that_raises_is_its_own_records_conflict() -> None:
+async def test_a_trigger_that_raises_is_its_own_records_conflict() -> None:
     """Whatever was to be done to the record, and whatever the trigger says."""
     stage = _guarded()
     for record_id, text in (("n1", "open"), ("n2", "closed"), ("n3", "closed"), ("n4", "open")):
-        stage.create(replies, record_id, text=text)
+        await stage.create(replies, record_id, text=text)
     for event, row in (("INSERT", "NEW"), ("UPDATE", "OLD"), ("DELETE", "OLD")):
         stage.sql(RAISING.replace("notes_closed", f"closed_{event}").format(event=event, row=row))
 
-    codes = stage.codes(
+    codes = await stage.codes(
         replies,
         Create({"text": "it is closed"}, "n5"),
         Update("n1", {"text": "changed"}),
@@ -499,21 +506,21 @@ def test_a_trigger_that_raises_is_its_own_records_conflict() -> None:
     )
 
     assert ["CONFLICT", "record", "CONFLICT", "CONFLICT", "deleted", "record"] == codes
-    assert ["n1", "n2", "n3", "n6"] == stage.ids(replies)
+    assert ["n1", "n2", "n3", "n6"] == await stage.ids(replies)
 
 
-def test_a_hundred_conflicts_are_bounded() -> None:
+async def test_a_hundred_conflicts_are_bounded() -> None:
     """In calls, and in statements, of which D1 runs 1,000 in one invocation."""
     stage = _guarded(("INSERT", "NEW"))
     operations = [Create({"text": f"closed {number}"}, f"n{number}") for number in range(100)]
 
-    assert {"CONFLICT"} == set(stage.codes(replies, *operations))
+    assert {"CONFLICT"} == set(await stage.codes(replies, *operations))
     assert 1 + 1 + 10 + 100 == len(stage.database.batches)
     assert sum(map(len, stage.database.batches)) < 1000
-    assert ([], []) == (stage.ids(replies), stage.jobs())
+    assert ([], []) == (await stage.ids(replies), stage.jobs())
 
 
-def test_an_outage_among_the_parts_is_told_to_those_it_concerns() -> None:
+async def test_an_outage_among_the_parts_is_told_to_those_it_concerns() -> None:
     """What was written before and after it is reported as written."""
     stage = _guarded(("INSERT", "NEW"))
     operations = [Create({"text": f"note {number}"}, f"n{number}") for number in range(20)]
@@ -521,18 +528,18 @@ def test_an_outage_among_the_parts_is_told_to_those_it_concerns() -> None:
     # After the read, the write of all, that of the first two, and each of them alone.
     stage.database.fails = {5}
 
-    codes = stage.codes(replies, *operations)
+    codes = await stage.codes(replies, *operations)
 
     assert ["CONFLICT", "record", *["DATABASE_ERROR"] * 2, *["record"] * 16] == codes
-    assert 17 == len(stage.ids(replies))
+    assert 17 == len(await stage.ids(replies))
 
 
-def test_a_batch_of_which_nothing_could_be_written_is_an_outage() -> None:
+async def test_a_batch_of_which_nothing_could_be_written_is_an_outage() -> None:
     """As before: then the caller tries the whole of it again."""
     stage = _guarded()
     stage.database.fails = {1}
     with pytest.raises(DatabaseError):
-        stage.write(replies, Create({"text": "x"}, "n1"), Create({"text": "y"}, "n2"))
+        await stage.write(replies, Create({"text": "x"}, "n1"), Create({"text": "y"}, "n2"))
 
 
 class MeasuredDatabase:
@@ -549,10 +556,10 @@ class MeasuredDatabase:
         return found
 
 
-def test_a_batch_of_large_records_is_done_in_parts(stage: Stage) -> None:
+async def test_a_batch_of_large_records_is_done_in_parts(stage: Stage) -> None:
     """So that no answer of D1 is larger than an isolate can hold; each operation as ever."""
     for number in range(25):
-        stage.create(notes, f"n{number}", text=f"{number}{'x' * 390_000}")
+        await stage.create(notes, f"n{number}", text=f"{number}{'x' * 390_000}")
     measured = MeasuredDatabase(stage.local.database)
     stage.database.inner = measured
     changes = {"text": f"y{'z' * 390_000}"}
@@ -561,25 +568,27 @@ def test_a_batch_of_large_records_is_done_in_parts(stage: Stage) -> None:
     operations[4] = Update("missing", changes)
     operations[20:20] = [Create({"text": "new"}, "n99")]
 
-    codes = stage.codes(notes, *operations)
+    codes = await stage.codes(notes, *operations)
 
     expected = ["record"] * 26
     expected[3:5] = ["deleted", "RECORD_NOT_FOUND"]
     assert expected == codes
     # Each record is answered as its fields and as its version, and once more when it is written.
     assert max(measured.answers) < 2 * (MAX_READ_BYTES + 2 * 400_000)
-    assert {"y"} == {stage.get(notes, f"n{number}").json["text"][0] for number in (0, 2, 5, 24)}
+    assert {"y"} == {
+        (await stage.get(notes, f"n{number}")).json["text"][0] for number in (0, 2, 5, 24)
+    }
 
 
-def test_with_fail_fast_a_later_part_stops_where_it_is_refused(stage: Stage) -> None:
+async def test_with_fail_fast_a_later_part_stops_where_it_is_refused(stage: Stage) -> None:
     """What comes before it is written, and nothing behind it."""
     for number in range(25):
-        stage.create(notes, f"n{number}", text="x" * 390_000)
+        await stage.create(notes, f"n{number}", text="x" * 390_000)
     operations: list[Operation] = [Update(f"n{number}", {"text": "y"}) for number in range(25)]
     operations[18] = Update("n18", {"text": 5})
 
-    codes = stage.codes(notes, *operations, fail_fast=True)
+    codes = await stage.codes(notes, *operations, fail_fast=True)
 
     assert ["record"] * 18 + ["VALIDATION_FAILED"] + ["NOT_ATTEMPTED"] * 6 == codes
-    texts = [stage.get(notes, f"n{number}").json["text"][0] for number in range(25)]
+    texts = [(await stage.get(notes, f"n{number}")).json["text"][0] for number in range(25)]
     assert ["y"] * 18 + ["x"] * 7 == texts

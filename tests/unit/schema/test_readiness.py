@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from cognate.errors import ConfigurationError
@@ -33,35 +31,35 @@ COLUMNS = ["organization_id", "id", "name", "owner", "embedding"]
 SERVER_COLUMNS = ["created_at", "updated_at", "deleted_at"]
 
 
-def _gaps(app: Cognate, *changes: str) -> list[Gap]:
+async def _gaps(app: Cognate, *changes: str) -> list[Gap]:
     async def story() -> list[Gap]:
         database = SqliteDatabase.migrated()
         await database.batch([Statement(sql) for sql in changes])
         return await database_gaps(database, app)
 
-    return asyncio.run(story())
+    return await story()
 
 
-def test_a_migrated_database_lacks_nothing() -> None:
+async def test_a_migrated_database_lacks_nothing() -> None:
     """Of the samples, and of tables with every option."""
-    assert _gaps(SCHEMA) == []
+    assert await _gaps(SCHEMA) == []
     made = [*filter(str.strip, TABLES.split(";")), *TRIGGERS]
-    assert _gaps(ALL_KINDS, *made) == []
+    assert await _gaps(ALL_KINDS, *made) == []
 
 
-def test_a_table_without_its_migration_is_named_once() -> None:
+async def test_a_table_without_its_migration_is_named_once() -> None:
     """By one sentence, without its columns."""
     message = "The database has no table 'pets': apply the migration that makes it."
 
-    assert _gaps(PETS) == [Gap("table", "pets", message)]
+    assert await _gaps(PETS) == [Gap("table", "pets", message)]
 
 
 @pytest.mark.parametrize("missing", [*COLUMNS, *SERVER_COLUMNS])
-def test_each_column_is_needed(missing: str) -> None:
+async def test_each_column_is_needed(missing: str) -> None:
     """Those of the record, of the embedding, and those that Cognate writes itself."""
     columns = [name for name in (*COLUMNS, *SERVER_COLUMNS) if name != missing]
 
-    gaps = _gaps(PETS, f"CREATE TABLE pets ({', '.join(columns)})")
+    gaps = await _gaps(PETS, f"CREATE TABLE pets ({', '.join(columns)})")
     [gap] = [gap for gap in gaps if gap.kind != "trigger"]
 
     assert (gap.kind, gap.name) == ("column", f"pets.{missing}")
@@ -69,29 +67,25 @@ def test_each_column_is_needed(missing: str) -> None:
 
 
 @pytest.mark.parametrize("missing", ["inserted", "changed", "deleted"])
-def test_each_trigger_is_needed(missing: str) -> None:
+async def test_each_trigger_is_needed(missing: str) -> None:
     """As the schema of today has it; the sentence says where to find its SQL."""
     name = f"claims_{missing}"
 
-    [gap] = _gaps(SCHEMA, f"DROP TRIGGER {name}")
+    [gap] = await _gaps(SCHEMA, f"DROP TRIGGER {name}")
 
     assert (gap.kind, gap.name) == ("trigger", name)
     assert "make migration" in gap.message
 
 
-def test_the_tables_of_cognate_are_needed_too() -> None:
+async def test_the_tables_of_cognate_are_needed_too() -> None:
     """All that the migrations make, and no others."""
-
-    async def made() -> list[str]:
-        rows = await Stage().rows(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'cognate_%' "
-            # Whoever applies the migrations keeps it.
-            "AND name <> 'cognate_migrations'"
-        )
-        return sorted(row["name"] for row in rows)
-
-    assert asyncio.run(made()) == sorted(OWN_TABLES)
-    [gap] = _gaps(SCHEMA, "DROP TABLE cognate_texts")
+    rows = await Stage().rows(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'cognate_%' "
+        # Whoever applies the migrations keeps it.
+        "AND name <> 'cognate_migrations'"
+    )
+    assert sorted(row["name"] for row in rows) == sorted(OWN_TABLES)
+    [gap] = await _gaps(SCHEMA, "DROP TABLE cognate_texts")
     assert (gap.kind, gap.name) == ("table", "cognate_texts")
 
 

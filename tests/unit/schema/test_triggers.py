@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -38,10 +37,10 @@ async def _marks(stage: Stage, record_id: str, scope: str = "claims") -> dict[st
 
 
 @pytest.mark.parametrize("table", [*app.tables.values(), claims, articles], ids=str)
-def test_every_table_of_the_schema_has_its_triggers(table: Table) -> None:
+async def test_every_table_of_the_schema_has_its_triggers(table: Table) -> None:
     """As the migrations make them; `make migration` prints what a new table needs."""
-    assert asyncio.run(_triggers(Stage())) != {}
-    assert missing_triggers(table, asyncio.run(_triggers(Stage()))) == []
+    assert await _triggers(Stage()) != {}
+    assert missing_triggers(table, await _triggers(Stage())) == []
 
 
 def test_what_is_lacking_is_named() -> None:
@@ -58,41 +57,33 @@ def test_a_table_without_embeddings_needs_none() -> None:
     assert triggers_of(notes) == {}
 
 
-def test_names_of_any_kind_can_be_installed() -> None:
+async def test_names_of_any_kind_can_be_installed() -> None:
     """Also words of SQL, which the database has as it is given them."""
-
-    async def story() -> None:
-        stage = Stage()
-        table = Table("select", Odd, embeddings=Embeddings(fields=["order"], metadata=["group"]))
-        await stage.rows('CREATE TABLE "select" (organization_id, id, "order", "group")')
-        for sql in triggers_of(table).values():
-            await stage.rows(sql)
-        assert missing_triggers(table, await _triggers(stage)) == []
-
-    asyncio.run(story())
+    stage = Stage()
+    table = Table("select", Odd, embeddings=Embeddings(fields=["order"], metadata=["group"]))
+    await stage.rows('CREATE TABLE "select" (organization_id, id, "order", "group")')
+    for sql in triggers_of(table).values():
+        await stage.rows(sql)
+    assert missing_triggers(table, await _triggers(stage)) == []
 
 
-def test_an_insertion_counts_as_a_change() -> None:
+async def test_an_insertion_counts_as_a_change() -> None:
     """`REPLACE` has dropped the vectors; a posted text was not about this row."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "a text")
+    await stage.write(GLOBEX, "r1", "a text")
+    await stage.settle()
+    await stage.post(ACME, "posted", "r1")
+    before = await _marks(stage, "r1")
+    sql = "INSERT OR REPLACE INTO claims (organization_id, id, content) VALUES (?1, ?2, ?3)"
+    await stage.rows(sql, ACME, "r1", "a text")
 
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a text")
-        await stage.write(GLOBEX, "r1", "a text")
-        await stage.settle()
-        await stage.post(ACME, "posted", "r1")
-        before = await _marks(stage, "r1")
-        sql = "INSERT OR REPLACE INTO claims (organization_id, id, content) VALUES (?1, ?2, ?3)"
-        await stage.rows(sql, ACME, "r1", "a text")
-
-        assert await _marks(stage, "r1") == {
-            "changes": before["changes"] + 1,
-            "posted_text": None,
-            "record_gone": 0,
-        }
-        assert (await stage.state(GLOBEX, "r1"))["changes"] == 0
-
-    asyncio.run(story())
+    assert await _marks(stage, "r1") == {
+        "changes": before["changes"] + 1,
+        "posted_text": None,
+        "record_gone": 0,
+    }
+    assert (await stage.state(GLOBEX, "r1"))["changes"] == 0
 
 
 @pytest.mark.parametrize(
@@ -103,61 +94,51 @@ def test_an_insertion_counts_as_a_change() -> None:
         ("content = 'x', story_id = 'x'", None),
     ],
 )
-def test_a_posted_text_ends_with_a_change_of_the_text(change: str, posted: str | None) -> None:
+async def test_a_posted_text_ends_with_a_change_of_the_text(
+    change: str, posted: str | None
+) -> None:
     """Not with one of the metadata."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a text")
-        await stage.post(ACME, "posted", "r1")
-        before = (await _marks(stage, "r1"))["changes"]
-        await stage.rows(f"UPDATE claims SET {change}")  # noqa: S608 - of this test
-        expected = {"changes": before + 1, "posted_text": posted, "record_gone": 0}
-        assert await _marks(stage, "r1") == expected
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "r1", "a text")
+    await stage.post(ACME, "posted", "r1")
+    before = (await _marks(stage, "r1"))["changes"]
+    await stage.rows(f"UPDATE claims SET {change}")  # noqa: S608 - of this test
+    expected = {"changes": before + 1, "posted_text": posted, "record_gone": 0}
+    assert await _marks(stage, "r1") == expected
 
 
-def test_a_deletion_is_marked_until_the_record_is_there_again() -> None:
+async def test_a_deletion_is_marked_until_the_record_is_there_again() -> None:
     """It is the sweeper's business while the mark is there."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a text")
-        await stage.settle()
-        await stage.rows("DELETE FROM claims")
-        assert (await _marks(stage, "r1"))["record_gone"] == 1
-        await stage.rows(
-            "INSERT INTO claims (organization_id, id, content) VALUES (?1, 'r1', 'x')", ACME
-        )
-        assert (await _marks(stage, "r1"))["record_gone"] == 0
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "r1", "a text")
+    await stage.settle()
+    await stage.rows("DELETE FROM claims")
+    assert (await _marks(stage, "r1"))["record_gone"] == 1
+    await stage.rows(
+        "INSERT INTO claims (organization_id, id, content) VALUES (?1, 'r1', 'x')", ACME
+    )
+    assert (await _marks(stage, "r1"))["record_gone"] == 0
 
 
-def test_a_soft_deletion_is_marked_and_taken_back() -> None:
+async def test_a_soft_deletion_is_marked_and_taken_back() -> None:
     """By the column `deleted_at`, whoever writes it."""
-
-    async def story() -> None:
-        stage = Stage(Cognate(tables=[posts]))
-        for sql in [TABLES.split(";")[0], *TRIGGERS]:
-            await stage.rows(sql)
-        assert missing_triggers(posts, await _triggers(stage)) == []
-        collection = stage.collections["posts"]
-        times = {"created_at": "", "updated_at": ""}
-        await stage.put(collection, ACME, "p1", title="a text", **times)
-        await stage.settle()
-        marked = []
-        for moment in ("'2026'", "'2027'", "NULL"):
-            await stage.rows(f"UPDATE posts SET deleted_at = {moment}")  # noqa: S608 - of this test
-            marks = await _marks(stage, "p1", "posts")
-            marked.append((marks["record_gone"], marks["changes"]))
-        assert marked == [(1, 1), (1, 1), (0, 2)]
-
-    asyncio.run(story())
+    stage = Stage(Cognate(tables=[posts]))
+    for sql in [TABLES.split(";")[0], *TRIGGERS]:
+        await stage.rows(sql)
+    assert missing_triggers(posts, await _triggers(stage)) == []
+    collection = stage.collections["posts"]
+    times = {"created_at": "", "updated_at": ""}
+    await stage.put(collection, ACME, "p1", title="a text", **times)
+    await stage.settle()
+    marked = []
+    for moment in ("'2026'", "'2027'", "NULL"):
+        await stage.rows(f"UPDATE posts SET deleted_at = {moment}")  # noqa: S608 - of this test
+        marks = await _marks(stage, "p1", "posts")
+        marked.append((marks["record_gone"], marks["changes"]))
+    assert marked == [(1, 1), (1, 1), (0, 2)]
 
 
-def test_a_replaced_record_is_stale_with_or_without_a_trigger() -> None:
+async def test_a_replaced_record_is_stale_with_or_without_a_trigger() -> None:
     """Coverage looks at the stored vectors themselves."""
 
     async def story(*, triggers: bool) -> tuple[int, int]:
@@ -174,8 +155,8 @@ def test_a_replaced_record_is_stale_with_or_without_a_trigger() -> None:
         assert isinstance(found, Coverage)
         return found.embedded, found.stale
 
-    assert asyncio.run(story(triggers=True)) == (1, 1)
-    assert asyncio.run(story(triggers=False)) == (1, 1)
+    assert await story(triggers=True) == (1, 1)
+    assert await story(triggers=False) == (1, 1)
 
 
 def test_the_sample_schema_is_that_of_the_stage() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import pickle
 from collections.abc import Sequence
@@ -18,90 +17,74 @@ from cognate.search.client import OrganizationEmbeddings
 from tests.unit.core.stage import ACME, GLOBEX, SCHEMA, Stage
 
 
-def test_a_service_is_an_attribute() -> None:
+async def test_a_service_is_an_attribute() -> None:
     """In snake_case, within one organization, with metadata as keywords."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a red harbour", "s1")
-        await stage.write(GLOBEX, "r2", "a red harbour", "s1")
-        await stage.drain()
-        service = OrganizationEmbeddings(SCHEMA, stage.platform, ACME).claim_similarity
-        found = await service.search("a red harbour", story_id="s1", limit=5, threshold=0.7)
-        assert (found.verdict, [item.id for item in found.results]) == (
-            Classification.DUPLICATE,
-            ["r1"],
-        )
-        other = await service.search("a red harbour", story_id="s2")
-        assert (other.verdict, other.results) == (Classification.NEW, [])
-        zone = await service.find_with_gray_zone("a red harbour", min=0.6, max=0.85)
-        assert ([item.id for item in zone.high_confidence], zone.gray_zone) == (["r1"], [])
-        assert len(await service.embed("a red harbour")) == 768
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "r1", "a red harbour", "s1")
+    await stage.write(GLOBEX, "r2", "a red harbour", "s1")
+    await stage.drain()
+    service = OrganizationEmbeddings(SCHEMA, stage.platform, ACME).claim_similarity
+    found = await service.search("a red harbour", story_id="s1", limit=5, threshold=0.7)
+    assert (found.verdict, [item.id for item in found.results]) == (
+        Classification.DUPLICATE,
+        ["r1"],
+    )
+    other = await service.search("a red harbour", story_id="s2")
+    assert (other.verdict, other.results) == (Classification.NEW, [])
+    zone = await service.find_with_gray_zone("a red harbour", min=0.6, max=0.85)
+    assert ([item.id for item in zone.high_confidence], zone.gray_zone) == (["r1"], [])
+    assert len(await service.embed("a red harbour")) == 768
 
 
-def test_an_answer_is_the_sequence_of_its_results() -> None:
+async def test_an_answer_is_the_sequence_of_its_results() -> None:
     """It is iterated, counted, indexed and sliced; verdict and degraded stand beside."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write_many(ACME, {"r1": "a red harbour", "r2": "a red harbour indeed"})
-        await stage.drain()
-        service = OrganizationEmbeddings(SCHEMA, stage.platform, ACME).claim_similarity
-        found = await service.search("a red harbour", threshold=0)
-        assert ["r1", "r2"] == [match.id for match in found]
-        assert ("r1", "r2", 2) == (found[0].id, found[-1].id, len(found))
-        assert (["r2"], found[1] in found) == ([match.id for match in found[1:]], True)
-        assert isinstance(found, Sequence)
-        assert (Classification.DUPLICATE, None) == (found.verdict, found.degraded)
-        assert [] == list(await service.search("other words altogether"))
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write_many(ACME, {"r1": "a red harbour", "r2": "a red harbour indeed"})
+    await stage.drain()
+    service = OrganizationEmbeddings(SCHEMA, stage.platform, ACME).claim_similarity
+    found = await service.search("a red harbour", threshold=0)
+    assert ["r1", "r2"] == [match.id for match in found]
+    assert ("r1", "r2", 2) == (found[0].id, found[-1].id, len(found))
+    assert (["r2"], found[1] in found) == ([match.id for match in found[1:]], True)
+    assert isinstance(found, Sequence)
+    assert (Classification.DUPLICATE, None) == (found.verdict, found.degraded)
+    assert [] == list(await service.search("other words altogether"))
 
 
 @pytest.mark.parametrize("name", ["story_id", "storyId"])
-def test_a_filter_has_the_columns_name_or_that_in_json(name: str) -> None:
+async def test_a_filter_has_the_columns_name_or_that_in_json(name: str) -> None:
     """Whichever the caller has at hand."""
-
-    async def story() -> None:
-        stage = Stage()
-        for record_id, story_id in (("r1", "s1"), ("r2", "s2")):
-            await stage.write(ACME, record_id, "a red harbour", story_id)
-        await stage.drain()
-        service = OrganizationEmbeddings(SCHEMA, stage.platform, ACME).claim_similarity
-        chosen: dict[str, Any] = {name: "s2"}
-        found = await service.search("a red harbour", **chosen)
-        assert ["r2"] == [match.id for match in found]
-        zone = await service.find_with_gray_zone("a red harbour", **chosen)
-        assert ["r2"] == [match.id for match in zone.high_confidence]
-
-    asyncio.run(story())
+    stage = Stage()
+    for record_id, story_id in (("r1", "s1"), ("r2", "s2")):
+        await stage.write(ACME, record_id, "a red harbour", story_id)
+    await stage.drain()
+    service = OrganizationEmbeddings(SCHEMA, stage.platform, ACME).claim_similarity
+    chosen: dict[str, Any] = {name: "s2"}
+    found = await service.search("a red harbour", **chosen)
+    assert ["r2"] == [match.id for match in found]
+    zone = await service.find_with_gray_zone("a red harbour", **chosen)
+    assert ["r2"] == [match.id for match in zone.high_confidence]
 
 
-def test_a_filter_under_both_of_its_names_is_refused() -> None:
+async def test_a_filter_under_both_of_its_names_is_refused() -> None:
     """Neither value could be preferred."""
     service = OrganizationEmbeddings(SCHEMA, Stage().platform, ACME).claim_similarity
     with pytest.raises(TypeError, match="'storyId' is given twice"):
-        asyncio.run(service.search("a text", story_id="s1", storyId="s2"))
+        await service.search("a text", story_id="s1", storyId="s2")
 
 
-def test_a_list_of_texts_is_a_list_of_vectors() -> None:
+async def test_a_list_of_texts_is_a_list_of_vectors() -> None:
     """In order, by one call of the model; each is the vector that its text has alone."""
-
-    async def story() -> None:
-        stage = Stage()
-        service = OrganizationEmbeddings(SCHEMA, stage.platform, ACME).claim_similarity
-        texts = ["a red harbour", "a blue sky"]
-        vectors = await service.embed(texts)
-        assert 1 == stage.calls("AI.run")
-        assert [await service.embed(text) for text in texts] == vectors
-        assert vectors[0] != vectors[1]
-        for refused in ([], ["a text"] * 101, ["a text", " "]):
-            with pytest.raises(InvalidInput):
-                await service.embed(refused)
-
-    asyncio.run(story())
+    stage = Stage()
+    service = OrganizationEmbeddings(SCHEMA, stage.platform, ACME).claim_similarity
+    texts = ["a red harbour", "a blue sky"]
+    vectors = await service.embed(texts)
+    assert 1 == stage.calls("AI.run")
+    assert [await service.embed(text) for text in texts] == vectors
+    assert vectors[0] != vectors[1]
+    for refused in ([], ["a text"] * 101, ["a text", " "]):
+        with pytest.raises(InvalidInput):
+            await service.embed(refused)
 
 
 def test_services_can_be_copied_and_looked_at_before_they_are_bound() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -98,51 +97,41 @@ def claimed(organization_id: str, scope: str = "claims") -> dict[str, str]:
 
 @pytest.mark.parametrize("visibility_seconds", [0, 60, 6000])
 @pytest.mark.parametrize("later", [False, True])
-def test_what_was_written_is_found_at_any_age(visibility_seconds: float, *, later: bool) -> None:
+async def test_what_was_written_is_found_at_any_age(
+    visibility_seconds: float, *, later: bool
+) -> None:
     """At once, though the index may not show it yet; and later by the index alone."""
-
-    async def story() -> None:
-        stage = Stage(visibility_seconds=visibility_seconds)
-        await stage.write_many(ACME, {"r1": "a red harbour", "r2": "a blue mountain"})
-        await stage.drain()
-        if later:
-            await stage.show()
-        found = await find(stage, "a red harbour")
-        assert (ids(found), found.degraded) == (["r1", "r2"], None)
-        assert found.matches[0].score == pytest.approx(1)
-
-    asyncio.run(story())
+    stage = Stage(visibility_seconds=visibility_seconds)
+    await stage.write_many(ACME, {"r1": "a red harbour", "r2": "a blue mountain"})
+    await stage.drain()
+    if later:
+        await stage.show()
+    found = await find(stage, "a red harbour")
+    assert (ids(found), found.degraded) == (["r1", "r2"], None)
+    assert found.matches[0].score == pytest.approx(1)
 
 
-def test_a_deleted_record_is_gone_at_once() -> None:
+async def test_a_deleted_record_is_gone_at_once() -> None:
     """Before its vectors are removed, from the index and from the recent ones."""
-
-    async def story() -> None:
-        stage = Stage(visibility_seconds=60)
-        await stage.write_many(ACME, {"r1": "a red harbour", "r2": "a blue mountain"})
-        await stage.drain()
-        await stage.delete(ACME, "r1")
-        assert ids(await find(stage, "a red harbour")) == ["r2"]
-
-    asyncio.run(story())
+    stage = Stage(visibility_seconds=60)
+    await stage.write_many(ACME, {"r1": "a red harbour", "r2": "a blue mountain"})
+    await stage.drain()
+    await stage.delete(ACME, "r1")
+    assert ids(await find(stage, "a red harbour")) == ["r2"]
 
 
-def test_an_updated_record_is_found_by_its_new_text() -> None:
+async def test_an_updated_record_is_found_by_its_new_text() -> None:
     """The index still shows the old vector, and its score is of the new one."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a red harbour")
-        await stage.drain()
-        stage.local.bindings.indexes["VECTORIZE"].visibility_seconds = 60
-        await stage.write(ACME, "r1", "seven blue mountains")
-        await stage.drain()
-        by_old = await find(stage, "a red harbour")
-        by_new = await find(stage, "seven blue mountains")
-        assert by_old.matches[0].score < 0.6
-        assert by_new.matches[0].score == pytest.approx(1)
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "r1", "a red harbour")
+    await stage.drain()
+    stage.local.bindings.indexes["VECTORIZE"].visibility_seconds = 60
+    await stage.write(ACME, "r1", "seven blue mountains")
+    await stage.drain()
+    by_old = await find(stage, "a red harbour")
+    by_new = await find(stage, "seven blue mountains")
+    assert by_old.matches[0].score < 0.6
+    assert by_new.matches[0].score == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -162,291 +151,227 @@ def test_an_updated_record_is_found_by_its_new_text() -> None:
         IndexMatch(vector_id(vector_key(ACME, "claims", "r1"), 9), 1, claimed(ACME)),
     ],
 )
-def test_an_index_that_errs_crosses_no_border(match: IndexMatch) -> None:
+async def test_an_index_that_errs_crosses_no_border(match: IndexMatch) -> None:
     """What it answers is asserted, and looked up in the caller's organization."""
-
-    async def story() -> None:
-        stage = Stage()
-        for organization_id in (ACME, GLOBEX):
-            await stage.write(organization_id, "r1", "a red harbour")
-        await stage.drain()
-        await stage.show()
-        right = IndexMatch(vector_id(vector_key(ACME, "claims", "r1"), 0), 0.1, claimed(ACME))
-        with_index(stage, [match])
-        assert ids(await find(stage, "a red harbour")) == []
-        # The control: the right one is found, and by its exact score.
-        with_index(stage, [match, right])
-        [found] = (await find(stage, "a red harbour")).matches
-        assert found.id == "r1"
-        assert found.score == pytest.approx(1)
-
-    asyncio.run(story())
+    stage = Stage()
+    for organization_id in (ACME, GLOBEX):
+        await stage.write(organization_id, "r1", "a red harbour")
+    await stage.drain()
+    await stage.show()
+    right = IndexMatch(vector_id(vector_key(ACME, "claims", "r1"), 0), 0.1, claimed(ACME))
+    with_index(stage, [match])
+    assert ids(await find(stage, "a red harbour")) == []
+    # The control: the right one is found, and by its exact score.
+    with_index(stage, [match, right])
+    [found] = (await find(stage, "a red harbour")).matches
+    assert found.id == "r1"
+    assert found.score == pytest.approx(1)
 
 
-def test_an_organization_with_a_long_id_finds_its_records() -> None:
+async def test_an_organization_with_a_long_id_finds_its_records() -> None:
     """The index answers the first 64 bytes of it; two that share them stay apart."""
-
-    async def story() -> None:
-        stage = Stage()
-        long = [OrganizationId("o" * 70 + end) for end in ("a", "b")]
-        for number, organization_id in enumerate(long):
-            await stage.write(organization_id, f"r{number}", "a red harbour")
-        await stage.drain()
-        await stage.show()
-        for number, organization_id in enumerate(long):
-            assert ids(await find(stage, "a red harbour", organization_id)) == [f"r{number}"]
-
-    asyncio.run(story())
+    stage = Stage()
+    long = [OrganizationId("o" * 70 + end) for end in ("a", "b")]
+    for number, organization_id in enumerate(long):
+        await stage.write(organization_id, f"r{number}", "a red harbour")
+    await stage.drain()
+    await stage.show()
+    for number, organization_id in enumerate(long):
+        assert ids(await find(stage, "a red harbour", organization_id)) == [f"r{number}"]
 
 
-def test_a_record_counts_once_by_its_best_chunk() -> None:
+async def test_a_record_counts_once_by_its_best_chunk() -> None:
     """With the place of that chunk in the text."""
-
-    async def story() -> None:
-        stage = Stage()
-        text = long_text(3) + "Only here a zebra crosses."
-        await stage.write(ACME, "long", text)
-        await stage.write(ACME, "short", "zebra")
-        await stage.drain()
-        [first, second] = (await find(stage, "zebra")).matches
-        assert (first.id, second.id) == ("short", "long")
-        start, end = second.chunk
-        assert "zebra" in text[start:end]
-
-    asyncio.run(story())
+    stage = Stage()
+    text = long_text(3) + "Only here a zebra crosses."
+    await stage.write(ACME, "long", text)
+    await stage.write(ACME, "short", "zebra")
+    await stage.drain()
+    [first, second] = (await find(stage, "zebra")).matches
+    assert (first.id, second.id) == ("short", "long")
+    start, end = second.chunk
+    assert "zebra" in text[start:end]
 
 
-def test_filters_narrow_by_what_d1_says_now() -> None:
+async def test_filters_narrow_by_what_d1_says_now() -> None:
     """Metadata that the index still has wrong is not believed, nor does it hide a record."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a red harbour", "one")
-        await stage.write(ACME, "r2", "a red harbour", "two")
-        await stage.write(ACME, "r3", "a red harbour")
-        await stage.drain()
-        await stage.show()
-        await stage.local.database.batch(
-            [Statement("UPDATE claims SET story_id = 'two' WHERE id = 'r1'")]
-        )
-        assert ids(await find(stage, "a red harbour", filter={"storyId": "one"})) == []
-        assert ids(await find(stage, "a red harbour", filter={"storyId": "two"})) == (["r1", "r2"])
-        assert ids(await find(stage, "a red harbour")) == ["r1", "r2", "r3"]
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "r1", "a red harbour", "one")
+    await stage.write(ACME, "r2", "a red harbour", "two")
+    await stage.write(ACME, "r3", "a red harbour")
+    await stage.drain()
+    await stage.show()
+    await stage.local.database.batch(
+        [Statement("UPDATE claims SET story_id = 'two' WHERE id = 'r1'")]
+    )
+    assert ids(await find(stage, "a red harbour", filter={"storyId": "one"})) == []
+    assert ids(await find(stage, "a red harbour", filter={"storyId": "two"})) == (["r1", "r2"])
+    assert ids(await find(stage, "a red harbour")) == ["r1", "r2", "r3"]
 
 
-def test_an_index_that_fails_degrades_the_answer() -> None:
+async def test_an_index_that_fails_degrades_the_answer() -> None:
     """What is recent is still compared, and nobody is told that this is all."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "old", "a red harbour")
-        await stage.drain()
-        await stage.show()
-        await stage.write(ACME, "new", "a red harbour")
-        await stage.drain()
-        stage.fault("query")
-        found = await find(stage, "a red harbour")
-        assert (ids(found), found.degraded) == (["new"], INDEX_UNAVAILABLE)
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "old", "a red harbour")
+    await stage.drain()
+    await stage.show()
+    await stage.write(ACME, "new", "a red harbour")
+    await stage.drain()
+    stage.fault("query")
+    found = await find(stage, "a red harbour")
+    assert (ids(found), found.degraded) == (["new"], INDEX_UNAVAILABLE)
 
 
-def test_a_missing_binding_is_named() -> None:
+async def test_a_missing_binding_is_named() -> None:
     """It is a mistake of the deployment, not an outage."""
-
-    async def story() -> None:
-        stage = Stage()
-        query = await embed_query(stage.platform, CLAIMS, "a text")
-        bare = Platform(
-            embedder=stage.local.embedder,
-            indexes={},
-            database=stage.local.database,
-            auth_database=stage.local.database,
-            queue=stage.local.queue,
-            clock=stage.local.clock,
-        )
-        with pytest.raises(ConfigurationError, match="VECTORIZE is missing"):
-            await nearest(bare, CLAIMS, ACME, query, filter=Filter(), wanted=1)
-
-    asyncio.run(story())
+    stage = Stage()
+    query = await embed_query(stage.platform, CLAIMS, "a text")
+    bare = Platform(
+        embedder=stage.local.embedder,
+        indexes={},
+        database=stage.local.database,
+        auth_database=stage.local.database,
+        queue=stage.local.queue,
+        clock=stage.local.clock,
+    )
+    with pytest.raises(ConfigurationError, match="VECTORIZE is missing"):
+        await nearest(bare, CLAIMS, ACME, query, filter=Filter(), wanted=1)
 
 
 @pytest.mark.parametrize("written", [MAX_EXACT_RECENT, MAX_EXACT_RECENT + 1, 400])
-def test_what_is_not_shown_yet_is_compared_whatever_its_number(written: int) -> None:
+async def test_what_is_not_shown_yet_is_compared_whatever_its_number(written: int) -> None:
     """All of it where it is little, by sketches where it is much; deleted ones take no place."""
-
-    async def story() -> None:
-        stage = Stage(visibility_seconds=6000)
-        names = [f"r{number:03}" for number in range(written)]
-        await stage.write_many(ACME, {name: f"text {name} and {name}" for name in names})
-        await stage.drain()
-        await stage.delete(ACME, "r008")
-        for name in ("r007", names[-1]):
-            found = await find(stage, f"text {name} and {name}")
-            assert (found.degraded, ids(found)[0]) == (None, name)
-            assert found.matches[0].score == pytest.approx(1)
-        assert "r008" not in ids(await find(stage, "text r008 and r008", wanted=50))
-
-    asyncio.run(story())
+    stage = Stage(visibility_seconds=6000)
+    names = [f"r{number:03}" for number in range(written)]
+    await stage.write_many(ACME, {name: f"text {name} and {name}" for name in names})
+    await stage.drain()
+    await stage.delete(ACME, "r008")
+    for name in ("r007", names[-1]):
+        found = await find(stage, f"text {name} and {name}")
+        assert (found.degraded, ids(found)[0]) == (None, name)
+        assert found.matches[0].score == pytest.approx(1)
+    assert "r008" not in ids(await find(stage, "text r008 and r008", wanted=50))
 
 
-def test_what_is_more_than_can_be_compared_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_more_than_can_be_compared_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bound itself is compared; of more, the newest are, and the rest may be nearer."""
     monkeypatch.setattr(candidates, "MAX_EXACT_RECENT", 4)
     monkeypatch.setattr(candidates, "MAX_SKETCHES", 8)
-
-    async def story() -> None:
-        stage = Stage(visibility_seconds=6000)
-        for number in range(8):
-            await stage.write(ACME, f"r{number}", f"text {number}")
-            await stage.drain()
-            stage.local.clock.advance(1)
-        found = await find(stage, "text 0")
-        assert (found.degraded, ids(found)[0]) == (None, "r0")
-
-        await stage.write(ACME, "r8", "text 8")
+    stage = Stage(visibility_seconds=6000)
+    for number in range(8):
+        await stage.write(ACME, f"r{number}", f"text {number}")
         await stage.drain()
-        found = await find(stage, "text 0")
-        assert (found.degraded, found.best_is_certain) == (TOO_MANY_RECENT, False)
-        assert (len(found.matches), "r0" in ids(found)) == (8, False)
+        stage.local.clock.advance(1)
+    found = await find(stage, "text 0")
+    assert (found.degraded, ids(found)[0]) == (None, "r0")
 
-    asyncio.run(story())
+    await stage.write(ACME, "r8", "text 8")
+    await stage.drain()
+    found = await find(stage, "text 0")
+    assert (found.degraded, found.best_is_certain) == (TOO_MANY_RECENT, False)
+    assert (len(found.matches), "r0" in ids(found)) == (8, False)
 
 
-def test_long_records_count_by_their_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_long_records_count_by_their_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each chunk has its sketch, and a long record leaves room for the others."""
     monkeypatch.setattr(candidates, "MAX_SKETCHES", 200)
+    stage = Stage(visibility_seconds=6000)
+    await stage.write(ACME, "r1", long_text(150))
+    await stage.drain()
+    stage.local.clock.advance(1)
+    text = long_text(50)
+    await stage.write(ACME, "r2", text)
+    await stage.drain()
+    found = await find(stage, text)
+    assert (set(ids(found)), found.degraded) == ({"r1", "r2"}, None)
+    assert found.matches[0].score == pytest.approx(1)
 
-    async def story() -> None:
-        stage = Stage(visibility_seconds=6000)
-        await stage.write(ACME, "r1", long_text(150))
-        await stage.drain()
-        stage.local.clock.advance(1)
-        text = long_text(50)
-        await stage.write(ACME, "r2", text)
-        await stage.drain()
-        found = await find(stage, text)
-        assert (set(ids(found)), found.degraded) == ({"r1", "r2"}, None)
-        assert found.matches[0].score == pytest.approx(1)
-
-        stage.local.clock.advance(1)
-        await stage.write(ACME, "r3", "one more")
-        await stage.drain()
-        found = await find(stage, "word")
-        assert (set(ids(found)), found.degraded) == ({"r2", "r3"}, TOO_MANY_RECENT)
-
-    asyncio.run(story())
+    stage.local.clock.advance(1)
+    await stage.write(ACME, "r3", "one more")
+    await stage.drain()
+    found = await find(stage, "word")
+    assert (set(ids(found)), found.degraded) == ({"r2", "r3"}, TOO_MANY_RECENT)
 
 
-def test_the_widest_search_stays_within_the_limit_of_the_index() -> None:
+async def test_the_widest_search_stays_within_the_limit_of_the_index() -> None:
     """More than 100 matches is an error of Vectorize, not a smaller answer."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "a red harbour")
+    await stage.drain()
+    widest = await find(stage, "a red harbour", wanted=MAX_LIMIT)
 
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a red harbour")
-        await stage.drain()
-        widest = await find(stage, "a red harbour", wanted=MAX_LIMIT)
-
-        assert (widest.degraded, ids(widest)) == (None, ["r1"])
-
-    asyncio.run(story())
+    assert (widest.degraded, ids(widest)) == (None, ["r1"])
 
 
-def test_vectors_of_another_fingerprint_are_not_compared() -> None:
+async def test_vectors_of_another_fingerprint_are_not_compared() -> None:
     """Their cosines would mean nothing, and an answer without them says so."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "a red harbour")
-        await stage.drain()
-        await stage.rows("UPDATE cognate_embeddings SET fingerprint = 'older'")
-        found = await find(stage, "a red harbour")
-        assert (ids(found), found.degraded) == ([], STALE_VECTORS)
-        assert (await find(stage, "a red harbour", GLOBEX)).degraded is None
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "r1", "a red harbour")
+    await stage.drain()
+    await stage.rows("UPDATE cognate_embeddings SET fingerprint = 'older'")
+    found = await find(stage, "a red harbour")
+    assert (ids(found), found.degraded) == ([], STALE_VECTORS)
+    assert (await find(stage, "a red harbour", GLOBEX)).degraded is None
 
 
-def test_a_search_is_one_call_of_each() -> None:
+async def test_a_search_is_one_call_of_each() -> None:
     """One of the model, one of the index, whatever is found."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(30)})
-        await stage.drain()
-        before = stage.calls("AI.run")
-        found = await find(stage, "text 3", wanted=50)
-        assert len(found.matches) == 30
-        assert (stage.calls("AI.run") - before, stage.calls("VECTORIZE.query")) == (1, 1)
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(30)})
+    await stage.drain()
+    before = stage.calls("AI.run")
+    found = await find(stage, "text 3", wanted=50)
+    assert len(found.matches) == 30
+    assert (stage.calls("AI.run") - before, stage.calls("VECTORIZE.query")) == (1, 1)
 
 
-def test_the_query_is_the_first_vector() -> None:
+async def test_the_query_is_the_first_vector() -> None:
     """Of a batch, the others are passed over."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write_many(ACME, {"r1": "a red harbour", "r2": "a blue mountain"})
-        await stage.drain()
-        two = await stage.platform.embedder.embed(BASE, ["a blue mountain", "a red harbour"])
-        found = await nearest(stage.platform, CLAIMS, ACME, two, filter=Filter(), wanted=1)
-        assert ids(found)[0] == "r2"
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write_many(ACME, {"r1": "a red harbour", "r2": "a blue mountain"})
+    await stage.drain()
+    two = await stage.platform.embedder.embed(BASE, ["a blue mountain", "a red harbour"])
+    found = await nearest(stage.platform, CLAIMS, ACME, two, filter=Filter(), wanted=1)
+    assert ids(found)[0] == "r2"
 
 
 @pytest.mark.parametrize(
     "message", ["out of reach", "VECTOR_UPSERT_ERROR (code = 40016): metadata"]
 )
-def test_what_the_index_refuses_is_found_however_long_that_lasts(message: str) -> None:
+async def test_what_the_index_refuses_is_found_however_long_that_lasts(message: str) -> None:
     """Its vectors are in D1: an index that never took them is no reason to call a text new."""
+    stage = Stage()
+    stage.fault("upsert", message=message, count=1000)
+    await stage.write(ACME, "r1", "a red harbour")
+    for _ in range(12):
+        await stage.drain()
+        stage.local.clock.advance(60)
+    found = await find(stage, "a red harbour")
 
-    async def story() -> None:
-        stage = Stage()
-        stage.fault("upsert", message=message, count=1000)
-        await stage.write(ACME, "r1", "a red harbour")
-        for _ in range(12):
-            await stage.drain()
-            stage.local.clock.advance(60)
-        found = await find(stage, "a red harbour")
-
-        assert (ids(found), found.degraded) == (["r1"], None)
-
-    asyncio.run(story())
+    assert (ids(found), found.degraded) == (["r1"], None)
 
 
-def test_a_long_record_does_not_hide_the_others() -> None:
+async def test_a_long_record_does_not_hide_the_others() -> None:
     """Its chunks are as near to it as anything can be, and are many."""
+    stage = Stage()
+    await stage.write(ACME, "long", long_text(60))
+    await stage.write(ACME, "short", long_text(1))
+    await stage.drain()
+    await stage.show()
+    query = await embed_query(stage.platform, CLAIMS, long_text(1))
+    found = await nearest(
+        stage.platform, CLAIMS, ACME, query, filter=Filter(), wanted=10, without="long"
+    )
 
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "long", long_text(60))
-        await stage.write(ACME, "short", long_text(1))
-        await stage.drain()
-        await stage.show()
-        query = await embed_query(stage.platform, CLAIMS, long_text(1))
-        found = await nearest(
-            stage.platform, CLAIMS, ACME, query, filter=Filter(), wanted=10, without="long"
-        )
-
-        assert (ids(found), found.degraded) == (["short"], None)
-
-    asyncio.run(story())
+    assert (ids(found), found.degraded) == (["short"], None)
 
 
-def test_records_that_take_all_places_are_told() -> None:
+async def test_records_that_take_all_places_are_told() -> None:
     """A hundred matches are the most there are; if one record has them all, the answer says so."""
+    stage = Stage()
+    await stage.write(ACME, "long", long_text(120))
+    await stage.drain()
+    await stage.show()
+    found = await find(stage, long_text(1))
 
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "long", long_text(120))
-        await stage.drain()
-        await stage.show()
-        found = await find(stage, long_text(1))
-
-        assert (ids(found), found.degraded) == (["long"], CROWDED_OUT)
-
-    asyncio.run(story())
+    assert (ids(found), found.degraded) == (["long"], CROWDED_OUT)

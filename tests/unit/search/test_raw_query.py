@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from typing import Any
 
@@ -13,43 +12,33 @@ from cognate.search import embed, query_vectors
 from tests.unit.core.stage import ACME, ARTICLES, GLOBEX, SCHEMA, Stage, claim_similarity
 
 
-def test_texts_are_found_under_their_jobs_id() -> None:
+async def test_texts_are_found_under_their_jobs_id() -> None:
     """Within the organization, and not among the records of a table."""
-
-    async def story() -> None:
-        stage = Stage()
-        mine = await stage.post(ACME, "a red harbour")
-        theirs = await stage.post(GLOBEX, "a red harbour")
-        await stage.write(ACME, "r1", "a red harbour")
-        await stage.drain()
-        for organization_id, expected in ((ACME, mine), (GLOBEX, theirs)):
-            found = await query_vectors(
-                stage.platform, SCHEMA, organization_id, text="a red harbour"
-            )
-            assert [match.id for match in found.matches] == [expected]
-
-    asyncio.run(story())
+    stage = Stage()
+    mine = await stage.post(ACME, "a red harbour")
+    theirs = await stage.post(GLOBEX, "a red harbour")
+    await stage.write(ACME, "r1", "a red harbour")
+    await stage.drain()
+    for organization_id, expected in ((ACME, mine), (GLOBEX, theirs)):
+        found = await query_vectors(stage.platform, SCHEMA, organization_id, text="a red harbour")
+        assert [match.id for match in found.matches] == [expected]
 
 
-def test_a_table_is_asked_by_vector_or_by_text() -> None:
+async def test_a_table_is_asked_by_vector_or_by_text() -> None:
     """Both find the same."""
-
-    async def story() -> None:
-        stage = Stage()
-        for number in range(9):
-            await stage.write(ACME, f"r{number}", f"harbour number {number}")
-        await stage.drain()
-        vector = await embed(stage.platform, claim_similarity, "harbour number 3")
-        by_vector = await query_vectors(
-            stage.platform, SCHEMA, ACME, table="claims", vector=vector, top_k=3
-        )
-        by_text = await query_vectors(
-            stage.platform, SCHEMA, ACME, table="claims", text="harbour number 3", top_k=3
-        )
-        assert by_vector == by_text
-        assert (len(by_text.matches), by_text.matches[0].id) == (3, "r3")
-
-    asyncio.run(story())
+    stage = Stage()
+    for number in range(9):
+        await stage.write(ACME, f"r{number}", f"harbour number {number}")
+    await stage.drain()
+    vector = await embed(stage.platform, claim_similarity, "harbour number 3")
+    by_vector = await query_vectors(
+        stage.platform, SCHEMA, ACME, table="claims", vector=vector, top_k=3
+    )
+    by_text = await query_vectors(
+        stage.platform, SCHEMA, ACME, table="claims", text="harbour number 3", top_k=3
+    )
+    assert by_vector == by_text
+    assert (len(by_text.matches), by_text.matches[0].id) == (3, "r3")
 
 
 @pytest.mark.parametrize(
@@ -67,16 +56,16 @@ def test_a_table_is_asked_by_vector_or_by_text() -> None:
     ],
     ids=str,
 )
-def test_a_question_that_cannot_be_answered_is_refused(question: dict[str, Any]) -> None:
+async def test_a_question_that_cannot_be_answered_is_refused(question: dict[str, Any]) -> None:
     """Nothing is asked of the platform."""
     stage = Stage()
     with pytest.raises(InvalidInput):
-        asyncio.run(query_vectors(stage.platform, SCHEMA, ACME, **question))
+        await query_vectors(stage.platform, SCHEMA, ACME, **question)
     assert stage.local.bindings.counts.calls.total() == 0
 
 
-def test_an_unknown_table_is_not_found() -> None:
+async def test_an_unknown_table_is_not_found() -> None:
     """The scope of the texts is no table either."""
     for table in ("nothing", "_texts:@cf/baai/bge-base-en-v1.5"):
         with pytest.raises(NotFound):
-            asyncio.run(query_vectors(Stage().platform, SCHEMA, ACME, table=table, text="a"))
+            await query_vectors(Stage().platform, SCHEMA, ACME, table=table, text="a")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -27,140 +26,114 @@ async def filled() -> Stage:
     return stage
 
 
-def test_the_verdict_is_that_of_the_best_match() -> None:
+async def test_the_verdict_is_that_of_the_best_match() -> None:
     """Whatever limit and threshold leave of the list."""
-
-    async def story() -> None:
-        stage = await filled()
-        found = await search(stage.platform, ACME, claim_similarity, text=TEXTS["same"])
-        assert found.verdict is Classification.DUPLICATE
-        assert [(item.id, item.classification) for item in found.results] == [
-            ("same", Classification.DUPLICATE),
-            ("near", Classification.DUPLICATE),
-        ]
-        for narrowed in ({"limit": 1}, {"threshold": 1.0}):
-            less = await search(
-                stage.platform,
-                ACME,
-                claim_similarity,
-                text=TEXTS["near"],
-                **narrowed,
-            )
-            assert less.verdict is Classification.DUPLICATE
-        every = await search(
-            stage.platform, ACME, claim_similarity, text=TEXTS["same"], threshold=-1
+    stage = await filled()
+    found = await search(stage.platform, ACME, claim_similarity, text=TEXTS["same"])
+    assert found.verdict is Classification.DUPLICATE
+    assert [(item.id, item.classification) for item in found.results] == [
+        ("same", Classification.DUPLICATE),
+        ("near", Classification.DUPLICATE),
+    ]
+    for narrowed in ({"limit": 1}, {"threshold": 1.0}):
+        less = await search(
+            stage.platform,
+            ACME,
+            claim_similarity,
+            text=TEXTS["near"],
+            **narrowed,
         )
-        assert [item.id for item in every.results] == ["same", "near", "far"]
+        assert less.verdict is Classification.DUPLICATE
+    every = await search(stage.platform, ACME, claim_similarity, text=TEXTS["same"], threshold=-1)
+    assert [item.id for item in every.results] == ["same", "near", "far"]
 
-    asyncio.run(story())
 
-
-def test_nothing_near_is_new() -> None:
+async def test_nothing_near_is_new() -> None:
     """Of an organization without records too: another's do not count."""
-
-    async def story() -> None:
-        stage = await filled()
-        for organization_id, text in ((ACME, "unheard of"), (GLOBEX, TEXTS["same"])):
-            found = await search(stage.platform, organization_id, claim_similarity, text=text)
-            assert (found.verdict, found.results) == (Classification.NEW, [])
-
-    asyncio.run(story())
+    stage = await filled()
+    for organization_id, text in ((ACME, "unheard of"), (GLOBEX, TEXTS["same"])):
+        found = await search(stage.platform, organization_id, claim_similarity, text=text)
+        assert (found.verdict, found.results) == (Classification.NEW, [])
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [(TEXTS["same"], Classification.DUPLICATE), (TEXTS["far"], Classification.DUPLICATE)],
 )
-def test_a_degraded_search_says_only_what_cannot_change(
+async def test_a_degraded_search_says_only_what_cannot_change(
     text: str, expected: Classification
 ) -> None:
     """A duplicate that was seen stays one; anything less may be beaten by what was not seen."""
-
-    async def story() -> None:
-        stage = await filled()
-        stage.fault("query")
-        found = await search(stage.platform, ACME, claim_similarity, text=text)
-        assert (found.verdict, found.degraded) == (expected, "VECTORIZE_UNAVAILABLE")
-        stage.fault("query")
-        found = await search(stage.platform, ACME, claim_similarity, text="unheard of")
-        assert (found.verdict, found.results) == (None, [])
-        await stage.show()
-        stage.fault("query")
-        found = await search(stage.platform, ACME, claim_similarity, text=text)
-        assert (found.verdict, found.results) == (None, [])
-
-    asyncio.run(story())
+    stage = await filled()
+    stage.fault("query")
+    found = await search(stage.platform, ACME, claim_similarity, text=text)
+    assert (found.verdict, found.degraded) == (expected, "VECTORIZE_UNAVAILABLE")
+    stage.fault("query")
+    found = await search(stage.platform, ACME, claim_similarity, text="unheard of")
+    assert (found.verdict, found.results) == (None, [])
+    await stage.show()
+    stage.fault("query")
+    found = await search(stage.platform, ACME, claim_similarity, text=text)
+    assert (found.verdict, found.results) == (None, [])
 
 
-def test_a_gray_zone_has_its_lower_bound_and_not_its_upper() -> None:
+async def test_a_gray_zone_has_its_lower_bound_and_not_its_upper() -> None:
     """From the upper bound on a match is certain."""
-
-    async def story() -> None:
-        stage = await filled()
-        exact = await search(
-            stage.platform, ACME, claim_similarity, text=TEXTS["same"], threshold=-1
+    stage = await filled()
+    exact = await search(stage.platform, ACME, claim_similarity, text=TEXTS["same"], threshold=-1)
+    score = {item.id: item.score for item in exact.results}
+    for bounds, certain, uncertain in (
+        ({"min": score["far"], "max": score["near"]}, ["same", "near"], ["far"]),
+        ({"min": score["near"], "max": score["same"]}, ["same"], ["near"]),
+        ({}, ["same", "near"], []),
+    ):
+        found = await find_with_gray_zone(
+            stage.platform,
+            ACME,
+            claim_similarity,
+            text=TEXTS["same"],
+            **bounds,  # type: ignore[arg-type]  # bounds only
         )
-        score = {item.id: item.score for item in exact.results}
-        for bounds, certain, uncertain in (
-            ({"min": score["far"], "max": score["near"]}, ["same", "near"], ["far"]),
-            ({"min": score["near"], "max": score["same"]}, ["same"], ["near"]),
-            ({}, ["same", "near"], []),
-        ):
-            found = await find_with_gray_zone(
-                stage.platform,
-                ACME,
-                claim_similarity,
-                text=TEXTS["same"],
-                **bounds,  # type: ignore[arg-type]  # bounds only
-            )
-            high = [item.id for item in found.high_confidence]
-            assert (high, [item.id for item in found.gray_zone]) == (certain, uncertain)
-
-    asyncio.run(story())
+        high = [item.id for item in found.high_confidence]
+        assert (high, [item.id for item in found.gray_zone]) == (certain, uncertain)
 
 
 @pytest.mark.parametrize(
     ("bounds", "pointer"), [({"min": 0.9}, "/min"), ({"min": 0.5, "max": 0.4}, "/max")]
 )
-def test_bounds_that_cross_are_refused(bounds: dict[str, float], pointer: str) -> None:
+async def test_bounds_that_cross_are_refused(bounds: dict[str, float], pointer: str) -> None:
     """Before anything is embedded; the pointer is at what was given."""
     stage = Stage()
     with pytest.raises(InvalidInput) as caught:
-        asyncio.run(
-            find_with_gray_zone(stage.platform, ACME, claim_similarity, text="a", **bounds)  # type: ignore[arg-type]  # bounds only
-        )
+        await find_with_gray_zone(stage.platform, ACME, claim_similarity, text="a", **bounds)
     assert [error.pointer for error in caught.value.fields] == [pointer]
     assert stage.calls("AI.run") == 0
 
 
 @pytest.mark.parametrize("filter", [{"unknown": 1}, {"organizationId": ACME}, {"storyId": None}])
-def test_a_filter_that_cannot_be_is_refused(filter: dict[str, Any]) -> None:  # noqa: A002
+async def test_a_filter_that_cannot_be_is_refused(filter: dict[str, Any]) -> None:  # noqa: A002
     """Before anything is embedded."""
     stage = Stage()
     with pytest.raises(InvalidInput):
-        asyncio.run(search(stage.platform, ACME, claim_similarity, text="a", filter=filter))
+        await search(stage.platform, ACME, claim_similarity, text="a", filter=filter)
     assert stage.calls("AI.run") == 0
 
 
 @pytest.mark.parametrize("text", ["", " \n"])
-def test_a_blank_text_is_refused(text: str) -> None:
+async def test_a_blank_text_is_refused(text: str) -> None:
     """There is nothing to look for."""
     with pytest.raises(InvalidInput):
-        asyncio.run(search(Stage().platform, ACME, claim_similarity, text=text))
+        await search(Stage().platform, ACME, claim_similarity, text=text)
 
 
-def test_of_a_long_text_the_first_chunk_is_looked_for() -> None:
+async def test_of_a_long_text_the_first_chunk_is_looked_for() -> None:
     """It is cut here, not by the model somewhere in a word."""
-
-    async def story() -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", long_text(2))
-        await stage.drain()
-        found = await search(stage.platform, ACME, claim_similarity, text=long_text(2))
-        assert found.results[0].score == pytest.approx(1)
-        assert found.results[0].chunk[0] == 0
-
-    asyncio.run(story())
+    stage = Stage()
+    await stage.write(ACME, "r1", long_text(2))
+    await stage.drain()
+    found = await search(stage.platform, ACME, claim_similarity, text=long_text(2))
+    assert found.results[0].score == pytest.approx(1)
+    assert found.results[0].chunk[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -171,7 +144,7 @@ def test_of_a_long_text_the_first_chunk_is_looked_for() -> None:
         ("empty", "", UnusableEmbeddings),
     ],
 )
-def test_a_model_that_fails_is_an_error(
+async def test_a_model_that_fails_is_an_error(
     kind: Any,
     message: str,
     expected: type[EmbedderError],
@@ -180,10 +153,10 @@ def test_a_model_that_fails_is_an_error(
     stage = Stage()
     stage.fault("run", kind, message)
     with pytest.raises(expected):
-        asyncio.run(search(stage.platform, ACME, claim_similarity, text="a text"))
+        await search(stage.platform, ACME, claim_similarity, text="a text")
 
 
-def test_a_vector_has_the_models_dimension() -> None:
+async def test_a_vector_has_the_models_dimension() -> None:
     """Plain numbers, for whoever wants them."""
-    vector = asyncio.run(embed(Stage().platform, claim_similarity, "a text"))
+    vector = await embed(Stage().platform, claim_similarity, "a text")
     assert (len(vector), {type(number) for number in vector}) == (768, {float})

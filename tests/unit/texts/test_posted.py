@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 
 import pytest
@@ -40,87 +39,71 @@ def _vectors(stage: Stage) -> list[str]:
     return [(entry.metadata or {})["table"] for index in indexes for entry in index.entries()]
 
 
-def test_a_text_is_found_by_the_id_of_its_job() -> None:
+async def test_a_text_is_found_by_the_id_of_its_job() -> None:
     """Within its organization."""
+    stage = Stage()
+    job_id = await _post(stage, "a text", SMALL)
+    queued = await find_text(stage.local.database, ACME, job_id)
+    await stage.drain()
+    text = await find_text(stage.local.database, ACME, job_id)
 
-    async def story() -> None:
-        stage = Stage()
-        job_id = await _post(stage, "a text", SMALL)
-        queued = await find_text(stage.local.database, ACME, job_id)
-        await stage.drain()
-        text = await find_text(stage.local.database, ACME, job_id)
-
-        assert queued is not None
-        assert queued.embedded_at is None
-        assert text is not None
-        assert (text.id, text.content, text.model) == (job_id, "a text", SMALL)
-        assert (text.created_at, text.embedded_at) == (START, START)
-        assert await find_text(stage.local.database, GLOBEX, job_id) is None
-        assert await find_text(stage.local.database, ACME, "job_none") is None
-
-    asyncio.run(story())
+    assert queued is not None
+    assert queued.embedded_at is None
+    assert text is not None
+    assert (text.id, text.content, text.model) == (job_id, "a text", SMALL)
+    assert (text.created_at, text.embedded_at) == (START, START)
+    assert await find_text(stage.local.database, GLOBEX, job_id) is None
+    assert await find_text(stage.local.database, ACME, "job_none") is None
 
 
 @pytest.mark.parametrize("model", [DEFAULT_MODEL, SMALL])
-def test_a_deleted_text_is_invisible_at_once_and_its_vectors_go(model: str) -> None:
+async def test_a_deleted_text_is_invisible_at_once_and_its_vectors_go(model: str) -> None:
     """Before its job has run already; the other texts stay."""
+    stage = Stage()
+    gone, kept = await _post(stage, "a text", model), await _post(stage, "another", model)
+    await stage.drain()
+    assert sorted(await _near(stage, "a text", model)) == sorted([gone, kept])
 
-    async def story() -> None:
-        stage = Stage()
-        gone, kept = await _post(stage, "a text", model), await _post(stage, "another", model)
-        await stage.drain()
-        assert sorted(await _near(stage, "a text", model)) == sorted([gone, kept])
+    await delete_text(stage.platform, ACME, gone)
 
-        await delete_text(stage.platform, ACME, gone)
-
-        assert await _near(stage, "a text", model) == [kept]
-        assert len(_vectors(stage)) == 2
-        await stage.drain()
-        assert _vectors(stage) == [TEXTS_PREFIX + model]
-        assert await find_text(stage.local.database, ACME, gone) is None
-        assert await stage.discrepancies() == []
-
-    asyncio.run(story())
+    assert await _near(stage, "a text", model) == [kept]
+    assert len(_vectors(stage)) == 2
+    await stage.drain()
+    assert _vectors(stage) == [TEXTS_PREFIX + model]
+    assert await find_text(stage.local.database, ACME, gone) is None
+    assert await stage.discrepancies() == []
 
 
-def test_a_text_that_waits_is_not_embedded_once_it_is_deleted() -> None:
+async def test_a_text_that_waits_is_not_embedded_once_it_is_deleted() -> None:
     """Its job becomes the one that removes it."""
+    stage = Stage()
+    job_id = await stage.post(ACME, "a text")
+    await delete_text(stage.platform, ACME, job_id)
+    await stage.drain()
 
-    async def story() -> None:
-        stage = Stage()
-        job_id = await stage.post(ACME, "a text")
-        await delete_text(stage.platform, ACME, job_id)
-        await stage.drain()
-
-        assert stage.calls("AI.run") == 0
-        assert await stage.status(job_id) == "done"
-        assert _vectors(stage) == []
-
-    asyncio.run(story())
+    assert stage.calls("AI.run") == 0
+    assert await stage.status(job_id) == "done"
+    assert _vectors(stage) == []
 
 
-def test_a_text_is_deleted_once_and_by_its_organization() -> None:
+async def test_a_text_is_deleted_once_and_by_its_organization() -> None:
     """What is another's is answered like what never was."""
-
-    async def story() -> set[str]:
-        stage = Stage()
-        job_id = await stage.post(ACME, "a text")
-        await stage.write(ACME, "r1", "a record is no text")
-        messages = set()
-        for organization, text_id in ((GLOBEX, job_id), (ACME, "job_none"), (ACME, "r1")):
-            with pytest.raises(NotFound) as caught:
-                await delete_text(stage.platform, organization, text_id)
-            messages.add(f"{caught.value.code}: {caught.value}")
-        assert await find_text(stage.local.database, ACME, job_id) is not None
+    stage = Stage()
+    job_id = await stage.post(ACME, "a text")
+    await stage.write(ACME, "r1", "a record is no text")
+    messages = set()
+    for organization, text_id in ((GLOBEX, job_id), (ACME, "job_none"), (ACME, "r1")):
+        with pytest.raises(NotFound) as caught:
+            await delete_text(stage.platform, organization, text_id)
+        messages.add(f"{caught.value.code}: {caught.value}")
+    assert await find_text(stage.local.database, ACME, job_id) is not None
+    await delete_text(stage.platform, ACME, job_id)
+    with pytest.raises(NotFound):
         await delete_text(stage.platform, ACME, job_id)
-        with pytest.raises(NotFound):
-            await delete_text(stage.platform, ACME, job_id)
-        return messages
-
-    assert len(asyncio.run(story())) == 1
+    assert len(messages) == 1
 
 
-def test_texts_are_deleted_when_they_are_old_enough() -> None:
+async def test_texts_are_deleted_when_they_are_old_enough() -> None:
     """Of every organization and model, with their vectors; without the setting they stay."""
 
     async def story() -> list[Swept]:
@@ -144,7 +127,7 @@ def test_texts_are_deleted_when_they_are_old_enough() -> None:
         assert await stage.discrepancies() == []
         return found
 
-    assert [swept.expired for swept in asyncio.run(story())] == [0, 0, 3, 0]
+    assert [swept.expired for swept in await story()] == [0, 0, 3, 0]
 
 
 async def _many(stage: Stage, count: int, organizations: int) -> None:
@@ -168,25 +151,20 @@ async def _many(stage: Stage, count: int, organizations: int) -> None:
 @pytest.mark.parametrize(
     ("organizations", "first"), [(1, MAX_EXPIRED_PER_RUN), (250, 2 * MAX_EXPIRED_GROUPS)]
 )
-def test_a_run_deletes_a_bounded_number(organizations: int, first: int) -> None:
+async def test_a_run_deletes_a_bounded_number(organizations: int, first: int) -> None:
     """Of texts and of organizations; the next ones go on until all are deleted."""
     count = MAX_EXPIRED_PER_RUN + 250
-
-    async def story() -> list[int]:
-        stage = Stage()
-        await _many(stage, count, organizations)
-        found: list[int] = []
-        while not found or found[-1]:
-            found.append((await sweep(stage.platform, stage.app, KEPT)).expired)
-        return found
-
-    found = asyncio.run(story())
+    stage = Stage()
+    await _many(stage, count, organizations)
+    found: list[int] = []
+    while not found or found[-1]:
+        found.append((await sweep(stage.platform, stage.app, KEPT)).expired)
     assert found[0] == first
     assert max(found) <= MAX_EXPIRED_PER_RUN
     assert sum(found) == count
 
 
-def test_young_texts_are_not_looked_at() -> None:
+async def test_young_texts_are_not_looked_at() -> None:
     """However many there are."""
 
     async def story(count: int) -> int:
@@ -195,4 +173,4 @@ def test_young_texts_are_not_looked_at() -> None:
         await stage.rows("UPDATE cognate_texts SET created_at = ?1", to_iso(START))
         return await steps_of(stage.local.database, lambda: sweep(stage.platform, stage.app, KEPT))
 
-    assert asyncio.run(story(3000)) < 1.2 * asyncio.run(story(10))
+    assert await story(3000) < 1.2 * await story(10)

@@ -9,9 +9,9 @@ from tests.unit.api.stage import BOB, Stage
 BACKFILL = "/api/v1/embeddings/backfill"
 
 
-def test_a_backfill_is_started_and_watched(stage: Stage) -> None:
+async def test_a_backfill_is_started_and_watched(stage: Stage) -> None:
     """Its first step is on its way."""
-    answer = stage.ask("POST", BACKFILL, {"table": "claims", "rate": 60})
+    answer = await stage.ask("POST", BACKFILL, {"table": "claims", "rate": 60})
 
     backfill = answer.json["backfillId"]
     assert answer.status == 202
@@ -28,8 +28,8 @@ def test_a_backfill_is_started_and_watched(stage: Stage) -> None:
         "updatedAt": "2026-11-20T12:00:00.000Z",
         "completedAt": None,
     }
-    assert stage.ask("GET", f"{BACKFILL}/{backfill}").json == answer.json
-    assert stage.ask("GET", BACKFILL).json == {
+    assert (await stage.ask("GET", f"{BACKFILL}/{backfill}")).json == answer.json
+    assert (await stage.ask("GET", BACKFILL)).json == {
         "data": [answer.json],
         "pagination": {"count": 1, "limit": 50, "nextCursor": None, "hasMore": False},
     }
@@ -38,18 +38,18 @@ def test_a_backfill_is_started_and_watched(stage: Stage) -> None:
     ]
 
 
-def test_a_table_has_one_backfill_at_a_time(stage: Stage) -> None:
+async def test_a_table_has_one_backfill_at_a_time(stage: Stage) -> None:
     """The same one again is the one that runs; another waits for its end or its cancellation."""
-    first = stage.ask("POST", BACKFILL, {"table": "claims"})
+    first = await stage.ask("POST", BACKFILL, {"table": "claims"})
 
-    same = stage.ask("POST", BACKFILL, {"table": "claims", "only": "missing"})
-    other = stage.ask("POST", BACKFILL, {"table": "claims", "only": "all"})
+    same = await stage.ask("POST", BACKFILL, {"table": "claims", "only": "missing"})
+    other = await stage.ask("POST", BACKFILL, {"table": "claims", "only": "all"})
 
     assert (same.status, same.json) == (202, first.json)
     assert (other.status, other.code) == (409, "BACKFILL_RUNNING")
-    ended = stage.ask("POST", f"{BACKFILL}/{first.json['backfillId']}/cancel")
+    ended = await stage.ask("POST", f"{BACKFILL}/{first.json['backfillId']}/cancel")
     assert (ended.status, ended.json["status"]) == (200, "cancelled")
-    assert stage.ask("POST", BACKFILL, {"table": "claims", "only": "all"}).status == 202
+    assert (await stage.ask("POST", BACKFILL, {"table": "claims", "only": "all"})).status == 202
 
 
 @pytest.mark.parametrize(
@@ -63,46 +63,46 @@ def test_a_table_has_one_backfill_at_a_time(stage: Stage) -> None:
         ({"table": "claims", "organizationId": "org_globex"}, ["/organizationId"]),
     ],
 )
-def test_broken_rules_are_pointed_at(
+async def test_broken_rules_are_pointed_at(
     stage: Stage, body: dict[str, object], pointers: list[str]
 ) -> None:
     """And nothing is started."""
-    assert stage.ask("POST", BACKFILL, body).pointers == pointers
+    assert (await stage.ask("POST", BACKFILL, body)).pointers == pointers
     assert stage.queue.messages == []
 
 
 @pytest.mark.parametrize("table", ["nothing", "notes", "user", "cognate_jobs"])
-def test_only_tables_with_embeddings_are_walked_over(stage: Stage, table: str) -> None:
+async def test_only_tables_with_embeddings_are_walked_over(stage: Stage, table: str) -> None:
     """Others are not there."""
-    answer = stage.ask("POST", BACKFILL, {"table": table})
+    answer = await stage.ask("POST", BACKFILL, {"table": table})
 
     assert (answer.status, answer.code) == (404, "TABLE_NOT_FOUND")
 
 
-def test_a_backfill_of_another_organization_does_not_exist(stage: Stage) -> None:
+async def test_a_backfill_of_another_organization_does_not_exist(stage: Stage) -> None:
     """Its answers differ from those of none in nothing but the path that was asked."""
-    backfill = stage.ask("POST", BACKFILL, {"table": "claims"}).json["backfillId"]
+    backfill = (await stage.ask("POST", BACKFILL, {"table": "claims"})).json["backfillId"]
     headers = {**BOB, "x-request-id": "same"}
 
     for method, suffix in (("GET", ""), ("POST", "/cancel")):
-        foreign = stage.ask(method, f"{BACKFILL}/{backfill}{suffix}", headers=headers)
-        missing = stage.ask(method, f"{BACKFILL}/backfill_missing{suffix}", headers=headers)
+        foreign = await stage.ask(method, f"{BACKFILL}/{backfill}{suffix}", headers=headers)
+        missing = await stage.ask(method, f"{BACKFILL}/backfill_missing{suffix}", headers=headers)
         assert foreign.status == missing.status == 404
         assert foreign.code == "BACKFILL_NOT_FOUND"
         assert {**foreign.json, "instance": ""} == {**missing.json, "instance": ""}
-    assert stage.ask("GET", BACKFILL, headers=BOB).json["data"] == []
-    assert stage.ask("GET", f"{BACKFILL}/{backfill}").json["status"] == "running"
+    assert (await stage.ask("GET", BACKFILL, headers=BOB)).json["data"] == []
+    assert (await stage.ask("GET", f"{BACKFILL}/{backfill}")).json["status"] == "running"
 
 
-def test_a_failed_backfill_says_why(stage: Stage) -> None:
+async def test_a_failed_backfill_says_why(stage: Stage) -> None:
     """By a stable code and a sentence."""
-    backfill = stage.ask("POST", BACKFILL, {"table": "claims"}).json["backfillId"]
+    backfill = (await stage.ask("POST", BACKFILL, {"table": "claims"})).json["backfillId"]
     stage.database.change(
         "UPDATE cognate_backfills SET status = 'failed', error_code = 'TABLE_UNKNOWN', "
         "error_message = 'It is gone.', completed_at = '2026-11-20T13:00:00.000Z'"
     )
 
-    answer = stage.ask("GET", f"{BACKFILL}/{backfill}").json
+    answer = (await stage.ask("GET", f"{BACKFILL}/{backfill}")).json
 
     assert answer["error"] == {"code": "TABLE_UNKNOWN", "message": "It is gone."}
     assert answer["completedAt"] == "2026-11-20T13:00:00.000Z"

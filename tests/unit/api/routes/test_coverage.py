@@ -18,15 +18,15 @@ pets = Table("pets", Pet, embeddings=Embeddings(fields=["name"]))
 COVERAGE = "/api/v1/embeddings/coverage"
 
 
-def test_the_records_of_each_table_are_counted(stage: Stage) -> None:
+async def test_the_records_of_each_table_are_counted(stage: Stage) -> None:
     """Of the caller's organization, and of tables that embed something."""
     stage.add_claim("org_acme", "c1")
     stage.add_embedded_claim("org_acme", "c2", 1)
     stage.add_claim("org_acme", "c3")
     stage.add_claim("org_globex", "c1")
-    stage.ask("POST", "/api/v1/embeddings", {"content": "x", "table": "claims", "id": "c3"})
+    await stage.ask("POST", "/api/v1/embeddings", {"content": "x", "table": "claims", "id": "c3"})
 
-    answer = stage.ask("GET", COVERAGE)
+    answer = await stage.ask("GET", COVERAGE)
 
     assert answer.status == 200
     assert answer.json == {
@@ -44,17 +44,17 @@ def test_the_records_of_each_table_are_counted(stage: Stage) -> None:
             }
         ]
     }
-    [theirs] = stage.ask("GET", COVERAGE, headers=BOB).json["tables"]
+    [theirs] = (await stage.ask("GET", COVERAGE, headers=BOB)).json["tables"]
     assert (theirs["records"], theirs["missing"]) == (1, 1)
     assert theirs["oldestPendingAgeSeconds"] is None
 
 
-def test_a_table_that_is_not_migrated_is_named_beside_the_others(stage: Stage) -> None:
+async def test_a_table_that_is_not_migrated_is_named_beside_the_others(stage: Stage) -> None:
     """With what to do; the others are counted."""
     stage.application = Application(Cognate(tables=[claims, pets]))
     stage.add_claim("org_acme", "c1")
 
-    answer = stage.ask("GET", COVERAGE)
+    answer = await stage.ask("GET", COVERAGE)
 
     assert answer.status == 200
     assert [(table["name"], table["records"]) for table in answer.json["tables"]] == [("claims", 1)]

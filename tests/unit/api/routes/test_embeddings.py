@@ -15,9 +15,9 @@ JOBS = "/api/v1/embeddings/jobs"
 SMALL_MODEL = "@cf/baai/bge-small-en-v1.5"
 
 
-def test_a_text_is_queued(stage: Stage) -> None:
+async def test_a_text_is_queued(stage: Stage) -> None:
     """Without a table, by the model that it names or else the default one."""
-    answer = stage.ask("POST", POST, {"content": "a text"})
+    answer = await stage.ask("POST", POST, {"content": "a text"})
 
     job_id = answer.json["jobId"]
     assert answer.status == 202
@@ -31,12 +31,12 @@ def test_a_text_is_queued(stage: Stage) -> None:
     assert [message["jobId"] for message in stage.queue.messages] == [job_id]
 
 
-def test_a_record_is_queued(stage: Stage) -> None:
+async def test_a_record_is_queued(stage: Stage) -> None:
     """What was given is repeated."""
     stage.add_claim("org_acme", "c1")
     body = {"content": "a text", "table": "claims", "id": "c1", "model": DEFAULT_MODEL}
 
-    answer = stage.ask("POST", POST, body)
+    answer = await stage.ask("POST", POST, body)
 
     assert answer.status == 202
     assert answer.json == {"queued": True, "jobId": answer.json["jobId"], **without_content(body)}
@@ -53,7 +53,7 @@ def test_a_record_is_queued(stage: Stage) -> None:
         ({"content": "a text", "table": "claims", "id": "c1", "model": SMALL_MODEL}, SMALL_MODEL),
     ],
 )
-def test_the_answer_names_the_model_that_will_be_used(
+async def test_the_answer_names_the_model_that_will_be_used(
     path: str, body: dict[str, str], model: str
 ) -> None:
     """The one that was sent, else the table's, else the default one."""
@@ -61,7 +61,7 @@ def test_the_answer_names_the_model_that_will_be_used(
     stage = Stage(schema=Cognate(tables=[small]))
     stage.add_claim("org_acme", "c1")
 
-    answer = stage.ask("POST", path, {"items": [body]} if path == BATCH else body)
+    answer = await stage.ask("POST", path, {"items": [body]} if path == BATCH else body)
 
     [queued] = answer.json["results"] if path == BATCH else [answer.json]
     assert model == queued["model"]
@@ -72,11 +72,11 @@ def without_content(body: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in body.items() if name != "content"}
 
 
-def test_explicit_nulls_are_not_given(stage: Stage) -> None:
+async def test_explicit_nulls_are_not_given(stage: Stage) -> None:
     """A client may send all its fields."""
     body = {"content": "a text", "table": None, "id": None, "model": None}
 
-    assert stage.ask("POST", POST, body).status == 202
+    assert (await stage.ask("POST", POST, body)).status == 202
 
 
 @pytest.mark.parametrize(
@@ -99,63 +99,63 @@ def test_explicit_nulls_are_not_given(stage: Stage) -> None:
         ({"content": "x", "model": ["a"]}, ["/model"]),
     ],
 )
-def test_broken_rules_are_pointed_at(
+async def test_broken_rules_are_pointed_at(
     stage: Stage, body: dict[str, object], pointers: list[str]
 ) -> None:
     """And nothing is queued."""
-    answer = stage.ask("POST", POST, body)
+    answer = await stage.ask("POST", POST, body)
 
     assert answer.status == 400
     assert answer.pointers == pointers
     assert stage.queue.messages == []
 
 
-def test_a_record_of_another_organization_does_not_exist(stage: Stage) -> None:
+async def test_a_record_of_another_organization_does_not_exist(stage: Stage) -> None:
     """Status and body are those of a record that never was."""
     stage.add_claim("org_acme", "c1")
 
-    def ask(record_id: str) -> tuple[int, dict[str, object]]:
+    async def ask(record_id: str) -> tuple[int, dict[str, object]]:
         body = {"content": "x", "table": "claims", "id": record_id}
-        answer = stage.ask("POST", POST, body, {**BOB, "x-request-id": "same"})
+        answer = await stage.ask("POST", POST, body, {**BOB, "x-request-id": "same"})
         return answer.status, answer.json
 
-    assert ask("c1") == ask("c2")
-    assert ask("c1")[0] == 404
+    assert await ask("c1") == await ask("c2")
+    assert (await ask("c1"))[0] == 404
     assert stage.queue.messages == []
 
 
 @pytest.mark.parametrize("table", ["nothing", "user", "session", "cognate_jobs", "notes", "Claims"])
-def test_only_tables_with_embeddings_take_texts(stage: Stage, table: str) -> None:
+async def test_only_tables_with_embeddings_take_texts(stage: Stage, table: str) -> None:
     """Others are not there, whatever else the database holds."""
-    answer = stage.ask("POST", POST, {"content": "x", "table": table, "id": "1"})
+    answer = await stage.ask("POST", POST, {"content": "x", "table": table, "id": "1"})
 
     assert (answer.status, answer.code) == (404, "TABLE_NOT_FOUND")
 
 
-def test_another_model_than_the_tables_is_refused(stage: Stage) -> None:
+async def test_another_model_than_the_tables_is_refused(stage: Stage) -> None:
     """Their vectors could not be compared."""
     stage.add_claim("org_acme", "c1")
     body = {"content": "x", "table": "claims", "id": "c1", "model": "@cf/baai/bge-m3"}
 
-    answer = stage.ask("POST", POST, body)
+    answer = await stage.ask("POST", POST, body)
 
     assert (answer.status, answer.code) == (422, "MODEL_MISMATCH")
     assert DEFAULT_MODEL in answer.json["detail"]
 
 
-def test_a_queue_in_an_outage_loses_nothing(stage: Stage) -> None:
+async def test_a_queue_in_an_outage_loses_nothing(stage: Stage) -> None:
     """The job is there; its message follows later."""
     stage.queue.fails = True
 
-    answer = stage.ask("POST", POST, {"content": "x"})
+    answer = await stage.ask("POST", POST, {"content": "x"})
 
     assert answer.status == 202
-    assert stage.ask("GET", f"{JOBS}/{answer.json['jobId']}").json["status"] == "queued"
+    assert (await stage.ask("GET", f"{JOBS}/{answer.json['jobId']}")).json["status"] == "queued"
 
 
-def test_tables_with_embeddings_are_listed(stage: Stage) -> None:
+async def test_tables_with_embeddings_are_listed(stage: Stage) -> None:
     """With exactly these keys, and without tables that embed nothing."""
-    answer = stage.ask("GET", "/api/v1/embeddings/tables")
+    answer = await stage.ask("GET", "/api/v1/embeddings/tables")
 
     assert answer.json == {
         "tables": [{"name": "claims", "embeddingColumn": "embedding", "model": DEFAULT_MODEL}]
@@ -165,11 +165,11 @@ def test_tables_with_embeddings_are_listed(stage: Stage) -> None:
 AGAIN = {**ADA, "idempotency-key": "order-66"}
 
 
-def test_a_request_under_a_key_is_answered_again(stage: Stage) -> None:
+async def test_a_request_under_a_key_is_answered_again(stage: Stage) -> None:
     """With the same body, and a header that says so."""
-    first = stage.ask("POST", POST, {"content": "x"}, AGAIN)
+    first = await stage.ask("POST", POST, {"content": "x"}, AGAIN)
 
-    again = stage.ask("POST", POST, {"content": "x", "table": None}, AGAIN)
+    again = await stage.ask("POST", POST, {"content": "x", "table": None}, AGAIN)
 
     assert (first.status, again.status) == (202, 202)
     assert again.body == first.body
@@ -178,12 +178,12 @@ def test_a_request_under_a_key_is_answered_again(stage: Stage) -> None:
     assert len(stage.queue.messages) == 1
 
 
-def test_another_request_under_the_key_conflicts(stage: Stage) -> None:
+async def test_another_request_under_the_key_conflicts(stage: Stage) -> None:
     """In its body or in its route."""
-    stage.ask("POST", POST, {"content": "x"}, AGAIN)
+    await stage.ask("POST", POST, {"content": "x"}, AGAIN)
 
-    other = stage.ask("POST", POST, {"content": "y"}, AGAIN)
-    batch = stage.ask("POST", BATCH, {"items": [{"content": "x"}]}, AGAIN)
+    other = await stage.ask("POST", POST, {"content": "y"}, AGAIN)
+    batch = await stage.ask("POST", BATCH, {"items": [{"content": "x"}]}, AGAIN)
 
     for answer in (other, batch):
         assert (answer.status, answer.code) == (409, "IDEMPOTENCY_KEY_REUSED")
@@ -191,19 +191,19 @@ def test_another_request_under_the_key_conflicts(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a b", "ä", "tab\t"])
-def test_a_key_is_visible_ascii(stage: Stage, key: str) -> None:
+async def test_a_key_is_visible_ascii(stage: Stage, key: str) -> None:
     """Of at most 255 characters; nothing is queued under another."""
     headers = {**ADA, "idempotency-key": key}
 
-    answer = stage.ask("POST", POST, {"content": "x"}, headers)
+    answer = await stage.ask("POST", POST, {"content": "x"}, headers)
 
     assert (answer.status, answer.code) == (400, "IDEMPOTENCY_KEY_INVALID")
     assert stage.queue.messages == []
     longest = {**ADA, "idempotency-key": "~" * 255}
-    assert stage.ask("POST", POST, {"content": "x"}, longest).status == 202
+    assert (await stage.ask("POST", POST, {"content": "x"}, longest)).status == 202
 
 
-def test_a_batch_has_one_result_for_each_item(stage: Stage) -> None:
+async def test_a_batch_has_one_result_for_each_item(stage: Stage) -> None:
     """Each as the route for one item answers it."""
     stage.add_claim("org_acme", "c1")
     stage.add_claim("org_globex", "c2")
@@ -217,13 +217,13 @@ def test_a_batch_has_one_result_for_each_item(stage: Stage) -> None:
         {"content": "x"},
     ]
 
-    answer = stage.ask("POST", BATCH, {"items": items}, {**ADA, "x-request-id": "same"})
+    answer = await stage.ask("POST", BATCH, {"items": items}, {**ADA, "x-request-id": "same"})
 
     assert answer.status == 207
     results = answer.json["results"]
     assert [result["index"] for result in results] == list(range(len(items)))
     for item, result in zip(items, results, strict=True):
-        alone = stage.ask("POST", POST, item, {**ADA, "x-request-id": "same"})
+        alone = await stage.ask("POST", POST, item, {**ADA, "x-request-id": "same"})
         assert result["status"] == alone.status
         if alone.status == 202:
             body = {
@@ -235,9 +235,9 @@ def test_a_batch_has_one_result_for_each_item(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("item", [None, "x", 5, True, [], [{"content": "x"}]])
-def test_an_item_that_is_no_object_is_refused_alone(stage: Stage, item: object) -> None:
+async def test_an_item_that_is_no_object_is_refused_alone(stage: Stage, item: object) -> None:
     """Its neighbours are queued."""
-    answer = stage.ask("POST", BATCH, {"items": [{"content": "x"}, item, {"content": "y"}]})
+    answer = await stage.ask("POST", BATCH, {"items": [{"content": "x"}, item, {"content": "y"}]})
 
     assert 207 == answer.status
     assert [202, 400, 202] == [result["status"] for result in answer.json["results"]]
@@ -246,7 +246,7 @@ def test_an_item_that_is_no_object_is_refused_alone(stage: Stage, item: object) 
     assert 2 == len(stage.queue.messages)
 
 
-def test_a_batch_for_owned_records_reads_once_whatever_its_size() -> None:
+async def test_a_batch_for_owned_records_reads_once_whatever_its_size() -> None:
     """Whose records they are is one read more, for one item and for a hundred."""
     owned = Table(
         "claims",
@@ -268,7 +268,7 @@ def test_a_batch_for_owned_records_reads_once_whatever_its_size() -> None:
         items = [{"content": "x", "table": "claims", "id": f"c{n}"} for n in range(size)]
         before = stage.database.batches
 
-        answer = stage.ask("POST", BATCH, {"items": items})
+        answer = await stage.ask("POST", BATCH, {"items": items})
 
         calls.append(stage.database.batches - before)
         statuses = [result["status"] for result in answer.json["results"]]
@@ -276,13 +276,16 @@ def test_a_batch_for_owned_records_reads_once_whatever_its_size() -> None:
     assert calls[0] == calls[1]
 
 
-def test_a_batch_under_a_key_is_answered_again(stage: Stage) -> None:
+async def test_a_batch_under_a_key_is_answered_again(stage: Stage) -> None:
     """Good and bad items alike."""
     stage.add_claim("org_acme", "c1")
     body = {"items": [{"content": "x", "table": "claims", "id": name} for name in ("c1", "c2")]}
     headers = {**AGAIN, "x-request-id": "same"}
 
-    first, again = stage.ask("POST", BATCH, body, headers), stage.ask("POST", BATCH, body, headers)
+    first, again = (
+        await stage.ask("POST", BATCH, body, headers),
+        await stage.ask("POST", BATCH, body, headers),
+    )
 
     assert [result["status"] for result in first.json["results"]] == [202, 404]
     assert again.body == first.body
@@ -298,9 +301,9 @@ def test_a_batch_under_a_key_is_answered_again(stage: Stage) -> None:
         ({"items": {"0": {"content": "x"}}}, "/items"),
     ],
 )
-def test_a_batch_has_one_to_a_hundred_items(
+async def test_a_batch_has_one_to_a_hundred_items(
     stage: Stage, body: dict[str, object], pointer: str
 ) -> None:
     """An array of them, and nothing else."""
-    assert stage.ask("POST", BATCH, body).pointers == [pointer]
-    assert stage.ask("POST", BATCH, {"items": [{"content": "x"}] * 100}).status == 207
+    assert (await stage.ask("POST", BATCH, body)).pointers == [pointer]
+    assert (await stage.ask("POST", BATCH, {"items": [{"content": "x"}] * 100})).status == 207

@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 READY = "/api/v1/ready"
 
 
-def test_health_is_public(stage: Stage) -> None:
+async def test_health_is_public(stage: Stage) -> None:
     """It asks nothing and nobody, not even for the secret."""
     stage.settings = Settings()
     stage.database.fails = True
 
-    answer = stage.ask("GET", "/healthz", headers={})
+    answer = await stage.ask("GET", "/healthz", headers={})
 
     assert (answer.status, answer.json) == (200, {"status": "ok"})
 
 
-def test_a_complete_deployment_is_ready(stage: Stage) -> None:
+async def test_a_complete_deployment_is_ready(stage: Stage) -> None:
     """Nothing is missing."""
     stage.application = Application(Cognate(tables=[claims]))
     stage.indexes = dict.fromkeys(INDEX_BINDINGS.values(), stage.index)
 
-    answer = stage.ask("GET", READY)
+    answer = await stage.ask("GET", READY)
 
     assert (answer.status, answer.json) == (200, {"ready": True, "missing": []})
 
 
-def test_each_missing_part_is_named_with_what_to_do(stage: Stage) -> None:
+async def test_each_missing_part_is_named_with_what_to_do(stage: Stage) -> None:
     """A binding, a setting, a Vectorize index, a table and a column; with 503."""
     stage.broken = [
         ConfigurationError("EMBEDDINGS_QUEUE", "The binding is missing."),
@@ -45,7 +45,7 @@ def test_each_missing_part_is_named_with_what_to_do(stage: Stage) -> None:
     ]
     stage.database.change("ALTER TABLE claims DROP COLUMN embedding")
 
-    answer = stage.ask("GET", READY)
+    answer = await stage.ask("GET", READY)
 
     assert (answer.status, answer.json["ready"]) == (503, False)
     assert [(part["kind"], part["name"]) for part in answer.json["missing"]] == [
@@ -59,24 +59,24 @@ def test_each_missing_part_is_named_with_what_to_do(stage: Stage) -> None:
     assert all(part["message"].endswith(".") for part in answer.json["missing"])
 
 
-def test_without_its_database_the_other_parts_are_named(stage: Stage) -> None:
+async def test_without_its_database_the_other_parts_are_named(stage: Stage) -> None:
     """Where the tables of Better Auth are in another one, which answers who asks."""
     stage.broken = [ConfigurationError("DB", "The binding DB is missing.")]
 
-    answer = stage.ask("GET", READY)
+    answer = await stage.ask("GET", READY)
 
     assert "DB" in [part["name"] for part in answer.json["missing"]]
     assert "table" not in [part["kind"] for part in answer.json["missing"]]
 
 
-def test_readiness_is_for_members_only(stage: Stage) -> None:
+async def test_readiness_is_for_members_only(stage: Stage) -> None:
     """It tells how the deployment is made."""
     stage.broken = [ConfigurationError("S", "S is wrong")]
 
-    assert stage.ask("GET", READY, headers={}).status == 401
+    assert (await stage.ask("GET", READY, headers={})).status == 401
 
 
-def test_the_routes_of_a_missing_table_name_it(stage: Stage) -> None:
+async def test_the_routes_of_a_missing_table_name_it(stage: Stage) -> None:
     """Whatever is asked of it; nobody is told to try again later."""
     stage.database.change("DROP TABLE claims")
     for method, path, body in (
@@ -92,18 +92,18 @@ def test_the_routes_of_a_missing_table_name_it(stage: Stage) -> None:
         ("POST", "/similarity/claimSimilarity/gray-zone", {"query": "x"}),
         ("POST", "/vectors/query", {"query": "x", "table": "claims"}),
     ):
-        answer = stage.ask(method, f"/api/v1{path}", body)
+        answer = await stage.ask(method, f"/api/v1{path}", body)
 
         assert (answer.status, answer.code) == (500, "TABLE_MISSING"), path
         assert "'claims': apply the migration" in answer.json["detail"]
         assert "retry-after" not in answer.headers
 
 
-def test_a_missing_table_of_better_auth_is_named_too(stage: Stage) -> None:
+async def test_a_missing_table_of_better_auth_is_named_too(stage: Stage) -> None:
     """Before anybody can be known, so as a problem of every route."""
     stage.database.change("DROP TABLE session")
 
-    answer = stage.ask("GET", READY)
+    answer = await stage.ask("GET", READY)
 
     assert (answer.status, answer.code) == (503, "CONFIGURATION_MISSING")
     assert "session" in answer.json["detail"]

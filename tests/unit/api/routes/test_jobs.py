@@ -25,9 +25,12 @@ READ_ONLY = Cognate(
 )
 
 
-def _failed(stage: Stage, count: int = 1, headers: dict[str, str] = ADA) -> list[str]:
+async def _failed(stage: Stage, count: int = 1, headers: dict[str, str] = ADA) -> list[str]:
     """So many posted texts whose jobs have failed."""
-    ids = [stage.ask("POST", POST, {"content": "x"}, headers).json["jobId"] for _ in range(count)]
+    ids = [
+        (await stage.ask("POST", POST, {"content": "x"}, headers)).json["jobId"]
+        for _ in range(count)
+    ]
     stage.database.change(
         "UPDATE cognate_jobs SET status = 'failed', attempts = 3, "
         "error_message = 'It was refused.', error_code = 'AI_INPUT_REJECTED', "
@@ -36,19 +39,19 @@ def _failed(stage: Stage, count: int = 1, headers: dict[str, str] = ADA) -> list
     return ids
 
 
-def _list(stage: Stage, query: str = "", headers: dict[str, str] = ADA) -> dict[str, Any]:
-    answer = stage.ask("GET", f"{JOBS}?{query}", headers=headers)
+async def _list(stage: Stage, query: str = "", headers: dict[str, str] = ADA) -> dict[str, Any]:
+    answer = await stage.ask("GET", f"{JOBS}?{query}", headers=headers)
     assert answer.status == 200, answer.json
     found: dict[str, Any] = answer.json
     return found
 
 
-def test_jobs_are_listed_in_pages(stage: Stage) -> None:
+async def test_jobs_are_listed_in_pages(stage: Stage) -> None:
     """Each as it is shown alone."""
-    ids = [stage.ask("POST", POST, {"content": "x"}).json["jobId"] for _ in range(3)]
+    ids = [(await stage.ask("POST", POST, {"content": "x"})).json["jobId"] for _ in range(3)]
 
-    first = _list(stage, "limit=2")
-    rest = _list(stage, f"limit=2&cursor={first['pagination']['nextCursor']}")
+    first = await _list(stage, "limit=2")
+    rest = await _list(stage, f"limit=2&cursor={first['pagination']['nextCursor']}")
 
     assert first["pagination"] == {
         "count": 2,
@@ -59,23 +62,25 @@ def test_jobs_are_listed_in_pages(stage: Stage) -> None:
     assert rest["pagination"] == {"count": 1, "limit": 2, "nextCursor": None, "hasMore": False}
     listed = first["data"] + rest["data"]
     assert {job["jobId"] for job in listed} == set(ids)
-    assert listed == [stage.ask("GET", f"{JOBS}/{job['jobId']}").json for job in listed]
+    assert listed == [(await stage.ask("GET", f"{JOBS}/{job['jobId']}")).json for job in listed]
 
 
-def test_jobs_are_listed_by_what_they_are(stage: Stage) -> None:
+async def test_jobs_are_listed_by_what_they_are(stage: Stage) -> None:
     """And only those of the caller's organization."""
     stage.add_claim("org_acme", "c1")
-    [failed] = _failed(stage)
-    _failed(stage, headers=BOB)
-    queued = stage.ask("POST", POST, {"content": "x", "table": "claims", "id": "c1"}).json["jobId"]
+    [failed] = await _failed(stage)
+    await _failed(stage, headers=BOB)
+    queued = (await stage.ask("POST", POST, {"content": "x", "table": "claims", "id": "c1"})).json[
+        "jobId"
+    ]
 
-    def ids(query: str) -> list[str]:
-        return [job["jobId"] for job in _list(stage, query)["data"]]
+    async def ids(query: str) -> list[str]:
+        return [job["jobId"] for job in (await _list(stage, query))["data"]]
 
-    assert sorted(ids("")) == sorted([failed, queued])
-    assert ids("status=failed") == ids("code=AI_INPUT_REJECTED") == [failed]
-    assert ids("table=claims") == ids("table=claims&id=c1&status=queued") == [queued]
-    assert ids("table=claims&id=c2") == ids("code=nothing") == []
+    assert sorted(await ids("")) == sorted([failed, queued])
+    assert await ids("status=failed") == await ids("code=AI_INPUT_REJECTED") == [failed]
+    assert await ids("table=claims") == await ids("table=claims&id=c1&status=queued") == [queued]
+    assert await ids("table=claims&id=c2") == await ids("code=nothing") == []
 
 
 @pytest.mark.parametrize(
@@ -92,58 +97,60 @@ def test_jobs_are_listed_by_what_they_are(stage: Stage) -> None:
         ("status=failed&status=done", "?status"),
     ],
 )
-def test_broken_rules_are_pointed_at(stage: Stage, query: str, pointer: str) -> None:
+async def test_broken_rules_are_pointed_at(stage: Stage, query: str, pointer: str) -> None:
     """What is not known is refused, not ignored."""
-    answer = stage.ask("GET", f"{JOBS}?{query}")
+    answer = await stage.ask("GET", f"{JOBS}?{query}")
 
     assert answer.status == 400
     assert answer.pointers == [pointer]
 
 
-def test_a_table_that_is_not_there_has_no_jobs(stage: Stage) -> None:
+async def test_a_table_that_is_not_there_has_no_jobs(stage: Stage) -> None:
     """A name that is mistyped is told from one that has none."""
     for answer in (
-        stage.ask("GET", f"{JOBS}?table=nothing"),
-        stage.ask("POST", f"{JOBS}/retry", {"table": "nothing"}),
+        await stage.ask("GET", f"{JOBS}?table=nothing"),
+        await stage.ask("POST", f"{JOBS}/retry", {"table": "nothing"}),
     ):
         assert (answer.status, answer.code) == (404, "TABLE_NOT_FOUND")
 
 
-def test_a_failed_job_is_tried_again(stage: Stage) -> None:
+async def test_a_failed_job_is_tried_again(stage: Stage) -> None:
     """Once; then it is queued, and there is nothing to try."""
-    [job_id] = _failed(stage)
+    [job_id] = await _failed(stage)
     stage.queue.messages.clear()
 
-    answer = stage.ask("POST", f"{JOBS}/{job_id}/retry")
-    again = stage.ask("POST", f"{JOBS}/{job_id}/retry")
+    answer = await stage.ask("POST", f"{JOBS}/{job_id}/retry")
+    again = await stage.ask("POST", f"{JOBS}/{job_id}/retry")
 
     assert answer.status == 202
-    assert answer.json == stage.ask("GET", f"{JOBS}/{job_id}").json
+    assert answer.json == (await stage.ask("GET", f"{JOBS}/{job_id}")).json
     assert (answer.json["status"], answer.json["error"]) == ("queued", None)
     assert (again.status, again.code) == (409, "JOB_NOT_FAILED")
     assert [message["jobId"] for message in stage.queue.messages] == [job_id]
 
 
-def test_failed_jobs_are_tried_again(stage: Stage) -> None:
+async def test_failed_jobs_are_tried_again(stage: Stage) -> None:
     """Of the caller's organization, and those that were asked for."""
-    ids = _failed(stage, 3)
-    [foreign] = _failed(stage, headers=BOB)
+    ids = await _failed(stage, 3)
+    [foreign] = await _failed(stage, headers=BOB)
 
-    none = stage.ask("POST", f"{JOBS}/retry", {"code": "AI_TIMEOUT"})
-    answer = stage.ask("POST", f"{JOBS}/retry", {"code": "AI_INPUT_REJECTED"})
+    none = await stage.ask("POST", f"{JOBS}/retry", {"code": "AI_TIMEOUT"})
+    answer = await stage.ask("POST", f"{JOBS}/retry", {"code": "AI_INPUT_REJECTED"})
 
     assert none.json == {"retried": 0, "remaining": 0}
     assert (answer.status, answer.json) == (202, {"retried": 3, "remaining": 0})
-    assert {stage.ask("GET", f"{JOBS}/{job_id}").json["status"] for job_id in ids} == {"queued"}
-    assert stage.ask("GET", f"{JOBS}/{foreign}", headers=BOB).json["status"] == "failed"
+    assert {(await stage.ask("GET", f"{JOBS}/{job_id}")).json["status"] for job_id in ids} == {
+        "queued"
+    }
+    assert (await stage.ask("GET", f"{JOBS}/{foreign}", headers=BOB)).json["status"] == "failed"
 
 
-def test_a_job_can_be_watched(stage: Stage) -> None:
+async def test_a_job_can_be_watched(stage: Stage) -> None:
     """From the id that the post answered."""
     stage.add_claim("org_acme", "c1")
-    posted = stage.ask("POST", POST, {"content": "x", "table": "claims", "id": "c1"})
+    posted = await stage.ask("POST", POST, {"content": "x", "table": "claims", "id": "c1"})
 
-    answer = stage.ask("GET", f"{JOBS}/{posted.json['jobId']}")
+    answer = await stage.ask("GET", f"{JOBS}/{posted.json['jobId']}")
 
     assert answer.status == 200
     assert answer.json == {
@@ -160,67 +167,71 @@ def test_a_job_can_be_watched(stage: Stage) -> None:
     }
 
 
-def test_a_failed_job_says_why(stage: Stage) -> None:
+async def test_a_failed_job_says_why(stage: Stage) -> None:
     """By a stable code and a sentence."""
-    job_id = stage.ask("POST", POST, {"content": "x"}).json["jobId"]
+    job_id = (await stage.ask("POST", POST, {"content": "x"})).json["jobId"]
     stage.database.change(
         "UPDATE cognate_jobs SET status = 'failed', attempts = 3, error_code = 'AI_CAPACITY', "
         "error_message = 'It was busy.', completed_at = '2026-11-20T13:00:00.000Z'"
     )
 
-    job = stage.ask("GET", f"{JOBS}/{job_id}").json
+    job = (await stage.ask("GET", f"{JOBS}/{job_id}")).json
 
     assert (job["status"], job["attempts"]) == ("failed", 3)
     assert job["error"] == {"code": "AI_CAPACITY", "message": "It was busy."}
     assert job["completedAt"] == "2026-11-20T13:00:00.000Z"
 
 
-def test_a_job_of_another_organization_does_not_exist(stage: Stage) -> None:
+async def test_a_job_of_another_organization_does_not_exist(stage: Stage) -> None:
     """Its answers differ from those of no job in nothing but the path that was asked."""
-    [job_id] = _failed(stage)
+    [job_id] = await _failed(stage)
     headers = {**BOB, "x-request-id": "same"}
 
     for method, suffix in (("GET", ""), ("POST", "/retry"), ("POST", "/dismiss")):
-        foreign = stage.ask(method, f"{JOBS}/{job_id}{suffix}", headers=headers)
-        missing = stage.ask(method, f"{JOBS}/job_missing{suffix}", headers=headers)
+        foreign = await stage.ask(method, f"{JOBS}/{job_id}{suffix}", headers=headers)
+        missing = await stage.ask(method, f"{JOBS}/job_missing{suffix}", headers=headers)
         assert foreign.status == missing.status == 404
         assert foreign.code == "JOB_NOT_FOUND"
         assert {**foreign.json, "instance": ""} == {**missing.json, "instance": ""}
 
 
-def test_a_failed_job_is_dismissed(stage: Stage) -> None:
+async def test_a_failed_job_is_dismissed(stage: Stage) -> None:
     """Then it has nothing to try again; one that has not failed cannot be."""
-    [job_id] = _failed(stage)
-    queued = stage.ask("POST", POST, {"content": "x"}).json["jobId"]
+    [job_id] = await _failed(stage)
+    queued = (await stage.ask("POST", POST, {"content": "x"})).json["jobId"]
 
-    answer = stage.ask("POST", f"{JOBS}/{job_id}/dismiss")
-    retried = stage.ask("POST", f"{JOBS}/{job_id}/retry")
-    refused = stage.ask("POST", f"{JOBS}/{queued}/dismiss")
+    answer = await stage.ask("POST", f"{JOBS}/{job_id}/dismiss")
+    retried = await stage.ask("POST", f"{JOBS}/{job_id}/retry")
+    refused = await stage.ask("POST", f"{JOBS}/{queued}/dismiss")
 
     assert (answer.status, answer.json["status"]) == (200, "dismissed")
-    assert answer.json == stage.ask("GET", f"{JOBS}/{job_id}").json
+    assert answer.json == (await stage.ask("GET", f"{JOBS}/{job_id}")).json
     assert (retried.status, retried.code) == (409, "JOB_NOT_FAILED")
     assert (refused.status, refused.code) == (409, "JOB_NOT_FAILED")
-    assert [job["jobId"] for job in _list(stage, "status=dismissed")["data"]] == [job_id]
+    assert [job["jobId"] for job in (await _list(stage, "status=dismissed"))["data"]] == [job_id]
 
 
-def test_failed_jobs_are_dismissed(stage: Stage) -> None:
+async def test_failed_jobs_are_dismissed(stage: Stage) -> None:
     """Of the caller's organization, and those that were asked for; of no table that exists, too."""
-    ids = _failed(stage, 3)
-    [foreign] = _failed(stage, headers=BOB)
+    ids = await _failed(stage, 3)
+    [foreign] = await _failed(stage, headers=BOB)
 
-    none = stage.ask("POST", f"{JOBS}/dismiss", {"code": "AI_TIMEOUT"})
-    gone = stage.ask("POST", f"{JOBS}/dismiss", {"table": "a_table_that_is_gone"})
-    answer = stage.ask("POST", f"{JOBS}/dismiss", {"code": "AI_INPUT_REJECTED"})
+    none = await stage.ask("POST", f"{JOBS}/dismiss", {"code": "AI_TIMEOUT"})
+    gone = await stage.ask("POST", f"{JOBS}/dismiss", {"table": "a_table_that_is_gone"})
+    answer = await stage.ask("POST", f"{JOBS}/dismiss", {"code": "AI_INPUT_REJECTED"})
 
     assert none.json == gone.json == {"dismissed": 0, "remaining": 0}
     assert (answer.status, answer.json) == (200, {"dismissed": 3, "remaining": 0})
-    assert {stage.ask("GET", f"{JOBS}/{job_id}").json["status"] for job_id in ids} == {"dismissed"}
-    assert stage.ask("GET", f"{JOBS}/{foreign}", headers=BOB).json["status"] == "failed"
+    assert {(await stage.ask("GET", f"{JOBS}/{job_id}")).json["status"] for job_id in ids} == {
+        "dismissed"
+    }
+    assert (await stage.ask("GET", f"{JOBS}/{foreign}", headers=BOB)).json["status"] == "failed"
 
 
 @pytest.mark.parametrize("path", ["", "/{}"])
-def test_who_may_not_change_a_table_dismisses_none_of_its_jobs(stage: Stage, path: str) -> None:
+async def test_who_may_not_change_a_table_dismisses_none_of_its_jobs(
+    stage: Stage, path: str
+) -> None:
     """As none of its jobs is tried again by them."""
     stage.application = Application(READ_ONLY)
     stage.add_claim("org_acme", "c1")
@@ -237,6 +248,6 @@ def test_who_may_not_change_a_table_dismisses_none_of_its_jobs(stage: Stage, pat
         updated_at="2026-11-20T12:00:00.000Z",
     )
     for action in ("retry", "dismiss"):
-        answer = stage.ask("POST", f"{JOBS}{path.format('job_1')}/{action}", {})
+        answer = await stage.ask("POST", f"{JOBS}{path.format('job_1')}/{action}", {})
 
         assert (answer.status, answer.code) == (403, "ACCESS_DENIED")

@@ -16,38 +16,38 @@ SEARCH = "/api/v1/similarity/claimSimilarity"
 QUERY = {"query": "x"}
 
 
-def create(stage: Stage, record_id: str, headers: dict[str, str] = ADA, **fields: Any) -> Any:
+async def create(stage: Stage, record_id: str, headers: dict[str, str] = ADA, **fields: Any) -> Any:
     """A claim of this id; its JSON."""
-    answer = stage.ask("POST", PATH, {"id": record_id, "content": "x", **fields}, headers)
+    answer = await stage.ask("POST", PATH, {"id": record_id, "content": "x", **fields}, headers)
     assert answer.status == 201, answer.json
     return answer.json
 
 
-def test_a_created_record_is_answered_bare(stage: Stage) -> None:
+async def test_a_created_record_is_answered_bare(stage: Stage) -> None:
     """With its place and its ETag; what was left out has its default."""
-    answer = stage.ask("POST", PATH, {"content": "The ferry sank \u00e9"})
+    answer = await stage.ask("POST", PATH, {"content": "The ferry sank \u00e9"})
 
     record = answer.json
     assert answer.status == 201
     assert list(record) == ["id", "content", "storyId", "createdAt", "updatedAt"]
     assert (record["content"], record["storyId"]) == ("The ferry sank \u00e9", None)
     assert answer.headers["location"] == f"{PATH}/{record['id']}"
-    found = stage.ask("GET", answer.headers["location"])
+    found = await stage.ask("GET", answer.headers["location"])
     assert (found.status, found.json) == (200, record)
     assert found.headers["etag"] == answer.headers["etag"]
     assert [message["type"] for message in stage.queue.messages] == ["embedding"]
 
 
-def test_a_caller_may_choose_the_id(stage: Stage) -> None:
+async def test_a_caller_may_choose_the_id(stage: Stage) -> None:
     """Each once in an organization; the location has it as a path needs it."""
     body = {"id": "a~b:c", "content": "x"}
-    answer = stage.ask("POST", PATH, body)
+    answer = await stage.ask("POST", PATH, body)
 
     assert (answer.status, answer.headers["location"]) == (201, f"{PATH}/a~b%3Ac")
-    assert stage.ask("GET", f"{PATH}/a~b%3Ac").json["id"] == "a~b:c"
-    again = stage.ask("POST", PATH, body)
+    assert (await stage.ask("GET", f"{PATH}/a~b%3Ac")).json["id"] == "a~b:c"
+    again = await stage.ask("POST", PATH, body)
     assert (again.status, again.code, again.json["layer"]) == (409, "RECORD_EXISTS", "validation")
-    assert stage.ask("POST", PATH, body, BOB).status == 201
+    assert (await stage.ask("POST", PATH, body, BOB)).status == 201
 
 
 @pytest.mark.parametrize(
@@ -65,73 +65,73 @@ def test_a_caller_may_choose_the_id(stage: Stage) -> None:
         ({"content": "x", "fields": 1, "modelExtra": 2}, ["/fields", "/modelExtra"]),
     ],
 )
-def test_broken_rules_are_pointed_at(
+async def test_broken_rules_are_pointed_at(
     stage: Stage, body: dict[str, Any], pointers: list[str]
 ) -> None:
     """And nothing is written or queued."""
-    answer = stage.ask("POST", PATH, body)
+    answer = await stage.ask("POST", PATH, body)
 
     assert (answer.status, answer.pointers) == (400, pointers)
-    assert stage.ask("GET", PATH).json["data"] == []
+    assert (await stage.ask("GET", PATH)).json["data"] == []
     assert stage.queue.messages == []
 
 
-def test_a_patch_changes_what_it_names(stage: Stage) -> None:
+async def test_a_patch_changes_what_it_names(stage: Stage) -> None:
     """And answers the whole record."""
-    create(stage, "c1", storyId="s1")
-    answer = stage.ask("PATCH", f"{PATH}/c1", {"storyId": None})
+    await create(stage, "c1", storyId="s1")
+    answer = await stage.ask("PATCH", f"{PATH}/c1", {"storyId": None})
 
     assert answer.status == 200
     assert (answer.json["content"], answer.json["storyId"]) == ("x", None)
-    assert answer.headers["etag"] == stage.ask("GET", f"{PATH}/c1").headers["etag"]
-    assert stage.ask("PATCH", f"{PATH}/c1", {"content": None}).pointers == ["/content"]
+    assert answer.headers["etag"] == (await stage.ask("GET", f"{PATH}/c1")).headers["etag"]
+    assert (await stage.ask("PATCH", f"{PATH}/c1", {"content": None})).pointers == ["/content"]
 
 
-def test_a_deleted_record_is_gone(stage: Stage) -> None:
+async def test_a_deleted_record_is_gone(stage: Stage) -> None:
     """At once, and for a second deletion."""
-    create(stage, "c1")
-    answer = stage.ask("DELETE", f"{PATH}/c1")
+    await create(stage, "c1")
+    answer = await stage.ask("DELETE", f"{PATH}/c1")
 
     assert (answer.status, answer.json) == (200, {"success": True})
     for method, body in (("GET", None), ("PATCH", {}), ("DELETE", None)):
-        gone = stage.ask(method, f"{PATH}/c1", body)
+        gone = await stage.ask(method, f"{PATH}/c1", body)
         assert (gone.status, gone.code) == (404, "RECORD_NOT_FOUND")
 
 
-def test_if_none_match_saves_the_body(stage: Stage) -> None:
+async def test_if_none_match_saves_the_body(stage: Stage) -> None:
     """While nothing has changed."""
-    create(stage, "c1")
-    etag = stage.ask("GET", f"{PATH}/c1").headers["etag"]
+    await create(stage, "c1")
+    etag = (await stage.ask("GET", f"{PATH}/c1")).headers["etag"]
 
-    seen = stage.ask("GET", f"{PATH}/c1", headers={**ADA, "if-none-match": f"W/{etag}"})
+    seen = await stage.ask("GET", f"{PATH}/c1", headers={**ADA, "if-none-match": f"W/{etag}"})
     assert (seen.status, seen.body, seen.headers["etag"]) == (304, b"", etag)
-    stage.ask("PATCH", f"{PATH}/c1", {"content": "y"})
-    changed = stage.ask("GET", f"{PATH}/c1", headers={**ADA, "if-none-match": etag})
+    await stage.ask("PATCH", f"{PATH}/c1", {"content": "y"})
+    changed = await stage.ask("GET", f"{PATH}/c1", headers={**ADA, "if-none-match": etag})
     assert (changed.status, changed.json["content"]) == (200, "y")
 
 
 @pytest.mark.parametrize(("method", "body"), [("PATCH", {"content": "mine"}), ("DELETE", None)])
-def test_if_match_protects_against_lost_updates(stage: Stage, method: str, body: Any) -> None:
+async def test_if_match_protects_against_lost_updates(stage: Stage, method: str, body: Any) -> None:
     """A state that has passed is refused, the one there is is not."""
-    create(stage, "c1")
-    stale = {**ADA, "if-match": stage.ask("GET", f"{PATH}/c1").headers["etag"]}
-    stage.ask("PATCH", f"{PATH}/c1", {"content": "theirs"})
+    await create(stage, "c1")
+    stale = {**ADA, "if-match": (await stage.ask("GET", f"{PATH}/c1")).headers["etag"]}
+    await stage.ask("PATCH", f"{PATH}/c1", {"content": "theirs"})
 
-    refused = stage.ask(method, f"{PATH}/c1", body, stale)
+    refused = await stage.ask(method, f"{PATH}/c1", body, stale)
     assert (refused.status, refused.code) == (412, "PRECONDITION_FAILED")
-    kept = stage.ask("GET", f"{PATH}/c1")
+    kept = await stage.ask("GET", f"{PATH}/c1")
     assert kept.json["content"] == "theirs"
     fresh = {**ADA, "if-match": kept.headers["etag"]}
-    assert stage.ask(method, f"{PATH}/c1", body, fresh).status == 200
+    assert (await stage.ask(method, f"{PATH}/c1", body, fresh)).status == 200
 
 
-def test_a_list_is_a_page(stage: Stage) -> None:
+async def test_a_list_is_a_page(stage: Stage) -> None:
     """Of the caller's organization, with where to go on."""
     for number in range(3):
-        create(stage, f"c{number}", storyId=f"s{number % 2}")
-    create(stage, "c0", BOB, storyId="s0")
+        await create(stage, f"c{number}", storyId=f"s{number % 2}")
+    await create(stage, "c0", BOB, storyId="s0")
 
-    first = stage.ask("GET", f"{PATH}?limit=2&total=true&sort=-id").json
+    first = (await stage.ask("GET", f"{PATH}?limit=2&total=true&sort=-id")).json
     assert [record["id"] for record in first["data"]] == ["c2", "c1"]
     assert first["pagination"] == {
         "count": 2,
@@ -141,59 +141,59 @@ def test_a_list_is_a_page(stage: Stage) -> None:
         "total": 3,
     }
     cursor = first["pagination"]["nextCursor"]
-    last = stage.ask("GET", f"{PATH}?sort=-id&cursor={cursor}").json
+    last = (await stage.ask("GET", f"{PATH}?sort=-id&cursor={cursor}")).json
     assert [record["id"] for record in last["data"]] == ["c0"]
     assert last["pagination"] == {"count": 1, "limit": 50, "nextCursor": None, "hasMore": False}
-    narrowed = stage.ask("GET", f"{PATH}?storyId.in=s0,s9&content=x").json["data"]
+    narrowed = (await stage.ask("GET", f"{PATH}?storyId.in=s0,s9&content=x")).json["data"]
     assert [record["id"] for record in narrowed] == ["c0", "c2"]
-    assert last["data"][0] == stage.ask("GET", f"{PATH}/c0").json
+    assert last["data"][0] == (await stage.ask("GET", f"{PATH}/c0")).json
 
 
 @pytest.mark.parametrize("query", ["limit=0", "story_id=s1", "sort=x", "content=a&content=b"])
-def test_a_list_that_cannot_be_meant_is_refused(stage: Stage, query: str) -> None:
+async def test_a_list_that_cannot_be_meant_is_refused(stage: Stage, query: str) -> None:
     """With the parameter's name."""
-    answer = stage.ask("GET", f"{PATH}?{query}")
+    answer = await stage.ask("GET", f"{PATH}?{query}")
 
     assert (answer.status, answer.pointers) == (400, [f"?{query.partition('=')[0]}"])
 
 
 @pytest.mark.parametrize("table", ["nothing", "user", "cognate_jobs", "Claims", "_texts"])
 @pytest.mark.parametrize("rest", ["", "/c1", "/batch"])
-def test_an_unknown_table_is_not_there(stage: Stage, table: str, rest: str) -> None:
+async def test_an_unknown_table_is_not_there(stage: Stage, table: str, rest: str) -> None:
     """Whatever else the database holds."""
     bodies = {"": {"content": "x"}, "/batch": {"operations": [{"operation": "delete", "id": "x"}]}}
     method = "GET" if rest == "/c1" else "POST"
-    answer = stage.ask(method, f"/api/v1/{table}{rest}", bodies.get(rest))
+    answer = await stage.ask(method, f"/api/v1/{table}{rest}", bodies.get(rest))
 
     assert (answer.status, answer.code) == (404, "TABLE_NOT_FOUND")
     assert answer.json["layer"] == "validation"
 
 
 @pytest.mark.parametrize("path", ["embeddings", "similarity", "vectors/query", "claims/batch"])
-def test_paths_of_the_api_are_no_tables(stage: Stage, path: str) -> None:
+async def test_paths_of_the_api_are_no_tables(stage: Stage, path: str) -> None:
     """They answer to their own methods only."""
-    answer = stage.ask("PATCH", f"/api/v1/{path}", {})
+    answer = await stage.ask("PATCH", f"/api/v1/{path}", {})
 
     assert (answer.status, answer.code) == (405, "METHOD_NOT_ALLOWED")
 
 
-def test_another_organizations_records_were_never_there(stage: Stage) -> None:
+async def test_another_organizations_records_were_never_there(stage: Stage) -> None:
     """Status and body are those of a record that never was."""
-    create(stage, "theirs", BOB)
+    await create(stage, "theirs", BOB)
     headers = {**ADA, "x-request-id": "same"}
 
     for method, body in (("GET", None), ("PATCH", {"content": "x"}), ("DELETE", None)):
         answers = [
-            stage.ask(method, f"{PATH}/{record_id}", body, headers)
+            await stage.ask(method, f"{PATH}/{record_id}", body, headers)
             for record_id in ("theirs", "nobodys")
         ]
         bodies = [json.dumps(answer.json).replace("nobodys", "theirs") for answer in answers]
         assert bodies[0] == bodies[1]
         assert answers[0].status == 404
-    assert stage.ask("GET", f"{PATH}/theirs", headers=BOB).status == 200
+    assert (await stage.ask("GET", f"{PATH}/theirs", headers=BOB)).status == 200
 
 
-def test_who_may_not_is_told_so(stage: Stage) -> None:
+async def test_who_may_not_is_told_so(stage: Stage) -> None:
     """By their role, before anything is said of the record."""
     stage.database.change("UPDATE member SET role = 'viewer' WHERE user_id = 'bob'")
     operations = [{"operation": "create", "record": {}}]
@@ -205,18 +205,18 @@ def test_who_may_not_is_told_so(stage: Stage) -> None:
         ("PATCH", f"{PATH}/c1", {}),
         ("DELETE", f"{PATH}/c1", None),
     ):
-        answer = stage.ask(method, path, body, BOB)
+        answer = await stage.ask(method, path, body, BOB)
         assert (answer.status, answer.code) == (403, "ACCESS_DENIED")
         assert answer.json["layer"] == "access"
-    batch = stage.ask("POST", BATCH, {"operations": operations}, BOB).json
+    batch = (await stage.ask("POST", BATCH, {"operations": operations}, BOB)).json
     assert batch["results"][0]["status"] == 403
     assert stage.queue.messages == []
 
 
-def test_a_batch_has_a_result_for_each_operation(stage: Stage) -> None:
+async def test_a_batch_has_a_result_for_each_operation(stage: Stage) -> None:
     """In order; pointers are into the operation."""
-    create(stage, "c1")
-    create(stage, "c2")
+    await create(stage, "c1")
+    await create(stage, "c2")
     operations = [
         {"operation": "create", "record": {"content": "new"}},
         {"operation": "create", "record": {"content": "x"}, "id": "c1"},
@@ -228,7 +228,7 @@ def test_a_batch_has_a_result_for_each_operation(stage: Stage) -> None:
     ]
     stage.queue.messages.clear()
 
-    answer = stage.ask("POST", BATCH, {"operations": operations})
+    answer = await stage.ask("POST", BATCH, {"operations": operations})
 
     results = answer.json["results"]
     assert answer.status == 207
@@ -244,32 +244,32 @@ def test_a_batch_has_a_result_for_each_operation(stage: Stage) -> None:
     assert len(stage.queue.messages) == 1
 
 
-def test_a_batch_can_change_and_delete(stage: Stage) -> None:
+async def test_a_batch_can_change_and_delete(stage: Stage) -> None:
     """What is deleted has `success` in place of a record."""
-    create(stage, "c1")
-    create(stage, "c2")
+    await create(stage, "c1")
+    await create(stage, "c2")
     operations = [
         {"operation": "update", "id": "c1", "record": {"content": "y"}},
         {"operation": "delete", "id": "c2"},
     ]
 
-    results = stage.ask("POST", BATCH, {"operations": operations}).json["results"]
+    results = (await stage.ask("POST", BATCH, {"operations": operations})).json["results"]
 
     assert results[0]["record"]["content"] == "y"
     assert results[1] == {"index": 1, "status": 200, "success": True}
 
 
-def test_with_fail_fast_the_rest_is_not_attempted(stage: Stage) -> None:
+async def test_with_fail_fast_the_rest_is_not_attempted(stage: Stage) -> None:
     """And says so."""
     operations = [
         {"operation": "delete", "id": "missing"},
         {"operation": "create", "record": {"content": "x"}},
     ]
-    answer = stage.ask("POST", BATCH, {"operations": operations, "failFast": True}).json
+    answer = (await stage.ask("POST", BATCH, {"operations": operations, "failFast": True})).json
 
     assert [result["status"] for result in answer["results"]] == [404, 424]
     assert answer["results"][1]["error"]["code"] == "NOT_ATTEMPTED"
-    assert stage.ask("GET", PATH).json["data"] == []
+    assert (await stage.ask("GET", PATH)).json["data"] == []
 
 
 @pytest.mark.parametrize(
@@ -281,9 +281,9 @@ def test_with_fail_fast_the_rest_is_not_attempted(stage: Stage) -> None:
         "all",
     ],
 )
-def test_a_batch_that_cannot_be_meant_is_refused_whole(stage: Stage, operations: Any) -> None:
+async def test_a_batch_that_cannot_be_meant_is_refused_whole(stage: Stage, operations: Any) -> None:
     """Before any of it is done."""
-    answer = stage.ask("POST", BATCH, {"operations": operations})
+    answer = await stage.ask("POST", BATCH, {"operations": operations})
 
     assert (answer.status, answer.code) == (400, "VALIDATION_FAILED")
     assert answer.pointers[0].startswith("/operations")
@@ -309,47 +309,47 @@ def test_a_batch_that_cannot_be_meant_is_refused_whole(stage: Stage, operations:
         ({"operation": "delete", "id": 5}, "/id", "must be a string"),
     ],
 )
-def test_an_operation_that_cannot_be_understood_is_refused_alone(
+async def test_an_operation_that_cannot_be_understood_is_refused_alone(
     stage: Stage, operation: Any, pointer: str, message: str
 ) -> None:
     """With pointers into the operation; its neighbours are done, without failFast."""
     one, other = ({"operation": "create", "record": {"content": "x"}, "id": n} for n in ("a", "b"))
 
-    answer = stage.ask("POST", BATCH, {"operations": [one, operation, other]})
+    answer = await stage.ask("POST", BATCH, {"operations": [one, operation, other]})
 
     assert 207 == answer.status
     assert [201, 400, 201] == [result["status"] for result in answer.json["results"]]
     [broken] = answer.json["results"][1]["error"]["errors"]
     assert (pointer, True) == (broken["pointer"], broken["message"].startswith(message))
     stopped = {"operations": [operation, operation, other], "failFast": True}
-    results = stage.ask("POST", BATCH, stopped).json["results"]
+    results = (await stage.ask("POST", BATCH, stopped)).json["results"]
     assert [400, 424, 424] == [result["status"] for result in results]
 
 
-def test_where_d1_fails_the_answer_is_503(stage: Stage) -> None:
+async def test_where_d1_fails_the_answer_is_503(stage: Stage) -> None:
     """For one record and for a batch; nothing of the cause is told."""
-    create(stage, "c1")
+    await create(stage, "c1")
     stage.database.fails = True
 
-    answer = stage.ask("PATCH", f"{PATH}/c1", {"content": "y"})
+    answer = await stage.ask("PATCH", f"{PATH}/c1", {"content": "y"})
     assert answer.status == 503
     assert "secret" not in answer.body.decode()
 
 
-def test_where_the_queue_fails_the_record_is_created(stage: Stage) -> None:
+async def test_where_the_queue_fails_the_record_is_created(stage: Stage) -> None:
     """Its job waits for the sweeper."""
     stage.queue.fails = True
 
-    assert create(stage, "c1")["id"] == "c1"
+    assert (await create(stage, "c1"))["id"] == "c1"
 
 
-def test_head_is_a_list_or_a_record_without_its_body(stage: Stage) -> None:
+async def test_head_is_a_list_or_a_record_without_its_body(stage: Stage) -> None:
     """With the same headers."""
-    create(stage, "c1")
+    await create(stage, "c1")
 
-    answer = stage.ask("HEAD", f"{PATH}/c1")
+    answer = await stage.ask("HEAD", f"{PATH}/c1")
     assert (answer.status, answer.body) == (200, b"")
-    assert answer.headers["etag"] == stage.ask("GET", f"{PATH}/c1").headers["etag"]
+    assert answer.headers["etag"] == (await stage.ask("GET", f"{PATH}/c1")).headers["etag"]
 
 
 @pytest.mark.parametrize(
@@ -365,41 +365,41 @@ def test_head_is_a_list_or_a_record_without_its_body(stage: Stage) -> None:
         ("POST", "/api/v1/vectors/query", {"query": "x", "table": "claims"}),
     ],
 )
-def test_without_access_to_its_records_a_table_is_closed(
+async def test_without_access_to_its_records_a_table_is_closed(
     stage: Stage, method: str, path: str, body: Any
 ) -> None:
     """By the same role, with the same answer; a member gets in."""
     stage.add_claim("org_acme", "c1")
     stage.add_claim("org_globex", "c1")
 
-    assert stage.ask(method, path, body, ADA).status < 300
+    assert (await stage.ask(method, path, body, ADA)).status < 300
     stage.database.change("UPDATE member SET role = 'viewer' WHERE user_id = 'bob'")
     stage.embedder.texts.clear()
     stage.queue.messages.clear()
-    answer = stage.ask(method, path, body, BOB)
+    answer = await stage.ask(method, path, body, BOB)
     assert (answer.status, answer.code) == (403, "ACCESS_DENIED")
     assert (stage.embedder.texts, stage.queue.messages) == ([], [])
 
 
-def test_a_text_without_a_table_is_anybodys(stage: Stage) -> None:
+async def test_a_text_without_a_table_is_anybodys(stage: Stage) -> None:
     """Of the organization."""
     stage.database.change("UPDATE member SET role = 'viewer' WHERE user_id = 'bob'")
 
-    job_id = stage.ask("POST", "/api/v1/embeddings", {"content": "x"}, BOB).json["jobId"]
-    assert stage.ask("GET", f"/api/v1/embeddings/jobs/{job_id}", headers=BOB).status == 200
-    assert stage.ask("POST", "/api/v1/vectors/query", QUERY, BOB).status == 200
+    job_id = (await stage.ask("POST", "/api/v1/embeddings", {"content": "x"}, BOB)).json["jobId"]
+    assert (await stage.ask("GET", f"/api/v1/embeddings/jobs/{job_id}", headers=BOB)).status == 200
+    assert (await stage.ask("POST", "/api/v1/vectors/query", QUERY, BOB)).status == 200
 
 
-def test_coverage_is_of_the_tables_that_may_be_read(stage: Stage) -> None:
+async def test_coverage_is_of_the_tables_that_may_be_read(stage: Stage) -> None:
     """Others are left out."""
 
-    def tables() -> list[str]:
-        answer = stage.ask("GET", "/api/v1/embeddings/coverage", headers=BOB).json
+    async def tables() -> list[str]:
+        answer = (await stage.ask("GET", "/api/v1/embeddings/coverage", headers=BOB)).json
         return [table["name"] for table in answer["tables"]]
 
-    assert tables() == ["claims"]
+    assert await tables() == ["claims"]
     stage.database.change("UPDATE member SET role = 'viewer' WHERE user_id = 'bob'")
-    assert tables() == []
+    assert await tables() == []
 
 
 def test_a_field_may_be_called_as_anything_in_python() -> None:

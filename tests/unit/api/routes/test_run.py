@@ -79,14 +79,14 @@ def test_the_check_of_a_schema_tells_good_from_bad(value: Any, *, expected: bool
 
 @pytest.mark.parametrize("model", [*MODELS, None])
 @pytest.mark.parametrize("text", ["a text", ["a text"], ["one", "two", "three"]])
-def test_each_model_answers_in_workers_ais_form(
+async def test_each_model_answers_in_workers_ais_form(
     stage: Stage, model: str | None, text: str | list[str]
 ) -> None:
     """A request that meets the published schema gets an answer that meets it."""
     body = {"text": text} if model is None else {"text": text, "model": model}
     assert conforms(body, INPUT_SCHEMA)
 
-    answer = stage.ask("POST", RUN, body)
+    answer = await stage.ask("POST", RUN, body)
 
     texts = [text] if isinstance(text, str) else text
     dimensions = MODELS[model or DEFAULT_MODEL].dimensions
@@ -107,19 +107,19 @@ def test_the_request_is_described_by_the_published_schema() -> None:
     assert {"oneOf": text["oneOf"]} == INPUT_SCHEMA["properties"]["text"]
 
 
-def test_nothing_is_stored(stage: Stage) -> None:
+async def test_nothing_is_stored(stage: Stage) -> None:
     """No text, no job, no message."""
     before = list(stage.database.connection.iterdump())
 
-    stage.ask("POST", RUN, {"text": ["one", "two"]})
+    await stage.ask("POST", RUN, {"text": ["one", "two"]})
 
     assert before == list(stage.database.connection.iterdump())
     assert [] == stage.queue.messages
 
 
-def test_a_hundred_texts_are_one_call(stage: Stage) -> None:
+async def test_a_hundred_texts_are_one_call(stage: Stage) -> None:
     """As many as one call of Workers AI takes."""
-    answer = stage.ask("POST", RUN, {"text": ["a text"] * MAX_TEXTS})
+    answer = await stage.ask("POST", RUN, {"text": ["a text"] * MAX_TEXTS})
 
     assert answer.json["shape"] == [MAX_TEXTS, 768]
 
@@ -145,20 +145,20 @@ def test_a_hundred_texts_are_one_call(stage: Stage) -> None:
         ({"text": "a", "pooling": "mean"}, ["/pooling"]),
     ],
 )
-def test_broken_rules_are_pointed_at(
+async def test_broken_rules_are_pointed_at(
     stage: Stage, body: dict[str, object], pointers: list[str]
 ) -> None:
     """And the model is not called."""
-    answer = stage.ask("POST", RUN, body)
+    answer = await stage.ask("POST", RUN, body)
 
     assert (answer.status, answer.pointers) == (400, pointers)
     assert stage.embedder.texts == []
 
 
-def test_a_busy_model_is_503(stage: Stage) -> None:
+async def test_a_busy_model_is_503(stage: Stage) -> None:
     """As for a search."""
     stage.embedder.error = EmbedderBusy("3040: out of capacity")
 
-    answer = stage.ask("POST", RUN, {"text": "a text"})
+    answer = await stage.ask("POST", RUN, {"text": "a text"})
 
     assert (answer.status, answer.code) == (503, "AI_CAPACITY")

@@ -32,9 +32,9 @@ def filled(stage: Stage) -> Stage:
     return stage
 
 
-def test_services_are_listed(stage: Stage) -> None:
+async def test_services_are_listed(stage: Stage) -> None:
     """With their thresholds, and the fields that filters may name in JSON's spelling."""
-    assert stage.ask("GET", "/api/v1/similarity").json == {
+    assert (await stage.ask("GET", "/api/v1/similarity")).json == {
         "services": [
             {
                 "name": "claimSimilarity",
@@ -48,9 +48,9 @@ def test_services_are_listed(stage: Stage) -> None:
     }
 
 
-def test_a_search_answers_verdict_and_results(filled: Stage) -> None:
+async def test_a_search_answers_verdict_and_results(filled: Stage) -> None:
     """Best first, with the classes of the service and each record's metadata."""
-    answer = filled.ask("POST", SEARCH, {"query": "anything"})
+    answer = await filled.ask("POST", SEARCH, {"query": "anything"})
 
     near, middle = answer.json.pop("results")
     assert answer.status == 200
@@ -62,39 +62,43 @@ def test_a_search_answers_verdict_and_results(filled: Stage) -> None:
         "chunk": {"start": 0, "end": 4},
     }
     assert (middle["id"], middle["classification"]) == ("middle", "CONFIRMS")
-    assert filled.ask("POST", SEARCH, {"query": "anything"}).json["verdict"] == "DUPLICATE"
+    assert (await filled.ask("POST", SEARCH, {"query": "anything"})).json["verdict"] == "DUPLICATE"
     assert set(answer.json) == {"verdict", "results", "degraded", "reason", "pending"}
     state = (answer.json["degraded"], answer.json["reason"], answer.json["pending"])
     assert state == (False, None, 0)
 
 
-def test_each_organization_finds_its_own(filled: Stage) -> None:
+async def test_each_organization_finds_its_own(filled: Stage) -> None:
     """Under one and the same id."""
-    acme = filled.ask("POST", SEARCH, {"query": "anything", "threshold": -1}).json["results"]
-    globex = filled.ask("POST", SEARCH, {"query": "anything", "threshold": -1}, BOB).json["results"]
+    acme = (await filled.ask("POST", SEARCH, {"query": "anything", "threshold": -1})).json[
+        "results"
+    ]
+    globex = (await filled.ask("POST", SEARCH, {"query": "anything", "threshold": -1}, BOB)).json[
+        "results"
+    ]
 
     assert [result["id"] for result in acme] == ["near", "middle", "far"]
     assert [result["metadata"] for result in globex] == [{"storyId": "globex"}]
 
 
-def test_limit_threshold_and_filter_narrow(filled: Stage) -> None:
+async def test_limit_threshold_and_filter_narrow(filled: Stage) -> None:
     """Each by itself."""
 
-    def found(**options: object) -> list[str]:
-        answer = filled.ask("POST", SEARCH, {"query": "anything", **options})
+    async def found(**options: object) -> list[str]:
+        answer = await filled.ask("POST", SEARCH, {"query": "anything", **options})
         return [result["id"] for result in answer.json["results"]]
 
-    assert found(threshold=-1) == ["near", "middle", "far"]
-    assert found(threshold=-1, limit=1) == ["near"]
-    assert found(threshold=0.9) == ["near"]
-    assert found(filter={"storyId": "s2"}) == ["middle"]
-    assert found(filter={"storyId": {"$in": ["s1", "s3"]}}) == ["near"]
-    assert found(limit=None, threshold=None, filter=None) == ["near", "middle"]
+    assert await found(threshold=-1) == ["near", "middle", "far"]
+    assert await found(threshold=-1, limit=1) == ["near"]
+    assert await found(threshold=0.9) == ["near"]
+    assert await found(filter={"storyId": "s2"}) == ["middle"]
+    assert await found(filter={"storyId": {"$in": ["s1", "s3"]}}) == ["near"]
+    assert await found(limit=None, threshold=None, filter=None) == ["near", "middle"]
 
 
-def test_nothing_near_is_new(stage: Stage) -> None:
+async def test_nothing_near_is_new(stage: Stage) -> None:
     """An empty organization has no duplicates."""
-    answer = stage.ask("POST", SEARCH, {"query": "anything"})
+    answer = await stage.ask("POST", SEARCH, {"query": "anything"})
 
     assert answer.json == {
         "verdict": "NEW",
@@ -105,11 +109,11 @@ def test_nothing_near_is_new(stage: Stage) -> None:
     }
 
 
-def test_an_index_in_an_outage_degrades_the_answer(stage: Stage) -> None:
+async def test_an_index_in_an_outage_degrades_the_answer(stage: Stage) -> None:
     """It never says NEW for lack of an index."""
     stage.index.error = VectorIndexUnavailable("VECTOR_QUERY_ERROR")
 
-    answer = stage.ask("POST", SEARCH, {"query": "anything"})
+    answer = await stage.ask("POST", SEARCH, {"query": "anything"})
 
     assert answer.status == 200
     assert answer.json == {
@@ -132,13 +136,13 @@ def test_an_index_in_an_outage_degrades_the_answer(stage: Stage) -> None:
         ("/api/v1/embeddings/run", {"text": "a text"}),
     ],
 )
-def test_a_text_that_the_model_refuses_is_its_callers_to_change(
+async def test_a_text_that_the_model_refuses_is_its_callers_to_change(
     stage: Stage, path: str, body: dict[str, str]
 ) -> None:
     """Trying again would not help, and the model's own words stay with us."""
     stage.embedder.error = EmbedderRejected("5006: the secret detail")
 
-    answer = stage.ask("POST", path, body)
+    answer = await stage.ask("POST", path, body)
 
     assert (422, "AI_INPUT_REJECTED") == (answer.status, answer.code)
     assert ("validation", None) == (answer.json["layer"], answer.headers.get("retry-after"))
@@ -146,30 +150,36 @@ def test_a_text_that_the_model_refuses_is_its_callers_to_change(
 
 
 @pytest.mark.parametrize("error", [EmbedderModelUnavailable, EmbedderAccessDenied, EmbedderTimeout])
-def test_what_is_not_the_texts_fault_is_a_503(stage: Stage, error: type[EmbedderError]) -> None:
+async def test_what_is_not_the_texts_fault_is_a_503(
+    stage: Stage, error: type[EmbedderError]
+) -> None:
     """A model that was retired, an account, an outage."""
     stage.embedder.error = error("5007: no such model")
 
-    answer = stage.ask("POST", "/api/v1/similarity/claimSimilarity/search", {"query": "a text"})
+    answer = await stage.ask(
+        "POST", "/api/v1/similarity/claimSimilarity/search", {"query": "a text"}
+    )
 
     assert 503 == answer.status
 
 
-def test_a_busy_model_is_a_503(stage: Stage) -> None:
+async def test_a_busy_model_is_a_503(stage: Stage) -> None:
     """That says when to come back."""
     stage.embedder.error = EmbedderBusy("3040: Capacity temporarily exceeded")
 
-    answer = stage.ask("POST", SEARCH, {"query": "anything"})
+    answer = await stage.ask("POST", SEARCH, {"query": "anything"})
 
     assert (answer.status, answer.code) == (503, "AI_CAPACITY")
     assert answer.headers["retry-after"] == "30"
     assert b"3040" not in answer.body
 
 
-def test_the_gray_zone_splits(filled: Stage) -> None:
+async def test_the_gray_zone_splits(filled: Stage) -> None:
     """By the service's bounds or those of the request, under the keys of the contract."""
-    by_service = filled.ask("POST", GRAY_ZONE, {"query": "anything"}).json
-    by_request = filled.ask("POST", GRAY_ZONE, {"query": "anything", "min": 0.7, "max": 0.9}).json
+    by_service = (await filled.ask("POST", GRAY_ZONE, {"query": "anything"})).json
+    by_request = (
+        await filled.ask("POST", GRAY_ZONE, {"query": "anything", "min": 0.7, "max": 0.9})
+    ).json
 
     assert set(by_service) == {"high_confidence", "gray_zone"}
     assert [item["id"] for item in by_service["high_confidence"]] == ["near", "middle"]
@@ -185,11 +195,11 @@ def test_the_gray_zone_splits(filled: Stage) -> None:
     assert [item["id"] for item in by_request["gray_zone"]] == ["middle"]
 
 
-def test_a_degraded_gray_zone_says_so(stage: Stage) -> None:
+async def test_a_degraded_gray_zone_says_so(stage: Stage) -> None:
     """Empty lists alone would look like nothing near."""
     stage.index.error = VectorIndexUnavailable("VECTOR_QUERY_ERROR")
 
-    assert stage.ask("POST", GRAY_ZONE, {"query": "anything"}).json == {
+    assert (await stage.ask("POST", GRAY_ZONE, {"query": "anything"})).json == {
         "high_confidence": [],
         "gray_zone": [],
         "degraded": True,
@@ -197,9 +207,9 @@ def test_a_degraded_gray_zone_says_so(stage: Stage) -> None:
     }
 
 
-def test_a_text_is_embedded(stage: Stage) -> None:
+async def test_a_text_is_embedded(stage: Stage) -> None:
     """By the model of the service's table."""
-    answer = stage.ask("POST", EMBED, {"query": "anything"}).json
+    answer = (await stage.ask("POST", EMBED, {"query": "anything"})).json
 
     assert answer == {"vector": [1.0] + [0.0] * 767, "dimensions": 768, "model": DEFAULT_MODEL}
     assert stage.embedder.texts == ["anything"]
@@ -227,7 +237,7 @@ def test_a_text_is_embedded(stage: Stage) -> None:
         ({"table": "claims"}, ["/table"]),
     ],
 )
-def test_a_search_that_breaks_a_rule_is_refused(
+async def test_a_search_that_breaks_a_rule_is_refused(
     stage: Stage, options: dict[str, object], pointers: list[str]
 ) -> None:
     """Before anything is embedded."""
@@ -235,7 +245,7 @@ def test_a_search_that_breaks_a_rule_is_refused(
     if options.get("threshold") == 1e999:
         raw, options = b'{"query": "x", "threshold": 1e999}', {}
 
-    answer = stage.ask("POST", SEARCH, {"query": "anything", **options}, raw=raw)
+    answer = await stage.ask("POST", SEARCH, {"query": "anything", **options}, raw=raw)
 
     assert (answer.status, answer.pointers) == (400, pointers)
     assert stage.embedder.texts == []
@@ -243,11 +253,13 @@ def test_a_search_that_breaks_a_rule_is_refused(
 
 @pytest.mark.parametrize("limit", [1, 50])
 @pytest.mark.parametrize("threshold", [-1, 0, 0.5, 1])
-def test_the_bounds_themselves_are_allowed(stage: Stage, limit: int, threshold: float) -> None:
+async def test_the_bounds_themselves_are_allowed(
+    stage: Stage, limit: int, threshold: float
+) -> None:
     """From one to fifty results, from opposite to equal."""
     body = {"query": "x" * MAX_TEXT_CHARACTERS, "limit": limit, "threshold": threshold}
 
-    assert stage.ask("POST", SEARCH, body).status == 200
+    assert (await stage.ask("POST", SEARCH, body)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -262,20 +274,20 @@ def test_the_bounds_themselves_are_allowed(stage: Stage, limit: int, threshold: 
         ({"limit": 5}, ["/limit"]),
     ],
 )
-def test_a_gray_zone_that_cannot_be_is_refused(
+async def test_a_gray_zone_that_cannot_be_is_refused(
     stage: Stage, bounds: dict[str, object], pointers: list[str]
 ) -> None:
     """Even where only one bound is given and the other is the service's."""
-    answer = stage.ask("POST", GRAY_ZONE, {"query": "anything", **bounds})
+    answer = await stage.ask("POST", GRAY_ZONE, {"query": "anything", **bounds})
 
     assert (answer.status, answer.pointers) == (400, pointers)
 
 
 @pytest.mark.parametrize("action", ["search", "gray-zone", "embed"])
 @pytest.mark.parametrize("service", ["nothing", "claims", "claim_similarity", "%20", "..%2F"])
-def test_an_unknown_service_is_not_found(stage: Stage, service: str, action: str) -> None:
+async def test_an_unknown_service_is_not_found(stage: Stage, service: str, action: str) -> None:
     """The answer lists those there are."""
-    answer = stage.ask("POST", f"/api/v1/similarity/{service}/{action}", {"query": "x"})
+    answer = await stage.ask("POST", f"/api/v1/similarity/{service}/{action}", {"query": "x"})
 
     assert (answer.status, answer.code) == (404, "SERVICE_NOT_FOUND")
     assert "claimSimilarity" in answer.json["detail"]

@@ -9,11 +9,11 @@ POST = "/api/v1/embeddings"
 TEXTS = "/api/v1/embeddings/texts"
 
 
-def test_a_text_is_shown_by_the_id_of_its_job(stage: Stage) -> None:
+async def test_a_text_is_shown_by_the_id_of_its_job(stage: Stage) -> None:
     """With the model that embeds it."""
-    job_id = stage.ask("POST", POST, {"content": "A text"}).json["jobId"]
+    job_id = (await stage.ask("POST", POST, {"content": "A text"})).json["jobId"]
 
-    answer = stage.ask("GET", f"{TEXTS}/{job_id}")
+    answer = await stage.ask("GET", f"{TEXTS}/{job_id}")
 
     assert answer.status == 200
     assert answer.json == {
@@ -25,40 +25,40 @@ def test_a_text_is_shown_by_the_id_of_its_job(stage: Stage) -> None:
     }
 
 
-def test_a_text_is_deleted_once(stage: Stage) -> None:
+async def test_a_text_is_deleted_once(stage: Stage) -> None:
     """Then it is as unknown as one that never was; a job removes its vectors."""
-    job_id = stage.ask("POST", POST, {"content": "A text"}).json["jobId"]
+    job_id = (await stage.ask("POST", POST, {"content": "A text"})).json["jobId"]
 
-    answer = stage.ask("DELETE", f"{TEXTS}/{job_id}")
-    again = stage.ask("DELETE", f"{TEXTS}/{job_id}")
-    shown = stage.ask("GET", f"{TEXTS}/{job_id}")
+    answer = await stage.ask("DELETE", f"{TEXTS}/{job_id}")
+    again = await stage.ask("DELETE", f"{TEXTS}/{job_id}")
+    shown = await stage.ask("GET", f"{TEXTS}/{job_id}")
 
     assert (answer.status, answer.json) == (200, {"success": True})
     assert (again.status, again.code) == (404, "TEXT_NOT_FOUND")
     assert (shown.status, shown.code) == (404, "TEXT_NOT_FOUND")
 
 
-def test_a_match_names_a_job_that_can_be_asked_for(stage: Stage) -> None:
+async def test_a_match_names_a_job_that_can_be_asked_for(stage: Stage) -> None:
     """Though its row was removed long ago; and the text itself."""
     stage.add_embedded_text("org_acme", "job_old", DEFAULT_MODEL)
 
-    answer = stage.ask("POST", "/api/v1/vectors/query", {"query": "A text"})
+    answer = await stage.ask("POST", "/api/v1/vectors/query", {"query": "A text"})
     [match] = answer.json["matches"]
-    job = stage.ask("GET", f"{POST}/jobs/{match['id']}")
-    text = stage.ask("GET", f"{TEXTS}/{match['id']}")
+    job = await stage.ask("GET", f"{POST}/jobs/{match['id']}")
+    text = await stage.ask("GET", f"{TEXTS}/{match['id']}")
 
     assert (job.status, job.json["status"], job.json["model"]) == (200, "done", DEFAULT_MODEL)
     assert (text.status, text.json["content"]) == (200, "text")
 
 
-def test_a_text_of_another_organization_does_not_exist(stage: Stage) -> None:
+async def test_a_text_of_another_organization_does_not_exist(stage: Stage) -> None:
     """Its answers differ from those of no text in nothing but the path that was asked."""
-    job_id = stage.ask("POST", POST, {"content": "A text"}).json["jobId"]
+    job_id = (await stage.ask("POST", POST, {"content": "A text"})).json["jobId"]
     headers = {**BOB, "x-request-id": "same"}
 
     for method in ("GET", "DELETE"):
-        foreign = stage.ask(method, f"{TEXTS}/{job_id}", headers=headers)
-        missing = stage.ask(method, f"{TEXTS}/job_missing", headers=headers)
+        foreign = await stage.ask(method, f"{TEXTS}/{job_id}", headers=headers)
+        missing = await stage.ask(method, f"{TEXTS}/job_missing", headers=headers)
         assert foreign.status == missing.status == 404
         assert {**foreign.json, "instance": ""} == {**missing.json, "instance": ""}
-    assert stage.ask("GET", f"{TEXTS}/{job_id}").status == 200
+    assert (await stage.ask("GET", f"{TEXTS}/{job_id}")).status == 200

@@ -22,9 +22,9 @@ def filled(stage: Stage) -> Stage:
     return stage
 
 
-def test_a_text_finds_the_nearest_records_of_a_table(filled: Stage) -> None:
+async def test_a_text_finds_the_nearest_records_of_a_table(filled: Stage) -> None:
     """Without any threshold, with exactly the contract's keys."""
-    answer = filled.ask("POST", QUERY, {"table": "claims", "query": "anything"})
+    answer = await filled.ask("POST", QUERY, {"table": "claims", "query": "anything"})
 
     first, second = answer.json["matches"]
     assert answer.status == 200
@@ -35,50 +35,50 @@ def test_a_text_finds_the_nearest_records_of_a_table(filled: Stage) -> None:
     assert second["id"] == "c2"
 
 
-def test_a_vector_finds_the_same_without_the_model(filled: Stage) -> None:
+async def test_a_vector_finds_the_same_without_the_model(filled: Stage) -> None:
     """It is not embedded again."""
     vector = [1, *[0.0] * 767]
 
-    answer = filled.ask("POST", QUERY, {"table": "claims", "vector": vector, "topK": 1})
+    answer = await filled.ask("POST", QUERY, {"table": "claims", "vector": vector, "topK": 1})
 
     assert [match["id"] for match in answer.json["matches"]] == ["c1"]
     assert filled.embedder.texts == []
 
 
-def test_without_a_table_posted_texts_are_found(filled: Stage) -> None:
+async def test_without_a_table_posted_texts_are_found(filled: Stage) -> None:
     """Under their job's id, by each organization its own."""
-    acme = filled.ask("POST", QUERY, {"query": "anything"}).json
-    globex = filled.ask("POST", QUERY, {"query": "anything"}, BOB).json
+    acme = (await filled.ask("POST", QUERY, {"query": "anything"})).json
+    globex = (await filled.ask("POST", QUERY, {"query": "anything"}, BOB)).json
 
     assert [match["id"] for match in acme["matches"]] == ["job_a"]
     assert [match["id"] for match in globex["matches"]] == ["job_g"]
 
 
-def test_metadata_can_be_left_out(filled: Stage) -> None:
+async def test_metadata_can_be_left_out(filled: Stage) -> None:
     """As Vectorize does it."""
     body = {"table": "claims", "query": "anything", "topK": 1}
 
-    def metadata(option: str) -> dict[str, object]:
-        answer = filled.ask("POST", QUERY, {**body, "returnMetadata": option})
+    async def metadata(option: str) -> dict[str, object]:
+        answer = await filled.ask("POST", QUERY, {**body, "returnMetadata": option})
         found: dict[str, object] = answer.json["matches"][0]["metadata"]
         return found
 
-    assert metadata("none") == {}
-    assert metadata("indexed") == metadata("all") == {"storyId": "s1"}
+    assert await metadata("none") == {}
+    assert await metadata("indexed") == await metadata("all") == {"storyId": "s1"}
 
 
-def test_a_filter_narrows(filled: Stage) -> None:
+async def test_a_filter_narrows(filled: Stage) -> None:
     """By the metadata that the table declares."""
     body = {"table": "claims", "query": "anything", "filter": {"storyId": {"$ne": "s1"}}}
 
-    assert filled.ask("POST", QUERY, body).json == {"count": 0, "matches": []}
+    assert (await filled.ask("POST", QUERY, body)).json == {"count": 0, "matches": []}
 
 
-def test_an_outage_of_the_index_is_told(filled: Stage) -> None:
+async def test_an_outage_of_the_index_is_told(filled: Stage) -> None:
     """An empty list alone would look like nothing stored."""
     filled.index.error = VectorIndexUnavailable("VECTOR_QUERY_ERROR")
 
-    assert filled.ask("POST", QUERY, {"query": "anything"}).json == {
+    assert (await filled.ask("POST", QUERY, {"query": "anything"})).json == {
         "count": 0,
         "matches": [],
         "degraded": True,
@@ -109,18 +109,18 @@ def test_an_outage_of_the_index_is_told(filled: Stage) -> None:
         ({"query": "x", "model": "@cf/nobody/nothing"}, ["/model"]),
     ],
 )
-def test_a_query_that_breaks_a_rule_is_refused(
+async def test_a_query_that_breaks_a_rule_is_refused(
     stage: Stage, body: dict[str, object], pointers: list[str]
 ) -> None:
     """With a pointer to each."""
-    answer = stage.ask("POST", QUERY, body)
+    answer = await stage.ask("POST", QUERY, body)
 
     assert (answer.status, answer.pointers) == (400, pointers)
 
 
 @pytest.mark.parametrize("table", ["nothing", "notes", "session", "_texts:" + DEFAULT_MODEL])
-def test_only_tables_with_embeddings_can_be_asked(stage: Stage, table: str) -> None:
+async def test_only_tables_with_embeddings_can_be_asked(stage: Stage, table: str) -> None:
     """Whatever else the database or the index holds."""
-    answer = stage.ask("POST", QUERY, {"table": table, "query": "x"})
+    answer = await stage.ask("POST", QUERY, {"table": table, "query": "x"})
 
     assert (answer.status, answer.code) == (404, "TABLE_NOT_FOUND")

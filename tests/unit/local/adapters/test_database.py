@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,26 +16,26 @@ if TYPE_CHECKING:
     from cognate.ports import Row
 
 
-def rows(database: SqliteDatabase, sql: str, *parameters: str) -> list[Row]:
+async def rows(database: SqliteDatabase, sql: str, *parameters: str) -> list[Row]:
     """The rows of one statement."""
-    return asyncio.run(database.batch([Statement(sql, parameters)]))[0]
+    return (await database.batch([Statement(sql, parameters)]))[0]
 
 
-def test_a_stored_row_has_at_most_two_megabytes() -> None:
+async def test_a_stored_row_has_at_most_two_megabytes() -> None:
     """D1's limit, which Miniflare does not have: all values of a row together."""
     database = SqliteDatabase()
-    rows(database, "CREATE TABLE notes (a TEXT, b TEXT)")
+    await rows(database, "CREATE TABLE notes (a TEXT, b TEXT)")
     half = "x" * (MAX_VALUE_BYTES // 2)
     insert = "INSERT INTO notes VALUES (?1, ?1 || ?2)"
 
     with pytest.raises(ValueTooLarge, match="too big"):
-        rows(database, insert, half, "")  # Some bytes say where the values are.
-    rows(database, insert, half[100:], "x" * 100)
+        await rows(database, insert, half, "")  # Some bytes say where the values are.
+    await rows(database, insert, half[100:], "x" * 100)
 
-    assert rows(database, "SELECT COUNT(*) AS n FROM notes") == [{"n": 1}]
+    assert await rows(database, "SELECT COUNT(*) AS n FROM notes") == [{"n": 1}]
 
 
-def test_a_large_answer_of_short_values_is_refused_too() -> None:
+async def test_a_large_answer_of_short_values_is_refused_too() -> None:
     """What counts is the JSON, with the names of its columns."""
     name = "n" * 10_000
     sql = (
@@ -45,15 +44,15 @@ def test_a_large_answer_of_short_values_is_refused_too() -> None:
     )
     most = (MAX_RESULT_BYTES - len("[[]]")) // len(f'{{"{name}":123456789}},')
 
-    assert len(asyncio.run(SqliteDatabase().batch([Statement(sql, (most,))]))[0]) == most
+    assert len((await SqliteDatabase().batch([Statement(sql, (most,))]))[0]) == most
     with pytest.raises(DatabaseError, match="at most 50000000 bytes"):
-        asyncio.run(SqliteDatabase().batch([Statement(sql, (most + 1,))]))
+        await SqliteDatabase().batch([Statement(sql, (most + 1,))])
 
 
-def test_what_is_too_large_to_be_answered_is_not_written() -> None:
+async def test_what_is_too_large_to_be_answered_is_not_written() -> None:
     """The batch is undone."""
     database = SqliteDatabase()
-    rows(database, "CREATE TABLE notes (a TEXT)")
+    await rows(database, "CREATE TABLE notes (a TEXT)")
     large = (
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 51) "
         "SELECT ?1 AS a FROM n"
@@ -62,65 +61,67 @@ def test_what_is_too_large_to_be_answered_is_not_written() -> None:
     read = Statement(large, ("x" * 1_000_000,))
 
     with pytest.raises(DatabaseError):
-        asyncio.run(database.batch([write, read]))
+        await database.batch([write, read])
 
-    assert rows(database, "SELECT * FROM notes") == []
+    assert await rows(database, "SELECT * FROM notes") == []
 
 
-def test_a_function_has_at_most_32_arguments() -> None:
+async def test_a_function_has_at_most_32_arguments() -> None:
     """D1's limit, which Miniflare does not have."""
     database = SqliteDatabase()
 
-    rows(database, f"SELECT max({', '.join(['1'] * 32)})")
+    await rows(database, f"SELECT max({', '.join(['1'] * 32)})")
     with pytest.raises(DatabaseError, match="too many arguments"):
-        rows(database, f"SELECT max({', '.join(['1'] * 33)})")
+        await rows(database, f"SELECT max({', '.join(['1'] * 33)})")
 
 
-def test_two_statements_in_one_are_refused() -> None:
+async def test_two_statements_in_one_are_refused() -> None:
     """D1 runs them; nobody could say which rows are whose."""
     with pytest.raises(DatabaseError, match="one statement"):
-        rows(SqliteDatabase(), "SELECT 1; SELECT 2")
+        await rows(SqliteDatabase(), "SELECT 1; SELECT 2")
 
 
-def test_numbers_that_json_does_not_have_come_back_as_json_has_them() -> None:
+async def test_numbers_that_json_does_not_have_come_back_as_json_has_them() -> None:
     """Infinity is null, and a large integer is as near as a double comes."""
-    [row] = rows(SqliteDatabase(), f"SELECT 9e999 AS a, {2**53 + 1} AS b, 1e21 AS c, {2**60} AS d")
+    [row] = await rows(
+        SqliteDatabase(), f"SELECT 9e999 AS a, {2**53 + 1} AS b, 1e21 AS c, {2**60} AS d"
+    )
 
     assert row == {"a": None, "b": 2**53, "c": 1e21, "d": 1152921504606847000}
     assert isinstance(row["c"], float)
 
 
-def test_a_mistake_of_the_caller_leaves_no_transaction_open() -> None:
+async def test_a_mistake_of_the_caller_leaves_no_transaction_open() -> None:
     """A parameter of no type that SQL has is a bug, not an error of the database."""
     database = SqliteDatabase()
 
     with pytest.raises(TypeError):
-        asyncio.run(database.batch([Statement("SELECT ?1", (["list"],))]))  # type: ignore[arg-type]  # the mistake
+        await database.batch([Statement("SELECT ?1", (["list"],))])  # type: ignore[arg-type]  # the mistake
 
-    assert rows(database, "SELECT 1 AS n") == [{"n": 1}]
+    assert await rows(database, "SELECT 1 AS n") == [{"n": 1}]
 
 
-def test_a_file_keeps_what_was_written(tmp_path: Path) -> None:
+async def test_a_file_keeps_what_was_written(tmp_path: Path) -> None:
     """For whoever opens it next."""
     first = SqliteDatabase(tmp_path / "d1.sqlite")
-    rows(first, "CREATE TABLE notes AS SELECT 'kept' AS body")
+    await rows(first, "CREATE TABLE notes AS SELECT 'kept' AS body")
     first.close()
 
     second = SqliteDatabase(tmp_path / "d1.sqlite")
 
-    assert rows(second, "SELECT body FROM notes") == [{"body": "kept"}]
+    assert await rows(second, "SELECT body FROM notes") == [{"body": "kept"}]
 
 
-def test_a_database_out_of_reach_is_an_error_of_the_database(tmp_path: Path) -> None:
+async def test_a_database_out_of_reach_is_an_error_of_the_database(tmp_path: Path) -> None:
     """Even the beginning of a batch can fail."""
     database = SqliteDatabase(tmp_path / "d1.sqlite")
     database.close()
 
     with pytest.raises(DatabaseError):
-        rows(database, "SELECT 1")
+        await rows(database, "SELECT 1")
 
 
-def test_the_projects_migrations_are_applied_once() -> None:
+async def test_the_projects_migrations_are_applied_once() -> None:
     """All of them the first time, none the second."""
     database = SqliteDatabase()
 
@@ -129,7 +130,7 @@ def test_the_projects_migrations_are_applied_once() -> None:
     assert applied == sorted(applied) != []
     assert database.migrate() == []
     assert {"claims", "cognate_jobs"} <= {
-        row["name"] for row in rows(database, "SELECT name FROM sqlite_schema")
+        row["name"] for row in await rows(database, "SELECT name FROM sqlite_schema")
     }
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from cognate.embedding.vector_checks import checked
@@ -28,7 +26,7 @@ def test_each_index_of_the_schema_is_there(platform: LocalPlatform) -> None:
     assert set(platform.indexes) == {index.binding for index in app.vector_indexes()}
 
 
-def test_faults_arrive_as_errors_of_the_ports(platform: LocalPlatform) -> None:
+async def test_faults_arrive_as_errors_of_the_ports(platform: LocalPlatform) -> None:
     """Each once, and then the call succeeds."""
     platform.bindings.faults.add(Fault("AI", "run", "error", message="3040: out of capacity"))
     platform.bindings.faults.add(
@@ -36,29 +34,29 @@ def test_faults_arrive_as_errors_of_the_ports(platform: LocalPlatform) -> None:
     )
 
     with pytest.raises(EmbedderBusy):
-        asyncio.run(platform.embedder.embed(MODEL, ["An owl."]))
+        await platform.embedder.embed(MODEL, ["An owl."])
     with pytest.raises(VectorIndexError):
-        asyncio.run(platform.indexes["VECTORIZE"].delete(["a"]))
+        await platform.indexes["VECTORIZE"].delete(["a"])
 
-    asyncio.run(platform.embedder.embed(MODEL, ["An owl."]))
-    asyncio.run(platform.indexes["VECTORIZE"].delete(["a"]))
+    await platform.embedder.embed(MODEL, ["An owl."])
+    await platform.indexes["VECTORIZE"].delete(["a"])
 
 
 @pytest.mark.parametrize("kind", ["short", "dimension", "empty"])
-def test_a_model_can_answer_too_little(platform: LocalPlatform, kind: str) -> None:
+async def test_a_model_can_answer_too_little(platform: LocalPlatform, kind: str) -> None:
     """The embedder hands it on, and the core's check finds it."""
     platform.bindings.faults.add(Fault("AI", "run", kind))  # type: ignore[arg-type]  # one of them
 
-    vectors = asyncio.run(platform.embedder.embed(MODEL, ["An owl.", "A river."]))
+    vectors = await platform.embedder.embed(MODEL, ["An owl.", "A river."])
 
     with pytest.raises(UnusableEmbeddings):
         checked(vectors, count=2, model=MODEL)
 
 
-def test_calls_are_counted(platform: LocalPlatform) -> None:
+async def test_calls_are_counted(platform: LocalPlatform) -> None:
     """One for many texts; and as many as are needed for many ids."""
-    asyncio.run(platform.embedder.embed(MODEL, ["An owl."] * 100))
-    asyncio.run(platform.indexes["VECTORIZE"].delete([str(number) for number in range(101)]))
+    await platform.embedder.embed(MODEL, ["An owl."] * 100)
+    await platform.indexes["VECTORIZE"].delete([str(number) for number in range(101)])
 
     assert platform.bindings.counts.to_wire() == {
         "calls": {"AI.run": 1, "VECTORIZE.deleteByIds": 2},
@@ -67,16 +65,16 @@ def test_calls_are_counted(platform: LocalPlatform) -> None:
     }
 
 
-def test_a_write_is_seen_when_the_clock_says_so() -> None:
+async def test_a_write_is_seen_when_the_clock_says_so() -> None:
     """The one clock of all parts."""
     platform = local_platform(app, visibility_seconds=60)
     index = platform.indexes["VECTORIZE"]
     vector = StoredVectors.of([1.0] * MODEL.dimensions)
-    asyncio.run(index.upsert([VectorEntry("a", vector, 0, {})]))
+    await index.upsert([VectorEntry("a", vector, 0, {})])
 
-    def found() -> list[str]:
-        return [match.id for match in asyncio.run(index.query(vector, top_k=1, conditions={}))]
+    async def found() -> list[str]:
+        return [match.id for match in await index.query(vector, top_k=1, conditions={})]
 
-    assert found() == []
+    assert await found() == []
     platform.clock.advance(60)
-    assert found() == ["a"]
+    assert await found() == ["a"]

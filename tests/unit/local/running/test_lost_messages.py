@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -53,35 +52,27 @@ async def exchange(stage: Stage, database: Path) -> bool:
     return made
 
 
-def test_queued_and_running_jobs_are_announced_by_the_next_sweep(database: Path) -> None:
+async def test_queued_and_running_jobs_are_announced_by_the_next_sweep(database: Path) -> None:
     """A second after the queue has forgotten them, and not minutes."""
+    stage = Stage()
+    await stage.write_many(ACME, {f"c{number}": f"text {number}" for number in range(3)})
+    # The runtime ended while one of them was being embedded, and two waited in the queue.
+    await stage.rows("UPDATE cognate_jobs SET status = 'running' WHERE record_id = 'c0'")
+    assert stage.local.queue.drop() == 3
+    stage.local.clock.advance(1)
+    await stage.sweep()
+    assert not stage.local.queue.waiting
 
-    async def story() -> list[str]:
-        stage = Stage()
-        await stage.write_many(ACME, {f"c{number}": f"text {number}" for number in range(3)})
-        # The runtime ended while one of them was being embedded, and two waited in the queue.
-        await stage.rows("UPDATE cognate_jobs SET status = 'running' WHERE record_id = 'c0'")
-        assert stage.local.queue.drop() == 3
-        stage.local.clock.advance(1)
-        await stage.sweep()
-        assert not stage.local.queue.waiting
-
-        assert await exchange(stage, database)
-        await stage.sweep()
-        await stage.drain()
-        return await stage.jobs()
-
-    assert ["done"] * 3 == asyncio.run(story())
+    assert await exchange(stage, database)
+    await stage.sweep()
+    await stage.drain()
+    assert ["done"] * 3 == await stage.jobs()
 
 
-def test_finished_jobs_stay_as_they_are(database: Path) -> None:
+async def test_finished_jobs_stay_as_they_are(database: Path) -> None:
     """There is nothing to send, and so nothing to tick for."""
-
-    async def story() -> bool:
-        stage = Stage()
-        await stage.write(ACME, "c1", "a text")
-        await stage.drain()
-        assert await stage.jobs() == ["done"]
-        return await exchange(stage, database)
-
-    assert asyncio.run(story()) is False
+    stage = Stage()
+    await stage.write(ACME, "c1", "a text")
+    await stage.drain()
+    assert await stage.jobs() == ["done"]
+    assert await exchange(stage, database) is False

@@ -1,6 +1,5 @@
 """Tests of `local.service.calls`: counting, faults, and handing a call on."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -58,49 +57,51 @@ def bindings(sleeper: Sleeper) -> Bindings:
     return Bindings(LocalWorkersAI(Ones()), [LocalVectorize.in_memory(2)], sleeper)
 
 
-def call(bindings: Bindings, binding: str, method: str, *arguments: object) -> dict[str, Any]:
+async def call(bindings: Bindings, binding: str, method: str, *arguments: object) -> dict[str, Any]:
     """Make one call and wait for its answer, in an object if it is a list."""
-    answer = asyncio.run(bindings.call(binding, method, arguments))
+    answer = await bindings.call(binding, method, arguments)
     return answer if isinstance(answer, dict) else {"list": answer}
 
 
-def test_every_method_of_the_bindings_is_reached(bindings: Bindings) -> None:
+async def test_every_method_of_the_bindings_is_reached(bindings: Bindings) -> None:
     """By the names that JavaScript knows."""
-    assert call(bindings, "AI", "run", BASE, {"text": "x"}, {})["shape"] == [1, 768]
-    assert "mutationId" in call(bindings, "VECTORIZE", "upsert", [VECTOR])
-    assert "mutationId" in call(bindings, "VECTORIZE", "insert", [VECTOR])
-    assert call(bindings, "VECTORIZE", "describe")["vectorCount"] == 1
-    assert call(bindings, "VECTORIZE", "query", [1, 0])["count"] == 1
-    assert call(bindings, "VECTORIZE", "query", [1, 0], None)["count"] == 1
-    assert call(bindings, "VECTORIZE", "queryById", "a", {"topK": 1})["count"] == 1
-    assert call(bindings, "VECTORIZE", "getByIds", ["a"])["list"][0]["id"] == "a"
-    assert "mutationId" in call(bindings, "VECTORIZE", "deleteByIds", ["a"])
+    assert (await call(bindings, "AI", "run", BASE, {"text": "x"}, {}))["shape"] == [1, 768]
+    assert "mutationId" in await call(bindings, "VECTORIZE", "upsert", [VECTOR])
+    assert "mutationId" in await call(bindings, "VECTORIZE", "insert", [VECTOR])
+    assert (await call(bindings, "VECTORIZE", "describe"))["vectorCount"] == 1
+    assert (await call(bindings, "VECTORIZE", "query", [1, 0]))["count"] == 1
+    assert (await call(bindings, "VECTORIZE", "query", [1, 0], None))["count"] == 1
+    assert (await call(bindings, "VECTORIZE", "queryById", "a", {"topK": 1}))["count"] == 1
+    assert (await call(bindings, "VECTORIZE", "getByIds", ["a"]))["list"][0]["id"] == "a"
+    assert "mutationId" in await call(bindings, "VECTORIZE", "deleteByIds", ["a"])
 
 
 @pytest.mark.parametrize(
     ("binding", "method"),
     [("AI", "query"), ("VECTORIZE", "run"), ("VECTORIZE", "clear"), ("OTHER", "query")],
 )
-def test_other_methods_are_no_functions(bindings: Bindings, binding: str, method: str) -> None:
+async def test_other_methods_are_no_functions(
+    bindings: Bindings, binding: str, method: str
+) -> None:
     """What JavaScript would say; nothing but the binding's own methods can be reached."""
     with pytest.raises(PlatformError, match=f"TypeError: env.{binding}.{method} is not a function"):
-        call(bindings, binding, method, [])
+        await call(bindings, binding, method, [])
 
 
-def test_a_call_without_its_argument_is_refused(bindings: Bindings) -> None:
+async def test_a_call_without_its_argument_is_refused(bindings: Bindings) -> None:
     """An error, not a crash; superfluous arguments are ignored, as in JavaScript."""
     with pytest.raises(PlatformError, match="TypeError"):
-        call(bindings, "VECTORIZE", "query")
-    assert call(bindings, "VECTORIZE", "describe", 1)["vectorCount"] == 0
+        await call(bindings, "VECTORIZE", "query")
+    assert (await call(bindings, "VECTORIZE", "describe", 1))["vectorCount"] == 0
 
 
-def test_calls_texts_and_vectors_are_counted(bindings: Bindings) -> None:
+async def test_calls_texts_and_vectors_are_counted(bindings: Bindings) -> None:
     """Failed calls are calls, but embed and write nothing."""
-    call(bindings, "AI", "run", BASE, {"text": ["x", "y"]})
-    call(bindings, "AI", "run", BASE, {"text": "x"})
-    call(bindings, "VECTORIZE", "upsert", [VECTOR, VECTOR])
+    await call(bindings, "AI", "run", BASE, {"text": ["x", "y"]})
+    await call(bindings, "AI", "run", BASE, {"text": "x"})
+    await call(bindings, "VECTORIZE", "upsert", [VECTOR, VECTOR])
     with pytest.raises(PlatformError):
-        call(bindings, "VECTORIZE", "upsert", [])
+        await call(bindings, "VECTORIZE", "upsert", [])
     assert bindings.counts.to_wire() == {
         "calls": {"AI.run": 2, "VECTORIZE.upsert": 2},
         "texts": 3,
@@ -110,44 +111,44 @@ def test_calls_texts_and_vectors_are_counted(bindings: Bindings) -> None:
     assert bindings.counts.to_wire() == {"calls": {}, "texts": 0, "vectors": 0}
 
 
-def test_an_error_has_no_effect(bindings: Bindings) -> None:
+async def test_an_error_has_no_effect(bindings: Bindings) -> None:
     """The write did not happen."""
     bindings.faults.add(Fault("VECTORIZE", "upsert", "error", message="down"))
     with pytest.raises(PlatformError, match="down"):
-        call(bindings, "VECTORIZE", "upsert", [VECTOR])
-    assert call(bindings, "VECTORIZE", "describe")["vectorCount"] == 0
+        await call(bindings, "VECTORIZE", "upsert", [VECTOR])
+    assert (await call(bindings, "VECTORIZE", "describe"))["vectorCount"] == 0
 
 
-def test_an_error_afterwards_has_its_effect(bindings: Bindings) -> None:
+async def test_an_error_afterwards_has_its_effect(bindings: Bindings) -> None:
     """The write happened, and the caller does not know."""
     bindings.faults.add(Fault("VECTORIZE", "upsert", "after", message="lost"))
     with pytest.raises(PlatformError, match="lost"):
-        call(bindings, "VECTORIZE", "upsert", [VECTOR])
-    assert call(bindings, "VECTORIZE", "describe")["vectorCount"] == 1
+        await call(bindings, "VECTORIZE", "upsert", [VECTOR])
+    assert (await call(bindings, "VECTORIZE", "describe"))["vectorCount"] == 1
     assert bindings.counts.vectors == 1
 
 
-def test_a_slow_call_waits_and_answers(bindings: Bindings, sleeper: Sleeper) -> None:
+async def test_a_slow_call_waits_and_answers(bindings: Bindings, sleeper: Sleeper) -> None:
     """For as long as it was told."""
     bindings.faults.add(Fault("AI", "run", "slow", seconds=2.5))
-    assert call(bindings, "AI", "run", BASE, {"text": "x"})["shape"] == [1, 768]
+    assert (await call(bindings, "AI", "run", BASE, {"text": "x"}))["shape"] == [1, 768]
     assert sleeper.slept == [2.5]
 
 
-def test_a_late_answer_comes_after_its_effect(bindings: Bindings, sleeper: Sleeper) -> None:
+async def test_a_late_answer_comes_after_its_effect(bindings: Bindings, sleeper: Sleeper) -> None:
     """Whoever dies while waiting for it has written all the same."""
     bindings.faults.add(Fault("VECTORIZE", "upsert", "late", seconds=2.5))
     counted: list[int] = []
     sleeper.meanwhile = lambda: counted.append(bindings.counts.vectors)
 
-    call(bindings, "VECTORIZE", "upsert", [VECTOR])
+    await call(bindings, "VECTORIZE", "upsert", [VECTOR])
 
     assert ([2.5], [1]) == (sleeper.slept, counted)
 
 
-def test_a_model_can_answer_too_few_vectors(bindings: Bindings) -> None:
+async def test_a_model_can_answer_too_few_vectors(bindings: Bindings) -> None:
     """All texts were embedded, one vector is missing."""
     bindings.faults.add(Fault("AI", "run", "short"))
-    answer = call(bindings, "AI", "run", BASE, {"text": ["x", "y"]})
+    answer = await call(bindings, "AI", "run", BASE, {"text": ["x", "y"]})
     assert (answer["shape"], len(answer["data"])) == ([1, 768], 1)
     assert bindings.counts.texts == 2
