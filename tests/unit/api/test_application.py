@@ -226,9 +226,9 @@ async def test_any_other_request_id_is_replaced(small: Stage, given: str) -> Non
     assert answer.headers["x-request-id"] == answer.json["requestId"]
 
 
-def test_request_ids_differ(small: Stage) -> None:
+async def test_request_ids_differ(small: Stage) -> None:
     """Each request has its own."""
-    first, second = (small.ask("GET", "/caller").headers["x-request-id"] for _ in range(2))
+    first, second = [(await small.ask("GET", "/caller")).headers["x-request-id"] for _ in range(2)]
 
     assert first != second
 

@@ -99,24 +99,22 @@ async def test_every_record_that_was_written_behind_the_api_is_embedded(count: i
     assert stage.calls("AI.run") == math.ceil(count / 100)
 
 
-async def test_what_needs_nothing_costs_nothing() -> None:
+@pytest.mark.parametrize(
+    ("selection", "queued"),
+    [(Selection.MISSING, 0), (Selection.STALE, 0), (Selection.ALL, 6)],
+)
+async def test_what_needs_nothing_costs_nothing(selection: Selection, queued: int) -> None:
     """The second walk queues no job."""
-
-    async def story(selection: Selection) -> int:
-        stage = Stage()
-        await _import(stage, ACME, 5)
-        await stage.write(ACME, "empty", " ")
-        await _start(stage)
-        await stage.settle()
-        assert await stage.jobs() == ["done"] * 6
-        backfill = await _start(stage, selection)
-        await stage.settle()
-        assert (await _now(stage, backfill)).scanned == 6
-        return await _jobs(stage, ACME) - 6
-
-    assert await story(Selection.MISSING) == 0
-    assert await story(Selection.STALE) == 0
-    assert await story(Selection.ALL) == 6
+    stage = Stage()
+    await _import(stage, ACME, 5)
+    await stage.write(ACME, "empty", " ")
+    await _start(stage)
+    await stage.settle()
+    assert await stage.jobs() == ["done"] * 6
+    backfill = await _start(stage, selection)
+    await stage.settle()
+    assert (await _now(stage, backfill)).scanned == 6
+    assert await _jobs(stage, ACME) - 6 == queued
 
 
 async def test_all_writes_the_index_again_without_the_model() -> None:
@@ -414,18 +412,14 @@ async def test_a_message_cannot_turn_a_backfill_to_another_table() -> None:
 
 async def test_an_index_serves_the_reading_of_a_step() -> None:
     """The next records and states are found by their key, and nothing is sorted."""
-
-    async def story(number: int) -> list[str]:
-        statement = read_statements(CLAIMS, BackfillStep("b", "claims", 0))[number]
-        explain = Statement(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
-        [rows] = await Stage().local.database.batch([explain])
-        return [row["detail"] for row in rows]
-
     for number, found in (
         (-1, "SEARCH r USING INDEX sqlite_autoindex_claims_1 (organization_id=? AND id>?)"),
         (-2, "SEARCH s USING PRIMARY KEY (organization_id=? AND scope=? AND record_id>?)"),
     ):
-        plan = await story(number)
+        statement = read_statements(CLAIMS, BackfillStep("b", "claims", 0))[number]
+        explain = Statement(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
+        [rows] = await Stage().local.database.batch([explain])
+        plan = [row["detail"] for row in rows]
         assert found in plan
         assert not any("SCAN" in line and "SCALAR" not in line for line in plan)
         assert not any("TEMP B-TREE" in line for line in plan)

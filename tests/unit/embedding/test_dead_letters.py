@@ -188,30 +188,26 @@ async def test_a_text_that_never_got_its_job_can_be_replayed() -> None:
     assert {await stage.status(row["id"]) for row in failed} == {"done"}
 
 
-async def test_a_dead_letter_overrules_no_result() -> None:
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_dead_letter_overrules_no_result(*, fails: bool) -> None:
     """An older message of the job dies while a consumer, started by another one, is at work."""
+    stage = Stage()
+    job_id = await stage.write(ACME, "r1", "a text")
+    at_work, deliveries = worker_of(stage)
+    await at_work.step()
+    if fails:
+        stage.fault("upsert")
+    await die(stage, reference(job_id, "claims"))
+    assert await stage.status(job_id) == "failed"
 
-    async def story(*, fails: bool) -> None:
-        stage = Stage()
-        job_id = await stage.write(ACME, "r1", "a text")
-        at_work, deliveries = worker_of(stage)
-        await at_work.step()
-        if fails:
-            stage.fault("upsert")
-        await die(stage, reference(job_id, "claims"))
-        assert await stage.status(job_id) == "failed"
+    verdicts = await at_work.finish()
 
-        verdicts = await at_work.finish()
-
-        assert await stage.status(job_id) == ("queued" if fails else "done")
-        assert [after is not None for after in verdicts.values()] == [fails]
-        await stage.consume(again(deliveries))
-        assert await stage.status(job_id) == "done"
-        assert (await stage.job(job_id))["error_code"] is None
-        assert await stage.discrepancies() == []
-
-    await story(fails=False)
-    await story(fails=True)
+    assert await stage.status(job_id) == ("queued" if fails else "done")
+    assert [after is not None for after in verdicts.values()] == [fails]
+    await stage.consume(again(deliveries))
+    assert await stage.status(job_id) == "done"
+    assert (await stage.job(job_id))["error_code"] is None
+    assert await stage.discrepancies() == []
 
 
 async def test_an_older_try_that_fails_ends_no_newer_one() -> None:

@@ -160,22 +160,18 @@ async def test_a_binding_that_is_gone_blocks_nothing() -> None:
     assert await stage.rows("SELECT 1 FROM cognate_embeddings WHERE record_id = 'r3'") == []
 
 
-async def test_the_model_may_change_back() -> None:
+@pytest.mark.parametrize("embedded", [True, False])
+async def test_the_model_may_change_back(*, embedded: bool) -> None:
     """Also before any record was embedded by the other one."""
-
-    async def story(*, embedded: bool) -> None:
-        stage = Stage()
-        await _embedded(stage)
-        if embedded:
-            await _backfill(stage)
-        _use(stage, SCHEMA)
+    stage = Stage()
+    await _embedded(stage)
+    if embedded:
         await _backfill(stage)
-        await stage.settle()
-        assert await stage.discrepancies() == []
-        assert (_count(stage, OLD), _count(stage, NEW)) == (5, 0)
-
-    await story(embedded=True)
-    await story(embedded=False)
+    _use(stage, SCHEMA)
+    await _backfill(stage)
+    await stage.settle()
+    assert await stage.discrepancies() == []
+    assert (_count(stage, OLD), _count(stage, NEW)) == (5, 0)
 
 
 async def test_a_consumer_of_the_older_deployment_may_be_last() -> None:

@@ -108,32 +108,30 @@ async def test_no_revision_comes_back(steps: int) -> None:
     assert await stage.discrepancies() == []
 
 
-async def test_a_late_older_result_makes_the_index_doubtful_until_it_is_repaired() -> None:
+@pytest.mark.parametrize("newer_is_last", [True, False])
+async def test_a_late_older_result_makes_the_index_doubtful_until_it_is_repaired(
+    *, newer_is_last: bool
+) -> None:
     """Also where the newer result is stored after it; a search then looks into D1 instead."""
-
-    async def story(*, newer_is_last: bool) -> None:
-        stage = Stage()
-        await stage.write(ACME, "r1", "the old text")
-        slow, _ = worker_of(stage)
-        await slow.step()
-        await stage.write(ACME, "r1", "the new text")
-        newer, _ = worker_of(stage)
-        for _ in range(2):
-            await newer.step()
-        if not newer_is_last:
-            await newer.finish()
-        await slow.finish()
+    stage = Stage()
+    await stage.write(ACME, "r1", "the old text")
+    slow, _ = worker_of(stage)
+    await slow.step()
+    await stage.write(ACME, "r1", "the new text")
+    newer, _ = worker_of(stage)
+    for _ in range(2):
+        await newer.step()
+    if not newer_is_last:
         await newer.finish()
-        assert (await stage.state(ACME, "r1"))["index_hash"] is None
-        assert (await stage.state(ACME, "r1"))["content_hash"] is not None
+    await slow.finish()
+    await newer.finish()
+    assert (await stage.state(ACME, "r1"))["index_hash"] is None
+    assert (await stage.state(ACME, "r1"))["content_hash"] is not None
 
-        await stage.settle()
+    await stage.settle()
 
-        assert (await stage.state(ACME, "r1"))["index_hash"] is not None
-        assert await stage.discrepancies() == []
-
-    await story(newer_is_last=True)
-    await story(newer_is_last=False)
+    assert (await stage.state(ACME, "r1"))["index_hash"] is not None
+    assert await stage.discrepancies() == []
 
 
 async def test_what_a_dead_handler_may_have_written_makes_the_index_doubtful() -> None:

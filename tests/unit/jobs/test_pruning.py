@@ -42,18 +42,19 @@ async def test_what_nothing_can_replay_is_removed_after_the_retention() -> None:
     assert after == ["_texts:@cf/baai/bge-base-en-v1.5", "claims"]
 
 
+async def _steps_of_a_sweep(count: int) -> int:
+    """Count the steps of SQLite in a sweep beside so many failed jobs."""
+    stage = Stage()
+    await stage.rows(
+        "INSERT INTO cognate_jobs (id, organization_id, scope, record_id, source, status, "
+        "due_at, created_at, updated_at, completed_at) WITH RECURSIVE n (i) AS (SELECT 1 "
+        "UNION ALL SELECT i + 1 FROM n WHERE i < CAST(?1 AS INTEGER)) SELECT 'job_' || i, "
+        "'org', 'claims', 'r' || i, 'write', 'failed', '', '', '', '2020' FROM n",
+        str(count),
+    )
+    return await steps_of(stage.local.database, stage.sweep)
+
+
 async def test_failed_jobs_that_are_kept_are_not_looked_at() -> None:
     """However many there are, and however old."""
-
-    async def story(count: int) -> int:
-        stage = Stage()
-        await stage.rows(
-            "INSERT INTO cognate_jobs (id, organization_id, scope, record_id, source, status, "
-            "due_at, created_at, updated_at, completed_at) WITH RECURSIVE n (i) AS (SELECT 1 "
-            "UNION ALL SELECT i + 1 FROM n WHERE i < CAST(?1 AS INTEGER)) SELECT 'job_' || i, "
-            "'org', 'claims', 'r' || i, 'write', 'failed', '', '', '', '2020' FROM n",
-            str(count),
-        )
-        return await steps_of(stage.local.database, stage.sweep)
-
-    assert await story(5000) < 1.2 * await story(10)
+    assert await _steps_of_a_sweep(5000) < 1.2 * await _steps_of_a_sweep(10)

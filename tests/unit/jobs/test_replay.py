@@ -78,34 +78,29 @@ async def test_older_failures_of_a_record_are_over() -> None:
     assert [await stage.status(first), await stage.status(second)] == ["superseded", "queued"]
 
 
-async def test_a_text_that_was_given_is_embedded_unless_the_record_was_written_since() -> None:
+@pytest.mark.parametrize(("written", "embedded"), [(False, "given words"), (True, "newer words")])
+async def test_a_text_that_was_given_is_embedded_unless_the_record_was_written_since(
+    embedded: str, *, written: bool
+) -> None:
     """Then the record's own words are newer."""
-
-    async def story(*, written: bool) -> str:
-        stage = Stage()
-        await stage.write(ACME, "c1", "first words")
+    stage = Stage()
+    await stage.write(ACME, "c1", "first words")
+    await stage.settle()
+    stage.local.clock.advance(1)
+    stage.fault("run", "error", "5004: bad input", count=9)
+    posting = Posting("given words", "claims", "c1")
+    [failed] = (await enqueue(stage.platform, SCHEMA, ACME, [posting])).results
+    await stage.drain()
+    stage.local.bindings.faults.clear()
+    stage.local.clock.advance(1)
+    if written:
+        await stage.write(ACME, "c1", "newer words")
         await stage.settle()
-        stage.local.clock.advance(1)
-        stage.fault("run", "error", "5004: bad input", count=9)
-        posting = Posting("given words", "claims", "c1")
-        [failed] = (await enqueue(stage.platform, SCHEMA, ACME, [posting])).results
-        await stage.drain()
-        stage.local.bindings.faults.clear()
-        stage.local.clock.advance(1)
-        if written:
-            await stage.write(ACME, "c1", "newer words")
-            await stage.settle()
-        await replay_job(stage.platform, ACME, str(failed))
-        await stage.settle()
-        [row] = await stage.rows("SELECT hex(embedding) AS vectors FROM claims")
-        return str(row["vectors"])
-
-    async def vectors_of(text: str) -> str:
-        answer = await Stage().local.embedder.embed(CLAIMS.model, [text])
-        return answer.float32().hex().upper()
-
-    assert await story(written=False) == await vectors_of("given words")
-    assert await story(written=True) == await vectors_of("newer words")
+    await replay_job(stage.platform, ACME, str(failed))
+    await stage.settle()
+    [row] = await stage.rows("SELECT hex(embedding) AS vectors FROM claims")
+    vectors = await Stage().local.embedder.embed(CLAIMS.model, [embedded])
+    assert row["vectors"] == vectors.float32().hex().upper()
 
 
 async def test_only_failed_jobs_are_tried_again() -> None:

@@ -32,12 +32,9 @@ SERVER_COLUMNS = ["created_at", "updated_at", "deleted_at"]
 
 
 async def _gaps(app: Cognate, *changes: str) -> list[Gap]:
-    async def story() -> list[Gap]:
-        database = SqliteDatabase.migrated()
-        await database.batch([Statement(sql) for sql in changes])
-        return await database_gaps(database, app)
-
-    return await story()
+    database = SqliteDatabase.migrated()
+    await database.batch([Statement(sql) for sql in changes])
+    return await database_gaps(database, app)
 
 
 async def test_a_migrated_database_lacks_nothing() -> None:

@@ -138,25 +138,21 @@ async def test_a_soft_deletion_is_marked_and_taken_back() -> None:
     assert marked == [(1, 1), (1, 1), (0, 2)]
 
 
-async def test_a_replaced_record_is_stale_with_or_without_a_trigger() -> None:
+@pytest.mark.parametrize("triggers", [True, False])
+async def test_a_replaced_record_is_stale_with_or_without_a_trigger(*, triggers: bool) -> None:
     """Coverage looks at the stored vectors themselves."""
-
-    async def story(*, triggers: bool) -> tuple[int, int]:
-        stage = Stage()
-        if not triggers:
-            for name in triggers_of(claims):
-                await stage.rows(f"DROP TRIGGER {name}")
-        await stage.write(ACME, "r1", "a text")
-        await stage.write(ACME, "r2", " ")
-        await stage.settle()
-        sql = "INSERT OR REPLACE INTO claims (organization_id, id, content) VALUES (?1, ?2, ?3)"
-        await stage.rows(sql, ACME, "r1", "a text")
-        [found] = await coverage(stage.platform, ACME, [CLAIMS])
-        assert isinstance(found, Coverage)
-        return found.embedded, found.stale
-
-    assert await story(triggers=True) == (1, 1)
-    assert await story(triggers=False) == (1, 1)
+    stage = Stage()
+    if not triggers:
+        for name in triggers_of(claims):
+            await stage.rows(f"DROP TRIGGER {name}")
+    await stage.write(ACME, "r1", "a text")
+    await stage.write(ACME, "r2", " ")
+    await stage.settle()
+    sql = "INSERT OR REPLACE INTO claims (organization_id, id, content) VALUES (?1, ?2, ?3)"
+    await stage.rows(sql, ACME, "r1", "a text")
+    [found] = await coverage(stage.platform, ACME, [CLAIMS])
+    assert isinstance(found, Coverage)
+    assert (found.embedded, found.stale) == (1, 1)
 
 
 def test_the_sample_schema_is_that_of_the_stage() -> None:

@@ -101,7 +101,7 @@ async def test_a_gray_zone_has_its_lower_bound_and_not_its_upper() -> None:
 @pytest.mark.parametrize(
     ("bounds", "pointer"), [({"min": 0.9}, "/min"), ({"min": 0.5, "max": 0.4}, "/max")]
 )
-async def test_bounds_that_cross_are_refused(bounds: dict[str, float], pointer: str) -> None:
+async def test_bounds_that_cross_are_refused(bounds: dict[str, Any], pointer: str) -> None:
     """Before anything is embedded; the pointer is at what was given."""
     stage = Stage()
     with pytest.raises(InvalidInput) as caught:

@@ -11,7 +11,7 @@ from cognate.models import DEFAULT_MODEL
 from cognate.schema.collections import TEXTS_PREFIX
 from cognate.search import query_vectors
 from cognate.settings import Retention
-from cognate.sweeper import Swept, sweep
+from cognate.sweeper import sweep
 from cognate.texts.post import Posting, enqueue
 from cognate.texts.posted import MAX_EXPIRED_GROUPS, MAX_EXPIRED_PER_RUN, delete_text, find_text
 from cognate.times import to_iso
@@ -105,29 +105,25 @@ async def test_a_text_is_deleted_once_and_by_its_organization() -> None:
 
 async def test_texts_are_deleted_when_they_are_old_enough() -> None:
     """Of every organization and model, with their vectors; without the setting they stay."""
-
-    async def story() -> list[Swept]:
-        stage = Stage()
-        await stage.post(ACME, "an old text")
-        await stage.post(GLOBEX, "an old text")
-        await _post(stage, "an old text", SMALL)
-        await stage.write(ACME, "r1", "a record stays")
-        await stage.drain()
-        stage.local.clock.advance(timedelta(days=90).total_seconds())
-        young = await stage.post(ACME, "a young text")
-        await stage.drain()
-        found = [await sweep(stage.platform, stage.app, KEPT)]
-        stage.local.clock.advance(0.001)
-        found.append(await sweep(stage.platform, stage.app, Retention(timedelta(3650))))
-        found.append(await sweep(stage.platform, stage.app, KEPT))
-        assert await _near(stage, "text") == [young]
-        found.append(await sweep(stage.platform, stage.app, KEPT))
-        await stage.settle()
-        assert sorted(_vectors(stage)) == [TEXTS_PREFIX + DEFAULT_MODEL, "claims"]
-        assert await stage.discrepancies() == []
-        return found
-
-    assert [swept.expired for swept in await story()] == [0, 0, 3, 0]
+    stage = Stage()
+    await stage.post(ACME, "an old text")
+    await stage.post(GLOBEX, "an old text")
+    await _post(stage, "an old text", SMALL)
+    await stage.write(ACME, "r1", "a record stays")
+    await stage.drain()
+    stage.local.clock.advance(timedelta(days=90).total_seconds())
+    young = await stage.post(ACME, "a young text")
+    await stage.drain()
+    found = [await sweep(stage.platform, stage.app, KEPT)]
+    stage.local.clock.advance(0.001)
+    found.append(await sweep(stage.platform, stage.app, Retention(timedelta(3650))))
+    found.append(await sweep(stage.platform, stage.app, KEPT))
+    assert await _near(stage, "text") == [young]
+    found.append(await sweep(stage.platform, stage.app, KEPT))
+    await stage.settle()
+    assert sorted(_vectors(stage)) == [TEXTS_PREFIX + DEFAULT_MODEL, "claims"]
+    assert await stage.discrepancies() == []
+    assert [swept.expired for swept in found] == [0, 0, 3, 0]
 
 
 async def _many(stage: Stage, count: int, organizations: int) -> None:
@@ -164,13 +160,14 @@ async def test_a_run_deletes_a_bounded_number(organizations: int, first: int) ->
     assert sum(found) == count
 
 
+async def _steps_of_a_sweep(count: int) -> int:
+    """Count the steps of SQLite in a sweep beside so many young texts."""
+    stage = Stage()
+    await _many(stage, count, 10)
+    await stage.rows("UPDATE cognate_texts SET created_at = ?1", to_iso(START))
+    return await steps_of(stage.local.database, lambda: sweep(stage.platform, stage.app, KEPT))
+
+
 async def test_young_texts_are_not_looked_at() -> None:
     """However many there are."""
-
-    async def story(count: int) -> int:
-        stage = Stage()
-        await _many(stage, count, 10)
-        await stage.rows("UPDATE cognate_texts SET created_at = ?1", to_iso(START))
-        return await steps_of(stage.local.database, lambda: sweep(stage.platform, stage.app, KEPT))
-
-    assert await story(3000) < 1.2 * await story(10)
+    assert await _steps_of_a_sweep(3000) < 1.2 * await _steps_of_a_sweep(10)
