@@ -13,21 +13,25 @@ from typing import TYPE_CHECKING
 from cognate.embedding.decide import Action, Work
 from cognate.embedding.index_progress import record_statements
 from cognate.embedding.keep import (
-    ADD_BINDING,
-    CURRENT_STATE,
-    RECORD_KEY,
     Components,
-    record_key,
     store_components,
+)
+from cognate.embedding.states import (
+    CURRENT_STATE,
+    doubt_index,
+    forget_index,
+    remove_bindings,
+    remove_states,
+    revision_of,
     store_seen,
-    store_state,
+    store_states,
 )
 from cognate.ids import new_id
 from cognate.jobs.job import JobStatus
 from cognate.jobs.queue import DELIVERY_PATIENCE, JOB_PREFIX, release_statement
 from cognate.ports import Row, Statement
 from cognate.sql import json_groups
-from cognate.times import to_iso, to_milliseconds
+from cognate.times import to_iso
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,18 +80,26 @@ async def finish(
     works = list({id(outcome.work): outcome.work for outcome in outcomes if outcome.work}.values())
     kept = [work for work in works if _is_kept(work)]
     moment = to_iso(now)
-    unsure = [work for work in works if work.leaves_index_unsure]
-    seen = [work for work in works if work.error is None and not work.task.is_behind]
-    removed = [work for work in works if _is_removed(work)]
+    kept_ids = {id(work) for work in kept}
+    others = [work for work in works if id(work) not in kept_ids]
     late = [work for work in works if work.may_have_written]
+    removed = [work for work in works if _is_removed(work)]
+    left = [
+        (work, _left_bindings(work))
+        for work in works
+        if work.left_bindings or (_is_gone(work) and not _is_removed(work))
+    ]
     components = Components()
     statements = store_components(kept, components)
     first_status = len(statements)
     statements += _store_statuses(outcomes, moment)
     after_statuses = len(statements)
-    statements += [*_remove_state(removed), *store_state(kept, components, moment)]
-    statements += [*_forget_index(unsure), *store_seen(seen), *_doubt_index(late, now)]
-    statements += _store_left(works)
+    statements += [*remove_states(removed), *store_states(kept, components, now)]
+    # Of what is kept, the statement before has said it.
+    statements += store_seen(others)
+    statements += forget_index([work for work in others if work.leaves_index_unsure])
+    statements += doubt_index(late, now)
+    statements += remove_bindings(left)
     statements += record_statements(mutations)
     first_repair = len(statements)
     statements += _queue_repairs(late, now)
@@ -125,62 +137,9 @@ def _is_gone(work: Work) -> bool:
     return work.action is Action.REMOVE and work.error is None and not work.task.exists
 
 
-def _remove_state(works: Sequence[Work]) -> list[Statement]:
-    """Remove the state rows of records whose vectors are gone, unless something newer came.
-
-    A row stays while another job of its record is pending: that one may have written to the index.
-    """
-    return [
-        Statement(
-            "DELETE FROM cognate_embeddings WHERE (vector_key, revision) IN "
-            "(SELECT value ->> 'key', value ->> 'revision' FROM json_each(?1)) "
-            "AND NOT EXISTS (SELECT 1 FROM cognate_jobs j "
-            "WHERE j.organization_id = cognate_embeddings.organization_id "
-            "AND j.scope = cognate_embeddings.scope "
-            "AND j.record_id = cognate_embeddings.record_id "
-            "AND +j.status IN ('queued', 'running'))",
-            (payload,),
-        )
-        for payload in json_groups(
-            [{"key": work.task.vector_key, "revision": work.task.revision} for work in works]
-        )
-    ]
-
-
-def _store_left(works: Sequence[Work]) -> list[Statement]:
-    """Which indexes hold nothing of a record any more; rarely any, so usually no statement."""
-    rows = [
-        {
-            "key": work.task.vector_key,
-            "revision": work.task.revision,
-            "left": [*work.left_bindings, *([work.binding] if _is_gone(work) else [])],
-        }
-        for work in works
-        if work.left_bindings or (_is_gone(work) and not _is_removed(work))
-    ]
-    return [
-        Statement(
-            "UPDATE cognate_embeddings SET index_bindings = (SELECT json_group_array(b.value) "
-            "FROM json_each(cognate_embeddings.index_bindings) b WHERE b.value NOT IN ("
-            "SELECT l.value FROM json_each(json_each.value, '$.left') l)) FROM json_each(?1) "
-            "WHERE vector_key = json_each.value ->> 'key' "
-            "AND revision = json_each.value ->> 'revision'",
-            (payload,),
-        )
-        for payload in json_groups(rows)
-    ]
-
-
-def _forget_index(works: Sequence[Work]) -> list[Statement]:
-    """What failed may have left anything in the index: whoever is next must write again."""
-    return [
-        Statement(
-            "UPDATE cognate_embeddings SET index_hash = NULL "  # noqa: S608 - a constant
-            f"FROM json_each(?1) WHERE {RECORD_KEY} AND revision = value ->> 'revision'",
-            (payload,),
-        )
-        for payload in json_groups([record_key(work) for work in works])
-    ]
+def _left_bindings(work: Work) -> list[str]:
+    """The indexes that have no vectors of the record any more."""
+    return [*work.left_bindings, *([work.binding] if _is_gone(work) else [])]
 
 
 def _store_statuses(outcomes: Sequence[JobOutcome], moment: str) -> list[Statement]:
@@ -192,7 +151,7 @@ def _store_statuses(outcomes: Sequence[JobOutcome], moment: str) -> list[Stateme
     }
     rows = [
         {
-            **(record_key(outcome.work) if outcome.work else {}),
+            **(revision_of(outcome.work) if outcome.work else {}),
             "job": outcome.job_id,
             "attempts": attempts.get(outcome.job_id),
             "status": outcome.status,
@@ -237,56 +196,6 @@ def _store_statuses(outcomes: Sequence[JobOutcome], moment: str) -> list[Stateme
     ]
 
 
-def _doubt_index(works: Sequence[Work], now: datetime) -> list[Statement]:
-    """Where a record moved on while its index entry was written, the index may hold either entry.
-
-    Where its state row was removed meanwhile, an upsert came after the deletion: the row is made
-    again, so that the repair removes what was upserted. One that was made since has not heard of
-    that upsert.
-    """
-    upserted = [
-        {
-            **record_key(work),
-            "key": work.task.vector_key,
-            "max_chunks": work.task.max_chunks,
-            "binding": work.binding,
-        }
-        for work in works
-        if work.action is not Action.REMOVE
-    ]
-    return [
-        *(
-            Statement(
-                "INSERT OR IGNORE INTO cognate_embeddings (organization_id, scope, record_id, "
-                "vector_key, revision, max_chunks, index_bindings) "
-                "SELECT value ->> 'organization', value ->> 'scope', value ->> 'record', "
-                "value ->> 'key', MAX(?2, value ->> 'revision' + 1), value ->> 'max_chunks', "
-                "json_array(value ->> 'binding') FROM json_each(?1)",
-                (payload, to_milliseconds(now)),
-            )
-            for payload in json_groups(upserted)
-        ),
-        *(
-            Statement(
-                "UPDATE cognate_embeddings SET index_hash = NULL, "  # noqa: S608 - constants
-                f"max_chunks = MAX(max_chunks, value ->> 'max_chunks'), {ADD_BINDING} "
-                f"FROM json_each(?1) WHERE {RECORD_KEY} AND revision <> value ->> 'revision'",
-                (payload,),
-            )
-            for payload in json_groups(
-                [
-                    {
-                        **record_key(work),
-                        "max_chunks": work.task.max_chunks,
-                        "binding": work.binding,
-                    }
-                    for work in works
-                ]
-            )
-        ),
-    ]
-
-
 def _queue_repairs(works: Sequence[Work], now: datetime) -> list[Statement]:
     """Where a record moved on while its index entry was written, have the entry written again.
 
@@ -294,7 +203,7 @@ def _queue_repairs(works: Sequence[Work], now: datetime) -> list[Statement]:
     """
     rows = [
         {
-            **record_key(work),
+            **revision_of(work),
             "job": new_id(JOB_PREFIX, now),
             "model": work.task.collection.model.name,
         }

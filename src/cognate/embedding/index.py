@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from cognate.embedding.decide import Work, numbers
 from cognate.embedding.halving import isolating
-from cognate.embedding.keep import ADD_BINDING
+from cognate.embedding.states import reserve_vectors
 from cognate.embedding.waves import MAX_CALL_NUMBERS, grouped
 from cognate.errors import PlatformError, VectorIndexRejected
 from cognate.ids import vector_id
-from cognate.ports import MAX_UPSERT, Statement, VectorEntry
+from cognate.ports import MAX_UPSERT, VectorEntry
 from cognate.schema.collections import index_metadata
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ async def reserve(database: Database, works: Sequence[Work]) -> None:
         DatabaseError: nothing was reserved; nothing may be upserted.
     """
     rising = [
-        {"key": work.task.vector_key, "chunks": len(work.chunks), "binding": work.binding}
+        work
         for work in works
         if work.placed
         and (
@@ -38,12 +37,8 @@ async def reserve(database: Database, works: Sequence[Work]) -> None:
         )
     ]
     if rising:
-        sql = (
-            "UPDATE cognate_embeddings SET max_chunks = MAX(max_chunks, value ->> 'chunks'), "  # noqa: S608 - a constant
-            f"{ADD_BINDING} FROM json_each(?1) WHERE vector_key = value ->> 'key'"
-        )
-        await database.batch([Statement(sql, (json.dumps(rising),))])
-        for work in works:
+        await database.batch(reserve_vectors(rising))
+        for work in rising:
             work.task.max_chunks = max(work.task.max_chunks, len(work.chunks))
 
 

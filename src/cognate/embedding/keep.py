@@ -5,104 +5,38 @@ A record that was written since has another revision: then nothing is stored.
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from cognate.embedding.decide import Action, Work
-from cognate.embedding.fingerprint import content_hash, fingerprint
+from cognate.embedding.decide import Action
 from cognate.embedding.sketches import sketch
+from cognate.embedding.states import CURRENT_STATE, fingerprint_of, revision_of, store_states
 from cognate.ports import FLOAT32_BYTES, Statement
 from cognate.sql import json_groups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
+    from cognate.embedding.decide import Work
     from cognate.embedding.embed import Placed
     from cognate.schema.collections import Collection
 
-RECORD_KEY = (
-    "organization_id = value ->> 'organization' AND scope = value ->> 'scope' "
-    "AND record_id = value ->> 'record'"
+_NOT_STORED: Final = (
+    " AND NOT (s.embedded_revision IS s.revision "
+    "AND s.fingerprint IS json_each.value ->> 'fingerprint')"
 )
-CURRENT_STATE = (
-    "SELECT 1 FROM cognate_embeddings s "
-    "WHERE s.organization_id = json_each.value ->> 'organization' "
-    "AND s.scope = json_each.value ->> 'scope' AND s.record_id = json_each.value ->> 'record' "
-    "AND s.revision = json_each.value ->> 'revision'"
-)
+"""An SQL condition: no vectors of that revision and of today's model are stored."""
 
 
-REPAIR_WAITS = (
-    "EXISTS (SELECT 1 FROM cognate_jobs q WHERE q.organization_id = value ->> 'organization' "
-    "AND q.scope = value ->> 'scope' AND q.record_id = value ->> 'record' "
-    "AND q.status = 'queued' AND q.forced)"
-)
-"""Whether a job waits that was queued because the index may hold something else than D1 says."""
-
-
-ADD_BINDING = (
-    "index_bindings = CASE WHEN instr(index_bindings, json_quote(value ->> 'binding')) "
-    "THEN index_bindings ELSE json_insert(index_bindings, '$[#]', value ->> 'binding') END"
-)
-"""An SQL assignment: the index `value ->> 'binding'` may hold vectors of the record too."""
-
-
-_STORED = (
-    "{0}embedded_revision IS {0}revision AND {0}fingerprint IS json_each.value ->> 'fingerprint'"
-)
-"""Whether vectors of this revision are stored already, by the model of now."""
-
-
-def record_key(work: Work) -> dict[str, Any]:
-    """The record of a work, and the revision that was read, for a JSON parameter."""
-    task = work.task
-    return {
-        "organization": task.organization_id,
-        "scope": task.collection.scope,
-        "record": task.record_id,
-        "revision": task.revision,
-    }
-
-
-def store_early(works: Sequence[Work], moment: str) -> list[Statement]:
+def store_early(works: Sequence[Work], now: datetime) -> list[Statement]:
     """Store the vectors of records before their jobs have run, and what is known of them.
 
-    Where a job has stored them meanwhile nothing is changed: the index has them too then, and no
-    other job would say so again.
+    If a job has stored them meanwhile, nothing is changed.
     """
     components = Components()
     return [
         *store_components(works, components, early=True),
-        *store_seen(works, early=True),
-        *store_state(works, components, moment, early=True),
-    ]
-
-
-def store_seen(works: Sequence[Work], *, early: bool = False) -> list[Statement]:
-    """Up to which change of its record an outcome holds, also where nothing had to be done.
-
-    With `early`, only where no vectors are stored for the revision yet.
-    """
-    condition = f" AND NOT ({_STORED.format('')})" if early else ""
-    return [
-        Statement(
-            "UPDATE cognate_embeddings SET changes_seen = value ->> 'changes' FROM json_each(?1) "  # noqa: S608 - a constant
-            # The key of a record's vectors has its organization in it.
-            "WHERE vector_key = value ->> 'key' AND revision = value ->> 'revision'"
-            f"{condition}",
-            (payload,),
-        )
-        for payload in json_groups(
-            [
-                {
-                    **record_key(work),
-                    "key": work.task.vector_key,
-                    "changes": work.task.changes,
-                    "fingerprint": _fingerprint(work),
-                }
-                for work in works
-            ]
-        )
+        *store_states(works, components, now, early=True),
     ]
 
 
@@ -113,7 +47,7 @@ def store_components(
 
     With `early`, only where none are stored for the revision yet.
     """
-    condition = f" AND NOT ({_STORED.format('s.')})" if early else ""
+    condition = _NOT_STORED if early else ""
     by_table: dict[str, tuple[Collection, list[dict[str, Any]]]] = {}
     for work in works:
         if work.action is Action.REINDEX:
@@ -121,7 +55,7 @@ def store_components(
         collection = work.task.collection
         vectors = components.hex(work.placed) if work.action is Action.EMBED else None
         by_table.setdefault(collection.scope, (collection, []))[1].append(
-            {**record_key(work), "vectors": vectors, "fingerprint": _fingerprint(work)}
+            {**revision_of(work), "vectors": vectors, "fingerprint": fingerprint_of(work)}
         )
     return [
         Statement(
@@ -160,66 +94,3 @@ class Components:
             data = self._batches[id(place.vectors)] = place.vectors.float32()
         size = place.vectors.lengths()[place.position] * FLOAT32_BYTES
         return data[place.position * size : (place.position + 1) * size]
-
-
-def store_state(
-    works: Sequence[Work], components: Components, moment: str, *, early: bool = False
-) -> list[Statement]:
-    """Write down what is stored of each record, and whether the index holds it.
-
-    With `early`, only where none are stored for the revision yet.
-    """
-    condition = f" AND NOT ({_STORED.format('')})" if early else ""
-    rows = []
-    for work in works:
-        gone = work.action is Action.REMOVE
-        rows.append(
-            {
-                **record_key(work),
-                "content_hash": _hash(work),
-                "fingerprint": _fingerprint(work),
-                "reindexed": work.action is Action.REINDEX,
-                "index_hash": work.task.index_hash if _is_indexed(work) else None,
-                "chunks": json.dumps([[part.start, part.end] for part in work.chunks]),
-                "binding": work.binding,
-                "embedded_at": None if gone else moment,
-                "sketch": (
-                    components.sketches(work.placed) if work.action is Action.EMBED else None
-                ),
-            }
-        )
-    return [
-        Statement(
-            "UPDATE cognate_embeddings SET content_hash = value ->> 'content_hash', "  # noqa: S608 - a constant
-            "fingerprint = CASE WHEN value ->> 'reindexed' THEN fingerprint "
-            "ELSE value ->> 'fingerprint' END, "
-            "sketch = CASE WHEN value ->> 'reindexed' THEN sketch "
-            "ELSE value ->> 'sketch' END, "
-            # What the index was given once more, it shows already.
-            "indexed_at = CASE WHEN value ->> 'reindexed' "
-            "AND index_hash = value ->> 'index_hash' THEN indexed_at ELSE ?2 END, "
-            f"index_hash = CASE WHEN {REPAIR_WAITS} THEN NULL ELSE value ->> 'index_hash' END, "
-            "chunks = value ->> 'chunks', embedded_at = value ->> 'embedded_at', "
-            f"embedded_revision = revision, {ADD_BINDING} "
-            f"FROM json_each(?1) WHERE {RECORD_KEY} AND revision = value ->> 'revision'"
-            f"{condition}",
-            (payload, moment),
-        )
-        for payload in json_groups(rows)
-    ]
-
-
-def _is_indexed(work: Work) -> bool:
-    """Whether the index has accepted what D1 is to hold."""
-    return work.wrote_index and work.error is None and work.action is not Action.REMOVE
-
-
-def _hash(work: Work) -> str | None:
-    """What says that a record was looked at, also where it has no text and so no vectors."""
-    if work.action is not Action.REMOVE:
-        return work.task.content_hash
-    return content_hash("", work.task.collection.model) if work.task.exists else None
-
-
-def _fingerprint(work: Work) -> str | None:
-    return None if _hash(work) is None else fingerprint(work.task.collection.model)

@@ -20,7 +20,6 @@ from cognate.embedding.vector_checks import checked
 from cognate.errors import DatabaseError, EmbedderError
 from cognate.events import emit
 from cognate.ports import FLOAT32_BYTES, Statement
-from cognate.times import to_iso
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -229,6 +228,6 @@ async def _keep(platform: Platform, works: Sequence[Work]) -> None:
     What a consumer has stored meanwhile stays too.
     """
     try:
-        await platform.database.batch(store_early(works, to_iso(platform.clock.now())))
+        await platform.database.batch(store_early(works, platform.clock.now()))
     except DatabaseError as error:
         emit("search.pending_not_kept", records=len(works), error=error.code)
