@@ -12,8 +12,8 @@ from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-from cognate.embedding.start import Delivery
 from cognate.errors import QueueError
+from cognate.jobs.messages import Delivery
 from cognate.ports import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES, MAX_MESSAGES_PER_SEND
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from random import Random
 
-    from cognate.embedding.batch import Verdicts
+    from cognate.jobs.messages import RetryDelays
     from cognate.ports import Clock
 
-    Consumer = Callable[[Sequence[Delivery]], Awaitable[Verdicts]]
+    Consumer = Callable[[Sequence[Delivery]], Awaitable[RetryDelays]]
     """Handles one batch and decides about each message: what `cognate.consumer.consume` does."""
 
 MAX_SEND_BYTES: Final = 256_000
@@ -92,7 +92,7 @@ class InMemoryQueue:
         self._taken += taken
         return [message.delivered() for message in taken]
 
-    def settle(self, verdicts: Verdicts) -> None:
+    def settle(self, verdicts: RetryDelays) -> None:
         """Acknowledge messages in flight, or have them delivered again, as was decided."""
         for message in self._take_back():
             after = verdicts.get(message.id)

@@ -20,8 +20,7 @@ from cognate.schema.collections import Collections
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cognate.embedding.batch import Verdicts
-    from cognate.embedding.start import Delivery
+    from cognate.jobs.messages import Delivery, RetryDelays
     from cognate.ports import Platform
     from cognate.schema import Cognate
 
@@ -31,7 +30,7 @@ DEAD_LETTER_SUFFIX: Final = "-dlq"
 
 async def consume(
     platform: Platform, app: Cognate, queue: str, deliveries: Iterable[Delivery]
-) -> Verdicts:
+) -> RetryDelays:
     """Handle one batch of the queue of this name.
 
     Args:
@@ -47,7 +46,7 @@ async def consume(
     counted = CountingDatabase(platform.database)
     platform = replace(platform, database=counted)
     handle = _record if queue.endswith(DEAD_LETTER_SUFFIX) else _run
-    verdicts: Verdicts = {}
+    verdicts: RetryDelays = {}
     messages = 0
     for part in grouped(deliveries, attrgetter("characters"), MAX_WAVE_CHARACTERS):
         verdicts |= await handle(platform, collections, part)
@@ -59,7 +58,7 @@ async def consume(
 
 async def _record(
     platform: Platform, collections: Collections, deliveries: Sequence[Delivery]
-) -> Verdicts:
+) -> RetryDelays:
     """Record dead letters on their jobs."""
     try:
         await record_dead_letters(platform, collections, deliveries)
@@ -71,7 +70,7 @@ async def _record(
 
 async def _run(
     platform: Platform, collections: Collections, deliveries: Sequence[Delivery]
-) -> Verdicts:
+) -> RetryDelays:
     """Embed what the jobs of a batch ask for, then take the steps of backfills in it."""
     steps = {
         delivery.message_id: (delivery, message)

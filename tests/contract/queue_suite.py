@@ -14,15 +14,14 @@ from tests.contract.raising import raised
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cognate.embedding.batch import Verdicts
-    from cognate.embedding.start import Delivery
+    from cognate.jobs.messages import Delivery, RetryDelays
     from cognate.ports import JobQueue
 
 AGAIN: Final = "again"
 """A message with this key is asked for again when it is first delivered."""
 
 
-def verdicts_of(deliveries: Sequence[Delivery]) -> Verdicts:
+def verdicts_of(deliveries: Sequence[Delivery]) -> RetryDelays:
     """What the consumer under test answers: acknowledge, or once more."""
     return {delivery.message_id: _pause(delivery) for delivery in deliveries}
 

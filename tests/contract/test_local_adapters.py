@@ -23,8 +23,7 @@ from tests.demonstration import app
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cognate.embedding.batch import Verdicts
-    from cognate.embedding.start import Delivery
+    from cognate.jobs.messages import Delivery, RetryDelays
     from cognate.ports import Clock, Database, Embedder, JobQueue, VectorIndex, Vectors
     from local.ai.embedding_spaces import TextEncoder
     from tests.contract.cases import Suite
@@ -101,7 +100,7 @@ class LocalQueue(QueueSuite):
         await self._queue.drain(self._consume)
         return self._deliveries
 
-    async def _consume(self, batch: Sequence[Delivery]) -> Verdicts:
+    async def _consume(self, batch: Sequence[Delivery]) -> RetryDelays:
         self._deliveries += batch
         return verdicts_of(batch)
 

@@ -19,7 +19,7 @@ from tests.unit.core.stage import ACME, GLOBEX, RETENTION, Stage, long_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cognate.embedding.start import Delivery
+    from cognate.jobs.messages import Delivery
     from cognate.ports import Database, Row
 
 

@@ -21,7 +21,7 @@ from tests.walks import COGNATE, OUTSIDE, Walk
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cognate.embedding.batch import Verdicts
+    from cognate.jobs.messages import RetryDelays
 
 TEXT: Final = "The police arrested three suspects."
 SEARCH: Final = "/api/v1/similarity/claimSimilarity/search"
@@ -113,7 +113,7 @@ async def test_a_delivery_runs_through_few_modules(
     deliveries = stage.local.queue.take()
     walk = Walk()
 
-    verdicts: Verdicts = await walk.follow(consume(stage.local, SCHEMA, QUEUE, deliveries))
+    verdicts: RetryDelays = await walk.follow(consume(stage.local, SCHEMA, QUEUE, deliveries))
 
     report(walk, "A delivery", record_property)
     assert [None] == list(verdicts.values())

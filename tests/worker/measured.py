@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cognate.cloudflare.client import environment
 from cognate.cloudflare.platform import platform_of
 from cognate.consumer import consume
-from cognate.embedding.start import Delivery
+from cognate.jobs.messages import Delivery
 from schema import app
 from tests.worker import instrumented
 from tests.worker.measuring import drain, measured, note_sites

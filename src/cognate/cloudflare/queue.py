@@ -9,15 +9,15 @@ from js import JSON
 from pyodide.ffi import JsException
 
 from cognate.cloudflare.conversion import from_json, to_javascript
-from cognate.embedding.start import Delivery
 from cognate.errors import QueueError
+from cognate.jobs.messages import Delivery
 from cognate.ports import MAX_MESSAGES_PER_SEND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from cognate.cloudflare.conversion import JavaScriptObject
-    from cognate.embedding.batch import Verdicts
+    from cognate.jobs.messages import RetryDelays
 
 
 NOT_JSON: Final = (JsException, RecursionError, ValueError, TypeError)
@@ -65,7 +65,7 @@ def deliveries_of(batch: JavaScriptObject) -> Iterator[Delivery]:
         yield Delivery(message.id, body, message.attempts, characters)
 
 
-def settle(batch: JavaScriptObject, verdicts: Verdicts) -> None:
+def settle(batch: JavaScriptObject, verdicts: RetryDelays) -> None:
     """Acknowledge each message or ask for it again, as was decided."""
     for message in batch.messages:
         after = verdicts.get(message.id)

@@ -15,7 +15,7 @@ from cognate.embedding.index import leave, remove, reserve, upsert
 from cognate.embedding.index_progress import TrackedIndex
 from cognate.embedding.outcomes import JobOutcome, orphan, outcomes_of
 from cognate.embedding.reload import load_stored
-from cognate.embedding.start import Delivery, claim, jobs_of
+from cognate.embedding.start import claim, jobs_of
 from cognate.embedding.waves import MAX_WAVE_NUMBERS, grouped
 from cognate.errors import (
     ConfigurationError,
@@ -26,7 +26,7 @@ from cognate.errors import (
 )
 from cognate.events import emit
 from cognate.jobs.job import JobStatus
-from cognate.jobs.messages import parse
+from cognate.jobs.messages import Delivery, parse
 from cognate.jobs.queue import announce
 from cognate.jobs.retry import ROW_REFUSALS, is_suspect, pause
 
@@ -35,16 +35,14 @@ if TYPE_CHECKING:
 
     from cognate.embedding.index_progress import Mutation
     from cognate.embedding.start import Task
+    from cognate.jobs.messages import Delivery, RetryDelays
     from cognate.ports import Platform, VectorIndex
     from cognate.schema.collections import Collections
-
-Verdicts = dict[str, int | None]
-"""Message id to the seconds after which it is to be delivered again; None acknowledges it."""
 
 
 async def run_batch(
     platform: Platform, collections: Collections, deliveries: Sequence[Delivery]
-) -> Verdicts:
+) -> RetryDelays:
     """Do what the messages ask for.
 
     For n messages about short texts: one D1 call to start the jobs and read their records, one AI

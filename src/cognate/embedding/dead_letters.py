@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from cognate.embedding.start import Delivery
+    from cognate.jobs.messages import Delivery
     from cognate.ports import Platform
     from cognate.schema.collections import Collections
 

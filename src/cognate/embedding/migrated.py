@@ -18,16 +18,14 @@ from cognate.schema.readiness import existing_columns
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cognate.embedding.batch import Verdicts
-    from cognate.embedding.start import Delivery
-    from cognate.jobs.messages import Message
+    from cognate.jobs.messages import Delivery, Message, RetryDelays
     from cognate.ports import Database, Platform
     from cognate.schema.collections import Collection, Collections
 
 
 async def run_migrated(
     platform: Platform, collections: Collections, deliveries: Sequence[Delivery]
-) -> Verdicts:
+) -> RetryDelays:
     """Do what the messages ask for; those of a table that is not migrated come back later.
 
     One D1 call more, and one that fails, only where a table or column is missing.
@@ -39,7 +37,7 @@ async def run_migrated(
         return await run_batch(platform, collections, deliveries)
     except (MissingTable, MissingColumn) as error:
         emit("batch.not_migrated", messages=len(deliveries), error=str(error))
-    verdicts: Verdicts = {item.message_id: pause(item.attempts, 0) for item in deliveries}
+    verdicts: RetryDelays = {item.message_id: pause(item.attempts, 0) for item in deliveries}
     try:
         there = collections.only(await _migrated(platform.database, collections.all()))
         able = [item for item in deliveries if _is_able(parse(item.body, collections), there)]

@@ -20,29 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from cognate.jobs.messages import Delivery
     from cognate.ports import Database, Scalar
     from cognate.schema.collections import Collection, Collections
 
 LEASE: Final = timedelta(minutes=5)
 """How long a started job is left to whoever started it. A batch takes seconds; Cloudflare ends a
 consumer after 15 minutes. Where two run the same job, the revision decides whose result counts."""
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """One message as the queue handed it over.
-
-    Attributes:
-        message_id: the queue's own id, the same for each delivery of one message.
-        body: what was sent, of any type.
-        attempts: how often it has been delivered, this time included; 1 or more.
-        characters: length of its body as JSON.
-    """
-
-    message_id: str
-    body: object
-    attempts: int
-    characters: int = 0
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,27 @@ MAX_ID_CHARACTERS: Final = 128
 
 
 @dataclass(frozen=True)
+class Delivery:
+    """One message as the queue delivers it.
+
+    Attributes:
+        message_id: the queue's own id. It is the same for each delivery of one message.
+        body: what was sent, of any type.
+        attempts: number of deliveries of this message, this one included; 1 or more.
+        characters: length of its body as JSON.
+    """
+
+    message_id: str
+    body: object
+    attempts: int
+    characters: int = 0
+
+
+RetryDelays = dict[str, int | None]
+"""Message id to the seconds until its next delivery; None acknowledges the message."""
+
+
+@dataclass(frozen=True)
 class JobReference:
     """A message of ours: the job is in D1.
 

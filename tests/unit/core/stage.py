@@ -34,8 +34,7 @@ from tests.inspection import discrepancies
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cognate.embedding.batch import Verdicts
-    from cognate.embedding.start import Delivery
+    from cognate.jobs.messages import Delivery, RetryDelays
     from cognate.models import EmbeddingModel
     from cognate.ports import Database, Row, Scalar
     from local.adapters import LocalPlatform
@@ -196,11 +195,11 @@ class Stage:
 
     # What happens in the queue
 
-    async def consume(self, deliveries: Sequence[Delivery]) -> Verdicts:
+    async def consume(self, deliveries: Sequence[Delivery]) -> RetryDelays:
         """Handle one batch as the Worker does."""
         return await consume(self.platform, self.app, QUEUE, deliveries)
 
-    async def deliver(self) -> Verdicts:
+    async def deliver(self) -> RetryDelays:
         """Deliver one batch of what is due."""
         verdicts = await self.consume(self.local.queue.take())
         self.local.queue.settle(verdicts)

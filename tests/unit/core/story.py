@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from cognate.backfill.backfills import start_backfill
 from cognate.backfill.needs import Selection
 from cognate.consumer import consume
-from cognate.embedding.start import Delivery
 from cognate.errors import BackfillRunning, EmbedderError, NotFound, QueueError
+from cognate.jobs.messages import Delivery
 from cognate.schema.collections import Collections
 from cognate.search import search
 from cognate.search.filters import parse_filter
@@ -32,7 +32,7 @@ from tests.unit.core.stage import (
 )
 
 if TYPE_CHECKING:
-    from cognate.embedding.batch import Verdicts
+    from cognate.jobs.messages import RetryDelays
     from cognate.ports import Platform
     from cognate.principal import OrganizationId
     from cognate.schema import Cognate, Similarity
@@ -70,7 +70,7 @@ class RandomStory:
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)  # noqa: S311 - a story, no secret
         self.stage = Stage()
-        self.workers: list[tuple[Worker[Verdicts], list[Delivery]]] = []
+        self.workers: list[tuple[Worker[RetryDelays], list[Delivery]]] = []
         self.waiting: list[Delivery] = []
         self.log: list[str] = []
         self.disagreements: list[str] = []
@@ -244,7 +244,7 @@ class RandomStory:
 
         app = self.stage.app
 
-        async def work(platform: Platform) -> Verdicts:
+        async def work(platform: Platform) -> RetryDelays:
             return await consume(platform, app, QUEUE, batch)
 
         worker = Worker(self.stage.platform, work)
@@ -351,7 +351,7 @@ class RandomStory:
         """The same message, delivered once more."""
         return Delivery(item.message_id, item.body, item.attempts + 1)
 
-    def done(self, worker: Worker[Verdicts], deliveries: list[Delivery]) -> None:
+    def done(self, worker: Worker[RetryDelays], deliveries: list[Delivery]) -> None:
         """A consumer ended: what it did not acknowledge comes back."""
         self.workers.remove((worker, deliveries))
         verdicts = None if worker.is_killed else worker.result()

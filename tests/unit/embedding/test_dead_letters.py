@@ -8,8 +8,7 @@ import pytest
 
 from cognate.consumer import consume
 from cognate.embedding.dead_letters import record_dead_letters
-from cognate.embedding.start import Delivery
-from cognate.jobs.messages import reference
+from cognate.jobs.messages import Delivery, reference
 from cognate.jobs.replay import replay_job
 from cognate.jobs.retry import LONGEST_WAIT_SECONDS
 from local.adapters.queue import MAX_RETRIES

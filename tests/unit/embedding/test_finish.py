@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cognate.consumer import consume
-from cognate.embedding.start import Delivery
+from cognate.jobs.messages import Delivery
 from tests.unit.core.faults import FailingDatabase, Worker
 from tests.unit.core.stage import ACME, QUEUE, SCHEMA, Stage, long_text
 
 if TYPE_CHECKING:
-    from cognate.embedding.batch import Verdicts
+    from cognate.jobs.messages import RetryDelays
     from cognate.ports import Platform
 
 
-def worker_of(stage: Stage) -> tuple[Worker[Verdicts], list[Delivery]]:
+def worker_of(stage: Stage) -> tuple[Worker[RetryDelays], list[Delivery]]:
     """A consumer of what is in the queue now."""
     deliveries = stage.local.queue.take()
     stage.local.queue.settle({})
 
-    async def work(platform: Platform) -> Verdicts:
+    async def work(platform: Platform) -> RetryDelays:
         return await consume(platform, SCHEMA, QUEUE, deliveries)
 
     return Worker(stage.local, work), deliveries

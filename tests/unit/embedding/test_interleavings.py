@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from cognate.consumer import consume
-from cognate.embedding.start import Delivery
+from cognate.jobs.messages import Delivery
 from tests.unit.core.faults import Worker
 from tests.unit.core.stage import ACME, QUEUE, SCHEMA, Stage, long_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cognate.embedding.batch import Verdicts
+    from cognate.jobs.messages import RetryDelays
     from cognate.ports import Platform
 
 SHORT: Final = "A short text about a harbour."
@@ -70,7 +70,7 @@ class Story:
     def __init__(self, texts: tuple[str | None, str | None, str | None]) -> None:
         self.stage = Stage()
         self.texts = texts
-        self.workers: dict[str, Worker[Verdicts]] = {}
+        self.workers: dict[str, Worker[RetryDelays]] = {}
         self.deliveries: dict[str, list[Delivery]] = {}
 
     async def play(self, plan: str) -> list[str]:
@@ -123,7 +123,7 @@ class Story:
         deliveries = self.stage.local.queue.take()
         self.stage.local.queue.settle({})
 
-        async def work(platform: Platform) -> Verdicts:
+        async def work(platform: Platform) -> RetryDelays:
             return await consume(platform, SCHEMA, QUEUE, deliveries)
 
         self.deliveries[name] = deliveries

@@ -12,7 +12,7 @@ import pytest
 
 from cognate.backfill.backfills import start_backfill
 from cognate.backfill.needs import Selection
-from cognate.embedding.start import Delivery
+from cognate.jobs.messages import Delivery
 from cognate.jobs.queue import Wanted, announce, queue_statements, release_statement
 from cognate.jobs.replay import replay_job
 from tests.unit.core.stage import ACME, CLAIMS, Stage

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cognate.embedding.start import LEASE, Claim, Delivery, claim, jobs_of
+from cognate.embedding.start import LEASE, Claim, claim, jobs_of
 from cognate.ids import derived_id
-from cognate.jobs.messages import parse, reference
+from cognate.jobs.messages import Delivery, parse, reference
 from cognate.times import to_milliseconds
 from tests.unit.core.stage import ACME, CLAIMS, COLLECTIONS, GLOBEX, Stage
 

@@ -10,7 +10,7 @@ from tests.unit.core.stage import ACME, Stage, long_text
 from tests.unit.embedding.test_finish import again, worker_of
 
 if TYPE_CHECKING:
-    from cognate.embedding.batch import Verdicts
+    from cognate.jobs.messages import RetryDelays
     from tests.unit.core.faults import Worker
 
 
@@ -18,7 +18,7 @@ async def _states(stage: Stage) -> int:
     return len(await stage.rows("SELECT 1 FROM cognate_embeddings"))
 
 
-async def _slow_consumer_of_a_deleted_record(stage: Stage, steps: int) -> Worker[Verdicts]:
+async def _slow_consumer_of_a_deleted_record(stage: Stage, steps: int) -> Worker[RetryDelays]:
     """A consumer with vectors in its hands, whose record and its state row are gone.
 
     After two steps it has written down, too, how many vectors it will write.

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cognate.consumer import consume
-from cognate.embedding.start import LEASE, Delivery
+from cognate.embedding.start import LEASE
 from cognate.embedding.waves import (
     MAX_CALL_NUMBERS,
     MAX_WAVE_CHARACTERS,
     MAX_WAVE_NUMBERS,
     grouped,
 )
+from cognate.jobs.messages import Delivery
 from cognate.models import MODELS
 from cognate.ports import MAX_UPSERT, Platform
 from cognate.text_limits import MAX_CHUNKS, MAX_TEXT_CHARACTERS

@@ -14,8 +14,7 @@ from local.adapters.queue import InMemoryQueue
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cognate.embedding.batch import Verdicts
-    from cognate.embedding.start import Delivery
+    from cognate.jobs.messages import Delivery, RetryDelays
 
 
 async def filled(count: int = 3, *, delay_seconds: int = 0, max_retries: int = 2) -> InMemoryQueue:
@@ -84,7 +83,7 @@ async def test_draining_runs_a_consumer_until_nothing_is_due() -> None:
     queue = await filled(2)
     seen: list[tuple[Any, int]] = []
 
-    async def consumer(batch: Sequence[Delivery]) -> Verdicts:
+    async def consumer(batch: Sequence[Delivery]) -> RetryDelays:
         seen.extend(zip(numbers(batch), (item.attempts for item in batch), strict=True))
         return {item.message_id: 0 if item.attempts == 1 else None for item in batch}
 
