@@ -48,9 +48,13 @@ PER_ITEM: Final = 12
 of each of its indexes."""
 
 MORE: Final = {
-    "records.read.list_records": (
+    "records.table_sql.read_page": (
         None,
-        "Sorted, filtered or counted by a field without an index, it reads all of its records.",
+        "Sorted or filtered by a field without an index, it reads all records of the organization.",
+    ),
+    "records.table_sql.count_records": (
+        None,
+        "It counts all records of the organization that meet the filters.",
     ),
     "coverage.count_statement": (
         None,
@@ -212,7 +216,7 @@ def test_a_list_by_id_reads_its_page_only(played: Played) -> None:
     pages = [
         item
         for item in played.measurements
-        if SITES.get(item["site"]) == "records.read.list_records"
+        if SITES.get(item["site"]) == "records.table_sql.read_page"
         and re.search(r"ORDER BY r\.id \w+ LIMIT", item["sql"])
     ]
 

@@ -1,24 +1,34 @@
-"""The records of the tables: written with their jobs, and read back; no HTTP in here."""
+"""Records of the user's tables: read them, and write them together with their embedding jobs."""
 
-from cognate.records.operations import Create, Delete, Deleted, Operation, Update
+from cognate.records.changes import (
+    Change,
+    Create,
+    Delete,
+    Deleted,
+    Outcome,
+    Precondition,
+    StoredRecord,
+    Update,
+)
 from cognate.records.permissions import refusals_to_embed, require_access, require_searchable
-from cognate.records.query import RecordQuery, parse_query
+from cognate.records.query import RecordQuery, parse_list_query
 from cognate.records.read import get_record, list_records
-from cognate.records.version import Condition, StoredRecord
-from cognate.records.write import write_records
+from cognate.records.write import MAX_CHANGES, write_records
 
 __all__ = [
-    "Condition",
+    "MAX_CHANGES",
+    "Change",
     "Create",
     "Delete",
     "Deleted",
-    "Operation",
+    "Outcome",
+    "Precondition",
     "RecordQuery",
     "StoredRecord",
     "Update",
     "get_record",
     "list_records",
-    "parse_query",
+    "parse_list_query",
     "refusals_to_embed",
     "require_access",
     "require_searchable",

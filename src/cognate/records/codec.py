@@ -1,20 +1,23 @@
-"""A record in its three forms: JSON as callers have it, a validated model, and columns of a row.
+"""Convert a record between JSON, which callers send and receive, and the columns of its row.
 
-Scalars are columns of their own kind, booleans 0 or 1. Dates, times, UUIDs and decimal numbers are
-texts in one form (see `normal_forms`), all else is JSON text.
+Scalars are stored as they are, booleans as 0 or 1. Dates, times, UUIDs and decimal numbers are
+stored as text in one form (see `normal_forms`). Everything else is JSON text.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+from base64 import urlsafe_b64encode
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
 from cognate.errors import FieldError, InvalidInput
-from cognate.records.normal_forms import shown_datetime, utc_datetime, written_out
+from cognate.records.changes import StoredRecord
+from cognate.records.normal_forms import plain_decimal, shown_datetime, utc_datetime
 from cognate.text_limits import UNSTORABLE
 from cognate.validation import MAX_REPORTED_ERRORS, invalid_input, json_names, pointer_to
 
@@ -26,32 +29,32 @@ if TYPE_CHECKING:
     from cognate.schema.field_types import FieldType
 
     Rule = Callable[[Any], str | None]
-    """Says what is wrong with a value that is neither an array nor an object."""
+    """Returns what is wrong with a value that is neither an array nor an object."""
+
+MAX_RECORD_BYTES: Final = 400_000
+"""Bytes of a record's fields as JSON. A change is sent to D1 together with the version that it
+replaces, all of it escaped once more, and D1 takes at most 2 MB in one bound value."""
 
 _ENCODERS: Final[dict[str, Callable[[Any], Parameter]]] = {
     "boolean": int,
     "datetime": utc_datetime,
-    "decimal": written_out,
+    "decimal": plain_decimal,
 }
-"""From JSON to a column, where the two differ; each may raise `ValueError` with what is wrong."""
-
-MAX_RECORD_BYTES: Final = 400_000
-"""Of a record's fields as JSON. A change is sent to D1 with what it replaces, all of it escaped
-once more, and a bound value of D1 ends at 2 MB."""
+"""From JSON to a column, for the kinds that differ. Each may raise `ValueError` with a message."""
 
 MAX_INTEGER: Final = 2**53 - 1
 """JavaScript, through which every value goes, is exact for integers up to this."""
 
 
-def columns_of(table: Table, record: Mapping[str, Any]) -> dict[str, Parameter]:
-    """The columns of a record that a caller sent, by field, validated as a whole.
+def validated_columns(table: Table, record: Mapping[str, Any]) -> dict[str, Parameter]:
+    """Validate a whole record and convert it to its columns, by field.
 
     Args:
-        table: whose record it is.
-        record: by JSON name, all its fields.
+        table: of the record.
+        record: all fields by JSON name, as a caller sent them.
 
     Raises:
-        InvalidInput: it breaks a rule of the model, or holds what cannot be stored.
+        InvalidInput: the record breaks a rule of the model, or cannot be stored.
     """
     _require_storable(record, _broken_rule)
     try:
@@ -62,7 +65,7 @@ def columns_of(table: Table, record: Mapping[str, Any]) -> dict[str, Parameter]:
     except ValidationError as error:
         raise invalid_input(error, fields=json_names(table.record), what="record") from None
     values = model.model_dump(mode="json", by_alias=True)
-    # Only now it is known which whole numbers are meant as doubles, which may be larger.
+    # The model decides which whole numbers are floats. Only integers have a smaller limit.
     _require_storable(values, _broken_rule_of_integers)
     columns: dict[str, Parameter] = {}
     broken: list[FieldError] = []
@@ -81,7 +84,7 @@ def columns_of(table: Table, record: Mapping[str, Any]) -> dict[str, Parameter]:
 
 
 def fields_of(table: Table, row: Row) -> dict[str, Any]:
-    """The fields of a row, by JSON name; `row` has them as `field_…`."""
+    """The fields of a row by JSON name; the row has them as `field_…`."""
     return {
         name: _decode(table.field_types[field], row[f"field_{field}"])
         for field, name in table.json_names.items()
@@ -89,7 +92,7 @@ def fields_of(table: Table, row: Row) -> dict[str, Any]:
 
 
 def json_of(table: Table, row: Row) -> dict[str, Any]:
-    """A record as it is answered: never its organization, its deletion or its vectors."""
+    """The record of a row, without its organization, its deletion time and its vectors."""
     return {
         "id": row["id"],
         **fields_of(table, row),
@@ -98,8 +101,23 @@ def json_of(table: Table, row: Row) -> dict[str, Any]:
     }
 
 
+def stored_record(table: Table, row: Row) -> StoredRecord:
+    """The record of a row that was read with its version, with its ETag."""
+    return StoredRecord(json_of(table, row), etag_of(row["version"]))
+
+
+def etag_of(version: str) -> str:
+    """The strong ETag of a row's version: its SHA-256 in base64url, in double quotes.
+
+    The version is a text of all columns except the vectors, which SQL makes. So an ETag changes
+    with every change, also with one that was made outside of the API.
+    """
+    digest = hashlib.sha256(version.encode("utf-8", "surrogatepass")).digest()
+    return f'"{urlsafe_b64encode(digest).decode().rstrip("=")}"'
+
+
 def changed_fields(table: Table, row: Row, columns: Mapping[str, Parameter]) -> frozenset[str]:
-    """The fields whose value is not the one in the row; how JSON is spaced makes no difference."""
+    """The fields whose new value differs from the row's. White space in JSON does not count."""
     return frozenset(
         field
         for field, kind in table.field_types.items()
@@ -128,13 +146,13 @@ def _decode(kind: FieldType, value: Any) -> Any:  # noqa: ANN401 - JSON of any k
     try:
         return json.loads(value)
     except (TypeError, ValueError):
-        return value  # written behind the API, and still somebody's data
+        return value  # It was written outside of the API. It is data all the same.
 
 
 def _is_same(kind: FieldType, stored: Any, new: Parameter) -> bool:  # noqa: ANN401 - a column
     if kind != "json" or stored is None or new is None:
         return bool(stored == new)
-    # As text again: in Python true is 1.
+    # Compared as text, because in Python true equals 1.
     return json.dumps(_decode(kind, stored)) == json.dumps(_decode(kind, new))
 
 

@@ -1,8 +1,8 @@
-"""The one form in which a column holds a time or a decimal number, so that SQL can compare it.
+"""Write times and decimal numbers in one form, so that SQL can compare them.
 
-A datetime is in UTC with microseconds, so that its text sorts by time. A decimal number is written
-out without an exponent and keeps its zeros; its text can be compared for equality once the zeros at
-its end are left out, and has no order.
+A datetime is in UTC with microseconds, so its text sorts by time. A decimal number has no exponent
+and keeps its zeros. Its text can be compared for equality once the zeros at its end are removed,
+but it has no order.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 MAX_DECIMAL_CHARACTERS: Final = 100
-"""Of a decimal number that is written out: an exponent can stand for a million zeros."""
+"""Characters of a decimal number without its exponent, which can stand for a million zeros."""
 
 _NO_FRACTION: Final = ".000000Z"
 
@@ -21,8 +21,8 @@ def utc_datetime(text: str) -> str:
     """A datetime in ISO 8601 as `2026-11-17T09:30:00.000000Z`; one without an offset is in UTC.
 
     Raises:
-        ValueError: it is no datetime, or before year 1 or after year 9999 in UTC; the message
-            continues the field's name.
+        ValueError: not a datetime, or not in the years 1 to 9999 in UTC. The message continues the
+            field's name.
     """
     try:
         moment = datetime.fromisoformat(text)
@@ -35,7 +35,7 @@ def utc_datetime(text: str) -> str:
 
 
 def shown_datetime(text: str) -> str:
-    """A datetime of a column as it is answered: whole seconds have no fraction."""
+    """The datetime of a column as the API shows it: whole seconds have no fraction."""
     return text.removesuffix(_NO_FRACTION) + "Z" if text.endswith(_NO_FRACTION) else text
 
 
@@ -43,7 +43,7 @@ def plain_date(text: str) -> str:
     """A date in ISO 8601 as `2026-11-17`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: not a date.
     """
     try:
         return date.fromisoformat(text).isoformat()
@@ -52,10 +52,10 @@ def plain_date(text: str) -> str:
 
 
 def plain_time(text: str) -> str:
-    """A time of day in ISO 8601 as `09:30:00`, with the fraction and the offset that it has.
+    """A time of day in ISO 8601 as `09:30:00`; it keeps its fraction and its offset.
 
     Raises:
-        ValueError: it is none.
+        ValueError: not a time of day.
     """
     try:
         return time.fromisoformat(text).isoformat().replace("+00:00", "Z")
@@ -63,11 +63,11 @@ def plain_time(text: str) -> str:
         raise ValueError("must be a time of day in ISO 8601, such as 09:30:00") from None
 
 
-def written_out(text: str) -> str:
-    """A decimal number without an exponent: `1E+2` is `100`, and `1.50` stays as it is.
+def plain_decimal(text: str) -> str:
+    """A decimal number without an exponent: `1E+2` becomes `100`, and `1.50` stays as it is.
 
     Raises:
-        ValueError: it is no finite number, or has more than 100 characters then.
+        ValueError: not a finite number, or more than 100 characters without the exponent.
     """
     number = _decimal(text)
     if abs(number.adjusted()) < MAX_DECIMAL_CHARACTERS:
@@ -78,21 +78,13 @@ def written_out(text: str) -> str:
 
 
 def without_end_zeros(text: str) -> str:
-    """A decimal number as two equal ones are alike: `1.50` is `1.5`.
+    """A decimal number as text that is equal for equal numbers: `1.50` becomes `1.5`.
 
     Raises:
-        ValueError: as `written_out`.
+        ValueError: see `plain_decimal`.
     """
-    found = written_out(text)
+    found = plain_decimal(text)
     return found.rstrip("0").rstrip(".") if "." in found else found
-
-
-def sql_without_end_zeros(column: str) -> str:
-    """The SQL of `without_end_zeros` over a column that `written_out` has written."""
-    return (
-        f"CASE WHEN instr({column}, '.') > 0 THEN rtrim(rtrim({column}, '0'), '.') "
-        f"ELSE CAST({column} AS TEXT) END"
-    )
 
 
 def _decimal(text: str) -> Decimal:

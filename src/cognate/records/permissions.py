@@ -1,13 +1,11 @@
-"""Whether a caller may do what they ask, by their roles and by who owns a record."""
+"""Permission checks for records: by the caller's roles, and by who owns a record."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from cognate.errors import AccessDenied, CognateError, NotFound
-from cognate.ports import Statement
-from cognate.records.rows import live
+from cognate.records.table_sql import read_owners
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def require_access(principal: Principal, table: Table, operation: Permission) -> None:
-    """Stop a caller none of whose roles may do this with any record of the table.
+    """Refuse a caller without a role that may do this with records of the table.
 
     Raises:
         AccessDenied: the message names the roles that may.
@@ -33,10 +31,10 @@ def require_access(principal: Principal, table: Table, operation: Permission) ->
 
 
 def require_searchable(principal: Principal, table: Table) -> None:
-    """Stop a search by somebody who may not read what it would find.
+    """Refuse a search by a caller who may not read the table.
 
-    A table whose records only their owners may read has no embeddings, so that nothing more is to
-    be checked; see `Owner`.
+    A table whose records only their owners may read has no embeddings (see `Owner`), so the roles
+    are all that must be checked.
 
     Raises:
         AccessDenied: none of the caller's roles may read.
@@ -47,14 +45,13 @@ def require_searchable(principal: Principal, table: Table) -> None:
 async def refusals_to_embed(
     platform: Platform, principal: Principal, wanted: Sequence[tuple[Table, str]]
 ) -> list[CognateError | None]:
-    """Judge whether somebody may give records another text to be found by, in one D1 call.
+    """Decide, in at most one D1 call, whether a caller may post a text for each record.
 
-    Who may change a record may. Nothing is read where roles alone decide.
+    It takes the permission to update the record. Where the roles decide alone, nothing is read.
 
     Returns:
-        For each table and record id, in order: `AccessDenied` for these roles or for somebody
-        else's record, `NotFound` where there is no such record for this caller, None where they
-        may.
+        For each table and record id, in order: None if the caller may, `AccessDenied` if the roles
+        or the record's owner do not allow it, `NotFound` if there is no such record for them.
 
     Raises:
         DatabaseError: D1 failed.
@@ -71,8 +68,14 @@ async def refusals_to_embed(
             owned.setdefault(table.name, (table, []))[1].append(place)
     groups = list(owned.values())
     reads = [
-        _owners(principal, table, [wanted[place][1] for place in places])
+        read_owners(
+            table,
+            table.owner.field,
+            principal.organization_id,
+            [wanted[place][1] for place in places],
+        )
         for table, places in groups
+        if table.owner is not None
     ]
     answers = await platform.database.batch(reads) if reads else []
     for (table, places), rows in zip(groups, answers, strict=True):
@@ -80,16 +83,6 @@ async def refusals_to_embed(
         for place in places:
             found[place] = _refusal(principal, table, owners, wanted[place][1])
     return found
-
-
-def _owners(principal: Principal, table: Table, record_ids: Sequence[str]) -> Statement:
-    assert table.owner is not None, "only records of such tables have owners"  # noqa: S101
-    sql = (
-        f'SELECT r.id, r."{table.owner.field}" AS owner FROM "{table.name}" r '  # noqa: S608 - names of the schema
-        "WHERE r.organization_id = ?1 AND r.id IN (SELECT json_each.value FROM json_each(?2))"
-        f"{live(table)}"
-    )
-    return Statement(sql, (principal.organization_id, json.dumps(record_ids)))
 
 
 def _refusal(
@@ -107,11 +100,11 @@ def _refusal(
 def require_ownership(
     principal: Principal, table: Table, operation: Permission, owner: str | None
 ) -> None:
-    """Stop somebody who may do this with their own records only, and this is not theirs.
+    """Refuse a caller who may do this only with their own records, if this record is not theirs.
 
     Raises:
-        NotFound: they may not even read it.
-        AccessDenied: they may read it.
+        NotFound: the caller may not even read it.
+        AccessDenied: the caller may read it.
     """
     rule = table.owner
     if rule is None or owner == principal.user_id:
@@ -123,7 +116,7 @@ def require_ownership(
 
 
 def owner_of(table: Table, row: Row) -> str | None:
-    """Whose record a row is; None where nobody owns it."""
+    """The user who owns the record of a row; None for nobody."""
     if table.owner is None:
         return None
     owner: str | None = row[f"field_{table.owner.field}"]
@@ -131,7 +124,7 @@ def owner_of(table: Table, row: Row) -> str | None:
 
 
 def no_such_record(table: Table) -> NotFound:
-    """The one answer for what never was, what was deleted, and what is another organization's."""
+    """The same error for a record that never existed, was deleted, or is another organization's."""
     return NotFound(
         "record", f"There is no such record in the table {table.name!r} of your organization."
     )

@@ -1,7 +1,8 @@
-"""What an operation comes to, judged before anything is written.
+"""Judge a change before anything is written.
 
-Every refusal that does not depend on a race is found here: roles, fields that no caller may set,
-rules of the record, records that are not there or not the caller's.
+A change is refused here for the caller's roles, for a field that no caller may set, for a broken
+rule of the record, and for a record that does not exist or belongs to somebody else. Only a race
+with another writer can still stop it afterwards.
 """
 
 from __future__ import annotations
@@ -18,15 +19,14 @@ from cognate.errors import (
     RecordExists,
 )
 from cognate.ids import new_id
-from cognate.records.codec import changed_fields, columns_of, fields_of
-from cognate.records.operations import Create, Delete, Operation, Update
+from cognate.records.changes import Create, Delete, Update
+from cognate.records.codec import changed_fields, etag_of, fields_of, validated_columns
 from cognate.records.permissions import (
     no_such_record,
     owner_of,
     require_access,
     require_ownership,
 )
-from cognate.records.version import etag_of
 from cognate.schema.collections import collection_of, index_metadata
 from cognate.text_limits import metadata_problem, text_problem
 from cognate.validation import pointer_to
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 
     from cognate.ports import Parameter, Row
     from cognate.principal import OrganizationId, Principal
-    from cognate.records.version import Condition
+    from cognate.records.changes import Change, Precondition
     from cognate.schema import Table
 
 ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}")
-"""Ids that callers may choose: safe in a path, a log and a URL."""
+"""Ids that callers may choose. They are safe in a path, a log and a URL."""
 
 RESERVED_IDS: Final = frozenset({"batch"})
-"""Ids that are paths of the API."""
+"""Paths of the API, which cannot be ids."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Plan:
         columns: the new values of all fields; None for a deletion.
         version: of the row that the change was judged by; None for a new record.
         row: that row.
-        changed: the fields that get another value.
+        changed: the fields whose value changes.
     """
 
     id: str
@@ -67,56 +67,56 @@ class Plan:
 
     @property
     def writes(self) -> bool:
-        """Whether there is anything to write."""
+        """False for an update that changes nothing."""
         return self.columns is None or self.version is None or bool(self.changed)
 
 
-def plan(
+def plan_change(
     table: Table,
     principal: Principal,
-    operation: Operation,
+    change: Change,
     rows: Mapping[str, Row],
     now: datetime,
 ) -> Plan:
-    """Judge one operation.
+    """Judge one change.
 
     Args:
         table: of the record.
-        principal: who asks.
-        operation: what they ask for.
-        rows: by id, the organization's rows of the records that are named, deleted ones too.
+        principal: the caller.
+        change: what they ask for.
+        rows: the organization's rows of the named records by id, soft-deleted ones too.
         now: the time, for a new id.
 
     Raises:
-        AccessDenied: not with these roles, or not somebody else's record.
+        AccessDenied: the roles do not allow it, or only the record's owner may do it.
         FieldNotWritable: it sets a field that no caller may set.
-        InvalidInput: the record breaks a rule, or the id cannot be one.
+        InvalidInput: the record breaks a rule, or the id is not allowed.
         NotFound: there is no such record for this caller.
         RecordExists: the id of a new record is taken.
         PreconditionFailed: the record is not in the state that the caller has seen.
     """
-    match operation:
+    match change:
         case Create():
-            return _create(table, principal, operation, rows, now)
+            return _create(table, principal, change, rows, now)
         case Update():
-            return _update(table, principal, operation, rows)
+            return _update(table, principal, change, rows)
         case Delete():
-            return _delete(table, principal, operation, rows)
+            return _delete(table, principal, change, rows)
 
 
 def _create(
-    table: Table, principal: Principal, operation: Create, rows: Mapping[str, Row], now: datetime
+    table: Table, principal: Principal, change: Create, rows: Mapping[str, Row], now: datetime
 ) -> Plan:
     require_access(principal, table, "create")
-    _require_settable(table, "create", operation.record)
-    record_id = new_id(table.id_prefix, now) if operation.id is None else operation.id
+    _require_settable(table, "create", change.record)
+    record_id = new_id(table.id_prefix, now) if change.id is None else change.id
     if not ID.fullmatch(record_id) or record_id in RESERVED_IDS:
         message = (
             "must be 1 to 128 letters, digits and . _ ~ : -, starting with a letter or digit, "
             f"and none of {', '.join(sorted(RESERVED_IDS))}"
         )
         raise InvalidInput(FieldError("/id", message))
-    record = dict(operation.record)
+    record = dict(change.record)
     if table.owner is not None:
         record[table.json_names[table.owner.field]] = principal.user_id
     columns = _columns(table, principal.organization_id, record)
@@ -126,26 +126,26 @@ def _create(
     return Plan(record_id, columns)
 
 
-def _update(table: Table, principal: Principal, operation: Update, rows: Mapping[str, Row]) -> Plan:
+def _update(table: Table, principal: Principal, change: Update, rows: Mapping[str, Row]) -> Plan:
     require_access(principal, table, "update")
-    _require_settable(table, "update", operation.changes)
-    row = _row(table, principal, operation.id, "update", rows)
-    _require_state(row, operation.condition)
-    # What an older row has no value for, and the record no null, gets the record's default.
+    _require_settable(table, "update", change.changes)
+    row = _row(table, principal, change.id, "update", rows)
+    _require_state(row, change.condition)
+    # A field that may not be null, but has no value in an older row, gets the record's default.
     stored = {
         name: value
         for name, value in fields_of(table, row).items()
         if value is not None or name in table.nullable
     }
-    columns = _columns(table, principal.organization_id, {**stored, **operation.changes})
-    return Plan(operation.id, columns, row["version"], row, changed_fields(table, row, columns))
+    columns = _columns(table, principal.organization_id, {**stored, **change.changes})
+    return Plan(change.id, columns, row["version"], row, changed_fields(table, row, columns))
 
 
-def _delete(table: Table, principal: Principal, operation: Delete, rows: Mapping[str, Row]) -> Plan:
+def _delete(table: Table, principal: Principal, change: Delete, rows: Mapping[str, Row]) -> Plan:
     require_access(principal, table, "delete")
-    row = _row(table, principal, operation.id, "delete", rows)
-    _require_state(row, operation.condition)
-    return Plan(operation.id, None, row["version"], row)
+    row = _row(table, principal, change.id, "delete", rows)
+    _require_state(row, change.condition)
+    return Plan(change.id, None, row["version"], row)
 
 
 def _row(
@@ -174,7 +174,7 @@ def _require_settable(
         raise FieldNotWritable(*forbidden)
 
 
-def _require_state(row: Row, condition: Condition | None) -> None:
+def _require_state(row: Row, condition: Precondition | None) -> None:
     if condition is not None and not condition.allows_writing(etag_of(row["version"])):
         raise PreconditionFailed(
             "The record has changed since it was read; read it again, then send If-Match with "
@@ -185,8 +185,8 @@ def _require_state(row: Row, condition: Condition | None) -> None:
 def _columns(
     table: Table, organization_id: OrganizationId, record: Mapping[str, Any]
 ) -> dict[str, Parameter]:
-    """The columns of a whole record, whose text can be embedded and whose metadata indexed."""
-    columns = columns_of(table, record)
+    """Validate a whole record, its embedded text and its metadata; return its columns."""
+    columns = validated_columns(table, record)
     collection = collection_of(table)
     if collection is None:
         return columns

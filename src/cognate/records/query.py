@@ -1,4 +1,4 @@
-"""Which records a list wants, from the parameters of a URL."""
+"""Parse the URL parameters of a list: filters, sort order and page."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 100
 MAX_FILTERS: Final = 20
-"""Conditions of one list."""
+"""Filters of one list."""
 
 MAX_IN_VALUES: Final = 100
-"""Values of one `in`."""
+"""Values of one `in` filter."""
 
 MAX_PATTERN_BYTES: Final = 50
 """Length of a LIKE pattern in D1."""
 
 Comparable = FieldType | Literal["server_time"]
-"""Kinds of columns that SQL can compare; `server_time` is one that the server writes."""
+"""A kind of column that SQL can compare. The server writes columns of kind `server_time`."""
 
 WITHOUT_ORDER: Final[Mapping[str, str]] = {
     "decimal": "a decimal number is kept exactly, as text, whose order is not that of numbers; "
@@ -42,15 +42,15 @@ WITHOUT_ORDER: Final[Mapping[str, str]] = {
     "time": "times of day with different offsets have no order; keep a number of seconds beside "
     "it for that",
 }
-"""Kinds that can be compared for equality only, and why."""
+"""Kinds that can only be compared for equality, each with the reason."""
 
 RANGES: Final = frozenset({"gt", "gte", "lt", "lte"})
 
 TEXTS: Final = frozenset({"string", "uuid", "date", "datetime"})
-"""Kinds of declared fields whose columns hold texts that have an order."""
+"""Kinds of declared fields whose text has an order."""
 
 SORTED_CHARACTERS: Final = 200
-"""Characters of a text that count when a list is sorted by it: a cursor holds them in a URL."""
+"""A list is sorted by this many characters of a text, because a cursor holds them in a URL."""
 
 OPERATORS: Final[Mapping[str, str]] = {
     "": "=",
@@ -68,10 +68,13 @@ TRUTH: Final = {"true": 1, "false": 0}
 
 @dataclass(frozen=True)
 class RecordFilter:
-    """One condition on a column; `value` of `in` is a JSON array.
+    """One condition on a column.
 
     Attributes:
-        is_decimal: whether zeros at the end of a stored number make no difference.
+        column: of the table.
+        operator: of SQL.
+        value: None for null; a JSON array for `IN`.
+        is_decimal: the column holds decimal numbers, whose zeros at the end do not count.
     """
 
     column: str
@@ -85,12 +88,14 @@ class RecordQuery:
     """One page of a list.
 
     Attributes:
-        sort: the column it is sorted by, of a text by its first 200 characters; nulls come last,
-            and ties are sorted by id.
-        sorts_text: whether it is a declared field of text.
+        context: the table, the sort and the filters. A cursor is only valid for its own context.
+        limit: records of a page, at most.
+        sort: the column to sort by. Nulls come last, and ties are sorted by id.
+        descending: the direction of the sort.
+        sorts_text: the column is a declared field of text; its first 200 characters count.
+        filters: a record must meet all of them.
         after: the sort value and the id of the last record of the page before; None on the first.
-        context: what ties a cursor to this list: its sort and its filters.
-        total: whether all records that meet the filters are counted.
+        total: count all records that meet the filters.
     """
 
     context: str
@@ -103,15 +108,16 @@ class RecordQuery:
     total: bool = False
 
 
-def parse_query(table: Table, query: Mapping[str, Sequence[str]]) -> RecordQuery:
-    """The list that a URL asks for.
+def parse_list_query(table: Table, query: Mapping[str, Sequence[str]]) -> RecordQuery:
+    """Parse the parameters of a list's URL.
 
-    `limit`, `cursor`, `sort` and `total` mean the page; all else is a filter: `field=value`, or
-    `field.operator=value` with eq, ne, gt, gte, lt, lte, in (values with commas between) or like.
-    The value `null` of eq and ne is no value; else a record without one meets no condition.
+    `limit`, `cursor`, `sort` and `total` describe the page. Every other parameter is a filter:
+    `field=value`, or `field.operator=value` with eq, ne, gt, gte, lt, lte, in (values separated by
+    commas) or like. With eq and ne, `null` means that there is no value. Every other filter leaves
+    out records without a value.
 
     Raises:
-        InvalidInput: with `?name` and a sentence for each broken rule, the first 20 of them.
+        InvalidInput: with `?name` and a sentence for each of the first 20 broken rules.
     """
     errors: list[FieldError] = []
     single: dict[str, str] = {}
@@ -158,7 +164,7 @@ def _limit(text: str, errors: list[FieldError]) -> int:
 
 
 def _comparable(table: Table) -> dict[str, tuple[str, Comparable]]:
-    """JSON name to column and kind, of all that SQL can compare."""
+    """The columns that SQL can compare: JSON name to column and kind."""
     found: dict[str, tuple[str, Comparable]] = {
         "id": ("id", "string"),
         "createdAt": ("created_at", "server_time"),
@@ -249,7 +255,7 @@ def _datetime(text: str) -> str:
 
 
 def _server_time(text: str) -> str:
-    """A time as the server writes it: in milliseconds."""
+    """A time in milliseconds, as the server writes it."""
     return to_iso(datetime.fromisoformat(_datetime(text)))
 
 
@@ -262,7 +268,7 @@ _NORMAL_FORMS: Final[Mapping[str, Callable[[str], str]]] = {
     "decimal": without_end_zeros,
     "server_time": _server_time,
 }
-"""From the value of a filter to the form in which a column of text has it."""
+"""From the value of a filter to the normal form in which the column holds it."""
 
 
 def _after(cursor: str, context: str) -> tuple[Parameter, str]:

@@ -1,35 +1,30 @@
-"""Read records: one, or a page of a list."""
+"""Read one record, or one page of a list."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from cognate.pagination import Page, encode_cursor
-from cognate.ports import Statement
-from cognate.records.codec import json_of
-from cognate.records.list_sql import after, cursor_values, order, where
+from cognate.records.codec import json_of, stored_record
 from cognate.records.permissions import no_such_record, owner_of, require_access, require_ownership
-from cognate.records.rows import answered, live, selected, size
-from cognate.records.version import StoredRecord, etag_of
+from cognate.records.query import SORTED_CHARACTERS
+from cognate.records.table_sql import count_records, read_page, read_record
+from cognate.schema.names import SERVER_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cognate.ports import Parameter, Platform
+    from cognate.ports import Parameter, Platform, Row
     from cognate.principal import Principal
+    from cognate.records.changes import StoredRecord
     from cognate.records.query import RecordQuery
     from cognate.schema import Table
-
-
-MAX_PAGE_BYTES: Final = 1_000_000
-"""Of the records of one page; the last one may go beyond. D1 answers at most 50 MB, and an isolate
-holds them several times in its 128 MB, beside those of other requests."""
 
 
 async def get_record(
     platform: Platform, principal: Principal, table: Table, record_id: str
 ) -> StoredRecord:
-    """One record of the caller's organization.
+    """Read one record of the caller's organization.
 
     Raises:
         AccessDenied: none of the caller's roles may read.
@@ -37,65 +32,45 @@ async def get_record(
         DatabaseError: D1 failed.
     """
     require_access(principal, table, "read")
-    sql = (
-        f'SELECT {selected(table)} FROM "{table.name}" r '  # noqa: S608 - names of the schema
-        f"WHERE r.organization_id = ?1 AND r.id = ?2{live(table)}"
-    )
-    [rows] = await platform.database.batch([Statement(sql, (principal.organization_id, record_id))])
+    statement = read_record(table, principal.organization_id, record_id)
+    [rows] = await platform.database.batch([statement])
     if not rows:
         raise no_such_record(table)
     require_ownership(principal, table, "read", owner_of(table, rows[0]))
-    return StoredRecord(json_of(table, rows[0]), etag_of(rows[0]["version"]))
+    return stored_record(table, rows[0])
 
 
 async def list_records(
     platform: Platform, principal: Principal, table: Table, query: RecordQuery
 ) -> Page[Mapping[str, Any]]:
-    """A page of the organization's records that meet the filters, in the order asked for.
+    """Read one page of the organization's records that meet the filters, in the requested order.
 
-    A page ends early, with a cursor, once its records have `MAX_PAGE_BYTES`; so it holds one record
-    at least, and the memory of an isolate is safe whatever their sizes.
+    A page ends early, with a cursor, once its records have `table_sql.MAX_PAGE_BYTES`. It holds at
+    least one record. So records of any size fit into the memory of an isolate.
 
     Raises:
         AccessDenied: none of the caller's roles may read.
         DatabaseError: D1 failed.
     """
     require_access(principal, table, "read")
-    parameters: list[Parameter] = [principal.organization_id]
-    visible = f"r.organization_id = ?1{live(table)}"
     rule = table.owner
-    if rule is not None and rule.applies("read", principal.roles):
-        parameters.append(principal.user_id)
-        visible += f' AND r."{rule.field}" = ?{len(parameters)}'
-    visible += where(query, parameters)
-    total = Statement(
-        f'SELECT COUNT(*) AS total FROM "{table.name}" r WHERE {visible}',  # noqa: S608 - names of the schema
-        tuple(parameters),
-    )
-    behind = after(query, parameters)
-    parameters.append(query.limit)
-    limit = f"?{len(parameters)}"
-    ordered = order(query)
-    # First the ids, with the sizes, of one record more than wanted; then the fields of those for
-    # which there is room.
-    page = Statement(
-        f"SELECT {answered(table)}, p.available FROM ("  # noqa: S608 - names of the schema
-        f"SELECT r.id, COUNT(*) OVER () AS available, SUM(r._size) OVER (ORDER BY {ordered} "
-        "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before "
-        f'FROM (SELECT r.id, r."{query.sort}", {size(table)} AS _size FROM "{table.name}" r '
-        f"WHERE {visible}{behind} ORDER BY {ordered} LIMIT {limit} + 1) r) p "
-        f'CROSS JOIN "{table.name}" r ON r.organization_id = ?1 AND r.id = p.id '
-        f"WHERE COALESCE(p.bytes_before, 0) < {MAX_PAGE_BYTES} ORDER BY {ordered} LIMIT {limit}",
-        tuple(parameters),
-    )
-    answers = await platform.database.batch([page, *([total] if query.total else [])])
-    rows = answers[0]
+    only_own = rule is not None and rule.applies("read", principal.roles)
+    scope = (table, principal.organization_id, query, principal.user_id if only_own else None)
+    counting = [count_records(*scope)] if query.total else []
+    rows, *counted = await platform.database.batch([read_page(*scope), *counting])
     more = bool(rows) and rows[0]["available"] > len(rows)
     return Page(
         items=[json_of(table, row) for row in rows],
         limit=query.limit,
         next_cursor=(
-            encode_cursor(cursor_values(query, rows[-1]), query.context) if more else None
+            encode_cursor(_cursor_values(query, rows[-1]), query.context) if more else None
         ),
-        total=answers[1][0]["total"] if query.total else None,
+        total=counted[0][0]["total"] if counted else None,
     )
+
+
+def _cursor_values(query: RecordQuery, row: Row) -> list[Parameter]:
+    """The sort value and the id of a row."""
+    name = query.sort if query.sort in SERVER_COLUMNS else f"field_{query.sort}"
+    value: Parameter = row[name]
+    return [value[:SORTED_CHARACTERS] if isinstance(value, str) else value, row["id"]]

@@ -1,13 +1,12 @@
-"""Write records, with their jobs, in one D1 batch; a single write is a batch of one.
+"""Create, update and delete records together with their embedding jobs.
 
-Durable first: a record and the job that embeds it are in one transaction, and the message follows.
-Nothing that lost a race is written: a change is made only to the very state that it was judged by,
-whoever else writes, and judged again where somebody was faster.
+A record and the job that embeds it are written in one D1 batch, so neither exists without the
+other. The queue message is sent afterwards. A change is only made to the version of the row that it
+was judged by. If another writer was faster, the change is judged again.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -22,94 +21,86 @@ from cognate.errors import (
     WriteContended,
 )
 from cognate.jobs.queue import announce
-from cognate.ports import Row, Statement
-from cognate.records.codec import json_of
+from cognate.records.changes import Change, Delete, Deleted
+from cognate.records.codec import stored_record
 from cognate.records.embedding_jobs import job_statements
-from cognate.records.operations import Delete, Deleted, Operation
-from cognate.records.plan import Plan, plan
-from cognate.records.rows import selected, size
-from cognate.records.statements import write_statements
-from cognate.records.version import StoredRecord, etag_of
+from cognate.records.plan import Plan, plan_change
+from cognate.records.table_sql import read_for_change, write_statements
 from cognate.times import to_iso
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from cognate.ports import Platform
+    from cognate.ports import Platform, Row
     from cognate.principal import OrganizationId, Principal
-    from cognate.records.operations import Outcome
+    from cognate.records.changes import Outcome
     from cognate.schema import Table
 
-MAX_OPERATIONS: Final = 100
-"""Operations of one request."""
+MAX_CHANGES: Final = 100
+"""Changes in one request."""
 
 PARTS: Final = 10
-"""Into so many parts a call is divided that a constraint has undone."""
-
-MAX_READ_BYTES: Final = 4_000_000
-"""Of the records that are changed at once; the last one may go beyond. Each is read twice, as its
-fields and as its version, and written back: so much fits into an isolate beside other requests."""
+"""A write that a constraint has undone is divided into this many parts."""
 
 MAX_TRIES: Final = 5
-"""How often a change is judged again because somebody else was faster."""
+"""How often a change is judged while other writers keep changing its record."""
 
 
 async def write_records(
     platform: Platform,
     principal: Principal,
     table: Table,
-    operations: Sequence[Operation | InvalidInput],
+    changes: Sequence[Change | InvalidInput],
     *,
     fail_fast: bool = False,
 ) -> list[Outcome]:
-    """Do the operations, each for itself, in one D1 read and one D1 write.
+    """Make changes to records in one D1 read and one D1 write. Each change succeeds or fails alone.
 
-    Records of more than `MAX_READ_BYTES` are done in several parts. Where a foreign key or a
-    trigger refuses one of them there are more writes; see `_Writer`.
+    Records larger than `MAX_READ_BYTES` together are changed in several parts. A foreign key or a
+    trigger that refuses a record costs more writes; see `_Writer`.
 
     Args:
         platform: the ports.
-        principal: who asks; everything happens in their organization.
+        principal: the caller. All records belong to their organization.
         table: of the records.
-        operations: 1 to 100; each record is named by one of them at most. One that could not be
-            understood is its own refusal.
-        fail_fast: leave out all that follows the first one that is refused. What is only found
-            while writing, because somebody else was faster or the database refuses a record,
-            stops nothing.
+        changes: 1 to 100; each record may be named once. An item that could not be parsed is
+            given as its error, which becomes its outcome.
+        fail_fast: attempt nothing after the first change that is refused. A refusal that is only
+            found while writing (another writer, a constraint) stops nothing.
 
     Returns:
-        For each, in order: the record as it is now, `Deleted`, or why nothing was done.
+        The outcome of each change, in order.
 
     Raises:
         DatabaseError: nothing was written.
     """
-    outcomes = _refused_before(operations)
+    outcomes = _refused_before(changes)
     refused = {place for place, outcome in enumerate(outcomes) if outcome is not None}
-    tries = [0] * len(operations)
+    tries = [0] * len(changes)
     lost: dict[int, str | None] = {}
     while True:
         if fail_fast:
-            _stop_behind(min(refused, default=len(outcomes)), outcomes)
-        todo = {
-            place: operation
-            for place, operation in enumerate(operations)
+            _skip_after(min(refused, default=len(outcomes)), outcomes)
+        open_changes = {
+            place: change
+            for place, change in enumerate(changes)
             if outcomes[place] is None
-            and not isinstance(operation, InvalidInput)
+            and not isinstance(change, InvalidInput)
             and tries[place] < MAX_TRIES
         }
-        if not todo:
+        if not open_changes:
             break
         now = platform.clock.now()
         try:
-            rows, pending = await _read(platform, principal, table, todo)
+            rows, readable = await _read(platform, principal, table, open_changes)
             plans: dict[int, Plan] = {}
-            for place, operation in pending.items():
+            for place, change in readable.items():
                 try:
-                    plans[place] = plan(table, principal, operation, rows, now)
+                    plans[place] = plan_change(table, principal, change, rows, now)
                 except CognateError as error:
                     outcomes[place] = error
-                    # What was refused in a race stops nothing.
+                    # A change that was tried before has lost a race: it stops nothing.
                     refused |= set() if tries[place] else {place}
                 tries[place] += 1
             if fail_fast:
@@ -120,85 +111,75 @@ async def write_records(
         except DatabaseError as error:
             if not lost:
                 raise
-            # The others are written, and their callers must hear so.
+            # Some changes are written already, and the caller must hear which.
             outcomes = [error if outcome is None else outcome for outcome in outcomes]
             break
         for place, planned in plans.items():
             again = place in lost and lost[place] == planned.version
             outcomes[place] = writer.errors.get(planned.id) or _outcome(
-                table, pending[place], planned, writer.rows, again=again
+                table, readable[place], planned, writer.rows, again=again
             )
             lost[place] = planned.version
     contended = WriteContended("The record kept being changed by others; try again.")
     return [contended if outcome is None else outcome for outcome in outcomes]
 
 
-def _refused_before(operations: Sequence[Operation | InvalidInput]) -> list[Outcome | None]:
-    """A refusal for each operation that is one, or on a record that an earlier one names."""
+def _refused_before(changes: Sequence[Change | InvalidInput]) -> list[Outcome | None]:
+    """Refuse each change that was not understood, or that names a record a second time."""
     seen: set[str] = set()
     found: list[Outcome | None] = []
-    for operation in operations:
-        if isinstance(operation, InvalidInput):
-            found.append(operation)
+    for change in changes:
+        if isinstance(change, InvalidInput):
+            found.append(change)
             continue
-        if operation.id is not None and operation.id in seen:
+        if change.id is not None and change.id in seen:
             message = "is named by an earlier operation of this batch; send it in another one"
             found.append(InvalidInput(FieldError("/id", message)))
             continue
-        seen.update([operation.id] if operation.id is not None else [])
+        seen.update([change.id] if change.id is not None else [])
         found.append(None)
     return found
 
 
-def _stop_behind(first: int, outcomes: list[Outcome | None]) -> None:
-    """Leave out what follows the first operation that was refused."""
+def _skip_after(first: int, outcomes: list[Outcome | None]) -> None:
     for place in range(first + 1, len(outcomes)):
         outcomes[place] = NotAttempted("An earlier operation was refused, and failFast was set.")
 
 
 async def _read(
-    platform: Platform, principal: Principal, table: Table, todo: Mapping[int, Operation]
-) -> tuple[dict[str, Row], dict[int, Operation]]:
-    """The rows of the records that operations name, as many as there is room for, in one call.
+    platform: Platform, principal: Principal, table: Table, changes: Mapping[int, Change]
+) -> tuple[dict[str, Row], dict[int, Change]]:
+    """Read the rows that changes name, up to `MAX_READ_BYTES`.
 
     Returns:
-        The organization's rows by id, and the operations that can be judged by them: all, or those
-        before the first one whose record there was no room for.
+        The rows by id, and the changes whose rows were read: all, or those before the first change
+        whose row did not fit.
     """
-    ids = [operation.id for operation in todo.values() if operation.id is not None]
+    ids = [change.id for change in changes.values() if change.id is not None]
     if not ids:
-        return {}, dict(todo)
-    deleted = "r.deleted_at IS NOT NULL" if table.soft_delete else "0"
-    sql = (
-        f"SELECT p.id AS named, {selected(table)}, {deleted} AS deleted FROM ("  # noqa: S608 - names of the schema
-        f"SELECT r.id, SUM({size(table)}) OVER (ORDER BY j.key "
-        "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before "
-        f'FROM json_each(?2) j CROSS JOIN "{table.name}" r '
-        "ON r.organization_id = ?1 AND r.id = j.value) p "
-        f'LEFT JOIN "{table.name}" r ON r.organization_id = ?1 AND r.id = p.id '
-        f"AND COALESCE(p.bytes_before, 0) < {MAX_READ_BYTES}"
-    )
-    parameters = (principal.organization_id, json.dumps(ids))
-    [rows] = await platform.database.batch([Statement(sql, parameters)])
+        return {}, dict(changes)
+    statement = read_for_change(table, principal.organization_id, ids)
+    [rows] = await platform.database.batch([statement])
     left_out = {row["named"] for row in rows if row["id"] is None}
-    end = min((place for place, item in todo.items() if item.id in left_out), default=None)
+    end = min((place for place, item in changes.items() if item.id in left_out), default=None)
     return (
         {row["id"]: row for row in rows if row["id"] is not None},
-        {place: item for place, item in todo.items() if end is None or place < end},
+        {place: item for place, item in changes.items() if end is None or place < end},
     )
 
 
 @dataclass
 class _Writer:
-    """Writes changes, with their jobs, in one call; in several where a row breaks a constraint.
+    """Write changes and their jobs in one D1 call, or in several if a row breaks a constraint.
 
-    A unique value, a check and a null are passed over by the statements themselves. A foreign key
-    and a trigger that raises undo the whole call: then it is made again in tenths, and those that
-    are undone too one by one. So a hundred changes cost at most 111 calls, and one bad one 21.
+    The statements skip a row that breaks a unique, check or not-null constraint. A foreign key or a
+    trigger undoes the whole call. Then the changes are written again in tenths, and a tenth that is
+    undone is written one change at a time. So a hundred changes cost at most 111 calls, and one bad
+    change costs 21.
 
     Attributes:
-        rows: by id, what was written.
-        errors: by id, why a change was refused alone.
+        rows: what was written, by id.
+        errors: why a single change was refused, by id.
     """
 
     platform: Platform
@@ -231,7 +212,7 @@ class _Writer:
             except ConstraintViolated:
                 await self._in_parts(part)
             except DatabaseError as error:
-                # Parts before it may be written, and their callers must hear so.
+                # Earlier parts may be written, and the caller must hear which.
                 self.errors |= {item.id: error for item in part}
 
     async def _together(self, plans: Sequence[Plan]) -> None:
@@ -248,23 +229,23 @@ class _Writer:
 
 def _outcome(
     table: Table,
-    operation: Operation,
+    change: Change,
     planned: Plan,
     written: Mapping[str, Row],
     *,
     again: bool,
 ) -> Outcome | None:
-    """What became of an operation; None where it is judged again, for somebody was faster.
+    """The outcome of a change; None if another writer was faster and it must be judged again.
 
-    `again` says that it was tried before, on the same state of the record: then nobody was
-    faster, and it is the database that refuses.
+    `again` means that the change was tried before on the same version. Then nobody was faster: the
+    database refuses the change.
     """
     row = written.get(planned.id) if planned.writes else planned.row
     if row is None:
         return _refused(table) if again else None
-    if isinstance(operation, Delete):
+    if isinstance(change, Delete):
         return Deleted(planned.id)
-    return StoredRecord(json_of(table, row), etag_of(row["version"]))
+    return stored_record(table, row)
 
 
 def _refused(table: Table) -> Conflict:

@@ -19,7 +19,7 @@ from cognate.records import (
     Update,
     get_record,
     list_records,
-    parse_query,
+    parse_list_query,
     write_records,
 )
 from cognate.schema import (
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
     from cognate.pagination import Page
     from cognate.ports import Database, Row
-    from cognate.records import Operation
-    from cognate.records.operations import Outcome
+    from cognate.records import Change
+    from cognate.records.changes import Outcome
     from local.adapters import LocalPlatform
 
 ACME: Final = OrganizationId("org_acme")
@@ -178,14 +178,14 @@ class Stage:
         raise AssertionError("SQLite in this process never waits")
 
     async def write(
-        self, table: Table, *operations: Operation, by: Principal = ADA, fail_fast: bool = False
+        self, table: Table, *operations: Change, by: Principal = ADA, fail_fast: bool = False
     ) -> list[Outcome]:
         """Write records."""
         call = write_records(self.platform, by, table, operations, fail_fast=fail_fast)
         return await call
 
     async def codes(
-        self, table: Table, *operations: Operation, by: Principal = ADA, fail_fast: bool = False
+        self, table: Table, *operations: Change, by: Principal = ADA, fail_fast: bool = False
     ) -> list[str]:
         """Write records: for each `record`, `deleted` or the code of its error."""
         return [
@@ -217,7 +217,7 @@ class Stage:
     ) -> Page[Mapping[str, Any]]:
         """One page; `query` as in a URL, with `__` for the dot before an operator."""
         parameters = {name.replace("__", "."): [value] for name, value in query.items()}
-        return await list_records(self.platform, by, table, parse_query(table, parameters))
+        return await list_records(self.platform, by, table, parse_list_query(table, parameters))
 
     async def ids(self, table: Table, by: Principal = ADA, **query: str) -> list[str]:
         """The ids of one page."""

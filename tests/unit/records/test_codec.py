@@ -12,7 +12,7 @@ import pytest
 from pydantic import Field
 
 from cognate.errors import InvalidInput
-from cognate.records.codec import changed_fields, columns_of, fields_of, json_of
+from cognate.records.codec import changed_fields, fields_of, json_of, validated_columns
 from cognate.schema import Record, Table
 from tests.unit.records.stage import posts
 
@@ -42,7 +42,7 @@ things = Table("things", Thing)
 
 def row_of(table: Table, record: dict[str, Any]) -> dict[str, Any]:
     """The row that a record would be."""
-    columns = {f"field_{name}": value for name, value in columns_of(table, record).items()}
+    columns = {f"field_{name}": value for name, value in validated_columns(table, record).items()}
     return {"id": "t1", "created_at": "then", "updated_at": "now", **columns}
 
 
@@ -59,7 +59,7 @@ def test_scalars_are_native_and_the_rest_is_text() -> None:
         "data": {"a": [1, None, "\u00e9"]},
     }
 
-    assert columns_of(things, record) == {
+    assert validated_columns(things, record) == {
         "name": "x",
         "size": '"s"',
         "state": "draft",
@@ -71,7 +71,7 @@ def test_scalars_are_native_and_the_rest_is_text() -> None:
         "data": '{"a":[1,null,"\u00e9"]}',
     }
     assert fields_of(things, row_of(things, record)) == {**record, "state": "draft"}
-    assert columns_of(posts, {"title": "x", "isPublic": True})["is_public"] == 1
+    assert validated_columns(posts, {"title": "x", "isPublic": True})["is_public"] == 1
     assert fields_of(posts, row_of(posts, {"title": "x", "isPublic": True}))["isPublic"] is True
 
 
@@ -87,10 +87,12 @@ def test_a_datetime_is_stored_and_answered_in_utc(sent: str, stored: str, shown:
     """So that texts of one form are compared; the moment is the one that was sent."""
     record = {"title": "x", "publishedAt": sent}
 
-    assert stored == columns_of(posts, record)["published_at"]
+    assert stored == validated_columns(posts, record)["published_at"]
     assert shown == fields_of(posts, row_of(posts, record))["publishedAt"]
     again = {"title": "x", "publishedAt": shown}
-    assert changed_fields(posts, row_of(posts, record), columns_of(posts, again)) == frozenset()
+    assert (
+        changed_fields(posts, row_of(posts, record), validated_columns(posts, again)) == frozenset()
+    )
 
 
 def test_a_datetime_written_behind_the_api_is_shown_as_it_is() -> None:
@@ -140,7 +142,7 @@ def test_an_answer_has_the_id_the_fields_and_the_times() -> None:
 def test_broken_rules_are_pointed_at(record: dict[str, Any], pointer: str, message: str) -> None:
     """In JSON's names; the sentence continues the field's name."""
     with pytest.raises(InvalidInput) as caught:
-        columns_of(things, record)
+        validated_columns(things, record)
 
     assert [field.pointer for field in caught.value.fields][:1] == [pointer]
     assert message in caught.value.fields[0].message
@@ -149,7 +151,7 @@ def test_broken_rules_are_pointed_at(record: dict[str, Any], pointer: str, messa
 def test_python_names_are_not_taken() -> None:
     """There is one way to write a field."""
     with pytest.raises(InvalidInput) as caught:
-        columns_of(posts, {"title": "x", "is_public": True})
+        validated_columns(posts, {"title": "x", "is_public": True})
 
     assert caught.value.fields[0].pointer == "/is_public"
 
@@ -158,7 +160,7 @@ def test_the_largest_integers_are_taken() -> None:
     """What JavaScript is exact for."""
     record = {"title": "x", "year": 2**53 - 1, "score": -(2**53) + 1}
 
-    assert columns_of(posts, record)["year"] == 2**53 - 1
+    assert validated_columns(posts, record)["year"] == 2**53 - 1
 
 
 def test_only_another_value_is_a_change() -> None:
@@ -167,7 +169,7 @@ def test_only_another_value_is_a_change() -> None:
     row["field_data"] = '{ "a" : 1 }'
 
     def changed(**record: Any) -> frozenset[str]:
-        return changed_fields(things, row, columns_of(things, {"name": "x", **record}))
+        return changed_fields(things, row, validated_columns(things, {"name": "x", **record}))
 
     assert changed(data={"a": 1}) == frozenset()
     assert changed(data={"a": True}) == {"data"}
@@ -185,7 +187,7 @@ def test_what_was_written_behind_the_api_is_shown_as_it_is() -> None:
 def test_a_double_may_be_larger_than_any_whole_number() -> None:
     """It comes back from D1 in digits, and the record can still be changed then."""
     for value in (1e16, 10**16, -1.5e308):
-        assert columns_of(posts, {"title": "x", "value": value})["value"] == value
+        assert validated_columns(posts, {"title": "x", "value": value})["value"] == value
     with pytest.raises(InvalidInput) as caught:
-        columns_of(posts, {"title": "x", "value": 1e16, "year": 10**16})
+        validated_columns(posts, {"title": "x", "value": 1e16, "year": 10**16})
     assert [field.pointer for field in caught.value.fields] == ["/year"]

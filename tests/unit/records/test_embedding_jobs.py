@@ -12,7 +12,7 @@ from cognate.schema import Cognate, Embeddings, Table
 from tests.unit.records.stage import ADA, BOB, Claim, Stage, claims, notes, posts
 
 if TYPE_CHECKING:
-    from cognate.records import Operation
+    from cognate.records import Change
 
 
 def schema(**options: Any) -> Cognate:
@@ -150,7 +150,7 @@ async def test_a_batch_is_one_send(stage: Stage) -> None:
     """And its jobs say that they came by one."""
     await stage.create(claims, "c1", content="x")
     await stage.drain()
-    operations: list[Operation] = [Create({"content": "x"}) for _ in range(99)]
+    operations: list[Change] = [Create({"content": "x"}) for _ in range(99)]
     operations.append(Update("c1", {"content": "y"}))
     await stage.codes(claims, *operations)
 

@@ -14,13 +14,13 @@ from cognate.ports import Statement
 from cognate.records.normal_forms import (
     MAX_DECIMAL_CHARACTERS,
     plain_date,
+    plain_decimal,
     plain_time,
     shown_datetime,
-    sql_without_end_zeros,
     utc_datetime,
     without_end_zeros,
-    written_out,
 )
+from cognate.records.table_sql import without_end_zeros_expression
 from local.adapters.database import SqliteDatabase
 
 if TYPE_CHECKING:
@@ -51,12 +51,13 @@ def test_texts_of_datetimes_sort_by_time(one: datetime, other: datetime) -> None
 @given(one=NUMBERS, other=NUMBERS)
 async def test_texts_of_equal_decimal_numbers_are_equal(one: Decimal, other: Decimal) -> None:
     """Once the zeros at their ends are left out, here as in SQL."""
-    stored = [written_out(str(number)) for number in (one, other)]
+    stored = [plain_decimal(str(number)) for number in (one, other)]
 
     assert [Decimal(text) for text in stored] == [one, other]
     plain = [without_end_zeros(text) for text in stored]
     assert (plain[0] == plain[1]) is (one == other)
-    sql = f"SELECT {sql_without_end_zeros('?1')} AS one, {sql_without_end_zeros('?2')} AS other"
+    one_in_sql, other_in_sql = map(without_end_zeros_expression, ("?1", "?2"))
+    sql = f"SELECT {one_in_sql} AS one, {other_in_sql} AS other"
     [[row]] = await SqliteDatabase().batch([Statement(sql, tuple(stored))])
     assert plain == [row["one"], row["other"]]
 
@@ -73,7 +74,7 @@ async def test_texts_of_equal_decimal_numbers_are_equal(one: Decimal, other: Dec
 )
 def test_a_decimal_number_is_written_out(text: str, expected: str) -> None:
     """With the zeros that it was given."""
-    assert expected == written_out(text)
+    assert expected == plain_decimal(text)
 
 
 @pytest.mark.parametrize(
@@ -84,12 +85,12 @@ def test_a_decimal_number_is_written_out(text: str, expected: str) -> None:
         (utc_datetime, "9999-12-31T23:59:00-00:01", "years 1 to 9999"),
         (plain_date, "today", "a date in ISO 8601"),
         (plain_time, "noon", "a time of day in ISO 8601"),
-        (written_out, "much", "a decimal number"),
-        (written_out, "NaN", "a finite number"),
-        (written_out, "-Infinity", "a finite number"),
-        (written_out, "1E+1000000", "at most 100 characters"),
-        (written_out, "1E-1000000", "at most 100 characters"),
-        (written_out, "9" * (MAX_DECIMAL_CHARACTERS + 1), "at most 100 characters"),
+        (plain_decimal, "much", "a decimal number"),
+        (plain_decimal, "NaN", "a finite number"),
+        (plain_decimal, "-Infinity", "a finite number"),
+        (plain_decimal, "1E+1000000", "at most 100 characters"),
+        (plain_decimal, "1E-1000000", "at most 100 characters"),
+        (plain_decimal, "9" * (MAX_DECIMAL_CHARACTERS + 1), "at most 100 characters"),
     ],
 )
 def test_what_has_no_form_is_refused(form: Callable[[str], str], text: str, message: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import Field
 
 from cognate.errors import FieldNotWritable, InvalidInput
-from cognate.records import Condition, Create, Delete, StoredRecord, Update
+from cognate.records import Create, Delete, Precondition, StoredRecord, Update
 from cognate.schema import Cognate, Embeddings, Record, Table
 from tests.unit.records.stage import Note, Stage, claims, notes, person, posts
 
@@ -198,7 +198,7 @@ async def test_null_takes_a_value_away(stage: Stage) -> None:
 async def test_refusals_come_in_order(stage: Stage) -> None:
     """Roles, guards, whether it is there, whose it is, its state, and then its rules."""
     await stage.create(posts, "p1", by=person("editor", name="eve"), title="x")
-    stale = Condition.parse('"stale"')
+    stale = Precondition.parse('"stale"')
     bad = {"title": 5, "score": 1}
     worse = {"title": 5}
     member = person("member")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cognate.errors import InvalidInput
-from cognate.records.query import MAX_FILTERS, MAX_IN_VALUES, RecordFilter, parse_query
+from cognate.records.query import MAX_FILTERS, MAX_IN_VALUES, RecordFilter, parse_list_query
 from tests.unit.records.stage import posts
 
 
@@ -56,7 +56,7 @@ def test_a_filter_compares_a_column_with_a_typed_value(
     parameters: dict[str, str], expected: tuple[str, str, object]
 ) -> None:
     """By the field's name in JSON."""
-    [found] = parse_query(posts, query(**parameters)).filters
+    [found] = parse_list_query(posts, query(**parameters)).filters
 
     assert found == RecordFilter(*expected)  # type: ignore[arg-type]  # a table of values
 
@@ -113,7 +113,7 @@ def test_broken_rules_are_pointed_at(
 ) -> None:
     """And what would be right is named."""
     with pytest.raises(InvalidInput) as caught:
-        parse_query(posts, query(**parameters))
+        parse_list_query(posts, query(**parameters))
 
     [error] = caught.value.fields
     assert error.pointer == pointer
@@ -123,7 +123,7 @@ def test_broken_rules_are_pointed_at(
 def test_a_parameter_is_given_once() -> None:
     """Of two values nobody knows which is meant."""
     with pytest.raises(InvalidInput) as caught:
-        parse_query(posts, {"title": ["a", "b"]})
+        parse_list_query(posts, {"title": ["a", "b"]})
 
     assert caught.value.fields[0].pointer == "?title"
 
@@ -136,24 +136,24 @@ def test_filters_are_bounded() -> None:
     assert len(many) == MAX_FILTERS + 1
 
     with pytest.raises(InvalidInput, match="at most 20 filters"):
-        parse_query(posts, many)
+        parse_list_query(posts, many)
     many.popitem()
-    assert len(parse_query(posts, many).filters) == MAX_FILTERS
+    assert len(parse_list_query(posts, many).filters) == MAX_FILTERS
 
 
 def test_the_first_twenty_mistakes_are_named() -> None:
     """All of them at once, not one at a time."""
     with pytest.raises(InvalidInput) as caught:
-        parse_query(posts, {f"x{number}": [""] for number in range(30)})
+        parse_list_query(posts, {f"x{number}": [""] for number in range(30)})
 
     assert len(caught.value.fields) == 20
 
 
 def test_a_context_is_of_the_filters_and_the_order_whatever_their_sequence() -> None:
     """The size of a page, and whether it is counted, are not part of it."""
-    one = parse_query(posts, query(title="x", year="1", limit="5", total="true"))
-    two = parse_query(posts, query(year="1", title="x"))
+    one = parse_list_query(posts, query(title="x", year="1", limit="5", total="true"))
+    two = parse_list_query(posts, query(year="1", title="x"))
     others = [query(title="x"), query(title="y", year="1"), query(title="x", year="1", sort="-id")]
 
     assert one.context == two.context
-    assert one.context not in {parse_query(posts, other).context for other in others}
+    assert one.context not in {parse_list_query(posts, other).context for other in others}

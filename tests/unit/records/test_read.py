@@ -9,7 +9,7 @@ import pytest
 
 from cognate.errors import DatabaseError, NotFound
 from cognate.records import Create
-from cognate.records.read import MAX_PAGE_BYTES
+from cognate.records.table_sql import MAX_PAGE_BYTES
 from tests.unit.records.stage import BOB, Stage, claims, notes, posts
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cognate.records.rows import size
+from cognate.records.table_sql import size_expression
 from tests.unit.records.stage import ACME, Stage, posts
 
 
@@ -59,7 +59,7 @@ async def test_the_size_of_a_row_is_about_that_of_its_json(
     record = dict((await stage.create(posts, "p1", **fields)).json)
     sent = len(json.dumps(record, ensure_ascii=False).encode())
 
-    [row] = stage.sql(f"SELECT {size(posts)} AS size FROM posts r")  # noqa: S608 - a name of the schema
+    [row] = stage.sql(f"SELECT {size_expression(posts)} AS size FROM posts r")  # noqa: S608 - a name of the schema
 
     assert sent <= row["size"] <= 2 * sent + 200
 

@@ -10,8 +10,9 @@ import pytest
 from pydantic import create_model
 
 from cognate.errors import Conflict, DatabaseError, InvalidInput, NotFound, QueueError
-from cognate.records import Condition, Create, Delete, StoredRecord, Update, write_records
-from cognate.records.write import MAX_OPERATIONS, MAX_READ_BYTES, MAX_TRIES
+from cognate.records import Create, Delete, Precondition, StoredRecord, Update, write_records
+from cognate.records.table_sql import MAX_READ_BYTES
+from cognate.records.write import MAX_CHANGES, MAX_TRIES
 from cognate.schema import Cognate, Embeddings, Record, Table
 from tests.unit.records.stage import (
     ACME,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cognate.ports import Database, Row, Statement
-    from cognate.records import Operation
+    from cognate.records import Change
 
 
 async def test_a_record_is_created_read_changed_and_deleted(stage: Stage) -> None:
@@ -104,10 +105,10 @@ async def test_any_number_of_operations_costs_two_calls_of_d1_and_one_of_the_que
     stage: Stage,
 ) -> None:
     """A read of all rows, a write of all changes with their jobs; of constant length."""
-    operations = [Create({"content": f"text {n}"}, f"c{n}") for n in range(MAX_OPERATIONS)]
-    assert await stage.codes(claims, *operations) == ["record"] * MAX_OPERATIONS
+    operations = [Create({"content": f"text {n}"}, f"c{n}") for n in range(MAX_CHANGES)]
+    assert await stage.codes(claims, *operations) == ["record"] * MAX_CHANGES
     one_hundred = [len(statements) for statements in stage.database.batches]
-    mixed: list[Operation] = [
+    mixed: list[Change] = [
         *(Update(f"c{n}", {"content": f"other {n}"}) for n in range(40)),
         *(Delete(f"c{n}") for n in range(40, 80)),
         *(Create({"content": "x"}) for _ in range(20)),
@@ -117,7 +118,7 @@ async def test_any_number_of_operations_costs_two_calls_of_d1_and_one_of_the_que
 
     assert one_hundred == [1, 4]
     assert [len(statements) for statements in stage.database.batches] == [1, 8]
-    assert len(stage.local.queue.waiting) == MAX_OPERATIONS + 20
+    assert len(stage.local.queue.waiting) == MAX_CHANGES + 20
 
 
 async def test_creates_without_ids_need_no_read(stage: Stage) -> None:
@@ -139,7 +140,7 @@ async def test_each_operation_is_judged_for_itself(stage: Stage) -> None:
         Create({"content": "x"}, "c4"),
         Update("c2", {"nothing": "x"}),
         Update("missing", {"content": "x"}),
-        Delete("c2", Condition.parse('"other"')),
+        Delete("c2", Precondition.parse('"other"')),
         Delete("missing"),
     ) == [
         "RECORD_EXISTS",
@@ -163,7 +164,7 @@ async def test_a_record_is_named_once_in_a_batch(stage: Stage) -> None:
 
 async def test_with_fail_fast_nothing_behind_the_first_refusal_is_done(stage: Stage) -> None:
     """What stands before it is."""
-    operations: list[Operation] = [
+    operations: list[Change] = [
         Create({"content": "x"}, "c1"),
         Delete("missing"),
         Create({"content": "x"}, "c2"),
@@ -235,7 +236,7 @@ async def test_who_loses_each_time_is_told(stage: Stage, operation: Update | Del
 @pytest.mark.parametrize("operation", ["update", "delete"])
 async def test_a_stale_etag_is_refused(stage: Stage, operation: str) -> None:
     """Before the write, and in a race with it."""
-    seen = Condition.parse((await stage.create(claims, "c1", content="old")).etag)
+    seen = Precondition.parse((await stage.create(claims, "c1", content="old")).etag)
     change = Update("c1", {"content": "x"}, seen) if operation == "update" else Delete("c1", seen)
 
     def meanwhile(number: int) -> None:
@@ -247,9 +248,9 @@ async def test_a_stale_etag_is_refused(stage: Stage, operation: str) -> None:
     assert await stage.codes(claims, change) == ["PRECONDITION_FAILED"]
     assert await stage.codes(claims, change) == ["PRECONDITION_FAILED"]
     assert (await stage.get(claims, "c1")).json["content"] == "theirs"
-    fresh = Condition.parse((await stage.get(claims, "c1")).etag)
+    fresh = Precondition.parse((await stage.get(claims, "c1")).etag)
     assert await stage.codes(claims, Update("c1", {"content": "x"}, fresh)) == ["record"]
-    assert await stage.codes(claims, Delete("c1", Condition.parse("*"))) == ["deleted"]
+    assert await stage.codes(claims, Delete("c1", Precondition.parse("*"))) == ["deleted"]
 
 
 async def test_two_creations_at_once_are_one_record(stage: Stage) -> None:
@@ -272,7 +273,7 @@ async def test_a_patch_that_changes_nothing_writes_nothing(stage: Stage) -> None
 
     assert changed == created
     assert len(stage.database.batches) == 1
-    assert await stage.codes(posts, Update("p1", {}, Condition.parse('"x"'))) == [
+    assert await stage.codes(posts, Update("p1", {}, Precondition.parse('"x"'))) == [
         "PRECONDITION_FAILED"
     ]
 
@@ -351,7 +352,7 @@ async def test_where_d1_fails_later_what_was_written_is_reported(stage: Stage) -
     stage.database.before = meanwhile
     stage.database.fails = {2}
 
-    operations: list[Operation] = [Update("c1", {"content": "x"}), Create({"content": "x"}, "c2")]
+    operations: list[Change] = [Update("c1", {"content": "x"}), Create({"content": "x"}, "c2")]
     assert await stage.codes(claims, *operations) == ["DATABASE_ERROR", "record"]
 
 
@@ -375,7 +376,7 @@ async def test_a_table_of_many_columns_is_written_too() -> None:
 
     assert [changed.json[name] for name in ("f0", "f30", "f59")] == ["x", "z", "y"]
     assert changed.etag != created.etag
-    assert await stage.codes(table, Delete("w1", Condition.parse(changed.etag))) == ["deleted"]
+    assert await stage.codes(table, Delete("w1", Precondition.parse(changed.etag))) == ["deleted"]
 
 
 def _wide() -> tuple[Cognate, str]:
@@ -563,7 +564,7 @@ async def test_a_batch_of_large_records_is_done_in_parts(stage: Stage) -> None:
     measured = MeasuredDatabase(stage.local.database)
     stage.database.inner = measured
     changes = {"text": f"y{'z' * 390_000}"}
-    operations: list[Operation] = [Update(f"n{number}", changes) for number in range(25)]
+    operations: list[Change] = [Update(f"n{number}", changes) for number in range(25)]
     operations[3] = Delete("n3")
     operations[4] = Update("missing", changes)
     operations[20:20] = [Create({"text": "new"}, "n99")]
@@ -584,7 +585,7 @@ async def test_with_fail_fast_a_later_part_stops_where_it_is_refused(stage: Stag
     """What comes before it is written, and nothing behind it."""
     for number in range(25):
         await stage.create(notes, f"n{number}", text="x" * 390_000)
-    operations: list[Operation] = [Update(f"n{number}", {"text": "y"}) for number in range(25)]
+    operations: list[Change] = [Update(f"n{number}", {"text": "y"}) for number in range(25)]
     operations[18] = Update("n18", {"text": 5})
 
     codes = await stage.codes(notes, *operations, fail_fast=True)

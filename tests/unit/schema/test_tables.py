@@ -9,7 +9,7 @@ import pytest
 from pydantic import create_model
 
 from cognate.errors import DefinitionError
-from cognate.records.query import parse_query
+from cognate.records.query import parse_list_query
 from cognate.schema import Embeddings, Record, Table
 from cognate.schema.names import REQUEST_NAMES
 from cognate.schema.tables import RESERVED_TABLES
@@ -124,9 +124,9 @@ def test_a_field_cannot_be_called_as_a_parameter_of_a_list(name: str) -> None:
 
 
 def test_every_parameter_of_a_list_is_reserved() -> None:
-    """Whatever `parse_query` does not read as a filter."""
+    """Whatever `parse_list_query` does not read as a filter."""
     parameters = {"limit": ["1"], "sort": ["id"], "total": ["true"]}
     plain = Table("items", create_model("Item", __base__=Record, title=(str, "")))
 
-    assert parse_query(plain, parameters).filters == []
+    assert parse_list_query(plain, parameters).filters == []
     assert parameters.keys() | {"cursor"} <= REQUEST_NAMES

@@ -14,22 +14,21 @@ from cognate.api.route import Call, Reply, Route
 from cognate.api.wire import AnswerModel, Identifier, JsonObject, RequestModel, parse
 from cognate.errors import CognateError, FieldError, InvalidInput
 from cognate.records import (
-    Condition,
+    MAX_CHANGES,
     Create,
     Delete,
     Deleted,
+    Precondition,
     StoredRecord,
     Update,
     get_record,
     list_records,
-    parse_query,
+    parse_list_query,
     write_records,
 )
-from cognate.records.write import MAX_OPERATIONS
 
 if TYPE_CHECKING:
-    from cognate.records import Operation
-    from cognate.records.operations import Outcome
+    from cognate.records import Change, Outcome
     from cognate.schema import Table
 
 PATH: Final = "/api/v1/{table}"
@@ -87,7 +86,7 @@ class BatchRequest(RequestModel):
     An operation is judged for itself, so one that cannot be understood refuses no other.
     """
 
-    operations: Annotated[list[Any], Field(min_length=1, max_length=MAX_OPERATIONS)]
+    operations: Annotated[list[Any], Field(min_length=1, max_length=MAX_CHANGES)]
     fail_fast: bool = False
 
 
@@ -134,7 +133,7 @@ async def get_list(call: Call) -> RecordsAnswer:
     """List the records of the caller's organization."""
     table = _table(call)
     page = await list_records(
-        call.platform, call.principal, table, parse_query(table, call.request.query)
+        call.platform, call.principal, table, parse_list_query(table, call.request.query)
     )
     return RecordsAnswer(
         data=[dict(record) for record in page.items], pagination=pagination_of(page)
@@ -156,7 +155,7 @@ async def get_one(call: Call) -> Reply:
     """Show a record."""
     record = await get_record(call.platform, call.principal, _table(call), call.parameters["id"])
     seen = call.request.headers.get("if-none-match")
-    if seen is not None and Condition.parse(seen).has_seen(record.etag):
+    if seen is not None and Precondition.parse(seen).has_seen(record.etag):
         return Reply(None, {"etag": record.etag}, 304)
     return Reply(_answer(record), {"etag": record.etag})
 
@@ -207,9 +206,9 @@ async def _write(call: Call, operation: Create | Update) -> StoredRecord:
     return outcome
 
 
-def _condition(call: Call) -> Condition | None:
+def _condition(call: Call) -> Precondition | None:
     header = call.request.headers.get("if-match")
-    return None if header is None else Condition.parse(header)
+    return None if header is None else Precondition.parse(header)
 
 
 def _understood(item: Any) -> BatchOperation | InvalidInput:  # noqa: ANN401 - JSON of any kind
@@ -226,10 +225,10 @@ def _understood(item: Any) -> BatchOperation | InvalidInput:  # noqa: ANN401 - J
         return error
 
 
-def _operation(item: BatchOperation) -> Operation:
+def _operation(item: BatchOperation) -> Change:
     if isinstance(item, CreateOperation):
         return Create(item.record, item.id)
-    condition = None if item.if_match is None else Condition.parse(item.if_match)
+    condition = None if item.if_match is None else Precondition.parse(item.if_match)
     if isinstance(item, UpdateOperation):
         return Update(item.id, item.record, condition)
     return Delete(item.id, condition)

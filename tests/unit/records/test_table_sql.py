@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cognate.records.plan import Plan
-from cognate.records.statements import write_statements
+from cognate.records.table_sql import write_statements
 from tests.unit.records.stage import ACME, GLOBEX, Stage, claims, posts
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from cognate.records.version import Condition, etag_of
+from cognate.records.changes import Precondition
+from cognate.records.codec import etag_of
 
 ONE, TWO = etag_of("1"), etag_of("2")
 
@@ -40,11 +41,11 @@ def test_an_etag_is_strong_and_the_versions_own() -> None:
 )
 def test_a_condition_names_states(header: str, writes: bool, seen: bool) -> None:  # noqa: FBT001 - a table
     """For a write by the strong comparison, for a read by the weak one; what is odd names none."""
-    condition = Condition.parse(header)
+    condition = Precondition.parse(header)
 
     assert (condition.allows_writing(ONE), condition.has_seen(ONE)) == (writes, seen)
 
 
 def test_a_header_of_white_space_is_read_in_one_go() -> None:
     """A megabyte of it, as a batch can send, takes no longer than its length."""
-    assert Condition.parse('"a",' + " " * 1_000_000 + "x") == Condition()
+    assert Precondition.parse('"a",' + " " * 1_000_000 + "x") == Precondition()
