@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.repeating import repetitions
+from tests.scheduling import LongestFirst
+
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
+    from xdist.remote import Producer
 
 # The tests run in several processes already. More threads in each would wait for one another and
 # cost CPU while they do. The libraries read this once, when numpy is imported.
@@ -22,8 +26,30 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Two processes more than there are cores: the tests of the Worker mostly wait."""
+    return (os.cpu_count() or 1) + 2
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LongestFirst:
+    """Distribute the tests as `tests/scheduling.py` says."""
+    return LongestFirst(config, log)
+
+
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """Print the figures that tests measured: `record_property("figure", "A search: ...")`."""
+    """Print the figures that tests measured, and how each failed test is repeated."""
+    _print_figures(terminalreporter)
+    failed = [*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")]
+    if failed:
+        terminalreporter.section("repeat a failed test")
+    for command in repetitions(failed):
+        terminalreporter.line(command)
+
+
+def _print_figures(terminalreporter: TerminalReporter) -> None:
+    """Print what tests recorded: `record_property("figure", "A search: ...")`."""
     reports = [
         report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)
     ]

@@ -13,9 +13,9 @@ from tests.sql_author import SqlAuthor
 from tests.sweep import Sweep
 from tests.unit.core.story import POISON
 from tests.worker.author import RECORDS, Author
-from tests.worker.instruments import wait_for
 from tests.worker.matrix_row import LONG_AGO
 from tests.worker.rest import WorkerAtRest
+from tests.worker.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,10 +18,28 @@ from tests.workshop import checkout_with
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from xdist.workermanage import WorkerController
+
     Report = Callable[[str, Sequence[str]], None]
     """Shows a table, by its title, at the end of the session."""
 
 REPORTS: Final = pytest.StashKey[dict[str, list[str]]]()
+OUTPUT: Final = "reports"
+"""The name under which a process of several sends its tables to the one that prints them."""
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send the tables to the process that prints them, where that is another one."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output[OUTPUT] = session.config.stash.get(REPORTS, {})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: WorkerController) -> None:
+    """Take the tables of a process that has ended."""
+    sent = getattr(node, "workeroutput", {}).get(OUTPUT, {})
+    node.config.stash.setdefault(REPORTS, {}).update(sent)
 
 
 def pytest_terminal_summary(

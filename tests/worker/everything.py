@@ -10,7 +10,7 @@ from cognate.ids import vector_key
 from cognate.models import MODELS
 from cognate.settings import AUTH_NAMING
 from tests.worker.filled import OFTEN, SELDOM, TEXTS, record_id
-from tests.worker.instruments import wait_for
+from tests.worker.waiting import wait_for
 
 if TYPE_CHECKING:
     import httpx

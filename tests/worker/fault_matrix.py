@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tests.worker.cells import RECORD, Cell
-from tests.worker.instruments import wait_for
 from tests.worker.matrix_answers import ANSWERS, AnswerRow, play_answers
 from tests.worker.matrix_faults import ROWS
+from tests.worker.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
 from local.running.seed import DemoOrganization, seed
-from tests.worker.organization import PATIENCE_SECONDS, Organization
+from tests.worker.organization import Organization
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from local.running.local_worker import LocalWorker
     from local.service.faults import FaultKind
 
-Found = TypeVar("Found")
 Event = dict[str, Any]
 
 ANY_TYPE: Final = "any"
-
-PAUSE_SECONDS: Final = 0.1
-"""Between two looks at what is waited for."""
-
-
-def wait_for(
-    look: Callable[[], Found | None], what: str, seconds: float = PATIENCE_SECONDS
-) -> Found:
-    """What `look` finds, asked again and again until it is something true."""
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
-        time.sleep(PAUSE_SECONDS)
-    return found
 
 
 @dataclass
@@ -45,7 +29,8 @@ class Instruments:
     worker: LocalWorker
     http: httpx.Client
     platform: httpx.Client
-    _earlier: list[Event] = field(default_factory=list)
+    _events: list[Event] = field(default_factory=list)
+    _read_bytes: int = 0
 
     # The Worker
 
@@ -82,18 +67,27 @@ class Instruments:
     def crash(self) -> None:
         """Kill the runtime where it stands; its queue forgets what it held."""
         self.worker.crash()
-        self._earlier = self.events()
+        self._read_log()
 
     def restart(self) -> None:
         """Start it again, on the same database."""
         self.worker.restart()
+        # It begins a new log.
+        self._read_bytes = 0
 
     def events(self, *names: str) -> list[Event]:
         """What the Worker has logged since its first start, of these kinds or of all."""
-        log = self.worker.wrangler_log.read_text("utf-8", errors="replace")
-        lines = [line for line in log.splitlines() if line.startswith('{"event"')]
-        found = self._earlier + [json.loads(line) for line in lines]
-        return [event for event in found if not names or event["event"] in names]
+        self._read_log()
+        return [event for event in self._events if not names or event["event"] in names]
+
+    def _read_log(self) -> None:
+        """Parse the whole lines that were written since the last time."""
+        with self.worker.wrangler_log.open("rb") as log:
+            log.seek(self._read_bytes)
+            lines = log.read().splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith(b"\n")]
+        self._read_bytes += sum(map(len, whole))
+        self._events += [json.loads(line) for line in whole if line.startswith(b'{"event"')]
 
     # Organizations
 

@@ -13,7 +13,7 @@ import httpx
 from local.running.leashed import Leashed
 from local.running.loopback import HOST, free_port
 from local.running.seed import DEMO_ORGANIZATIONS
-from tests.worker.instruments import wait_for
+from tests.worker.waiting import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cognate.jobs.messages import MESSAGE_TYPE
 from tests.worker.cells import INDEX, Cell
-from tests.worker.instruments import wait_for
 from tests.worker.matrix_row import Row
+from tests.worker.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

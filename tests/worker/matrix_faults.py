@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from tests.worker.cells import INDEX, Cell
-from tests.worker.instruments import wait_for
 from tests.worker.matrix_row import Row, reference
+from tests.worker.waiting import wait_for
 
 if TYPE_CHECKING:
     from local.service.faults import FaultKind

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from tests.worker.cells import OPERATIONS, Cell, Figures
-from tests.worker.instruments import wait_for
+from tests.worker.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

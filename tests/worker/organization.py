@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from local.running.seed import DemoOrganization
+from tests.worker.waiting import wait_for
 
 if TYPE_CHECKING:
     import httpx
@@ -16,9 +16,6 @@ STORY_ORGANIZATIONS: Final = (
     DemoOrganization("narwhal", "Narwhal Press", "Nora"),
 )
 """Two newsrooms of the story's own: no other test writes for them."""
-
-PATIENCE_SECONDS: Final = 60.0
-"""How long an outcome of the queue is waited for; it usually takes two."""
 
 FINAL: Final = {"done", "failed", "superseded", "dismissed"}
 
@@ -61,24 +58,24 @@ class Organization:
 
     def settle(self, table: str, record_id: str) -> None:
         """Wait until every job of a record is final."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            jobs = self.get("/embeddings/jobs", params={"table": table, "id": record_id}).json()
-            open_jobs = [job for job in jobs["data"] if job["status"] not in FINAL]
-            if jobs["data"] and not open_jobs:
-                return
-            assert time.monotonic() < deadline, f"still open: {open_jobs}"
+
+        def are_final() -> bool:
+            query = {"table": table, "id": record_id}
+            jobs = self.get("/embeddings/jobs", params=query).json()["data"]
+            return bool(jobs) and all(job["status"] in FINAL for job in jobs)
+
+        wait_for(are_final, f"the end of the jobs of {table}/{record_id}")
 
     def job(self, job_id: str) -> dict[str, Any]:
         """Wait until a job is final; the job."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
+
+        def final() -> dict[str, Any] | None:
             answer = self.get(f"/embeddings/jobs/{job_id}")
             assert answer.status_code == 200, answer.text
             job: dict[str, Any] = answer.json()
-            if job["status"] in FINAL:
-                return job
-            assert time.monotonic() < deadline, f"still {job['status']}: {job}"
+            return job if job["status"] in FINAL else None
+
+        return wait_for(final, f"the end of job {job_id}")
 
     def search(self, service: str, query: str, **options: Any) -> dict[str, Any]:
         """The answer of a similarity search."""

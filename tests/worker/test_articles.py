@@ -8,8 +8,8 @@ import pytest
 
 from cognate.ids import vector_key
 from local.running.seed import SESSION_EXPIRES_AT, DemoOrganization
-from tests.worker.instruments import wait_for
 from tests.worker.organization import Organization
+from tests.worker.waiting import wait_for
 
 if TYPE_CHECKING:
     import httpx

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.worker.instruments import wait_for
+from tests.worker.waiting import wait_for
 
 if TYPE_CHECKING:
     from tests.worker.instruments import Instruments

@@ -11,7 +11,7 @@ import pytest
 from cognate.ids import derived_id, vector_id, vector_key
 from cognate.models import MODELS
 from cognate.ports import StoredVectors
-from tests.worker.instruments import wait_for
+from tests.worker.waiting import wait_for
 
 if TYPE_CHECKING:
     from tests.worker.instruments import Event, Instruments

@@ -9,8 +9,9 @@ import pytest
 
 from local.running.local_worker import LocalConfig, LocalWorker
 from local.setup.layout import ROOT
-from tests.worker.instruments import Instruments, wait_for
+from tests.worker.instruments import Instruments
 from tests.worker.matrix_row import LONG_AGO
+from tests.worker.waiting import wait_for
 from tests.workshop import checkout_with
 
 if TYPE_CHECKING:

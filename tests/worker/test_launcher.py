@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from local.setup.layout import ROOT
-from tests.worker.instruments import wait_for
 from tests.worker.launched import Launched
+from tests.worker.waiting import wait_for
 from tests.workshop import checkout_with
 
 if TYPE_CHECKING:

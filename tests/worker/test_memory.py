@@ -27,7 +27,8 @@ from local.adapters.database import SqliteDatabase
 from local.running.local_worker import LocalConfig, LocalWorker
 from local.running.processes import workerd_processes
 from local.setup.layout import ROOT
-from tests.worker.instruments import Instruments, wait_for
+from tests.worker.instruments import Instruments
+from tests.worker.waiting import wait_for
 from tests.workshop import checkout_with
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from local.setup.memory_snapshot import (
     save_snapshot,
 )
 from local.setup.runtime import bundle_option, write_workerd_script
-from tests.worker.instruments import wait_for
+from tests.worker.waiting import wait_for
 from tests.workshop import checkout_with
 
 if TYPE_CHECKING:

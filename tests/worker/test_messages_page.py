@@ -10,7 +10,8 @@ import pytest
 
 from local.running.local_worker import LocalConfig, LocalWorker
 from local.setup.layout import ROOT
-from tests.worker.instruments import Instruments, wait_for
+from tests.worker.instruments import Instruments
+from tests.worker.waiting import wait_for
 from tests.workshop import checkout_with
 
 if TYPE_CHECKING:

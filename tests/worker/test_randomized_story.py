@@ -17,6 +17,7 @@ from cognate.api.http import Request
 from cognate.ports import Platform
 from cognate.principal import OrganizationId
 from cognate.settings import Settings
+from tests.repeating import VARIABLE
 from tests.sweep import Sweep
 from tests.unit.core.faults import FailingDatabase
 from tests.unit.core.stage import SCHEMA
@@ -25,6 +26,8 @@ from tests.worker.author import RECORDS, Author
 from tests.worker.chaos import WorkerStory
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cognate.api.http import BodyReader
     from cognate.schema import Cognate
     from tests.worker.conftest import Report
@@ -36,8 +39,11 @@ STEPS: Final = 1500
 WORKER_STEPS: Final = 300
 """Of the one in the real runtime."""
 
+RUN: Final = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+"""The id of a run in several processes, which must all name the tests alike."""
+
 SEEDS: Final = (
-    [int(os.environ["SEED"])] if os.environ.get("SEED") else [Random().randrange(1 << 16)]  # noqa: S311 - a story
+    [int(os.environ["SEED"])] if os.environ.get("SEED") else [Random(RUN).randrange(1 << 16)]  # noqa: S311 - a story
 )
 ASKED_STEPS: Final = int(os.environ.get("STEPS") or 0)
 CANARIES: Final = {"org_kiwi": "Kiwi", "org_lynx": "Lynx", "org_moth": "Moth"}
@@ -164,9 +170,10 @@ def _reader(body: Any) -> BodyReader:
 
 
 @pytest.fixture(params=SEEDS, ids=lambda seed: f"SEED={seed}")
-def seed(request: pytest.FixtureRequest) -> int:
+def seed(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> int:
     """A new one each time, unless `SEED` names one; it is in the test's name."""
     found: int = request.param
+    record_property(VARIABLE, f"SEED={found}")
     return found
 
 

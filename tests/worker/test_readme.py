@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from local.running.demo import add_demo_claims
 from local.setup.layout import ROOT
-from tests.worker.organization import PATIENCE_SECONDS
+from tests.worker.waiting import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     import httpx

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from cognate.ids import vector_key
-from tests.worker.instruments import wait_for
+from tests.worker.waiting import wait_for
 
 if TYPE_CHECKING:
     from tests.worker.instruments import Instruments

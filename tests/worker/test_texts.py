@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cognate.ids import vector_key
 from cognate.models import DEFAULT_MODEL
-from tests.worker.instruments import wait_for
+from tests.worker.waiting import wait_for
 
 if TYPE_CHECKING:
     from tests.worker.instruments import Instruments

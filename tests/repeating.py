@@ -1,0 +1,24 @@
+"""The command that repeats one failed test alone, in a fresh shell."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import pytest
+
+VARIABLE: Final = "variable"
+"""The name under which a test records a variable that a repetition needs:
+`record_property(VARIABLE, "SEED=7")`."""
+
+
+def command_of(report: pytest.TestReport) -> str:
+    """The command that runs the test of a report again."""
+    variables = [str(value) for name, value in report.user_properties if name == VARIABLE]
+    return shlex.join([*variables, "PYTHONPATH=src", ".venv/bin/pytest", report.nodeid])
+
+
+def repetitions(reports: list[pytest.TestReport]) -> list[str]:
+    """One command for each failed test, in the order in which they failed."""
+    return list(dict.fromkeys(map(command_of, reports)))
