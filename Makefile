@@ -4,12 +4,16 @@
 PYTHON ?= python3
 PORT ?= 8787
 STEPS ?= 20000
+# Of the tests; `auto` is two more than there are cores.
+PROCESSES ?= auto
 
 bin := .venv/bin
 # The Worker's code is importable on the host, as it is in the Worker.
 export PYTHONPATH := src
+# Every test process and every start of the Worker imports modules that should be compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: bench deploy help dev login migration readme test setup format-check format lint types unit contract worker coverage soak hooks lock clean distclean
+.PHONY: bench deploy help dev login migration readme test setup format-check format lint types suites unit contract worker coverage soak hooks lock clean distclean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -17,7 +21,8 @@ help: ## Show the targets
 dev: setup ## Run the Worker, its database, queue, models and vector indexes here (PORT=8787)
 	@$(bin)/python -m local.running.launcher --port $(PORT)
 
-test: setup format-check lint types unit contract worker ## Check everything, as CI does
+test: setup format-check lint ## Check everything, as CI does
+	@$(MAKE) --no-print-directory --jobs=2 types suites
 	@echo "Formatting, lint, types, unit, contract and Worker tests have passed."
 
 setup: ## Install what is missing, all of it below this folder
@@ -37,17 +42,23 @@ lint: setup ## Lint the code
 types: setup ## Check the types
 	$(bin)/mypy
 
+suites: setup ## Run the unit, contract and Worker tests beside one another
+	$(pytest) tests
+
 unit: setup ## Run the tests that need no Worker
-	$(bin)/pytest --numprocesses auto --dist worksteal tests/unit
+	$(pytest) tests/unit
 
 contract: setup
-	$(bin)/pytest tests/contract
+	$(pytest) tests/contract
 
 worker: setup ## Run the tests against the Worker in its real runtime
-	$(bin)/pytest tests/worker
+	$(pytest) tests/worker
+
+# Which test runs where and when: tests/scheduling.py.
+pytest = $(bin)/pytest --numprocesses $(PROCESSES)
 
 coverage: setup ## Measure which lines and branches of src/ the unit tests run
-	$(bin)/pytest --numprocesses auto --dist worksteal --cov tests/unit
+	$(pytest) --cov tests/unit
 
 soak: setup ## Tell a longer random story, in process and in the real runtime (SEED=7 STEPS=20000)
 	SEED=$(SEED) STEPS=$(STEPS) $(bin)/pytest tests/worker/test_randomized_story.py

@@ -15,8 +15,9 @@ VARIABLE: Final = "variable"
 
 def command_of(report: pytest.TestReport) -> str:
     """The command that runs the test of a report again."""
-    variables = [str(value) for name, value in report.user_properties if name == VARIABLE]
-    return shlex.join([*variables, "PYTHONPATH=src", ".venv/bin/pytest", report.nodeid])
+    given = [str(value).split("=", 1) for name, value in report.user_properties if name == VARIABLE]
+    variables = [f"{name}={shlex.quote(value)}" for name, value in (*given, ("PYTHONPATH", "src"))]
+    return " ".join([*variables, ".venv/bin/pytest", shlex.quote(report.nodeid)])
 
 
 def repetitions(reports: list[pytest.TestReport]) -> list[str]:
