@@ -19,7 +19,7 @@ help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 dev: setup ## Run the Worker, its database, queue, models and vector indexes here (PORT=8787)
-	@$(bin)/python -m local.running.launcher --port $(PORT)
+	@$(bin)/python -m local.commands.develop --port $(PORT)
 
 test: setup format-check lint ## Check everything, as CI does
 	@$(MAKE) --no-print-directory --jobs=2 types suites
@@ -78,19 +78,19 @@ login: setup ## Log in at Cloudflare
 	@PATH="$(CURDIR)/$(bin):$$PATH" npx wrangler login
 
 deploy: setup ## Deploy to Cloudflare; shows what it does, and asks (LOCATION=weur or JURISDICTION=eu, YES=1)
-	@$(bin)/python -m local.deploying.deploy $(LOCATION:%=--location=%) $(JURISDICTION:%=--jurisdiction=%) $(if $(filter 1,$(YES)),--yes)
+	@$(bin)/python -m local.commands.deploy $(LOCATION:%=--location=%) $(JURISDICTION:%=--jurisdiction=%) $(if $(filter 1,$(YES)),--yes)
 
 migration: setup ## Print the SQL of a table of src/schema.py, for a migration (TABLE=claims)
-	@$(bin)/python -m local.deploying.migration $(TABLE)
+	@$(bin)/python -m local.commands.table_migration $(TABLE)
 
 readme: setup ## Write the generated parts of README.md again
-	@$(bin)/python -m local.deploying.readme
+	@$(bin)/python -m local.commands.generated_readme
 
 bench: setup ## Measure the CPU that requests and batches cost in the runtime
 	@$(bin)/python -m benchmarks.worker_cpu
 
 clean: ## Forget the data of `make dev`
-	@$(PYTHON) -m local.running.clean
+	@$(PYTHON) -m local.commands.clean
 
 distclean: ## Remove everything that was installed or made here
 	rm -rf .local .venv .venv-workers .wrangler node_modules python_modules

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
+from local.demo.organizations import DEMO_ORGANIZATIONS
 from local.running.local_worker import LocalConfig, LocalWorker
-from local.running.processes import workerd_processes
-from local.running.seed import DEMO_ORGANIZATIONS
+from local.running.workerd_processes import workerd_processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

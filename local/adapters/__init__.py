@@ -1,9 +1,5 @@
-"""The ports over this machine: SQLite, the local Workers AI and Vectorize, a queue and a clock.
+"""The core's ports on this machine: SQLite, the local Workers AI and Vectorize, a queue, a clock.
 
-They are for tests and for tools that run without a Worker. Each passes the contract suite that the
-adapters over the real bindings pass, and maps every foreign error as those do.
+Tests and tools use them where no Worker runs. Each adapter passes the contract suite of its port,
+and maps foreign errors as the adapter over the real binding does.
 """
-
-from local.adapters.platform import LocalPlatform, local_platform
-
-__all__ = ["LocalPlatform", "local_platform"]

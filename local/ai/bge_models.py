@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
-from local.errors import ConfigurationError, PlatformError
+from local.failures import BindingError, StartError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -54,7 +54,7 @@ class BgeEncoder:
     def connect(cls, first_model: str) -> BgeEncoder:
         """Import fastembed and fetch one model, so that a missing hub is known at once.
 
-        Raises `ConfigurationError` where fastembed is not installed or no hub can be reached.
+        Raises `StartError` where fastembed is not installed or no hub can be reached.
         """
         try:
             fastembed = importlib.import_module("fastembed")
@@ -63,7 +63,7 @@ class BgeEncoder:
                 "LOCAL_AI=bge needs the package fastembed: install it with "
                 "`uv pip install fastembed`, or unset LOCAL_AI for the built-in sentence model."
             )
-            raise ConfigurationError(message) from error
+            raise StartError(message) from error
         encoder = cls(fastembed.TextEmbedding)
         encoder._model(first_model)
         return encoder
@@ -85,11 +85,11 @@ class BgeEncoder:
                 f"LOCAL_AI=bge has no {model} with {pooling} pooling: it runs the English bge "
                 "models with cls pooling; unset LOCAL_AI for the others."
             )
-            raise PlatformError(_ERROR, message)
+            raise BindingError(_ERROR, message)
         try:
             return self._model(model)
-        except ConfigurationError as error:
-            raise PlatformError(_ERROR, str(error)) from error
+        except StartError as error:
+            raise BindingError(_ERROR, str(error)) from error
 
     def _model(self, model: str) -> TextEmbedding:
         if model not in self._loaded:
@@ -101,5 +101,5 @@ class BgeEncoder:
                     f"LOCAL_AI=bge could not fetch {name} from the model hub; check the network, "
                     "or unset LOCAL_AI to use the built-in sentence model."
                 )
-                raise ConfigurationError(message) from error
+                raise StartError(message) from error
         return self._loaded[model]

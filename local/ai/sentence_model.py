@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load as load_tensors
 from tokenizers import Tokenizer
 
-from local.errors import ConfigurationError
+from local.failures import StartError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,7 +81,7 @@ class SentenceModel:
     def load(cls, folder: Path | None = None) -> SentenceModel:
         """Read the weights and the tokenizer, from the installed package unless `folder` is given.
 
-        Raises `ConfigurationError` where a file is missing or is not the expected one.
+        Raises `StartError` where a file is missing or is not the expected one.
         """
         folder = folder or _package_folder()
         weights = _checked(folder / "model.safetensors")
@@ -251,7 +251,7 @@ def _package_folder() -> Path:
         message = (
             f"The sentence model is not installed: add the package {PACKAGE.replace('_', '-')}."
         )
-        raise ConfigurationError(message)
+        raise StartError(message)
     return Path(spec.submodule_search_locations[0]) / "model"
 
 
@@ -261,12 +261,12 @@ def _checked(path: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         message = f"The sentence model's {path.name} cannot be read ({error.strerror})."
-        raise ConfigurationError(message) from error
+        raise StartError(message) from error
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256[path.name]:
         message = (
             f"The sentence model's {path.name} is not the expected file "
             f"(SHA-256 {found}, expected {SHA256[path.name]}); install the package again."
         )
-        raise ConfigurationError(message)
+        raise StartError(message)
     return content

@@ -18,8 +18,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from cognate.errors import ConfigurationError
 from cognate.settings import AUTH_NAMING, Settings
+from local.demo.organizations import DEMO_ORGANIZATIONS, DemoOrganization, seed
+from local.development.missing_tables import missing_tables
+from local.failures import StartError
 from local.running.d1_files import d1_file
-from local.running.leashed import Leashed
+from local.running.leash import Leashed
 from local.running.loopback import (
     HOST,
     NotHealthyError,
@@ -28,8 +31,6 @@ from local.running.loopback import (
     status_of,
     wait_until_healthy,
 )
-from local.running.missing_tables import missing_tables
-from local.running.seed import DEMO_ORGANIZATIONS, DemoOrganization, seed
 from local.running.served_sources import ServedSources
 from local.running.source_check import SourceMistake
 from local.setup.layout import Layout
@@ -43,10 +44,6 @@ if TYPE_CHECKING:
 
 _START_SECONDS: Final = 90.0
 """Ten on an idle machine; the rest is for one that is busy."""
-
-
-class StartError(Exception):
-    """Cognate did not start; the message is the one sentence that a person needs."""
 
 
 @dataclass(frozen=True)
@@ -300,7 +297,7 @@ class LocalWorker:
     def _start_platform(self) -> Leashed:
         indexes = self.config.state / "indexes.json"
         indexes.write_text(json.dumps(self.schema.indexes, indent=2), "utf-8")
-        command = [sys.executable, "-m", "local.service.platform"]
+        command = [sys.executable, "-m", "local.bindings.server"]
         options = [
             f"--port={self.config.platform_port}",
             f"--state={self.config.state / 'platform'}",
@@ -328,7 +325,7 @@ class LocalWorker:
             **self.layout.environment(),
             # Where Miniflare finds bindings.mjs, and what that one binds.
             "PLATFORM_URL": self.platform_url,
-            "NODE_PATH": str(self.layout.root / "local" / "service"),
+            "NODE_PATH": str(self.layout.root / "local" / "bindings"),
             # Without it, Workers of equal names in two checkouts would find each other.
             "WRANGLER_REGISTRY_PATH": str(self.config.state / "registry"),
             "WRANGLER_LOG_PATH": str(self.config.state / "logs" / "wrangler-debug.log"),

@@ -39,7 +39,7 @@ def _alone(layout: Layout) -> Iterator[None]:
         yield
 
 
-def main() -> int:
+def set_up() -> int:
     """Install what is missing; the answer is the exit status."""
     layout = Layout()
     try:
@@ -58,4 +58,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(set_up())

@@ -21,12 +21,17 @@ from local.setup.memory_snapshot import (
     save_snapshot,
 )
 from local.setup.pyodide_bundle import BundleError, build
-from local.setup.runtime import bundle_option, write_workerd_script
 from local.setup.steps import SetupError, Step, run_logged
-from local.setup.vendor import vendor_command
+from local.setup.workerd_script import bundle_option, write_workerd_script
 
 if TYPE_CHECKING:
     from local.setup.layout import Layout
+
+PYODIDE_PLATFORM: Final = "pyemscripten_2026_0_wasm32"
+"""The platform tag of wheels for the Pyodide of the runtime that package-lock.json pins."""
+
+PYODIDE_PYTHON: Final = "3.14"
+"""The Python version of that Pyodide."""
 
 _PIP_SETTING: Final = re.compile(r"^[^.]*\.(index-url|cert)='(.*)'$", re.MULTILINE)
 _UV_NAME_OF_PIP_SETTING: Final = {"index-url": "UV_DEFAULT_INDEX", "cert": "SSL_CERT_FILE"}
@@ -72,7 +77,7 @@ def installation_steps(layout: Layout) -> list[Step]:
                 own / "pyodide_prelude.js",
                 own / "capnp.py",
                 own / "memory_snapshot.py",
-                own / "runtime.py",
+                own / "workerd_script.py",
             ],
             [str(root), str(_compatibility(root))],
             [layout.bundle, layout.snapshot, layout.workerd],
@@ -81,7 +86,7 @@ def installation_steps(layout: Layout) -> list[Step]:
         Step(
             "worker",
             "the Worker's own dependencies",
-            [layout.requirements / "worker.txt", own / "vendor.py"],
+            [layout.requirements / "worker.txt", own / "installation.py"],
             [],
             [layout.python_modules],
             run.worker,
@@ -188,6 +193,33 @@ class _Run:
             "Installing the Worker's dependencies",
             _download_environment(),
         )
+
+
+def vendor_command(python: Path, requirements: Path, target: Path) -> list[str]:
+    """The pip command that installs `requirements`, built for Pyodide, into `target`.
+
+    It does what `pywrangler sync` does, but needs no package index besides PyPI and no second
+    interpreter.
+    """
+    return [
+        str(python),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-compile",
+        "--no-deps",
+        "--require-hashes",
+        "--only-binary=:all:",
+        f"--platform={PYODIDE_PLATFORM}",
+        f"--python-version={PYODIDE_PYTHON}",
+        "--implementation=cp",
+        f"--abi=cp{PYODIDE_PYTHON.replace('.', '')}",
+        "--abi=abi3",
+        "--abi=none",
+        f"--target={target}",
+        f"--requirement={requirements}",
+    ]
 
 
 def _download_environment() -> dict[str, str]:

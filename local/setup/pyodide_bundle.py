@@ -8,11 +8,12 @@ carries all three in the version that this workerd expects.
 
 from __future__ import annotations
 
-import argparse
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from local.setup.capnp import Module, write_bundle
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BUNDLE_NAME = "pyodide_dev.capnp.bin"
 """The file name that workerd looks for when the development flags are set."""
@@ -72,22 +73,3 @@ def build(pyodide: Path, prelude: Path, target: Path) -> None:
     partial = target.with_suffix(".partial")
     partial.write_bytes(write_bundle(modules))
     partial.replace(target)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Build the bundle from the command line; the answer is the exit status."""
-    parser = argparse.ArgumentParser(prog="local.setup.pyodide_bundle", description=__doc__)
-    parser.add_argument("pyodide", type=Path, help="folder of the npm package pyodide")
-    parser.add_argument("target", type=Path, help="folder to put the bundle in")
-    options = parser.parse_args(arguments)
-    prelude = Path(__file__).with_name("pyodide_prelude.js")
-    try:
-        build(options.pyodide, prelude, options.target / BUNDLE_NAME)
-    except BundleError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from local.errors import ConfigurationError
+from local.failures import StartError
 from local.vectorize.limits import MAX_DIMENSIONS, MAX_METADATA_INDEXES
 
 if TYPE_CHECKING:
@@ -55,19 +55,19 @@ _ENTRIES: Final = TypeAdapter(list[_Entry])
 
 
 def parse_index_config(value: object) -> list[IndexConfig]:
-    """Return the indexes of decoded JSON; raises `ConfigurationError` with the reason."""
+    """Return the indexes of decoded JSON; raises `StartError` with the reason."""
     try:
         entries = _ENTRIES.validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         message = f"The index configuration is not valid at {place}: {first['msg']}."
-        raise ConfigurationError(message) from error
+        raise StartError(message) from error
     for what in ("binding", "name"):
         names = [getattr(entry, what) for entry in entries]
         if len(set(names)) < len(names):
             message = f"The index configuration names one {what} twice."
-            raise ConfigurationError(message)
+            raise StartError(message)
     return [
         IndexConfig(entry.binding, entry.name, entry.dimensions, entry.metadata_indexes)
         for entry in entries
@@ -75,12 +75,12 @@ def parse_index_config(value: object) -> list[IndexConfig]:
 
 
 def read_index_config(path: Path) -> list[IndexConfig]:
-    """Return the indexes that a JSON file lists; raises `ConfigurationError` with the reason."""
+    """Return the indexes that a JSON file lists; raises `StartError` with the reason."""
     try:
         return parse_index_config(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         message = f"The index configuration {path} cannot be read ({error.strerror})."
-        raise ConfigurationError(message) from error
+        raise StartError(message) from error
     except ValueError as error:
         message = f"The index configuration {path} is not JSON ({error})."
-        raise ConfigurationError(message) from error
+        raise StartError(message) from error

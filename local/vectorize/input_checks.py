@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 import numpy as np
 
-from local.errors import PlatformError
-from local.vectorize.compact_json import compact_json
+from local.failures import BindingError
 from local.vectorize.limits import (
     DEFAULT_TOP_K,
     MAX_ID_BYTES,
@@ -22,6 +21,7 @@ from local.vectorize.limits import (
     MAX_TOP_K_WITH_CONTENT,
     MAX_VECTORS_PER_WRITE,
     Operation,
+    compact_json,
     id_too_long,
     malformed_query,
     malformed_request,
@@ -33,7 +33,7 @@ from local.vectorize.limits import (
     wrong_query_dimensions,
     wrong_vector_dimensions,
 )
-from local.vectorize.metadata_filter import VectorFilter, parse_filter
+from local.vectorize.metadata_filter import VectorFilter, parse_metadata_filter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,7 +120,7 @@ def parse_query_options(value: object) -> QueryOptions:
         return_values=return_values is True,
         return_metadata=level,
         namespace=_namespace(Operation.QUERY, options.get("namespace")),
-        filter=None if filter_value is None else parse_filter(filter_value),
+        filter=None if filter_value is None else parse_metadata_filter(filter_value),
     )
 
 
@@ -138,7 +138,7 @@ def _return_metadata(level: object) -> ReturnMetadata:
         return "indexed"
     if level == "all":
         return "all"
-    raise PlatformError(_ERROR, _UNKNOWN_LEVEL + str(level))
+    raise BindingError(_ERROR, _UNKNOWN_LEVEL + str(level))
 
 
 def _top_k(value: object, *, with_content: bool) -> int:

@@ -8,10 +8,11 @@ not be confirmed: their sentence is ours, under the number of the nearest error 
 
 from __future__ import annotations
 
+import json
 from enum import Enum
 from typing import Final
 
-from local.errors import PlatformError
+from local.failures import BindingError
 
 MAX_DIMENSIONS: Final = 1536
 """Components of a vector."""
@@ -58,24 +59,34 @@ class Operation(Enum):
     DELETE = "VECTOR_DELETE"
 
 
-def vectorize_error(operation: Operation, code: int, sentence: str) -> PlatformError:
+def compact_json(value: object) -> str:
+    """Write JSON as `JSON.stringify` does: no spaces, and non-ASCII characters as they are."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def compact_json_bytes(value: object) -> int:
+    """The length of `compact_json(value)` in bytes of UTF-8. Vectorize counts its limits so."""
+    return len(compact_json(value).encode("utf-8", "surrogatepass"))
+
+
+def vectorize_error(operation: Operation, code: int, sentence: str) -> BindingError:
     """Return the error a Vectorize call rejects with: a plain JavaScript `Error`."""
-    return PlatformError("Error", f"{operation.value}_ERROR (code = {code}): {sentence}")
+    return BindingError("Error", f"{operation.value}_ERROR (code = {code}): {sentence}")
 
 
-def wrong_query_dimensions(expected: int, got: int) -> PlatformError:
+def wrong_query_dimensions(expected: int, got: int) -> BindingError:
     """40006, seen."""
     sentence = f"invalid query vector, expected {expected} dimensions, and got {got} dimensions"
     return vectorize_error(Operation.QUERY, 40006, sentence)
 
 
-def too_many_ids(operation: Operation, most: int, got: int) -> PlatformError:
+def too_many_ids(operation: Operation, most: int, got: int) -> BindingError:
     """40007, seen for getByIds and deleteByIds."""
     sentence = f"too many ids in payload; max id count is {most}, got {got}"
     return vectorize_error(operation, 40007, sentence)
 
 
-def too_many_vectors(operation: Operation, got: int) -> PlatformError:
+def too_many_vectors(operation: Operation, got: int) -> BindingError:
     """40007, not confirmed: written after the error for ids."""
     sentence = (
         f"too many vectors in payload; max vector count is {MAX_VECTORS_PER_WRITE}, got {got}"
@@ -83,13 +94,13 @@ def too_many_vectors(operation: Operation, got: int) -> PlatformError:
     return vectorize_error(operation, 40007, sentence)
 
 
-def id_too_long(operation: Operation, got: int) -> PlatformError:
+def id_too_long(operation: Operation, got: int) -> BindingError:
     """40008, seen."""
     sentence = f"id too long; max is {MAX_ID_BYTES} bytes, got {got} bytes"
     return vectorize_error(operation, 40008, sentence)
 
 
-def namespace_too_long(operation: Operation, got: int) -> PlatformError:
+def namespace_too_long(operation: Operation, got: int) -> BindingError:
     """40008, not confirmed: written after the error for ids."""
     sentence = f"namespace too long; max is {MAX_NAMESPACE_BYTES} bytes, got {got} bytes"
     return vectorize_error(operation, 40008, sentence)
@@ -97,7 +108,7 @@ def namespace_too_long(operation: Operation, got: int) -> PlatformError:
 
 def wrong_vector_dimensions(
     operation: Operation, vector_id: str, expected: int, got: int
-) -> PlatformError:
+) -> BindingError:
     """40012, seen."""
     sentence = (
         f'invalid vector for id="{vector_id}", '
@@ -106,7 +117,7 @@ def wrong_vector_dimensions(
     return vectorize_error(operation, 40012, sentence)
 
 
-def metadata_too_large(operation: Operation, vector_id: str, got: int) -> PlatformError:
+def metadata_too_large(operation: Operation, vector_id: str, got: int) -> BindingError:
     """40016, seen."""
     sentence = (
         f'oversized metadata for vector id="{vector_id}"; the compact JSON representation of the '
@@ -115,12 +126,12 @@ def metadata_too_large(operation: Operation, vector_id: str, got: int) -> Platfo
     return vectorize_error(operation, 40016, sentence)
 
 
-def index_full(operation: Operation, what: str, most: int) -> PlatformError:
+def index_full(operation: Operation, what: str, most: int) -> BindingError:
     """Not confirmed; the number is ours, and none that blames a vector."""
     return vectorize_error(operation, 40000, f"too many {what} in index; max is {most}")
 
 
-def malformed_request(operation: Operation, reason: str) -> PlatformError:
+def malformed_request(operation: Operation, reason: str) -> BindingError:
     """40023, seen up to the colon; the reason after it is ours."""
     verb = {
         Operation.INSERT: "insert vectors",
@@ -131,7 +142,7 @@ def malformed_request(operation: Operation, reason: str) -> PlatformError:
     return vectorize_error(operation, 40023, f"failed to parse {verb} request: {reason}")
 
 
-def top_k_too_large(got: int, *, with_content: bool) -> PlatformError:
+def top_k_too_large(got: int, *, with_content: bool) -> BindingError:
     """40025, seen for both."""
     if with_content:
         sentence = (
@@ -144,7 +155,7 @@ def top_k_too_large(got: int, *, with_content: bool) -> PlatformError:
     return vectorize_error(Operation.QUERY, 40025, sentence)
 
 
-def malformed_query(reason: str) -> PlatformError:
+def malformed_query(reason: str) -> BindingError:
     """40026, seen for `returnMetadata: false` ("returnMetadata: expected value")."""
     sentence = f"Failed to parse the request body as JSON: {reason}"
     return vectorize_error(Operation.QUERY, 40026, sentence)

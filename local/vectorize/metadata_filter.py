@@ -16,8 +16,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from local.vectorize.compact_json import compact_json_bytes
-from local.vectorize.limits import MAX_FILTER_BYTES, MAX_FILTER_KEY, malformed_query
+from local.vectorize.limits import (
+    MAX_FILTER_BYTES,
+    MAX_FILTER_KEY,
+    compact_json_bytes,
+    malformed_query,
+)
 
 if TYPE_CHECKING:
     from local.vectorize.metadata_index import Scalar
@@ -37,7 +41,7 @@ OPERATORS: Final = _EQUALITY | _SETS | _LOWER | _UPPER
 
 
 @dataclass(frozen=True)
-class Condition:
+class FilterCondition:
     """One operator on one property; `operand` is a scalar, null, or a tuple of them."""
 
     key: str
@@ -49,14 +53,14 @@ class Condition:
 class VectorFilter:
     """A valid filter: all of its conditions must hold."""
 
-    conditions: tuple[Condition, ...]
+    conditions: tuple[FilterCondition, ...]
 
     def matches(self, indexed: Mapping[str, Scalar]) -> bool:
         """Tell whether a vector with these indexed values passes."""
         return all(_holds(condition, indexed.get(condition.key)) for condition in self.conditions)
 
 
-def parse_filter(value: object) -> VectorFilter:
+def parse_metadata_filter(value: object) -> VectorFilter:
     """Return the filter that a query gave; raises `PlatformError` (40026) if it is not valid."""
     if not isinstance(value, Mapping) or not value:
         _refuse("must be a non-empty object")
@@ -64,16 +68,16 @@ def parse_filter(value: object) -> VectorFilter:
     if size > MAX_FILTER_BYTES:
         reason = f"the compact JSON representation must be less than {MAX_FILTER_BYTES + 1} bytes"
         _refuse(f"{reason}, got {size} bytes")
-    conditions: list[Condition] = []
+    conditions: list[FilterCondition] = []
     for key, condition in value.items():
         _check_key(key)
         conditions.extend(_conditions(key, condition))
     return VectorFilter(tuple(conditions))
 
 
-def _conditions(key: str, condition: object) -> list[Condition]:
+def _conditions(key: str, condition: object) -> list[FilterCondition]:
     if not isinstance(condition, Mapping):
-        return [Condition(key, "$eq", _scalar(key, "$eq", condition))]
+        return [FilterCondition(key, "$eq", _scalar(key, "$eq", condition))]
     names = set(condition)
     unknown = sorted(names - OPERATORS)
     if unknown:
@@ -81,7 +85,9 @@ def _conditions(key: str, condition: object) -> list[Condition]:
     is_range = len(names & _LOWER) <= 1 and len(names & _UPPER) <= 1 and names <= _LOWER | _UPPER
     if not names or (len(names) > 1 and not is_range):
         _refuse(f'operators for key "{key}" cannot be combined: {", ".join(sorted(names))}')
-    return [Condition(key, name, _operand(key, name, given)) for name, given in condition.items()]
+    return [
+        FilterCondition(key, name, _operand(key, name, given)) for name, given in condition.items()
+    ]
 
 
 def _operand(key: str, name: str, given: object) -> object:
@@ -111,7 +117,7 @@ def _check_key(key: object) -> None:
             _refuse(f"{reason}, got {key}")
 
 
-def _holds(condition: Condition, value: Scalar | None) -> bool:
+def _holds(condition: FilterCondition, value: Scalar | None) -> bool:
     if value is None:
         return False
     name, operand = condition.operator, condition.operand

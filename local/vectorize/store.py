@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from local.errors import ConfigurationError
-from local.vectorize.compact_json import compact_json
+from local.failures import StartError
+from local.vectorize.limits import compact_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -77,7 +77,7 @@ class StoredVector:
 
 
 @dataclass(frozen=True)
-class Mutation:
+class VectorMutation:
     """One accepted write: the vectors of an insert or upsert, the ids of a delete."""
 
     id: str
@@ -97,7 +97,7 @@ class Progress:
 class VectorStore:
     """The SQLite file; safe to use from several threads. `path` None keeps it in memory.
 
-    Raises `ConfigurationError` where the file is not one of these.
+    Raises `StartError` where the file is not one of these.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -111,7 +111,7 @@ class VectorStore:
             self._connection.executescript(_SCHEMA)
         except sqlite3.Error as error:
             message = f"The local vectors in {path} cannot be opened ({error}); delete the file."
-            raise ConfigurationError(message) from error
+            raise StartError(message) from error
 
     def close(self) -> None:
         """Close the file."""
@@ -121,7 +121,7 @@ class VectorStore:
         """Make the index, and its metadata indexes that are new; drop those no longer named.
 
         A new metadata index covers later writes only, as on Cloudflare. Raises
-        `ConfigurationError` where the index on disk has another dimension.
+        `StartError` where the index on disk has another dimension.
         """
         with self._transaction() as run:
             row = run("SELECT dimensions FROM indexes WHERE name = ?", config.name).fetchone()
@@ -132,7 +132,7 @@ class VectorStore:
                     f"The index {config.name} on disk has {row[0]} dimensions, not "
                     f"{config.dimensions}: delete the local state, or give the index a new name."
                 )
-                raise ConfigurationError(message)
+                raise StartError(message)
             known = dict(
                 run("SELECT property, type FROM metadata_indexes WHERE index_name = ?", config.name)
             )
@@ -148,7 +148,7 @@ class VectorStore:
                     kind,
                 )
 
-    def record(self, index: str, mutation: Mutation, visible_at: float) -> None:
+    def record(self, index: str, mutation: VectorMutation, visible_at: float) -> None:
         """Add a mutation to the log; it becomes visible then, and never before an earlier one."""
         with self._transaction() as run:
             latest = run(
@@ -176,14 +176,14 @@ class VectorStore:
                     vector_id,
                 )
 
-    def apply_due(self, index: str, now: float) -> list[Mutation]:
+    def apply_due(self, index: str, now: float) -> list[VectorMutation]:
         """Make every mutation visible whose time has come, in order, and return them."""
         with self._lock:
             if not self._due(index, now):
                 return []
             with self._transaction() as run:
                 due = self._due(index, now)
-                applied: list[Mutation] = []
+                applied: list[VectorMutation] = []
                 for sequence, mutation_id, kind, visible_at in due:
                     applied.append(self._mutation(sequence, mutation_id, kind))
                     run(_MOVE[kind], index, sequence)
@@ -251,15 +251,15 @@ class VectorStore:
             (index, now),
         ).fetchall()
 
-    def _mutation(self, sequence: int, mutation_id: str, kind: MutationKind) -> Mutation:
+    def _mutation(self, sequence: int, mutation_id: str, kind: MutationKind) -> VectorMutation:
         rows = self._connection.execute(
             "SELECT id, namespace, metadata, indexed, embedding FROM mutation_vectors "
             "WHERE sequence = ? ORDER BY position",
             (sequence,),
         ).fetchall()
         if kind == "delete":
-            return Mutation(mutation_id, kind, ids=[row[0] for row in rows])
-        return Mutation(mutation_id, kind, vectors=[_vector(row) for row in rows])
+            return VectorMutation(mutation_id, kind, ids=[row[0] for row in rows])
+        return VectorMutation(mutation_id, kind, vectors=[_vector(row) for row in rows])
 
     def _drop_metadata_index(self, index: str, name: str) -> None:
         path = f'$."{name}"'

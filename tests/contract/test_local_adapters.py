@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from local.adapters import local_platform
-from local.adapters.listed_vectors import row_of
+from local.adapters.local_platform import local_platform
+from local.adapters.vector_ports import listed_row
 from local.ai.embedding_spaces import StandInEncoder
+from local.ai.local_workers_ai import LONG_CONTEXT_MODELS
 from local.ai.sentence_model import SentenceModel
-from local.ai.workers_ai import LONG_CONTEXT_MODELS
 from tests.contract.cases import case_names, names_of_tests, run_test
 from tests.contract.clock_suite import ClockSuite
 from tests.contract.database_suite import DatabaseSuite
@@ -71,7 +71,7 @@ class WordsEmbedder(EmbedderSuite):
 
     def numbers(self, vectors: Vectors, position: int) -> Sequence[float]:
         """The list that was answered."""
-        return row_of(vectors, position)
+        return listed_row(vectors, position)
 
 
 class SentencesEmbedder(WordsEmbedder):

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from cognate.auth.sessions import find_session
-from local.adapters.database import SqliteDatabase
-from local.running.better_auth import in_naming
-from local.running.seed import DEMO_ORGANIZATIONS, seed
+from local.adapters.sqlite_database import SqliteDatabase
+from local.demo.better_auth import in_naming
+from local.demo.organizations import DEMO_ORGANIZATIONS, seed
 from local.setup.layout import ROOT
 
 if TYPE_CHECKING:

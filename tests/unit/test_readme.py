@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from cognate.search.classification import Classification
-from local.deploying.readme import generated
+from local.commands.generated_readme import generated
 
 ROOT: Final = Path(__file__).parents[2]
 README: Final = (ROOT / "README.md").read_text("utf-8")

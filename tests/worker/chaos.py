@@ -7,7 +7,7 @@ import json
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
-from local.running.seed import DemoOrganization
+from local.demo.organizations import DemoOrganization
 from tests.demonstration import app
 from tests.sql_author import SqlAuthor
 from tests.sweep import Sweep
@@ -20,7 +20,7 @@ from tests.worker.waiting import wait_for
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.service.faults import FaultKind
+    from local.bindings.faults import FaultKind
     from tests.worker.instruments import Instruments
 
 TEXTS: Final = (

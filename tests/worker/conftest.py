@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import httpx
 import pytest
 
+from local.demo.organizations import DEMO_ORGANIZATIONS
 from local.running.local_worker import LocalConfig, LocalWorker
-from local.running.seed import DEMO_ORGANIZATIONS
 from local.setup.layout import ROOT
 from tests.worker.instruments import Instruments
 from tests.worker.organization import STORY_ORGANIZATIONS

@@ -15,7 +15,7 @@ from cognate.ids import vector_key
 from cognate.models import DEFAULT_MODEL, MODELS
 from cognate.schema.collections import texts_of
 from cognate.times import to_iso
-from local.running.seed import DemoOrganization, seed
+from local.demo.organizations import DemoOrganization, seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from local.running.seed import DemoOrganization, seed
+from local.demo.organizations import DemoOrganization, seed
 from tests.worker.organization import Organization
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from local.bindings.faults import FaultKind
     from local.running.local_worker import LocalWorker
-    from local.service.faults import FaultKind
 
 Event = dict[str, Any]
 

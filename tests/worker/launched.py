@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final, Self
 
 import httpx
 
-from local.running.leashed import Leashed
+from local.demo.organizations import DEMO_ORGANIZATIONS
+from local.running.leash import Leashed
 from local.running.loopback import HOST, free_port
-from local.running.seed import DEMO_ORGANIZATIONS
 from tests.worker.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Launched:
     def start(self) -> Self:
         """Start `make dev` and wait for its greeting."""
         self._mark = 0
-        command = [str(self.checkout / ".venv" / "bin" / "python"), "-m", "local.running.launcher"]
+        command = [str(self.checkout / ".venv" / "bin" / "python"), "-m", "local.commands.develop"]
         # It ends with the tests, also where these are killed.
         leashed = self._leashed = Leashed.start(
             [*command, f"--port={self.port}", f"--state={self.folder / 'state'}"],
@@ -79,7 +79,7 @@ class Launched:
 
     def end(self) -> None:
         """Press Ctrl-C and wait until everything has ended."""
-        [launcher] = self._pids("-m local.running.launcher")
+        [launcher] = self._pids("-m local.commands.develop")
         os.kill(launcher, signal.SIGINT)
         self._wait()
         assert self.output.endswith("Cognate has stopped; its data is kept.\n"), self.output

@@ -9,7 +9,7 @@ from tests.worker.matrix_row import Row, reference
 from tests.worker.waiting import wait_for
 
 if TYPE_CHECKING:
-    from local.service.faults import FaultKind
+    from local.bindings.faults import FaultKind
 
 
 class AiRow(Row):

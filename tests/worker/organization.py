@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from local.running.seed import DemoOrganization
+from local.demo.organizations import DemoOrganization
 from tests.worker.waiting import wait_for
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from cognate.ids import vector_key
-from local.running.seed import SESSION_EXPIRES_AT, DemoOrganization
+from local.demo.organizations import SESSION_EXPIRES_AT, DemoOrganization
 from tests.worker.organization import Organization
 from tests.worker.waiting import wait_for
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from local.demo.organizations import DEMO_ORGANIZATIONS
 from local.running.local_worker import LocalConfig, LocalWorker
-from local.running.seed import DEMO_ORGANIZATIONS
 from local.setup.layout import ROOT
 from tests.workshop import checkout_with
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.deploying.deployment import SECRETS_FILE
+from local.deployment.planning import SECRETS_FILE
 from local.setup.layout import Layout
 from tests.clone import clean_clone
 

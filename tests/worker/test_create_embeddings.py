@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from local.running.seed import DEMO_ORGANIZATIONS
+from local.demo.organizations import DEMO_ORGANIZATIONS
 
 if TYPE_CHECKING:
     from tests.worker.instruments import Instruments

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from local.deploying import deploy
-from local.deploying.cloudflare_account import Wrangler, find_account
-from local.deploying.deployment import DeploymentError, needed
+from local.commands import deploy
+from local.deployment.cloudflare_account import Wrangler, find_account
+from local.deployment.planning import DeploymentError, required_resources
 from local.setup.layout import ROOT, Layout
 from schema import app
 from tests.deploying.account import NO_MIGRATIONS, FakeAccount
@@ -40,7 +40,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def half_there() -> FakeAccount:
     """An account without the database, a queue and the index that is made with the fewest calls."""
-    need = needed(app)
+    need = required_resources(app)
     account = FakeAccount(queues=[*need.queues[:-1]], refused="deploy")
     account.indexes = {
         name: {
@@ -68,9 +68,9 @@ def test_the_real_wrangler_deploys_as_its_stand_in_does(
     half_there().save(stand_in)
     with FakeCloudflare(real) as api:
         wrangler = Wrangler(layout.wrangler(), checkout, {**environment, **api.variables})
-        first = deploy.main(OPTIONS, wrangler), capfd.readouterr().out
+        first = deploy.deploy(OPTIONS, wrangler), capfd.readouterr().out
         real.refused = ""
-        second = deploy.main(OPTIONS, wrangler), capfd.readouterr().out
+        second = deploy.deploy(OPTIONS, wrangler), capfd.readouterr().out
         migrated = api.database.execute("SELECT name FROM cognate_migrations ORDER BY name")
         with closing(migrated):
             migrations = [name for (name,) in migrated]
@@ -82,7 +82,7 @@ def test_the_real_wrangler_deploys_as_its_stand_in_does(
         account = FakeAccount.load(stand_in)
         account.refused = refused
         account.save(stand_in)
-        expected.append((deploy.main(OPTIONS, imitated), capfd.readouterr().out))
+        expected.append((deploy.deploy(OPTIONS, imitated), capfd.readouterr().out))
 
     shown = [(status, shown_before_the_commands(output)) for status, output in (first, second)]
     assert shown == [(status, shown_before_the_commands(output)) for status, output in expected]
@@ -111,7 +111,7 @@ def called_by(triggers: list[Any]) -> set[str]:
 
 def consumers() -> set[str]:
     """What `called_by` says of the consumers of both queues."""
-    [dead_letters] = [queue for queue in needed(app).queues if queue.endswith("-dlq")]
+    [dead_letters] = [queue for queue in required_resources(app).queues if queue.endswith("-dlq")]
     return {f"a consumer with dead letters in {queue}" for queue in (dead_letters, None)}
 
 

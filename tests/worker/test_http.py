@@ -10,7 +10,7 @@ import pytest
 
 from cognate.api.bodies import MAX_BODY_BYTES
 from cognate.auth.signature import sign
-from local.running.seed import DEMO_ORGANIZATIONS
+from local.demo.organizations import DEMO_ORGANIZATIONS
 from local.setup.layout import ROOT
 
 if TYPE_CHECKING:

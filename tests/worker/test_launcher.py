@@ -119,7 +119,7 @@ def test_a_worker_whose_port_is_dead_answers_again(launched: Launched) -> None:
 
 def test_workers_ai_and_vectorize_are_started_again(launched: Launched) -> None:
     """Their process is one of `make dev`'s own; searches are answered again."""
-    launched.kill_one("python -m local.service.platform")
+    launched.kill_one("python -m local.bindings.server")
 
     launched.wait_for_output("Workers AI and Vectorize ended; starting again")
     launched.wait_for_output("Workers AI and Vectorize: running again.")

@@ -23,9 +23,9 @@ from cognate.models import MODELS
 from cognate.ports import Statement
 from cognate.schema.collections import texts_of
 from cognate.text_limits import MAX_TEXT_CHARACTERS
-from local.adapters.database import SqliteDatabase
+from local.adapters.sqlite_database import SqliteDatabase
 from local.running.local_worker import LocalConfig, LocalWorker
-from local.running.processes import workerd_processes
+from local.running.workerd_processes import workerd_processes
 from local.setup.layout import ROOT
 from tests.worker.instruments import Instruments
 from tests.worker.waiting import wait_for

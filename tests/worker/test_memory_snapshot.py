@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 import pytest
 
-from local.running.local_worker import LocalConfig, LocalWorker, StartError
-from local.running.seed import DEMO_ORGANIZATIONS
+from local.demo.organizations import DEMO_ORGANIZATIONS
+from local.failures import StartError
+from local.running.local_worker import LocalConfig, LocalWorker
 from local.setup.layout import ROOT, Layout
 from local.setup.memory_snapshot import (
     DEDICATED_FLAG,
@@ -29,7 +30,7 @@ from local.setup.memory_snapshot import (
     save_options,
     save_snapshot,
 )
-from local.setup.runtime import bundle_option, write_workerd_script
+from local.setup.workerd_script import bundle_option, write_workerd_script
 from tests.worker.waiting import wait_for
 from tests.workshop import checkout_with
 

@@ -9,7 +9,7 @@ import shlex
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from local.running.demo import add_demo_claims
+from local.demo.sample_claims import add_demo_claims
 from local.setup.layout import ROOT
 from tests.worker.waiting import PATIENCE_SECONDS
 

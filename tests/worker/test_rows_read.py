@@ -21,7 +21,7 @@ import pytest
 
 from cognate.api.routes import ROUTES
 from cognate.schema.collections import Collections
-from local.deploying.migration import migration_of
+from local.commands.table_migration import migration_of
 from local.running.local_worker import LocalConfig, LocalWorker
 from local.setup.layout import ROOT
 from tests.worker.everything import Everything

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.running.seed import DEMO_ORGANIZATIONS, DemoOrganization
+from local.demo.organizations import DEMO_ORGANIZATIONS, DemoOrganization
 
 if TYPE_CHECKING:
     import httpx

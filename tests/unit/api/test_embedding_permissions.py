@@ -20,7 +20,7 @@ from cognate.errors import AccessDenied, CognateError, NotFound
 from cognate.ports import Statement
 from cognate.principal import OrganizationId, Principal
 from cognate.schema import Access, Cognate, Embeddings, Owner, Record, Table
-from local.adapters import local_platform
+from local.adapters.local_platform import local_platform
 
 ACME = OrganizationId("org_acme")
 

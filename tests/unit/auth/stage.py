@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cognate.cloudflare.platform_errors import database_error
 from cognate.errors import DatabaseError
-from local.running.better_auth import auth_tables
+from local.demo.better_auth import auth_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

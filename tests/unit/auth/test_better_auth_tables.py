@@ -9,7 +9,7 @@ import pytest
 from cognate.auth.better_auth_tables import refuse_unusable_tables
 from cognate.auth.sessions import find_session
 from cognate.errors import ConfigurationError, DatabaseError
-from local.running.better_auth import auth_tables
+from local.demo.better_auth import auth_tables
 from tests.unit.auth.stage import SqliteDatabase
 
 if TYPE_CHECKING:

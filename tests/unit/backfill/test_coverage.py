@@ -17,7 +17,7 @@ from cognate.embedding.fingerprint import fingerprint
 from cognate.jobs.queue import Wanted, announce, queue_statements, release_statement
 from cognate.ports import Statement
 from cognate.times import to_iso
-from local.adapters.clock import START
+from local.adapters.manual_clock import START
 from tests.steps import steps_of
 from tests.unit.core.stage import ACME, ARTICLES, CLAIMS, GLOBEX, Stage
 

@@ -34,8 +34,8 @@ from cognate.errors import (
     VectorIndexThrottled,
     VectorIndexUnavailable,
 )
-from local.ai import workers_ai
-from local.service.cloudflare_errors import AI_SENTENCES, INDEX_SENTENCES
+from local.ai import local_workers_ai as workers_ai
+from local.bindings.cloudflare_errors import AI_SENTENCES, INDEX_SENTENCES
 from local.vectorize import limits as vector_limits
 from local.vectorize.limits import Operation
 

@@ -23,11 +23,11 @@ from cognate.schema.collections import Collection, Collections
 from cognate.settings import Retention
 from cognate.sweeper import sweep
 from cognate.texts.post import Posting, enqueue
-from local.adapters import local_platform
+from local.adapters.local_platform import local_platform
 from local.ai.embedding_spaces import StandInEncoder
+from local.ai.local_workers_ai import LONG_CONTEXT_MODELS
 from local.ai.word_encoder import WordEncoder
-from local.ai.workers_ai import LONG_CONTEXT_MODELS
-from local.service.faults import Fault
+from local.bindings.faults import Fault
 from local.vectorize.limits import MAX_IDS_PER_GET
 from tests.inspection import discrepancies
 
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from cognate.jobs.messages import Delivery, RetryDelays
     from cognate.models import EmbeddingModel
     from cognate.ports import Database, Row, Scalar
-    from local.adapters import LocalPlatform
-    from local.service.faults import FaultKind
+    from local.adapters.local_platform import LocalPlatform
+    from local.bindings.faults import FaultKind
 
 ACME: Final = OrganizationId("org_acme")
 GLOBEX: Final = OrganizationId("org_globex")

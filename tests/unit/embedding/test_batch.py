@@ -13,7 +13,7 @@ from tests.unit.core.faults import FailingDatabase
 from tests.unit.core.stage import ACME, ARTICLES, GLOBEX, Stage, long_text
 
 if TYPE_CHECKING:
-    from local.service.faults import FaultKind
+    from local.bindings.faults import FaultKind
 
 CALLS = ("AI.run", "VECTORIZE.upsert", "VECTORIZE.deleteByIds", "VECTORIZE_384.upsert")
 

@@ -10,7 +10,7 @@ import pytest
 from cognate import errors
 from cognate.embedding.circuit import CircuitEmbedder, CircuitIndex, with_circuits
 from cognate.jobs.retry import REJECTIONS
-from local.service.faults import Fault
+from local.bindings.faults import Fault
 from tests.unit.core.errors import platform_errors
 from tests.unit.core.stage import ACME, ARTICLES, BASE, CLAIMS, Stage, long_text
 

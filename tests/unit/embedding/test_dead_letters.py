@@ -11,7 +11,7 @@ from cognate.embedding.dead_letters import record_dead_letters
 from cognate.jobs.messages import Delivery, reference
 from cognate.jobs.replay import replay_job
 from cognate.jobs.retry import LONGEST_WAIT_SECONDS
-from local.adapters.queue import MAX_RETRIES
+from local.adapters.in_memory_queue import MAX_RETRIES
 from tests.unit.core.faults import Worker
 from tests.unit.core.stage import (
     ACME,

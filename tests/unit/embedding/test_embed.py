@@ -18,7 +18,7 @@ from cognate.ports import FLOAT32_BYTES
 from tests.unit.core.stage import BASE, Stage
 
 if TYPE_CHECKING:
-    from local.service.faults import FaultKind
+    from local.bindings.faults import FaultKind
 
 SIZE = BASE.dimensions * FLOAT32_BYTES
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cognate.embedding.vector_checks import QueryVector, checked, from_float32, rows_of
 from cognate.errors import UnusableEmbeddings
 from cognate.ports import StoredVectors
-from local.adapters.listed_vectors import ListVectors
+from local.adapters.vector_ports import ListVectors
 from tests.unit.core.stage import BASE
 
 GOOD = [0.5] * BASE.dimensions

@@ -17,7 +17,7 @@ LINUX_ONLY: Final = re.compile(
     # GNU's sed only: a tab in what is inserted, and `-i` without a suffix.
     r"|sed .*\\t|sed -i "
 )
-MEASURES: Final = "processes.py"
+MEASURES: Final = "workerd_processes.py"
 """For benchmarks and a test of memory; `make dev` does not load it."""
 
 RUN: Final = [

@@ -81,7 +81,7 @@ def test_a_laptop_has_cloudflares_own_bindings() -> None:
 
 def test_the_plugin_has_no_behaviour() -> None:
     """Behaviour belongs into Python, where it is typed and tested."""
-    lines = (ROOT / "local" / "service" / "bindings.mjs").read_text(encoding="utf-8").splitlines()
+    lines = (ROOT / "local" / "bindings" / "bindings.mjs").read_text(encoding="utf-8").splitlines()
 
     assert len(lines) < 60
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from packaging.specifiers import SpecifierSet
 
-from local.setup.vendor import PYTHON_VERSION
+from local.setup.installation import PYODIDE_PYTHON
 
 ROOT: Final = Path(__file__).parents[3]
 WORKFLOWS: Final = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -44,7 +44,7 @@ def test_it_runs_on_both_systems_and_both_ends_of_the_python_versions() -> None:
     supported = SpecifierSet(project["requires-python"])
 
     assert ["macos", "ubuntu"] == sorted(name.split("-")[0] for name in matrix["os"])
-    assert own == PYTHON_VERSION
+    assert own == PYODIDE_PYTHON
     assert oldest in supported
     assert f"{major}.{int(minor) - 1}" not in supported
 

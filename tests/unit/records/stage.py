@@ -33,7 +33,7 @@ from cognate.schema import (
     Table,
 )
 from cognate.schema.triggers import triggers_of
-from local.adapters import local_platform
+from local.adapters.local_platform import local_platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from cognate.ports import Database, Row
     from cognate.records import Change
     from cognate.records.changes import Outcome
-    from local.adapters import LocalPlatform
+    from local.adapters.local_platform import LocalPlatform
 
 ACME: Final = OrganizationId("org_acme")
 GLOBEX: Final = OrganizationId("org_globex")

@@ -21,7 +21,7 @@ from cognate.records.normal_forms import (
     without_end_zeros,
 )
 from cognate.records.table_sql import without_end_zeros_expression
-from local.adapters.database import SqliteDatabase
+from local.adapters.sqlite_database import SqliteDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Callable

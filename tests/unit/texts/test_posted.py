@@ -15,7 +15,7 @@ from cognate.sweeper import sweep
 from cognate.texts.post import Posting, enqueue
 from cognate.texts.posted import MAX_EXPIRED_GROUPS, MAX_EXPIRED_PER_RUN, delete_text, find_text
 from cognate.times import to_iso
-from local.adapters.clock import START
+from local.adapters.manual_clock import START
 from tests.steps import steps_of
 from tests.unit.core.stage import ACME, GLOBEX, SCHEMA, Stage
 

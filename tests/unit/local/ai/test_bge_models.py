@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from local.ai.bge_models import BgeEncoder
-from local.errors import ConfigurationError, PlatformError
+from local.failures import BindingError, StartError
 
 SMALL = "@cf/baai/bge-small-en-v1.5"
 
@@ -50,13 +50,13 @@ def test_tokens_are_counted_by_the_model_itself() -> None:
 def test_what_fastembed_lacks_is_refused(model: str, pooling: str) -> None:
     """A vector of another space would be worse than none."""
     encoder = BgeEncoder(Weights)
-    with pytest.raises(PlatformError, match="LOCAL_AI=bge has no"):
+    with pytest.raises(BindingError, match="LOCAL_AI=bge has no"):
         encoder.encode(model, 384, "mean" if pooling == "mean" else "cls", ["a"])
 
 
 def test_a_hub_out_of_reach_is_one_sentence() -> None:
     """It says what to do instead."""
-    with pytest.raises(PlatformError, match=r"could not fetch BAAI/bge-small-en-v1\.5"):
+    with pytest.raises(BindingError, match=r"could not fetch BAAI/bge-small-en-v1\.5"):
         BgeEncoder(unreachable).encode(SMALL, 384, "cls", ["a"])
 
 
@@ -67,5 +67,5 @@ def test_a_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> N
         raise ModuleNotFoundError(name)
 
     monkeypatch.setattr(importlib, "import_module", absent)
-    with pytest.raises(ConfigurationError, match="needs the package fastembed"):
+    with pytest.raises(StartError, match="needs the package fastembed"):
         BgeEncoder.connect(SMALL)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from local.ai.sentence_model import MAX_TOKENS, SentenceModel
-from local.errors import ConfigurationError
+from local.failures import StartError
 
 POLICE = "Police arrested three suspects"
 WORDS = "claim " * 509
@@ -92,11 +92,11 @@ def test_whole_reads_on_behind_512_tokens(model: SentenceModel) -> None:
 def test_other_weights_are_refused(tmp_path: Path) -> None:
     """A file of another content is named, with both hashes."""
     (tmp_path / "model.safetensors").write_bytes(b"not the weights")
-    with pytest.raises(ConfigurationError, match=r"model\.safetensors is not the expected file"):
+    with pytest.raises(StartError, match=r"model\.safetensors is not the expected file"):
         SentenceModel.load(tmp_path)
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:
     """The sentence says which file cannot be read."""
-    with pytest.raises(ConfigurationError, match=r"model\.safetensors cannot be read"):
+    with pytest.raises(StartError, match=r"model\.safetensors cannot be read"):
         SentenceModel.load(tmp_path)

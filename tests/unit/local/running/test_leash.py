@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from local.running.leashed import Leashed
+from local.running.leash import Leashed
 from local.setup.layout import Layout
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ time.sleep(600)
 _STARTER = """
 import os, sys, time
 from pathlib import Path
-from local.running.leashed import Leashed
+from local.running.leash import Leashed
 Leashed.start([sys.executable, "-c", sys.argv[2]], log=Path(sys.argv[1]),
               environment=dict(os.environ), folder=Path.cwd())
 time.sleep(600)

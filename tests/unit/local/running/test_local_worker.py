@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.running.local_worker import LocalConfig, LocalWorker, StartError
+from local.failures import StartError
+from local.running.local_worker import LocalConfig, LocalWorker
 from local.running.loopback import HOST, free_port
 from local.setup.layout import ROOT, Layout, MissingToolError
 from tests.workshop import checkout_with

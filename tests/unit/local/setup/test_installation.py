@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.setup.installation import installation_steps, uv_settings
+from local.setup.installation import (
+    PYODIDE_PLATFORM,
+    installation_steps,
+    uv_settings,
+    vendor_command,
+)
 from local.setup.layout import Layout
 from local.setup.steps import SetupError
-from local.setup.vendor import PLATFORM, vendor_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,4 +112,6 @@ def test_vendored_packages_are_wheels_for_pyodide_by_hash() -> None:
     """No source is built, and nothing that the lock does not know is taken."""
     command = vendor_command(ROOT / "python", ROOT / "lock.txt", ROOT / "target")
 
-    assert {f"--platform={PLATFORM}", "--require-hashes", "--only-binary=:all:"} <= set(command)
+    assert {f"--platform={PYODIDE_PLATFORM}", "--require-hashes", "--only-binary=:all:"} <= set(
+        command
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.setup.layout import Layout
-from local.setup.pyodide_bundle import BUNDLE_NAME, BundleError, adapt_loader, build, main
+from local.setup.pyodide_bundle import BUNDLE_NAME, BundleError, adapt_loader, build
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,12 +80,16 @@ def test_a_bundle_is_written_whole(tmp_path: Path) -> None:
     assert [target] == list(target.parent.iterdir())
 
 
-def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A wrong package is one sentence and an exit status, not a traceback."""
+def test_a_wrong_package_is_one_sentence(tmp_path: Path) -> None:
+    """The sentence says what to run, and no bundle is written."""
+    (tmp_path / "prelude.js").write_text(PRELUDE)
     package = _package(tmp_path / "pyodide", loader="export {};")
+    target = tmp_path / "bundles" / BUNDLE_NAME
 
-    assert main([str(package), str(tmp_path)]) == 1
-    assert "run `make distclean`" in capsys.readouterr().err
+    with pytest.raises(BundleError, match="run `make distclean`"):
+        build(package, tmp_path / "prelude.js", target)
+
+    assert not target.exists()
 
 
 def test_the_prelude_defines_what_the_exports_name() -> None:

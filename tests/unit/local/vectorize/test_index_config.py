@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from local.errors import ConfigurationError
+from local.failures import StartError
 from local.vectorize.index_config import IndexConfig, parse_index_config, read_index_config
 
 
@@ -25,7 +25,7 @@ def test_an_entry_becomes_a_config() -> None:
 def test_1536_dimensions_pass_and_1537_do_not() -> None:
     """Vectorize's limit."""
     assert parse_index_config([entry(dimensions=1536)])[0].dimensions == 1536
-    with pytest.raises(ConfigurationError, match=r"0\.dimensions"):
+    with pytest.raises(StartError, match=r"0\.dimensions"):
         parse_index_config([entry(dimensions=1537)])
 
 
@@ -33,7 +33,7 @@ def test_ten_metadata_indexes_pass_and_eleven_do_not() -> None:
     """Vectorize's limit."""
     ten = {f"key{number}": "string" for number in range(10)}
     assert len(parse_index_config([entry(metadataIndexes=ten)])[0].metadata_indexes) == 10
-    with pytest.raises(ConfigurationError, match=r"0\.metadataIndexes"):
+    with pytest.raises(StartError, match=r"0\.metadataIndexes"):
         parse_index_config([entry(metadataIndexes={**ten, "key10": "string"})])
 
 
@@ -50,7 +50,7 @@ def test_ten_metadata_indexes_pass_and_eleven_do_not() -> None:
 )
 def test_an_invalid_entry_is_refused(changes: dict[str, Any]) -> None:
     """With the place of the mistake."""
-    with pytest.raises(ConfigurationError, match="is not valid at 0"):
+    with pytest.raises(StartError, match="is not valid at 0"):
         parse_index_config([entry(**changes)])
 
 
@@ -58,7 +58,7 @@ def test_an_invalid_entry_is_refused(changes: dict[str, Any]) -> None:
 def test_two_indexes_of_one_name_are_refused(what: str, value: str) -> None:
     """They would share their vectors, or hide one another."""
     other = entry(**{"binding": "OTHER", "name": "other", what: value})
-    with pytest.raises(ConfigurationError, match=f"names one {what} twice"):
+    with pytest.raises(StartError, match=f"names one {what} twice"):
         parse_index_config([entry(), other])
 
 
@@ -77,5 +77,5 @@ def test_a_file_that_cannot_be_used_is_named(
     path = tmp_path / "indexes.json"
     if content is not None:
         path.write_text(content, encoding="utf-8")
-    with pytest.raises(ConfigurationError, match=rf"indexes\.json {reason}"):
+    with pytest.raises(StartError, match=rf"indexes\.json {reason}"):
         read_index_config(path)

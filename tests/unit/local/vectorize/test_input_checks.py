@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from local.errors import PlatformError
+from local.failures import BindingError
 from local.vectorize.input_checks import (
     GivenVector,
     QueryOptions,
@@ -28,7 +28,7 @@ def upsert(*vectors: object) -> list[GivenVector]:
 
 def refused(*vectors: object) -> str:
     """Return the message of a refused upsert."""
-    with pytest.raises(PlatformError) as raised:
+    with pytest.raises(BindingError) as raised:
         upsert(*vectors)
     return raised.value.message
 
@@ -114,7 +114,7 @@ def test_a_malformed_vector_is_40023(broken: object) -> None:
 @pytest.mark.parametrize("broken", [[], None, {}])
 def test_an_empty_or_odd_batch_is_40023(broken: object) -> None:
     """An insert says that it is an insert."""
-    with pytest.raises(PlatformError, match=r"VECTOR_INSERT_ERROR \(code = 40023\)"):
+    with pytest.raises(BindingError, match=r"VECTOR_INSERT_ERROR \(code = 40023\)"):
         parse_vectors(Operation.INSERT, broken, 2)
 
 
@@ -123,7 +123,7 @@ def test_so_many_ids_pass_and_one_more_does_not(operation: Operation, most: int)
     """20 to read, 100 to delete."""
     ids = [str(number) for number in range(most + 1)]
     assert parse_ids(operation, ids[:most], most) == ids[:most]
-    with pytest.raises(PlatformError, match=rf"max id count is {most}, got {most + 1}"):
+    with pytest.raises(BindingError, match=rf"max id count is {most}, got {most + 1}"):
         parse_ids(operation, ids, most)
 
 
@@ -134,18 +134,18 @@ def test_an_id_given_twice_counts_once() -> None:
 
 def test_ids_are_a_list_of_ids() -> None:
     """Of at most 64 bytes each."""
-    with pytest.raises(PlatformError, match=r"\(code = 40023\)"):
+    with pytest.raises(BindingError, match=r"\(code = 40023\)"):
         parse_ids(Operation.GET, "a", 20)
-    with pytest.raises(PlatformError, match=r"VECTOR_DELETE_ERROR \(code = 40008\)"):
+    with pytest.raises(BindingError, match=r"VECTOR_DELETE_ERROR \(code = 40008\)"):
         parse_ids(Operation.DELETE, ["a" * 65], 100)
 
 
 def test_a_query_vector_has_the_dimension_of_the_index() -> None:
     """40006 otherwise, 40026 if it is no vector at all."""
     assert parse_query_vector([1, 2], 2).tolist() == [1.0, 2.0]
-    with pytest.raises(PlatformError, match=r"\(code = 40006\)"):
+    with pytest.raises(BindingError, match=r"\(code = 40006\)"):
         parse_query_vector([1, 2, 3], 2)
-    with pytest.raises(PlatformError, match=r"\(code = 40026\)"):
+    with pytest.raises(BindingError, match=r"\(code = 40026\)"):
         parse_query_vector({"data": []}, 2)
 
 
@@ -175,7 +175,7 @@ def test_top_k_up_to_its_limit_passes_and_one_more_is_an_error(
 ) -> None:
     """50 with values or all metadata, else 100; never a clamp."""
     assert parse_query_options({**options, "topK": most}).top_k == most
-    with pytest.raises(PlatformError, match=rf"40025\).*max top K is {most}, but got {most + 1}"):
+    with pytest.raises(BindingError, match=rf"40025\).*max top K is {most}, but got {most + 1}"):
         parse_query_options({**options, "topK": most + 1})
 
 
@@ -195,18 +195,18 @@ def test_top_k_up_to_its_limit_passes_and_one_more_is_an_error(
 )
 def test_malformed_options_are_40026(options: object) -> None:
     """One row per way to get it wrong."""
-    with pytest.raises(PlatformError, match=r"VECTOR_QUERY_ERROR \(code = 40026\)"):
+    with pytest.raises(BindingError, match=r"VECTOR_QUERY_ERROR \(code = 40026\)"):
         parse_query_options(options)
 
 
 def test_return_metadata_false_fails_as_in_production() -> None:
     """The runtime passes `false` on and the service cannot read it; `true` it turns into "all"."""
     assert parse_query_options({"returnMetadata": True}).return_metadata == "all"
-    with pytest.raises(PlatformError, match=r"40026\).*returnMetadata: expected value"):
+    with pytest.raises(BindingError, match=r"40026\).*returnMetadata: expected value"):
         parse_query_options({"returnMetadata": False})
 
 
 def test_an_unknown_level_of_metadata_fails_in_the_runtime() -> None:
     """With the runtime's own sentence, which has no code."""
-    with pytest.raises(PlatformError, match=r"^Error: Invalid returnMetadata option.*got: some$"):
+    with pytest.raises(BindingError, match=r"^Error: Invalid returnMetadata option.*got: some$"):
         parse_query_options({"returnMetadata": "some"})

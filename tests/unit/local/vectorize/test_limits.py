@@ -2,9 +2,11 @@
 
 import pytest
 
-from local.errors import PlatformError
+from local.failures import BindingError
 from local.vectorize.limits import (
     Operation,
+    compact_json,
+    compact_json_bytes,
     id_too_long,
     malformed_query,
     malformed_request,
@@ -73,6 +75,16 @@ from local.vectorize.limits import (
         ),
     ],
 )
-def test_an_error_reads_as_on_cloudflare(error: PlatformError, message: str) -> None:
+def test_an_error_reads_as_on_cloudflare(error: BindingError, message: str) -> None:
     """The runtime throws a plain Error; code and sentence are in its message."""
     assert (error.name, error.message) == ("Error", message)
+
+
+def test_it_writes_what_json_stringify_writes() -> None:
+    """No spaces, no escapes of letters."""
+    assert compact_json({"a": [1, "é"]}) == '{"a":[1,"é"]}'
+
+
+def test_it_counts_bytes_and_not_characters() -> None:
+    """A two-byte letter counts twice."""
+    assert compact_json_bytes("é") == 4

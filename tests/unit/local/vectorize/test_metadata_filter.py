@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.errors import PlatformError
-from local.vectorize.metadata_filter import OPERATORS, parse_filter
+from local.failures import BindingError
+from local.vectorize.metadata_filter import OPERATORS, parse_metadata_filter
 from local.vectorize.metadata_index import Scalar
 
 SCALARS = (
@@ -18,7 +18,9 @@ SCALARS = (
 
 def matches(condition: object, value: Scalar | None) -> bool:
     """Tell whether a vector whose index holds `value` (None: nothing) passes the condition."""
-    return parse_filter({"key": condition}).matches({} if value is None else {"key": value})
+    return parse_metadata_filter({"key": condition}).matches(
+        {} if value is None else {"key": value}
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_there_are_eight_operators() -> None:
 
 def test_all_conditions_must_hold() -> None:
     """Several keys are joined by AND."""
-    both = parse_filter({"a": 1, "b.c": {"$ne": True}})
+    both = parse_metadata_filter({"a": 1, "b.c": {"$ne": True}})
     assert both.matches({"a": 1.0, "b.c": False})
     assert not both.matches({"a": 1.0, "b.c": True})
     assert not both.matches({"a": 2.0, "b.c": False})
@@ -106,24 +108,24 @@ def test_all_conditions_must_hold() -> None:
 )
 def test_an_invalid_filter_is_refused(value: object, reason: str) -> None:
     """One row per way to get it wrong."""
-    with pytest.raises(PlatformError, match=r"\(code = 40026\).*filter: ") as raised:
-        parse_filter(value)
+    with pytest.raises(BindingError, match=r"\(code = 40026\).*filter: ") as raised:
+        parse_metadata_filter(value)
     assert reason in raised.value.message
 
 
 def test_2047_bytes_pass_and_2048_do_not() -> None:
     """A filter is less than 2048 bytes of compact JSON."""
     around = len('{"key":""}')
-    parse_filter({"key": "a" * (2047 - around)})
-    with pytest.raises(PlatformError, match="less than 2048 bytes, got 2048 bytes"):
-        parse_filter({"key": "a" * (2048 - around)})
+    parse_metadata_filter({"key": "a" * (2047 - around)})
+    with pytest.raises(BindingError, match="less than 2048 bytes, got 2048 bytes"):
+        parse_metadata_filter({"key": "a" * (2048 - around)})
 
 
 def test_a_key_of_512_characters_passes_and_one_of_513_does_not() -> None:
     """Vectorize's limit of a filter key."""
-    parse_filter({"k" * 512: 1})
-    with pytest.raises(PlatformError, match="longer than 512 characters"):
-        parse_filter({"k" * 513: 1})
+    parse_metadata_filter({"k" * 512: 1})
+    with pytest.raises(BindingError, match="longer than 512 characters"):
+        parse_metadata_filter({"k" * 513: 1})
 
 
 @given(value=SCALARS, operand=SCALARS)

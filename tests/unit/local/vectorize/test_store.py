@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from local.errors import ConfigurationError
+from local.failures import StartError
 from local.vectorize.index_config import IndexConfig, MetadataType
-from local.vectorize.store import Mutation, Progress, StoredVector, VectorStore
+from local.vectorize.store import Progress, StoredVector, VectorMutation, VectorStore
 
 INDEX = "cognate-2"
 
@@ -26,7 +26,7 @@ def vector(vector_id: str, first: float = 1.0) -> StoredVector:
 
 def write(store: VectorStore, *vectors: StoredVector, at: float = 0.0) -> None:
     """Record one upsert that is due at `at`."""
-    store.record(INDEX, Mutation("m", "upsert", vectors=vectors), at)
+    store.record(INDEX, VectorMutation("m", "upsert", vectors=vectors), at)
 
 
 def ids(store: VectorStore) -> list[str]:
@@ -78,9 +78,13 @@ def test_a_later_mutation_never_overtakes(store: VectorStore) -> None:
 
 def test_an_insert_keeps_the_first_and_an_upsert_the_last(store: VectorStore) -> None:
     """In one batch and over several."""
-    store.record(INDEX, Mutation("m", "insert", vectors=[vector("a", 1), vector("a", 2)]), 0.0)
-    store.record(INDEX, Mutation("m", "insert", vectors=[vector("a", 3)]), 0.0)
-    store.record(INDEX, Mutation("m", "upsert", vectors=[vector("b", 1), vector("b", 2)]), 0.0)
+    store.record(
+        INDEX, VectorMutation("m", "insert", vectors=[vector("a", 1), vector("a", 2)]), 0.0
+    )
+    store.record(INDEX, VectorMutation("m", "insert", vectors=[vector("a", 3)]), 0.0)
+    store.record(
+        INDEX, VectorMutation("m", "upsert", vectors=[vector("b", 1), vector("b", 2)]), 0.0
+    )
     store.apply_due(INDEX, 0.0)
     values = store.values(INDEX, ["a", "b"])
     assert (values["a"][0], values["b"][0]) == (1.0, 2.0)
@@ -89,7 +93,7 @@ def test_an_insert_keeps_the_first_and_an_upsert_the_last(store: VectorStore) ->
 def test_a_delete_removes_what_is_there(store: VectorStore) -> None:
     """Unknown ids are fine."""
     write(store, vector("a"), vector("b"))
-    store.record(INDEX, Mutation("m", "delete", ids=["a", "unknown"]), 0.0)
+    store.record(INDEX, VectorMutation("m", "delete", ids=["a", "unknown"]), 0.0)
     store.apply_due(INDEX, 0.0)
     assert ids(store) == ["b"]
 
@@ -137,14 +141,14 @@ def test_a_metadata_index_that_stays_keeps_its_values(store: VectorStore) -> Non
 
 def test_a_dimension_cannot_change(store: VectorStore) -> None:
     """The sentence says what to do."""
-    with pytest.raises(ConfigurationError, match="has 2 dimensions, not 3: delete the local state"):
+    with pytest.raises(StartError, match="has 2 dimensions, not 3: delete the local state"):
         store.open_index(config(3))
 
 
 def test_clearing_one_index_spares_the_others(store: VectorStore) -> None:
     """Visible vectors and pending mutations go."""
     store.open_index(IndexConfig("OTHER", "other", 2))
-    store.record("other", Mutation("m", "upsert", vectors=[vector("o")]), 0.0)
+    store.record("other", VectorMutation("m", "upsert", vectors=[vector("o")]), 0.0)
     store.apply_due("other", 0.0)
     write(store, vector("a"))
     store.apply_due(INDEX, 0.0)
@@ -159,6 +163,6 @@ def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
     """One sentence, not a traceback of SQLite."""
     path = tmp_path / "v.sqlite3"
     path.write_bytes(b"something else" * 100)
-    with pytest.raises(ConfigurationError, match=r"v\.sqlite3 cannot be opened") as raised:
+    with pytest.raises(StartError, match=r"v\.sqlite3 cannot be opened") as raised:
         VectorStore(path)
     assert isinstance(raised.value.__cause__, sqlite3.Error)

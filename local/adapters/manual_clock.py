@@ -1,0 +1,40 @@
+"""A clock that a test sets and moves."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+START: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
+"""What a clock shows that nobody has set."""
+
+
+class ManualClock:
+    """`cognate.ports.Clock` that stands still until it is moved."""
+
+    def __init__(self, now: datetime = START) -> None:
+        """Start at `now`."""
+        self.set(now)
+
+    def now(self) -> datetime:
+        """See `cognate.ports.Clock.now`."""
+        return self._now
+
+    def set(self, now: datetime) -> None:
+        """Show this time from now on, in UTC; backwards too, as a clock that is corrected.
+
+        Raises:
+            ValueError: a time without a time zone says nothing.
+        """
+        if now.tzinfo is None:
+            message = f"{now} has no time zone: write datetime(..., tzinfo=UTC)"
+            raise ValueError(message)
+        self._now = now.astimezone(UTC)
+
+    def advance(self, seconds: float) -> None:
+        """Move on by so many seconds."""
+        self._now += timedelta(seconds=seconds)
+
+    def timestamp(self) -> float:
+        """The time in seconds since 1970 (UTC), as the local Vectorize takes it."""
+        return self._now.timestamp()

@@ -1,0 +1,1 @@
+"""The commands of `make` that know this project: one module each."""

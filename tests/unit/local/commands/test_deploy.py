@@ -1,0 +1,324 @@
+"""`make deploy` against a stand-in for wrangler that answers as the real one does."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from local.commands import deploy
+from local.deployment.cloudflare_account import Wrangler
+from local.deployment.planning import SECRETS_FILE, required_resources
+from local.setup.layout import ROOT
+from schema import app
+from tests.deploying.account import NO_MIGRATIONS, FakeAccount
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+STAND_IN: Final = ROOT / "tests" / "deploying" / "wrangler.py"
+SECRET: Final = "not $HOME, but a secret"
+
+
+@dataclass
+class Stage:
+    """A checkout with a domain of its own, and an account."""
+
+    folder: Path
+    output: pytest.CaptureFixture[str]
+
+    @property
+    def account(self) -> FakeAccount:
+        """The account as it is now."""
+        return FakeAccount.load(self.folder / "account.json")
+
+    @account.setter
+    def account(self, account: FakeAccount) -> None:
+        account.save(self.folder / "account.json")
+
+    def change(self, **values: Any) -> None:
+        """Change the account behind wrangler's back."""
+        account = self.account
+        for name, value in values.items():
+            setattr(account, name, value)
+        self.account = account
+
+    def configure(self, old: str, new: str) -> None:
+        """Change `wrangler.toml`."""
+        path = self.folder / "wrangler.toml"
+        text = path.read_text("utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new, 1), "utf-8")
+
+    def run(self, *arguments: str, **variables: str) -> tuple[int, str]:
+        """`make deploy` with options; its exit status and all that it shows."""
+        environment = {"PATH": os.environ["PATH"], "BETTER_AUTH_SECRET": SECRET, **variables}
+        command = [sys.executable, str(STAND_IN), str(self.folder / "account.json")]
+        status = deploy.deploy(arguments, Wrangler(command, self.folder, environment))
+        return status, self.output.readouterr().out
+
+    def deploy(self) -> str:
+        """A deployment that succeeds."""
+        status, shown = self.run("--yes", "--location=weur")
+        assert status == 0, shown
+        return shown
+
+
+@pytest.fixture
+def stage(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Stage:
+    """An empty account, and a checkout that is ready to be deployed."""
+    configuration = (ROOT / "wrangler.toml").read_text("utf-8")
+    (tmp_path / "wrangler.toml").write_text(configuration, "utf-8")
+    stage = Stage(tmp_path, capfd)
+    stage.configure("cognate.example.com", "cognate.acme.test")
+    stage.account = FakeAccount()
+    return stage
+
+
+def everything() -> list[str]:
+    """The changes of a first deployment, in order."""
+    need = required_resources(app)
+    indexes = [
+        change
+        for name, index in need.indexes.items()
+        for change in (
+            f"index {name} {index.dimensions} {index.metric}",
+            *(f"metadata {name} {key} {kind}" for key, kind in index.metadata.items()),
+        )
+    ]
+    return [
+        "database cognate location=weur",
+        *(f"queue {queue}" for queue in need.queues),
+        *indexes,
+        "migrations",
+        f"deploy BETTER_AUTH_SECRET={SECRET}",
+    ]
+
+
+UPDATE: Final = [NO_MIGRATIONS, "deploy"]
+"""The changes of a later deployment."""
+
+
+def test_an_empty_account_gets_everything_in_order(stage: Stage) -> None:
+    """The database before its migrations, metadata indexes and migrations before the Worker."""
+    shown = stage.deploy()
+
+    changes = stage.account.changes
+    assert changes == everything()
+    assert [change for change in changes if change.startswith("metadata")] != []
+    assert [change for change in changes if change.endswith("-dlq")] != []
+    assert "The account An account (account-id) has:\n  nothing of what" in shown
+    assert "Cognate is deployed at https://cognate.acme.test." in shown
+
+
+def test_a_second_run_only_migrates_and_uploads(stage: Stage) -> None:
+    """The secret stays as it is, and the place of the database is not asked for."""
+    stage.deploy()
+    stage.change(changes=[])
+    status, shown = stage.run("--yes", BETTER_AUTH_SECRET="")
+
+    assert (status, stage.account.changes) == (0, UPDATE)
+    assert "  D1 database cognate\n  queue cognate-embeddings\n" in shown
+    assert "  secret BETTER_AUTH_SECRET\n" in shown
+
+
+def test_what_is_half_there_is_completed(stage: Stage) -> None:
+    """Each thing that is missing is made, and nothing else."""
+    stage.deploy()
+    account = stage.account
+    index, *_ = account.indexes
+    key, *_ = account.indexes[index]["metadata"]
+    kind = account.indexes[index]["metadata"].pop(key)
+    account.queues.remove("cognate-embeddings-dlq")
+    account.changes, account.secrets = [], []
+    stage.account = account
+    shown = stage.deploy()
+
+    assert stage.account.changes == [
+        "queue cognate-embeddings-dlq",
+        f"metadata {index} {key} {kind}",
+        NO_MIGRATIONS,
+        f"deploy BETTER_AUTH_SECRET={SECRET}",
+    ]
+    assert 'start a backfill of the table with "only": "all"' in shown
+
+
+@pytest.mark.parametrize("kind", ["database", "queue", "index", "metadata", "migrations", "deploy"])
+def test_the_run_after_a_failure_goes_on_from_there(stage: Stage, kind: str) -> None:
+    """Whatever fails, the last of its kind: what is after it waits, what is before it stays."""
+    wanted = everything()
+    failing = max(number for number, each in enumerate(wanted) if each.startswith(kind))
+    stage.change(refused=wanted[failing])
+    status, shown = stage.run("--yes", "--location=weur")
+    before = stage.account.changes
+    left = (stage.folder / SECRETS_FILE).exists()
+    stage.change(refused="")
+    stage.deploy()
+
+    assert (status, before, left) == (1, wanted[:failing], False)
+    assert "failed with status 1. What was made before it stays" in shown
+    again = [NO_MIGRATIONS] if kind == "deploy" else []
+    assert stage.account.changes == [*wanted[:failing], *again, *wanted[failing:]]
+
+
+def test_without_an_answer_nothing_is_changed(stage: Stage) -> None:
+    """The commands are shown; a program that cannot answer is told how to agree."""
+    status, shown = stage.run("--location=weur")
+
+    assert (status, stage.account.changes) == (1, [])
+    assert "npx wrangler d1 create cognate --location=weur" in shown
+    assert "YES=1" in shown
+
+
+@pytest.mark.parametrize(
+    ("answer", "changes"), [("y", everything), ("", list), ("n", list)], ids=["y", "enter", "n"]
+)
+def test_a_person_is_asked(
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+    changes: Callable[[], list[str]],
+) -> None:
+    """Anything but a yes is a no."""
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(builtins, "input", lambda _: answer)
+    status, _ = stage.run("--location=weur")
+
+    assert stage.account.changes == changes()
+    assert status == (0 if changes() else 1)
+
+
+@pytest.mark.parametrize("option", ["--location=weur", "--jurisdiction=eu"])
+def test_the_place_of_the_database_is_stated(stage: Stage, option: str) -> None:
+    """It never moves, so nobody's nearness decides."""
+    status, shown = stage.run("--yes")
+    assert (status, stage.account.changes) == (1, [])
+    assert "LOCATION=" in shown
+    assert "JURISDICTION=" in shown
+
+    stage.change(refused="queue")
+    stage.run("--yes", option)
+    assert stage.account.changes == [f"database cognate {option.removeprefix('--')}"]
+
+
+def test_a_missing_secret_is_named_before_anything_is_made(stage: Stage) -> None:
+    """A first deployment without it would fail at its end."""
+    status, shown = stage.run("--yes", "--location=weur", BETTER_AUTH_SECRET="")
+
+    assert (status, stage.account.changes) == (1, [])
+    assert "The Worker needs the secret BETTER_AUTH_SECRET" in shown
+
+
+def test_the_secret_is_in_no_command_and_in_no_file_that_stays(stage: Stage) -> None:
+    """It goes by a file that is removed."""
+    shown = stage.deploy()
+
+    assert SECRET not in shown
+    assert f"npx wrangler deploy --env= --secrets-file={SECRETS_FILE}" in shown
+    assert not (stage.folder / SECRETS_FILE).exists()
+
+
+def test_nobody_logged_in_is_one_sentence(stage: Stage) -> None:
+    """It says what to type."""
+    stage.change(logged_in=False)
+
+    assert stage.run("--yes") == (
+        1,
+        "Nobody is logged in at Cloudflare: run `make login`, or set CLOUDFLARE_API_TOKEN.\n",
+    )
+
+
+def test_of_several_accounts_one_must_be_named(stage: Stage) -> None:
+    """The names are listed; with a name it goes on."""
+    stage.change(accounts=[["a-1", "Mine"], ["a-2", "My employer's"]])
+    status, shown = stage.run("--yes", "--location=weur")
+    assert (status, stage.account.changes) == (1, [])
+    assert "a-1 (Mine), a-2 (My employer's)" in shown
+
+    _, shown = stage.run("--location=weur", CLOUDFLARE_ACCOUNT_ID="a-2")
+    assert "The account My employer's (a-2) has:" in shown
+
+
+def test_an_index_of_other_dimensions_is_refused(stage: Stage) -> None:
+    """They cannot be changed; nothing else is begun."""
+    name, *_ = required_resources(app).indexes
+    stage.change(indexes={name: {"dimensions": 3, "metric": "cosine", "metadata": {}}})
+    status, shown = stage.run("--yes", "--location=weur")
+
+    assert (status, stage.account.changes) == (1, [])
+    assert f"The Vectorize index '{name}' has 3 dimensions" in shown
+
+
+def test_a_metadata_index_of_another_type_is_refused(stage: Stage) -> None:
+    """Filters on it would match nothing."""
+    stage.deploy()
+    account = stage.account
+    name, *_ = account.indexes
+    account.indexes[name]["metadata"]["table"], account.changes = "number", []
+    stage.account = account
+    status, shown = stage.run("--yes")
+
+    assert (status, stage.account.changes) == (1, [])
+    assert f"The metadata index 'table' of '{name}' is of type number" in shown
+
+
+def test_the_domain_that_the_file_came_with_is_refused(stage: Stage) -> None:
+    """With both ways out of it; without a domain the Worker is on workers.dev."""
+    stage.configure("cognate.acme.test", "cognate.example.com")
+    status, shown = stage.run("--yes", "--location=weur")
+    assert (status, stage.account.changes) == (1, [])
+    assert "remove `routes` and set `workers_dev = true`" in shown
+
+    stage.configure('routes = [{ pattern = "cognate.example.com", custom_domain = true }]', "")
+    assert "deployed at its workers.dev address" in stage.deploy()
+
+
+def test_a_database_of_the_application_is_found_and_never_made(stage: Stage) -> None:
+    """A misspelt name or id would otherwise become an empty database."""
+    stage.configure(
+        "[[queues.producers]]",
+        '[[d1_databases]]\nbinding = "AUTH_DB"\ndatabase_name = "applicatoin"\n\n'
+        "[[queues.producers]]",
+    )
+    stage.change(databases={"application": "id-of-application"})
+    status, shown = stage.run("--yes", "--location=weur")
+    assert (status, stage.account.changes) == (1, [])
+    assert "no D1 database 'applicatoin', which wrangler.toml binds as AUTH_DB" in shown
+
+    stage.configure("applicatoin", "application")
+    _, shown = stage.run("--location=weur")
+    assert "  D1 database application\n" in shown
+
+
+def test_a_database_is_found_by_its_id(stage: Stage) -> None:
+    """Whatever it is called; an id of nobody is an error and not a new database."""
+    stage.configure(
+        'database_name = "cognate"', 'database_name = "cognate"\ndatabase_id = "id-of-shop"'
+    )
+    status, shown = stage.run("--yes", "--location=weur")
+    assert (status, stage.account.changes) == (1, [])
+    assert "no D1 database 'id-of-shop'" in shown
+
+    stage.change(databases={"shop": "id-of-shop", "cognate": "another"})
+    _, shown = stage.run()
+    assert "npx wrangler d1 migrations apply" in shown
+    assert "d1 create" not in shown
+
+
+@pytest.mark.parametrize(
+    "broken", ["whoami", "d1 list", "queues info", "vectorize list", "secret list"]
+)
+def test_an_answer_that_failed_is_not_taken_for_nothing_there(stage: Stage, broken: str) -> None:
+    """It ends with what wrangler said, and nothing is made twice."""
+    stage.deploy()
+    stage.change(changes=[], broken=broken)
+    status, shown = stage.run("--yes")
+
+    assert (status, stage.account.changes) == (1, [])
+    assert f"`wrangler {broken}" in shown
+    assert shown.rstrip().endswith("the platform is out of order [code: 10001]")

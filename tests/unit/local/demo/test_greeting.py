@@ -1,0 +1,74 @@
+"""What `make dev` prints can be pasted into a shell."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cognate.auth.credentials import credential_from
+from cognate.settings import SECRET
+from local.demo.greeting import curl, greeting
+from local.demo.organizations import DEMO_ORGANIZATIONS
+from local.running.local_worker import LocalConfig, LocalWorker
+from local.running.source_check import SchemaSummary
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_command_carries_address_session_and_body() -> None:
+    """A shell splits it into the words that curl needs."""
+    words = shlex.split(curl("http://localhost:1/x", DEMO_ORGANIZATIONS[0], {"content": "a b"}))
+
+    assert words[0] == "curl"
+    assert "http://localhost:1/x" in words
+    assert "authorization: Bearer demo-session-acme" in words
+    assert json.loads(words[-1]) == {"content": "a b"}
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> LocalWorker:
+    """A Worker of the demonstration that nobody has started."""
+    made = LocalWorker(LocalConfig(state=tmp_path, port=4711, variables={SECRET: "a secret"}))
+    made.schema = SchemaSummary(indexes=[], columns={}, services=["claimSimilarity"])
+    return made
+
+
+def test_the_greeting_names_address_sessions_and_how_to_stop(worker: LocalWorker) -> None:
+    """Everything that a person needs next is in one screen."""
+    text = greeting(worker)
+
+    assert "http://localhost:4711" in text
+    assert all(each.session_token in text for each in DEMO_ORGANIZATIONS)
+    assert "Ctrl-C" in text
+    assert len(text.splitlines()) < 30
+
+
+def test_the_cookie_is_the_one_that_better_auth_would_set(worker: LocalWorker) -> None:
+    """The Worker finds the session's token in it, with the secret of the local environment."""
+    cookies = re.findall(r"-H 'cookie: ([^']+)'", greeting(worker))
+
+    assert [each.session_token for each in DEMO_ORGANIZATIONS] == [
+        credential_from({"cookie": cookie}, "a secret").token for cookie in cookies
+    ]
+
+
+@pytest.mark.parametrize(
+    ("services", "path"),
+    [
+        (["noteSimilarity", "claimSimilarity"], "/api/v1/similarity/claimSimilarity/search"),
+        (["noteSimilarity"], "/api/v1/similarity/noteSimilarity/search"),
+        ([], "/api/v1/embeddings/tables"),
+    ],
+)
+def test_the_commands_ask_what_the_schema_has(
+    worker: LocalWorker, services: list[str], path: str
+) -> None:
+    """Somebody's own schema need not have the demonstration's service, or any."""
+    worker.schema = SchemaSummary(indexes=[], columns={}, services=services)
+
+    assert f"http://localhost:4711{path} " in greeting(worker)
