@@ -15,7 +15,6 @@ from cognate.errors import DatabaseError
 from cognate.events import emit
 from cognate.jobs.messages import BackfillStep, parse
 from cognate.jobs.retry import pause
-from cognate.schema.collections import Collections
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from cognate.jobs.messages import Delivery, RetryDelays
     from cognate.ports import Platform
     from cognate.schema import Cognate
+    from cognate.schema.collections import Collections
 
 DEAD_LETTER_SUFFIX: Final = "-dlq"
 """Ends the name of the dead-letter queue in `wrangler.toml`."""
@@ -42,14 +42,13 @@ async def consume(
     Returns:
         For each message, whether and when it must be delivered again.
     """
-    collections = Collections(app)
     counted = CountingDatabase(platform.database)
     platform = replace(platform, database=counted)
     handle = _record if queue.endswith(DEAD_LETTER_SUFFIX) else _run
     verdicts: RetryDelays = {}
     messages = 0
     for part in grouped(deliveries, attrgetter("characters"), MAX_WAVE_CHARACTERS):
-        verdicts |= await handle(platform, collections, part)
+        verdicts |= await handle(platform, app.collections, part)
         messages += len(part)
     if handle is _run:
         emit("queue.handled", messages=messages, databaseCalls=counted.calls)

@@ -19,7 +19,6 @@ from cognate.jobs.queue import announce, release_statement
 from cognate.jobs.removals import removal_statements
 from cognate.jobs.stalled import chosen, look_statements, remember_statements
 from cognate.ports import Statement
-from cognate.schema.collections import Collections
 from cognate.texts import idempotency
 from cognate.texts.posted import delete_expired, expired_statement
 from cognate.times import to_iso
@@ -80,7 +79,7 @@ async def sweep(platform: Platform, app: Cognate, retention: Retention) -> Swept
 
 async def _tidy(platform: Platform, app: Cognate, retention: Retention) -> Swept:
     now = platform.clock.now()
-    scopes = [collection.scope for collection in Collections(app).all()]
+    scopes = [collection.scope for collection in app.collections]
     *_, unreplayable, finished, overdue, resumed, cursor, waiting = await platform.database.batch(
         [
             *_take_back(now),

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from cognate.chunking import chunk
 from cognate.ids import vector_key
-from cognate.schema.collections import Collections
 from tests.demonstration import app
 from tests.unit.core.stage import long_text
 from tests.worker.recording import digest
@@ -24,7 +23,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = get_args(Operation)
 RECORD: Final = "claim"
 """The id of every cell's record: the same in each organization."""
 
-CLAIMS: Final = Collections(app)["claims"]
+CLAIMS: Final = app.collections["claims"]
 INDEX: Final = CLAIMS.model.index_binding
 
 

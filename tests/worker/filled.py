@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from cognate.embedding.fingerprint import content_hash, fingerprint, index_hash
 from cognate.embedding.sketches import sketch
 from cognate.ids import vector_key
-from cognate.models import DEFAULT_MODEL, MODELS
-from cognate.schema.collections import texts_of
+from cognate.models import DEFAULT_MODEL
+from cognate.schema.collections import POSTED_TEXTS
 from cognate.times import to_iso
 from local.demo.organizations import DemoOrganization, seed
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cognate.schema.collections import Collection
 
 NOW: Final = datetime.now(UTC)
-TEXTS: Final = texts_of(MODELS[DEFAULT_MODEL])
+TEXTS: Final = POSTED_TEXTS[DEFAULT_MODEL]
 LONG_AGO: Final = timedelta(days=60)
 """Longer than anything finished is kept."""
 

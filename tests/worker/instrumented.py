@@ -26,7 +26,6 @@ from cognate.cloudflare.platform import platform_of
 from cognate.errors import CognateError
 from cognate.ports import Statement, StoredVectors
 from cognate.principal import OrganizationId
-from cognate.schema.collections import Collections
 from cognate.search import SearchAnswer
 from cognate.search.classification import classify
 from cognate.search.filters import Filter
@@ -164,7 +163,7 @@ async def name_classes(_: Default, asked: dict[str, Any]) -> dict[str, str]:
 async def find_nearest(_: Default, asked: dict[str, Any]) -> dict[str, Any]:
     """Search the claims of an `organization` by a `vector`, as a text is searched."""
     [similarity] = [item for item in app.similarities.values() if item.table.name == "claims"]
-    collection = Collections(app)["claims"]
+    collection = app.collections["claims"]
     found = await nearest(
         platform_of(environment()),
         collection,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cognate.ports import StoredVectors
-from cognate.schema.collections import Collections
 from local.vectorize.limits import MAX_IDS_PER_GET
 from tests.demonstration import app
 from tests.inspection import discrepancies
@@ -26,7 +25,7 @@ class WorkerAtRest:
 
     async def discrepancies(self, organizations: Container[str]) -> list[str]:
         """Where indexes and stored vectors are not what these organizations' records say."""
-        return await discrepancies(self, Collections(app).all(), organizations)
+        return await discrepancies(self, app.collections, organizations)
 
     async def rows(self, sql: str, *parameters: str) -> list[Row]:
         """The rows of one statement."""

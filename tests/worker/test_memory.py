@@ -19,9 +19,8 @@ import pytest
 
 from cognate.jobs.messages import reference
 from cognate.jobs.queue import Wanted, queue_statements, release_statement
-from cognate.models import MODELS
 from cognate.ports import Statement
-from cognate.schema.collections import texts_of
+from cognate.schema.collections import POSTED_TEXTS
 from cognate.text_limits import MAX_TEXT_CHARACTERS
 from local.adapters.sqlite_database import SqliteDatabase
 from local.running.local_worker import LocalConfig, LocalWorker
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
     from tests.worker.conftest import Report
 
-LARGE: Final = texts_of(MODELS["@cf/baai/bge-large-en-v1.5"])
+LARGE: Final = POSTED_TEXTS["@cf/baai/bge-large-en-v1.5"]
 """Vectors of 1,024 numbers, the most that a model here has."""
 BATCH: Final = 100
 """Messages in a batch, the most that Queues delivers."""

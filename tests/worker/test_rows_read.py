@@ -20,7 +20,6 @@ import httpx
 import pytest
 
 from cognate.api.routes import ROUTES
-from cognate.schema.collections import Collections
 from local.commands.table_migration import migration_of
 from local.running.local_worker import LocalConfig, LocalWorker
 from local.setup.layout import ROOT
@@ -134,7 +133,7 @@ def filled_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instrume
             stack.enter_context(httpx.Client(base_url=url, timeout=60, trust_env=False))
             for url in (worker.url, worker.platform_url)
         ]
-        collections = Collections(app)
+        collections = app.collections
         tables = [collections[name] for name in app.tables]
         fill(worker.database, worker.auth_database, tables, [LARGE, *OTHERS])
         yield Instruments(worker, http, platform)

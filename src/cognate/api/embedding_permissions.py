@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from cognate.errors import CognateError, NotFound
 from cognate.records.permissions import refusals_to_embed, require_access
-from cognate.schema.collections import Collection, collection_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from cognate.api.route import Call
     from cognate.schema import Table
     from cognate.schema.access import Permission
+    from cognate.schema.collections import Collection
 
 
 def permit(call: Call, table: str | None, operation: Permission) -> None:
@@ -80,19 +80,16 @@ def collection_for(call: Call, name: str, operation: Permission) -> Collection:
         AccessDenied: none of the caller's roles may.
     """
     permit(call, name, operation)
-    collection = collection_of(call.app.table(name))
-    if collection is None:
-        raise NotFound("table", f"The table {name!r} has no embeddings.")
-    return collection
+    return call.app.collection(name)
 
 
 def readable_collections(call: Call) -> list[Collection]:
     """What is embedded of the tables that the caller may read."""
-    tables = [
-        table for table in _embedded(call) if table.access.allows("read", call.principal.roles)
+    return [
+        table.collection
+        for table in call.app.tables.values()
+        if table.collection is not None and table.access.allows("read", call.principal.roles)
     ]
-    found = [collection_of(table) for table in tables]
-    return [collection for collection in found if collection is not None]
 
 
 def _embedded(call: Call) -> list[Table]:

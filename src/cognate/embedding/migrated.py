@@ -39,7 +39,7 @@ async def run_migrated(
         emit("batch.not_migrated", messages=len(deliveries), error=str(error))
     verdicts: RetryDelays = {item.message_id: pause(item.attempts, 0) for item in deliveries}
     try:
-        there = collections.only(await _migrated(platform.database, collections.all()))
+        there = collections.only(await _migrated(platform.database, list(collections)))
         able = [item for item in deliveries if _is_able(parse(item.body, collections), there)]
         return verdicts | await run_batch(platform, there, able)
     except DatabaseError as error:

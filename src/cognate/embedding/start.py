@@ -169,13 +169,13 @@ async def claim(
     ]
     # A reference without a scope that is known may be about any table.
     known = [collections.get(scope) for scope in sorted(scopes)]
-    reads = [item for item in known if item] if all(known) else collections.all()
+    reads = [item for item in known if item] if all(known) else list(collections)
     ids = sorted(set(job_of_message.values())) if left is None else left
     moment, lease_end = to_iso(now), to_iso(now + LEASE)
     statements = [
         *(_arrival_statements(arrived, now) if left is None else ()),
         startable_statement(ids, redelivered, moment),
-        start_statement(collections.all(), ids, redelivered, moment, lease_end),
+        start_statement(list(collections), ids, redelivered, moment, lease_end),
         _waiting(ids),
         *(_read(collection, ids, lease_end) for collection in reads),
     ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cognate.jobs.queue import Wanted, queue_statements, release_statement
-from cognate.schema.collections import collection_of
 from cognate.times import to_iso
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ def job_statements(
     table: Table, organization_id: OrganizationId, plans: Sequence[Plan], now: datetime
 ) -> list[Statement]:
     """Queue what must be embedded, indexed or removed; nothing for what was not written."""
-    collection, embeddings = collection_of(table), table.embeddings
+    collection, embeddings = table.collection, table.embeddings
     if collection is None or embeddings is None:
         return []
     wanted: list[Wanted] = []

@@ -27,7 +27,7 @@ from cognate.records.permissions import (
     require_access,
     require_ownership,
 )
-from cognate.schema.collections import collection_of, index_metadata
+from cognate.schema.collections import index_metadata
 from cognate.text_limits import metadata_problem, text_problem
 from cognate.validation import pointer_to
 
@@ -187,7 +187,7 @@ def _columns(
 ) -> dict[str, Parameter]:
     """Validate a whole record, its embedded text and its metadata; return its columns."""
     columns = validated_columns(table, record)
-    collection = collection_of(table)
+    collection = table.collection
     if collection is None:
         return columns
     metadata = index_metadata(collection, organization_id, collection.metadata_of(columns))

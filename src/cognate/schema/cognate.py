@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from cognate.errors import DefinitionError, NotFound
 from cognate.models import INDEX_BINDINGS
+from cognate.schema.collections import POSTED_TEXTS, Collections
 from cognate.schema.tables import SCOPE_METADATA, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cognate.schema.collections import Collection
     from cognate.schema.field_types import MetadataType
     from cognate.schema.similarities import Similarity
 
@@ -44,6 +46,7 @@ class Cognate:
     Attributes:
         tables: by name.
         similarities: by name.
+        collections: what is embedded, of the tables and of the texts that are posted without one.
     """
 
     def __init__(self, *, tables: Sequence[Table], similarities: Sequence[Similarity] = ()) -> None:
@@ -62,6 +65,8 @@ class Cognate:
                     "not in Cognate(tables=[...]): add it there"
                 )
                 raise DefinitionError(message)
+        embedded = [table.collection for table in tables if table.collection is not None]
+        self.collections = Collections([*embedded, *POSTED_TEXTS.values()])
         self._indexes = tuple(
             _index(binding, dimensions, tables) for dimensions, binding in INDEX_BINDINGS.items()
         )
@@ -76,6 +81,17 @@ class Cognate:
             return self.tables[name]
         known = ", ".join(self.tables) or "none"
         raise NotFound("table", f"There is no such table. The tables are: {known}.")
+
+    def collection(self, table: str) -> Collection:
+        """What is embedded of the table of this name.
+
+        Raises:
+            NotFound: there is no such table, or it embeds nothing.
+        """
+        found = self.table(table).collection
+        if found is None:
+            raise NotFound("table", f"The table {table!r} has no embeddings.")
+        return found
 
     def similarity(self, name: str) -> Similarity:
         """The service of this name.

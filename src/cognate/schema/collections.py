@@ -1,25 +1,25 @@
 """A collection: vectors that may be compared with each other, and the SQL table behind them.
 
-Those of one user table are one; so are the texts that were posted without a table, one collection
-for each model, because vectors of two models cannot be compared.
+A table with embeddings has one collection, made with the table. The texts that were posted without
+a table have one for each model, because vectors of two models cannot be compared.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
-from cognate.errors import NotFound
 from cognate.models import MODELS, EmbeddingModel
 from cognate.ports import FLOAT32_BYTES
 from cognate.schema.names import camel_case
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from cognate.ports import Row, Scalar
-    from cognate.schema import Cognate, MetadataType, Table
+    from cognate.schema.field_types import MetadataType
 
 TEXTS_PREFIX: Final = "_texts:"
 """Opens the scope of posted texts; no table's name can start with an underscore."""
@@ -126,80 +126,42 @@ def index_metadata(
     return {**metadata, "organizationId": organization_id, "table": collection.scope}
 
 
-def collection_of(table: Table) -> Collection | None:
-    """The collection of a user's table; None when the table embeds nothing."""
-    embeddings = table.embeddings
-    if embeddings is None:
-        return None
-    return Collection(
-        scope=table.name,
-        sql_table=table.name,
-        model=embeddings.embedding_model,
-        fields=embeddings.fields,
-        separator=embeddings.separator,
-        embedding_column=embeddings.embedding_column,
-        metadata=dict(zip(embeddings.metadata, table.metadata.values(), strict=True)),
-        soft_delete=table.soft_delete,
-    )
-
-
-def texts_of(model: EmbeddingModel) -> Collection:
-    """The collection of texts that were posted without a table and embedded by this model."""
-    return Collection(
-        scope=TEXTS_PREFIX + model.name,
-        sql_table="cognate_texts",
-        model=model,
-        fields=("content",),
-        separator="",
-        embedding_column="embedding",
-        metadata={},
-    )
+POSTED_TEXTS: Final[Mapping[str, Collection]] = MappingProxyType(
+    {
+        model.name: Collection(
+            scope=TEXTS_PREFIX + model.name,
+            sql_table="cognate_texts",
+            model=model,
+            fields=("content",),
+            separator="",
+            embedding_column="embedding",
+            metadata={},
+        )
+        for model in MODELS.values()
+    }
+)
+"""The texts that were posted without a table, by the name of the model that embeds them."""
 
 
 class Collections:
-    """Every collection of a schema, by scope."""
+    """Collections by scope; those of a whole schema are `Cognate.collections`."""
 
-    def __init__(self, app: Cognate, scopes: Container[str] | None = None) -> None:
-        """Take the tables that embed something, and one collection of texts for each model.
+    def __init__(self, collections: Iterable[Collection]) -> None:
+        """Take collections, each of another scope."""
+        self._by_scope = {collection.scope: collection for collection in collections}
 
-        Args:
-            app: the schema.
-            scopes: to take only these of them.
-        """
-        self._app = app
-        found = [collection_of(table) for table in app.tables.values()]
-        found.extend(texts_of(model) for model in MODELS.values())
-        self._by_scope = {
-            item.scope: item
-            for item in found
-            if item is not None and (scopes is None or item.scope in scopes)
-        }
-
-    def only(self, scopes: Container[str]) -> Collections:
-        """These of the collections, without the others."""
-        return Collections(self._app, scopes)
+    def __iter__(self) -> Iterator[Collection]:
+        """Every collection: the tables' first, then the texts'."""
+        return iter(self._by_scope.values())
 
     def __getitem__(self, scope: str) -> Collection:
-        """The collection of this scope; `KeyError` when the schema has none."""
+        """The collection of this scope; `KeyError` when there is none."""
         return self._by_scope[scope]
 
-    def get(self, scope: Any) -> Collection | None:  # noqa: ANN401 - what a message says it is
-        """The collection of this scope, or None."""
+    def get(self, scope: object) -> Collection | None:
+        """The collection of this scope, or None; a message may hold any value as its scope."""
         return self._by_scope.get(scope) if isinstance(scope, str) else None
 
-    def of_table(self, name: str) -> Collection:
-        """The collection of a user's table.
-
-        Raises:
-            NotFound: there is no such table, or it embeds nothing.
-        """
-        found = self._by_scope.get(name)
-        if found is None or found.table_name is None:
-            known = ", ".join(scope for scope in self._by_scope if not scope.startswith("_"))
-            message = f"There is no such table with embeddings. There are: {known or 'none'}."
-            raise NotFound("table", message)
-        return found
-
-    def all(self) -> list[Collection]:
-        """Every collection: the tables' first, then the texts'."""
-        return list(self._by_scope.values())
+    def only(self, scopes: Container[str]) -> Collections:
+        """The collections of these scopes, without the others."""
+        return Collections(collection for collection in self if collection.scope in scopes)

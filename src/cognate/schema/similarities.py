@@ -60,6 +60,8 @@ class Similarity:
     Attributes:
         name: `camelCase`, as it stands in the API's paths.
         attribute: the same in `snake_case`, as Python code says it.
+        table: whose records are searched.
+        collection: what is embedded of that table.
         default_limit: results of a search that names no limit.
         default_threshold: the least score of a result where a search names none.
     """
@@ -82,7 +84,7 @@ class Similarity:
         if not CAMEL_CASE.fullmatch(name):
             message = f"the similarity {name!r} must be camelCase, such as 'claimSimilarity'"
             raise DefinitionError(message)
-        if table.embeddings is None:
+        if table.collection is None:
             message = f"the similarity {name!r} needs a table with embeddings=Embeddings(...)"
             raise DefinitionError(message)
         if not 1 <= default_limit <= MAX_LIMIT:
@@ -92,6 +94,7 @@ class Similarity:
         self.name = name
         self.attribute = snake_case(name)
         self.table = table
+        self.collection = table.collection
         self.thresholds = thresholds or Thresholds()
         self.gray_zone = gray_zone or GrayZone()
         self.default_limit = default_limit

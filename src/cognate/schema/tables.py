@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cognate.errors import DefinitionError
 from cognate.schema.access import Access
+from cognate.schema.collections import Collection
 from cognate.schema.field_types import FieldType, MetadataType, allows_none, field_type, scalar_type
 from cognate.schema.guards import Guards
 from cognate.schema.names import (
@@ -59,6 +60,7 @@ class Table:
             that column. Its id stays taken.
         id_prefix: opens the ids that the server makes: `claims_01jcvw8m6y…`.
         metadata: what filters of a search may ask for: JSON name to type.
+        collection: what is embedded of it; None for a table without vectors.
     """
 
     def __init__(  # noqa: PLR0913 - the options of a definition, all but two with a default
@@ -97,6 +99,7 @@ class Table:
             self.metadata = {
                 camel_case(field): self._metadata_type(field) for field in embeddings.metadata
             }
+        self.collection = None if embeddings is None else self._collection(embeddings)
 
     def __repr__(self) -> str:
         """Short, for messages."""
@@ -237,6 +240,18 @@ class Table:
                 "also a field of the record; remove the field or rename the column"
             )
             raise DefinitionError(message)
+
+    def _collection(self, embeddings: Embeddings) -> Collection:
+        return Collection(
+            scope=self.name,
+            sql_table=self.name,
+            model=embeddings.embedding_model,
+            fields=embeddings.fields,
+            separator=embeddings.separator,
+            embedding_column=embeddings.embedding_column,
+            metadata=dict(zip(embeddings.metadata, self.metadata.values(), strict=True)),
+            soft_delete=self.soft_delete,
+        )
 
     def _metadata_type(self, field: str) -> MetadataType:
         key = camel_case(field)

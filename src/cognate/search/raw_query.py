@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from cognate.errors import FieldError, InvalidInput, NotFound
+from cognate.errors import FieldError, InvalidInput
 from cognate.models import requested_model
 from cognate.ports import StoredVectors, Vectors
-from cognate.schema.collections import Collection, collection_of, texts_of
+from cognate.schema.collections import POSTED_TEXTS, Collection
 from cognate.search.filters import parse_filter
 from cognate.search.nearest import Nearest, nearest
 from cognate.search.similarity import embed_query
@@ -70,10 +70,8 @@ async def query_vectors(  # noqa: PLR0913 - a query has these parts
 
 def _collection(app: Cognate, table: str | None, model: str | None) -> Collection:
     if table is None:
-        return texts_of(requested_model(model))
-    collection = collection_of(app.table(table))
-    if collection is None:
-        raise NotFound("table", f"The table {table!r} has no embeddings.")
+        return POSTED_TEXTS[requested_model(model).name]
+    collection = app.collection(table)
     if model not in (None, collection.model.name):
         message = f"must be {collection.model.name}, the model of the table, or left out"
         raise InvalidInput(FieldError("/model", message))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, overload
 from cognate.chunking import first_chunk
 from cognate.embedding.vector_checks import checked, rows_of
 from cognate.errors import FieldError, InvalidInput
-from cognate.schema.collections import Collection, collection_of
 from cognate.schema.similarities import MAX_LIMIT
 from cognate.search.classification import Classification, classify
 from cognate.search.filters import parse_filter
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from cognate.ports import Platform, Scalar, Vectors
     from cognate.principal import OrganizationId
     from cognate.schema import Similarity, Thresholds
+    from cognate.schema.collections import Collection
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ async def search(  # noqa: PLR0913 - a search has these parts
     if not 1 <= limit <= MAX_LIMIT:
         raise InvalidInput(FieldError("/limit", f"must be from 1 to {MAX_LIMIT}"))
     threshold = similarity.default_threshold if threshold is None else threshold
-    collection = _collection(similarity)
+    collection = similarity.collection
     conditions = parse_filter(filter or {}, collection.filter_fields)
     query: Vectors | str = text or ""
     if record_id is not None:
@@ -186,7 +186,7 @@ async def find_with_gray_zone(  # noqa: PLR0913 - a search has these parts
         raise InvalidInput(
             FieldError(pointer, f"min must not be above max; they are {lower} and {upper}")
         )
-    collection = _collection(similarity)
+    collection = similarity.collection
     conditions = parse_filter(filter or {}, collection.filter_fields)
     query = await embed_query(platform, collection, text)
     found = await nearest(
@@ -215,7 +215,7 @@ async def embed_all(
     platform: Platform, similarity: Similarity, texts: Sequence[str]
 ) -> list[list[float]]:
     """The vectors of up to 100 texts, by one call of the service's model; see `embed`."""
-    return rows_of(await embed_queries(platform, _collection(similarity).model, texts))
+    return rows_of(await embed_queries(platform, similarity.collection.model, texts))
 
 
 async def embed_query(platform: Platform, collection: Collection, text: str) -> Vectors:
@@ -254,12 +254,6 @@ async def embed_queries(
         urgent=True,
     )
     return checked(answer, count=len(texts), model=model)
-
-
-def _collection(similarity: Similarity) -> Collection:
-    collection = collection_of(similarity.table)
-    assert collection is not None, "a similarity has a table with embeddings"  # noqa: S101
-    return collection
 
 
 def _result(match: Match, thresholds: Thresholds) -> SearchResult:

@@ -16,7 +16,7 @@ from cognate.ids import new_id
 from cognate.jobs.queue import JOB_PREFIX, Wanted, announce, queue_statements, release_statement
 from cognate.models import requested_model
 from cognate.ports import Statement
-from cognate.schema.collections import Collection, collection_of, texts_of
+from cognate.schema.collections import POSTED_TEXTS, Collection
 from cognate.text_limits import text_problem
 from cognate.texts.idempotency import (
     TAKEN,
@@ -127,7 +127,7 @@ def _judge(app: Cognate, posting: Posting, number: int, now: datetime) -> _Place
     job_id = new_id(JOB_PREFIX, now)
     try:
         if posting.table is None:
-            collection, record_id = texts_of(requested_model(posting.model)), job_id
+            collection, record_id = POSTED_TEXTS[requested_model(posting.model).name], job_id
         else:
             collection = _collection(app, posting.table, posting.model)
             record_id = posting.record_id or ""
@@ -140,9 +140,7 @@ def _judge(app: Cognate, posting: Posting, number: int, now: datetime) -> _Place
 
 
 def _collection(app: Cognate, table: str, model_name: str | None) -> Collection:
-    collection = collection_of(app.table(table))
-    if collection is None:
-        raise NotFound("table", f"The table {table!r} has no embeddings.")
+    collection = app.collection(table)
     if model_name is not None and requested_model(model_name) is not collection.model:
         message = (
             f"The table {table!r} is embedded by {collection.model.name}; vectors of another "

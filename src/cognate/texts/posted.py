@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from cognate.errors import NotFound
 from cognate.jobs.queue import Wanted, announce, queue_statements, release_statement
-from cognate.models import MODELS
 from cognate.ports import Statement
-from cognate.schema.collections import TEXTS_PREFIX, texts_of
+from cognate.schema.collections import POSTED_TEXTS, TEXTS_PREFIX
 from cognate.times import from_iso, to_iso
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ MAX_EXPIRED_PER_RUN: Final = 500
 MAX_EXPIRED_GROUPS: Final = 50
 """Of how many organizations and models they are deleted in one run: four statements each."""
 
-SCOPES: Final = json.dumps([TEXTS_PREFIX + name for name in MODELS])
+SCOPES: Final = json.dumps([texts.scope for texts in POSTED_TEXTS.values()])
 
 STATE: Final = (
     "LEFT JOIN cognate_embeddings s ON s.organization_id = t.organization_id "
@@ -162,7 +161,7 @@ def delete_statements(
     Returns:
         Statements of which the last returns the id of each text that was deleted.
     """
-    texts = texts_of(MODELS[model])
+    texts = POSTED_TEXTS[model]
     records = json.dumps([{"record": text_id} for text_id in text_ids])
     return [
         *queue_statements(

@@ -19,7 +19,6 @@ from cognate.models import MODELS
 from cognate.ports import Platform, Statement, StoredVectors
 from cognate.principal import OrganizationId
 from cognate.schema import Cognate, Embeddings, Record, Similarity, Table
-from cognate.schema.collections import Collection, Collections
 from cognate.settings import Retention
 from cognate.sweeper import sweep
 from cognate.texts.post import Posting, enqueue
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from cognate.jobs.messages import Delivery, RetryDelays
     from cognate.models import EmbeddingModel
     from cognate.ports import Database, Row, Scalar
+    from cognate.schema.collections import Collection
     from local.adapters.local_platform import LocalPlatform
     from local.bindings.faults import FaultKind
 
@@ -89,7 +89,7 @@ OTHER_MODEL: Final = Cognate(
     tables=[small_claims, articles], similarities=[Similarity("claimSimilarity", small_claims)]
 )
 """The same tables, the claims embedded by a model of another dimension."""
-COLLECTIONS: Final = Collections(SCHEMA)
+COLLECTIONS: Final = SCHEMA.collections
 CLAIMS: Final = COLLECTIONS["claims"]
 ARTICLES: Final = COLLECTIONS["articles"]
 
@@ -120,7 +120,7 @@ class Stage:
 
     def __init__(self, app: Cognate = SCHEMA, *, visibility_seconds: float = 0.0) -> None:
         self.app = app
-        self.collections = Collections(app)
+        self.collections = app.collections
         self.encoder = StandInEncoder(WordEncoder(), LONG_CONTEXT_MODELS)
         self.local: LocalPlatform = local_platform(
             app, encoder=self.encoder, visibility_seconds=visibility_seconds
@@ -319,7 +319,7 @@ class Stage:
 
     async def discrepancies(self) -> list[str]:
         """Where indexes and stored vectors are not what the records say; see `tests.inspection`."""
-        return await discrepancies(self, self.collections.all())
+        return await discrepancies(self, self.collections)
 
     # What `tests.inspection` asks for
 

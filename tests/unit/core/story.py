@@ -15,7 +15,6 @@ from cognate.backfill.needs import Selection
 from cognate.consumer import consume
 from cognate.errors import BackfillRunning, EmbedderError, NotFound, QueueError
 from cognate.jobs.messages import Delivery
-from cognate.schema.collections import Collections
 from cognate.search import search
 from cognate.search.filters import parse_filter
 from tests.oracle import Oracle
@@ -212,7 +211,7 @@ class RandomStory:
 
     def use(self, app: Cognate) -> None:
         """Deploy a schema."""
-        self.stage.app, self.stage.collections = app, Collections(app)
+        self.stage.app, self.stage.collections = app, app.collections
 
     async def _start_backfill(
         self, organization_id: OrganizationId, scope: str, selection: Selection

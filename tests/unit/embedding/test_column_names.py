@@ -8,7 +8,6 @@ from cognate.backfill.backfills import start_backfill
 from cognate.backfill.needs import Selection
 from cognate.ports import Statement
 from cognate.schema import Cognate, Embeddings, Record, Similarity, Table
-from cognate.schema.collections import Collections
 from cognate.search import search
 from tests.unit.core.stage import ACME, Stage
 
@@ -43,7 +42,7 @@ async def test_a_table_may_use_any_name(name: str) -> None:
             )
         ]
     )
-    collection = Collections(app)[name]
+    collection = app.collections[name]
     for value, key in (("a text", "one"), ("a text", "two"), ("another text", "two")):
         await stage.put(collection, ACME, "r1", value=value, key=key)
         await stage.settle()

@@ -10,7 +10,6 @@ import pytest
 from cognate.backfill.backfills import start_backfill
 from cognate.backfill.needs import Selection
 from cognate.ports import Platform
-from cognate.schema.collections import Collections
 from tests.unit.core.faults import FailingDatabase
 from tests.unit.core.stage import ACME, CLAIMS, OTHER_MODEL, SCHEMA, Stage, long_text
 from tests.unit.embedding.test_finish import again, worker_of
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
     from cognate.schema import Cognate
 
 OLD: Final = CLAIMS.model.index_binding
-NEW: Final = Collections(OTHER_MODEL)["claims"].model.index_binding
+NEW: Final = OTHER_MODEL.collections["claims"].model.index_binding
 
 
 def _use(stage: Stage, app: Cognate) -> None:
     """Deploy another schema."""
-    stage.app, stage.collections = app, Collections(app)
+    stage.app, stage.collections = app, app.collections
 
 
 def _without(stage: Stage, binding: str) -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from cognate.errors import NotFound
 from cognate.models import MODELS
-from cognate.schema import Cognate, Embeddings, Record, Table
-from cognate.schema.collections import Collections, collection_of, texts_of
-from tests.unit.core.stage import ARTICLES, BASE, CLAIMS, COLLECTIONS, SCHEMA
+from cognate.schema import Cognate, Embeddings, Record, Similarity, Table
+from cognate.schema.collections import POSTED_TEXTS
+from tests.unit.core.stage import ARTICLES, BASE, CLAIMS, SCHEMA
 
 
 class Note(Record):
@@ -32,31 +32,47 @@ plain = Table("plain", Note)
 
 def test_a_schema_has_a_collection_for_each_table_and_each_model_of_texts() -> None:
     """Texts that belong to no table are kept apart by model."""
-    scopes = [item.scope for item in Collections(Cognate(tables=[notes, plain])).all()]
+    scopes = [item.scope for item in Cognate(tables=[notes, plain]).collections]
     assert scopes == ["notes", *(f"_texts:{name}" for name in MODELS)]
 
 
 def test_texts_belong_to_no_table() -> None:
     """Their scope is no name of a table, and cannot be one."""
-    assert (texts_of(BASE).table_name, CLAIMS.table_name) == (None, "claims")
+    assert (POSTED_TEXTS[BASE.name].table_name, CLAIMS.table_name) == (None, "claims")
 
 
 def test_a_table_without_embeddings_has_none() -> None:
     """There is nothing to compare in it."""
-    assert collection_of(plain) is None
+    assert plain.collection is None
 
 
 @pytest.mark.parametrize("name", ["nothing", "_texts:@cf/baai/bge-base-en-v1.5"])
 def test_a_table_that_is_not_there_is_not_found(name: str) -> None:
     """The message lists the tables, and never the texts."""
-    with pytest.raises(NotFound, match=r"There are: claims, articles\.$"):
-        COLLECTIONS.of_table(name)
+    with pytest.raises(NotFound, match=r"The tables are: claims, articles\.$"):
+        SCHEMA.collection(name)
+
+
+def test_a_table_that_embeds_nothing_is_not_found() -> None:
+    """The message names it."""
+    with pytest.raises(NotFound, match=r"^The table 'plain' has no embeddings\.$"):
+        Cognate(tables=[plain]).collection("plain")
+
+
+def test_a_schema_makes_its_collections_once() -> None:
+    """A table, its services and its schema share one collection."""
+    service = Similarity("noteSimilarity", notes)
+    app = Cognate(tables=[notes], similarities=[service])
+
+    assert app.collections["notes"] is notes.collection
+    assert app.collection("notes") is notes.collection
+    assert service.collection is notes.collection
 
 
 @pytest.mark.parametrize("scope", [None, 3, ["claims"], "nothing"])
 def test_an_odd_scope_is_none(scope: object) -> None:
     """What a message calls its scope may be anything."""
-    assert COLLECTIONS.get(scope) is None
+    assert SCHEMA.collections.get(scope) is None
 
 
 @pytest.mark.parametrize(
@@ -83,7 +99,7 @@ def test_the_text_of_a_row_is_its_fields_that_say_something(
 
 def test_metadata_has_json_names_and_types() -> None:
     """Booleans are 0 and 1 in D1; what is null is left out."""
-    collection = collection_of(notes)
+    collection = notes.collection
     assert collection is not None
     row = {"is_public": 1, "views": 3, "story_id": None, "text": "t"}
     assert collection.metadata_of(row) == {"isPublic": True, "views": 3, "text": "t"}
@@ -92,9 +108,9 @@ def test_metadata_has_json_names_and_types() -> None:
 
 def test_some_of_the_collections_can_be_taken() -> None:
     """The others are as if the schema had none."""
-    whole = Collections(SCHEMA)
+    whole = SCHEMA.collections
 
     part = whole.only(["claims"])
 
-    assert part.all() == [whole["claims"]]
+    assert list(part) == [whole["claims"]]
     assert part.get("articles") is None
