@@ -18,7 +18,7 @@ from cognate.api.routes import ROUTES
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from cognate.api.route import Route
+    from cognate.api.routing import Route
     from cognate.schema import Cognate
     from tests.inspection import Place
 

@@ -1,7 +1,8 @@
-"""Pages of long lists: keyset cursors, which neither repeat nor skip what is there all along.
+"""Pages of long lists, by keyset cursors.
 
-A cursor says where a page ended, by the sort values of its last item, and for which list. It is
-opaque, not secret: whatever it says, the organization is in the WHERE of every list.
+A cursor holds the sort values of the last item of a page, and a hash that names its list. So an
+item that exists all the time is on exactly one page. A cursor is opaque but not secret: the
+organization is in the WHERE of every list, whatever a cursor says.
 """
 
 from __future__ import annotations
@@ -23,23 +24,23 @@ if TYPE_CHECKING:
     from cognate.ports import Parameter
 
 MAX_CURSOR_CHARACTERS: Final = 4096
-"""Of a cursor that is read; those that are written are far shorter."""
+"""The longest cursor that is read. Those that are written are far shorter."""
 
 CONTEXT_CHARACTERS: Final = 16
-"""Of the hash that ties a cursor to its list."""
+"""Characters of the hash that ties a cursor to its list."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Page(Generic[T]):
-    """Some of a list, in its order.
+    """One page of a list.
 
     Attributes:
-        items: at most as many as were asked for.
-        limit: how many were asked for.
-        next_cursor: where the next page begins; None on the last one.
-        total: how many there are on all pages; None unless it was asked for.
+        items: at most `limit`, in the order of the list.
+        limit: the number of items that was asked for.
+        next_cursor: the cursor of the next page; None on the last one.
+        total: the number of items of all pages; None unless it was asked for.
     """
 
     items: Sequence[T]
@@ -48,33 +49,38 @@ class Page(Generic[T]):
     total: int | None = None
 
     @property
+    def count(self) -> int:
+        """The number of items on this page."""
+        return len(self.items)
+
+    @property
     def has_more(self) -> bool:
-        """Whether there is another page."""
+        """Whether another page follows."""
         return self.next_cursor is not None
 
 
 def encode_cursor(values: Sequence[Parameter], context: str) -> str:
-    """The cursor behind an item with these sort values, in base64url.
+    """Make the cursor of the page after an item, in base64url.
 
     Args:
-        values: the last one tells the item apart from all others.
-        context: all that decides which list this is and how it is sorted, such as its name and
-            its parameters; a cursor of one context is refused by another.
+        values: the sort values of the item. The last one is unique in the list.
+        context: identifies the list and its order, such as its name and its parameters. A cursor
+            of one context is refused by another.
     """
     text = json.dumps([_tie(context), *values], ensure_ascii=False, separators=(",", ":"))
     return urlsafe_b64encode(text.encode("utf-8", "surrogatepass")).decode().rstrip("=")
 
 
 def decode_cursor(text: str, context: str, count: int | None = None) -> list[Parameter]:
-    """The sort values in a cursor: texts, finite numbers or None.
+    """Read the sort values from a cursor: texts, finite numbers or None.
 
     Args:
-        text: what a caller sent.
+        text: the cursor that a caller sent.
         context: as for `encode_cursor`.
-        count: how many values there must be, where it is known.
+        count: the number of values that the cursor must have; None for any number.
 
     Raises:
-        InvalidInput: it is no cursor of this list; the pointer is `?cursor`.
+        InvalidInput: this is not a cursor of this list. The pointer is `?cursor`.
     """
     if len(text) > MAX_CURSOR_CHARACTERS:
         raise _no_cursor()
@@ -97,7 +103,7 @@ def _tie(context: str) -> str:
 
 
 def _is_parameter(value: object) -> bool:
-    if isinstance(value, int | float):  # an infinite number, or one of a thousand digits
+    if isinstance(value, int | float):  # finite, and not of a thousand digits
         return not isinstance(value, bool) and abs(value) <= sys.float_info.max
     return value is None or (isinstance(value, str) and not UNSTORABLE.search(value))
 

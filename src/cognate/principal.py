@@ -1,4 +1,4 @@
-"""Who asks, and for which organization."""
+"""The authenticated caller and the organization that they act for."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal, NewType
 
 OrganizationId = NewType("OrganizationId", str)
-"""An organization that a verified credential stands for. Only `cognate.auth` makes one of a
-request; inside a Worker, the caller of `create_embeddings` vouches for it."""
+"""The id of an organization whose member is verified. Only `cognate.auth` makes one from a request.
+Inside a Worker the caller of `create_embeddings` vouches for it."""
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,9 @@ class Principal:
     """A verified caller.
 
     Attributes:
-        user_id: whose credential it is.
-        organization_id: the organization they act for; they are its member.
-        roles: what the membership says; comma-joined roles are several.
+        user_id: the user that the credential belongs to.
+        organization_id: the organization that the user acts for, and is a member of.
+        roles: the roles of the membership.
         via: the kind of credential.
     """
 

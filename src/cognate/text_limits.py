@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from cognate.chunking import chunk
+from cognate.validation import refuse_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +51,22 @@ def text_problem(text: str, model: EmbeddingModel) -> str | None:
     if problem is None and len(text.encode()) > MAX_CHUNKS * model.max_tokens // BYTES_OF_A_CHUNK:
         problem = chunks_problem(len(chunk(text, model.max_tokens)), model)
     return problem
+
+
+def require_text(text: str, pointer: str = "") -> str:
+    """Return the text if it is not blank, not too long, and D1 can store it.
+
+    Raises:
+        PydanticCustomError: otherwise, with the pointer to the text. Call it from a validator.
+    """
+    if UNSTORABLE.search(text):
+        refuse_field(pointer, "must have no NUL and no half characters")
+    problem = length_problem(text)
+    if problem is not None:
+        refuse_field(pointer, problem)
+    if not text.strip():
+        refuse_field(pointer, "must hold some text, not only white space")
+    return text
 
 
 def length_problem(text: str) -> str | None:

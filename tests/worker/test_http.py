@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from cognate.api.bodies import MAX_BODY_BYTES
+from cognate.api.http import MAX_BODY_BYTES
 from cognate.auth.signature import sign
 from local.demo.organizations import DEMO_ORGANIZATIONS
 from local.setup.layout import ROOT

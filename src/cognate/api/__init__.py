@@ -1,5 +1,5 @@
-"""HTTP, version 1, over plain values: no JavaScript, no framework.
+"""The HTTP API, version 1, over plain values: no JavaScript and no framework.
 
-`application` handles a request; `routes` lists what there is; `problems` is the one table from
-errors to responses.
+`application` handles a request, `routing` finds its route, `routes` has one file a resource, and
+`problems` is the one table from errors to responses.
 """

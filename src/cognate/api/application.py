@@ -1,8 +1,8 @@
-"""From a request to its response: id, routing, authentication, body, handler, headers, one event.
+"""Handle one HTTP request: route it, authenticate the caller, parse the body, call the handler.
 
-The order of refusals is fixed, so that each tells no more than its caller may know: an unknown path
-or method first, for they are public; then a broken deployment, the credential, the origin, the
-organization; and only for a member the body.
+Refusals have a fixed order, so that none tells a caller more than they may know. An unknown path
+and a wrong method come first, because paths are public. Then come a broken deployment, the
+credential, the origin and the organization. Only a member's body is read.
 """
 
 from __future__ import annotations
@@ -12,15 +12,10 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cognate.api.bodies import read_object
-from cognate.api.cors import cors_headers, options_response, refuse_foreign_origin
-from cognate.api.http import Response
+from cognate.api.http import Response, cors_headers, options_response, refuse_foreign_origin
 from cognate.api.problems import code_of, problem_response
-from cognate.api.queries import parse_query
-from cognate.api.route import Call, Reply
-from cognate.api.router import Router
 from cognate.api.routes import ROUTES
-from cognate.api.wire import parse
+from cognate.api.routing import Call, Reply, Router, parse_parameters, parse_request
 from cognate.auth.authenticate import authenticate
 from cognate.auth.credentials import credential_from
 from cognate.errors import CognateError, PlatformError
@@ -30,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cognate.api.http import Request
-    from cognate.api.route import Route
+    from cognate.api.routing import Route
     from cognate.errors import ConfigurationError
     from cognate.ports import Platform
     from cognate.principal import Principal
@@ -38,7 +33,7 @@ if TYPE_CHECKING:
     from cognate.settings import Settings
 
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""An incoming request id that may go into logs and headers as it is."""
+"""An incoming request id that is safe in logs and headers."""
 
 CONTENT_TYPE: Final = "application/json"
 EVERY_RESPONSE: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
@@ -46,7 +41,7 @@ EVERY_RESPONSE: Final = {"cache-control": "no-store", "x-content-type-options": 
 
 @dataclass
 class _Trace:
-    """What the log will say about one request."""
+    """The fields of the log event of one request."""
 
     request_id: str
     route: str | None = None
@@ -55,10 +50,10 @@ class _Trace:
 
 
 class Application:
-    """The HTTP API of one schema; it keeps nothing between requests."""
+    """The HTTP API of one schema. It keeps no state between requests."""
 
     def __init__(self, app: Cognate, routes: Iterable[Route] = ROUTES) -> None:
-        """Make the router; `routes` are all of the API's unless a test wants fewer."""
+        """Make the router. A test may pass routes of its own."""
         self._app = app
         self._router = Router(routes)
 
@@ -69,21 +64,30 @@ class Application:
         settings: Settings,
         broken: Sequence[ConfigurationError] = (),
     ) -> Response:
-        """Answer a request; every error becomes a problem, so nothing is raised.
+        """Answer a request, and log one event. Every error is answered; none is raised.
 
         Args:
-            request: as it came.
-            platform: the ports; one whose binding is missing raises when it is used.
-            settings: with the default for each that cannot be read.
-            broken: those settings and bindings. Where there are any, most routes answer the first.
+            request: as it arrived.
+            platform: the ports. A port whose binding is missing raises when it is used.
+            settings: with defaults in place of those that cannot be read.
+            broken: the settings that cannot be read and the bindings that are missing. If there are
+                any, most routes answer the first one as a problem.
         """
         trace = _Trace(_request_id(request))
         try:
             response = await self._answer(request, platform, settings, broken, trace)
-        except Exception as error:  # noqa: BLE001 - the outermost edge: whatever it is, it is a 500
+        except Exception as error:  # noqa: BLE001 - the outermost edge, where any error is a 500
             trace.error = error
-            response = _problem(request, trace, error)
-        return _finish(request, response, trace, settings.allowed_origins)
+            response = problem_response(error, path=request.path, request_id=trace.request_id)
+        _log(request, response, trace)
+        response = response.with_headers(
+            {
+                **EVERY_RESPONSE,
+                **cors_headers(request, settings.allowed_origins),
+                "x-request-id": trace.request_id,
+            }
+        )
+        return response.without_body() if request.method == "HEAD" else response
 
     async def _answer(
         self,
@@ -102,33 +106,33 @@ class Application:
             raise broken[0]
         caller = None
         if not route.public:
-            caller = await _caller(request, platform, settings)
+            caller = await _authenticate(request, platform, settings)
             trace.organization_id = caller.organization_id
-        query = None if route.query is None else parse_query(route.query, request.query)
-        parsed = None
+        query = None if route.query is None else parse_parameters(route.query, request.query)
+        body = None
         if route.request is not None:
-            parsed = parse(route.request, await read_object(request))
+            body = parse_request(route.request, await request.json_object())
         call = Call(
             self._app,
             platform,
             request,
             endpoint.parameters_of(route),
             caller,
-            parsed,
+            body,
             query,
             trace.request_id,
             broken,
         )
-        answered = await route.handler(call)
-        reply = answered if isinstance(answered, Reply) else Reply(answered)
+        answer = await route.handler(call)
+        reply = answer if isinstance(answer, Reply) else Reply(answer)
         status = reply.status or route.status
         if reply.answer is None:
             return Response(status, reply.headers)
         headers = {"content-type": CONTENT_TYPE, **reply.headers}
-        return Response(status, headers, reply.answer.to_json())
+        return Response(status, headers, route.to_json(reply.answer))
 
 
-async def _caller(request: Request, platform: Platform, settings: Settings) -> Principal:
+async def _authenticate(request: Request, platform: Platform, settings: Settings) -> Principal:
     secret = settings.require_auth_secret()
     credential = credential_from(request.headers, secret)
     refuse_foreign_origin(request, credential, settings.allowed_origins)
@@ -142,13 +146,7 @@ def _request_id(request: Request) -> str:
     return given if REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
 
 
-def _problem(request: Request, trace: _Trace, error: Exception) -> Response:
-    return problem_response(error, path=request.path, request_id=trace.request_id)
-
-
-def _finish(
-    request: Request, response: Response, trace: _Trace, allowed_origins: frozenset[str]
-) -> Response:
+def _log(request: Request, response: Response, trace: _Trace) -> None:
     error = trace.error
     emit(
         "request.answered",
@@ -160,21 +158,13 @@ def _finish(
         code=None if error is None else code_of(error),
         cause=None if error is None else _cause(error),
     )
-    finished = response.with_headers(
-        {
-            **EVERY_RESPONSE,
-            **cors_headers(request, allowed_origins),
-            "x-request-id": trace.request_id,
-        }
-    )
-    return finished.without_body() if request.method == "HEAD" else finished
 
 
 def _cause(error: Exception) -> str | None:
-    """What the log may say of an error beyond its code.
+    """Describe an error for the log, beyond its code.
 
-    A platform error's message is written by an adapter for the log. Any other unexpected one could
-    quote the text it failed on, so only its class and place are told.
+    An adapter writes the message of a platform error for the log. The message of any other
+    unexpected error may quote a text, so only its class and position are logged.
     """
     if isinstance(error, PlatformError):
         return str(error)

@@ -1,6 +1,7 @@
-"""The tables that a call about embeddings is about, and whether its caller may do what it asks.
+"""Permission checks for the embedding routes.
 
-Watching jobs and coverage is reading; whatever has records embedded is updating them.
+To see jobs and coverage a caller must be allowed to read the table. To have its records embedded
+they must be allowed to update it.
 """
 
 from __future__ import annotations
@@ -13,31 +14,30 @@ from cognate.records.permissions import refusals_to_embed, require_access
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cognate.api.route import Call
+    from cognate.api.routing import Call
     from cognate.schema import Table
     from cognate.schema.access import Permission
     from cognate.schema.collections import Collection
 
 
 def permit(call: Call, table: str | None, operation: Permission) -> None:
-    """Stop a caller who may not do this with the table; None stands for every table.
+    """Check that the caller may do this with the table, or with all tables if it is None.
 
     Raises:
         NotFound: there is no such table.
-        AccessDenied: none of the caller's roles may.
+        AccessDenied: none of the caller's roles may do this.
     """
     for one in _embedded(call) if table is None else [call.app.table(table)]:
         require_access(call.principal, one, operation)
 
 
 def permit_job(call: Call, table: str | None, operation: Permission) -> None:
-    """Stop a caller who may not do this with the table of a job.
+    """Check that the caller may do this with the table of a job.
 
-    A text without a table belongs to the whole organization, and so does a job whose table is no
-    longer in the schema.
+    Any member may do this with a text without a table, and with a table that left the schema.
 
     Raises:
-        AccessDenied: none of the caller's roles may.
+        AccessDenied: none of the caller's roles may do this.
     """
     if table in call.app.tables:
         permit(call, table, operation)
@@ -46,14 +46,14 @@ def permit_job(call: Call, table: str | None, operation: Permission) -> None:
 async def refusals_of_texts(
     call: Call, places: Sequence[tuple[str | None, str | None]]
 ) -> list[CognateError | None]:
-    """Judge whether the caller may change the records that texts are posted for, in one D1 call.
+    """Check that the caller may change the records that texts are posted for, in one D1 call.
 
     Args:
-        call: of the caller.
+        call: the request.
         places: the table and the record id of each text; None for a text without a table.
 
     Returns:
-        For each, in order, `NotFound` or `AccessDenied`; None where the text may be posted.
+        For each text, in order, `NotFound` or `AccessDenied`, or None if the text may be posted.
 
     Raises:
         DatabaseError: D1 failed.
@@ -73,18 +73,18 @@ async def refusals_of_texts(
 
 
 def collection_for(call: Call, name: str, operation: Permission) -> Collection:
-    """What is embedded of the table of this name, for a caller who may do this with it.
+    """Return the collection of a table, if the caller may do this with the table.
 
     Raises:
-        NotFound: there is no such table, or it embeds nothing.
-        AccessDenied: none of the caller's roles may.
+        NotFound: there is no such table, or it has no embeddings.
+        AccessDenied: none of the caller's roles may do this.
     """
     permit(call, name, operation)
     return call.app.collection(name)
 
 
 def readable_collections(call: Call) -> list[Collection]:
-    """What is embedded of the tables that the caller may read."""
+    """Return the collections of the tables that the caller may read."""
     return [
         table.collection
         for table in call.app.tables.values()

@@ -1,7 +1,8 @@
-"""The one table from errors to responses: RFC 9457 `application/problem+json`."""
+"""Map every error to a response of `application/problem+json` (RFC 9457), by one table."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Final, Literal
@@ -12,14 +13,15 @@ from cognate import errors
 from cognate.api import refusals
 from cognate.api.http import Response
 from cognate.api.wire import AnswerModel
+from cognate.errors import FieldError
 from cognate.validation import MAX_REPORTED_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Layer = Literal["authentication", "firewall", "access", "guards", "validation", "platform"]
-"""Where a request was stopped: who asks, for which organization, with which rights, with what
-values they may set, in what form, or by what it runs on."""
+"""The check that stopped a request (of its credential, organization, role, protected fields or
+form), or the platform that failed."""
 
 CONTENT_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:cognate:problem:"
@@ -42,10 +44,10 @@ VALUE_TOO_LARGE_DETAIL: Final = (
 
 @dataclass(frozen=True)
 class ProblemKind:
-    """How one class of errors is answered.
+    """The response to one class of errors.
 
     Attributes:
-        detail: stands in for the error's own message where that is not for callers.
+        detail: replaces the message of the error, if that is not meant for callers.
         retry_after: seconds, sent as `Retry-After`.
     """
 
@@ -69,7 +71,7 @@ PROBLEMS: Final[Mapping[type[errors.CognateError], ProblemKind]] = MappingProxyT
     {
         errors.CognateError: INTERNAL,
         errors.DefinitionError: INTERNAL,
-        # Its message names the setting, never its value: the operator reads it from the answer.
+        # The message names the setting, never its value, so that the operator can read it here.
         errors.ConfigurationError: ProblemKind(
             503, "The deployment is not configured", "platform", None, 60
         ),
@@ -116,14 +118,14 @@ PROBLEMS: Final[Mapping[type[errors.CognateError], ProblemKind]] = MappingProxyT
             413, "Too large to be stored", "validation", VALUE_TOO_LARGE_DETAIL
         ),
         errors.ConstraintViolated: ProblemKind(409, "Conflict", "validation", CONSTRAINT_DETAIL),
-        # Waiting mends neither, so they say nothing of trying again.
+        # Waiting does not help, so there is no `Retry-After`.
         errors.MissingTable: _NOT_MIGRATED,
         errors.MissingColumn: _NOT_MIGRATED,
         errors.QueueError: _FAILED,
         errors.EmbedderError: _FAILED,
         errors.EmbedderBusy: _OVERLOADED,
         errors.EmbedderTimeout: _FAILED,
-        # The allowance comes back at midnight, in UTC.
+        # The allowance is renewed at midnight in UTC.
         errors.EmbedderAllowanceUsedUp: replace(_WAITING, retry_after=3600),
         errors.EmbedderModelUnavailable: _WAITING,
         errors.EmbedderAccessDenied: _WAITING,
@@ -140,13 +142,6 @@ PROBLEMS: Final[Mapping[type[errors.CognateError], ProblemKind]] = MappingProxyT
 )
 
 
-class FieldProblem(AnswerModel):
-    """One broken rule: `pointer` is a JSON pointer into the body, or `?name` of the query."""
-
-    pointer: str
-    message: str
-
-
 class Problem(AnswerModel):
     """The body of every error."""
 
@@ -158,13 +153,13 @@ class Problem(AnswerModel):
     code: str
     layer: Layer
     request_id: str
-    errors: Annotated[list[FieldProblem] | None, Field(exclude_if=lambda value: value is None)] = (
-        None
-    )
+    errors: Annotated[
+        Sequence[FieldError] | None, Field(exclude_if=lambda value: value is None)
+    ] = None
 
 
 def kind_of(error: Exception) -> ProblemKind:
-    """How an error is answered: as the nearest of its classes that the table has."""
+    """Find the nearest class of an error that the table has."""
     for ancestor in type(error).__mro__:
         if ancestor in PROBLEMS:
             return PROBLEMS[ancestor]
@@ -172,20 +167,20 @@ def kind_of(error: Exception) -> ProblemKind:
 
 
 def code_of(error: Exception) -> str:
-    """The stable code of an error."""
+    """Return the stable code of an error."""
     return error.code if isinstance(error, errors.CognateError) else errors.CognateError.code
 
 
 def problem_response(error: Exception, *, path: str, request_id: str) -> Response:
-    """The response to an error; of an unknown one it tells nothing but that it happened."""
+    """Return the response to an error. It tells nothing about an unexpected error."""
     kind = kind_of(error)
     problem = problem_of(error, path=path, request_id=request_id)
     headers = {"content-type": CONTENT_TYPE, **_headers(error, kind)}
-    return Response(kind.status, headers, problem.to_json())
+    return Response(kind.status, headers, problem.model_dump_json().encode())
 
 
 def problem_of(error: Exception, *, path: str, request_id: str) -> Problem:
-    """The body of an answer to an error, or of the result of one item among others."""
+    """Return the body of an error response, which is also the `error` of one item of a batch."""
     kind, code = kind_of(error), code_of(error)
     return Problem(
         type=TYPE_PREFIX + code.lower().replace("_", "-"),
@@ -201,19 +196,16 @@ def problem_of(error: Exception, *, path: str, request_id: str) -> Problem:
 
 
 def _layer(error: Exception, kind: ProblemKind) -> Layer:
-    # Paths, tables and services are the same for everyone; only records and jobs have an owner.
+    # Paths, tables and services are the same for everyone. Records and jobs are an organization's.
     if isinstance(error, errors.NotFound) and error.what in {"route", "table", "service"}:
         return "validation"
     return kind.layer
 
 
-def _fields(error: Exception) -> list[FieldProblem] | None:
+def _fields(error: Exception) -> Sequence[FieldError] | None:
     if not isinstance(error, errors.InvalidInput):
         return None
-    return [
-        FieldProblem(pointer=field.pointer, message=field.message)
-        for field in error.fields[:MAX_REPORTED_ERRORS]
-    ]
+    return error.fields[:MAX_REPORTED_ERRORS]
 
 
 def _headers(error: Exception, kind: ProblemKind) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What only HTTP can get wrong: errors of the protocol, beside the domain's in `cognate.errors`."""
+"""HTTP protocol errors: wrong method, bad content type, body too large and the like."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 class Refusal(CognateError):
-    """A request that was refused for its form, before any use case was asked."""
+    """A request that is refused for its form, before the core is called."""
 
     code = "REQUEST_REFUSED"
 
 
 class MethodNotAllowed(Refusal):
-    """The path exists, but not with this method.
+    """The path does not have this method.
 
     Attributes:
-        allowed: the methods it has.
+        allowed: the methods that it has.
     """
 
     code = "METHOD_NOT_ALLOWED"
@@ -54,13 +54,13 @@ class PayloadTooLarge(Refusal):
 
 
 class MalformedJson(Refusal):
-    """The body is not JSON, or JSON that two readers could understand differently."""
+    """The body is not JSON, or JSON that two parsers may read differently."""
 
     code = "MALFORMED_JSON"
 
 
 class InvalidIdempotencyKey(Refusal):
-    """The header `Idempotency-Key` is not one."""
+    """The header `Idempotency-Key` has a value that cannot be a key."""
 
     code = "IDEMPOTENCY_KEY_INVALID"
 
@@ -69,7 +69,7 @@ class InvalidIdempotencyKey(Refusal):
 
 
 class OriginNotAllowed(Refusal):
-    """A browser sent the session's cookie along from a page that is not a known frontend."""
+    """A page that is not a known frontend sent a request with the cookie of its visitor."""
 
     code = "ORIGIN_NOT_ALLOWED"
 

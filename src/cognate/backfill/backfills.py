@@ -11,6 +11,7 @@ from cognate.backfill.needs import Selection
 from cognate.errors import BackfillRunning, NotFound, QueueError
 from cognate.events import emit
 from cognate.ids import new_id
+from cognate.jobs.job import JobError
 from cognate.jobs.messages import backfill_step
 from cognate.pagination import Page, decode_cursor, encode_cursor
 from cognate.ports import Row, Statement
@@ -75,6 +76,13 @@ class Backfill:
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None
+
+    @property
+    def error(self) -> JobError | None:
+        """The error that the backfill failed with; None if it did not fail."""
+        if self.error_code is None:
+            return None
+        return JobError(self.error_code, self.error_message or "")
 
 
 async def start_backfill(

@@ -38,6 +38,14 @@ class JobStatus(StrEnum):
 
 
 @dataclass(frozen=True)
+class JobError:
+    """The error of a job or of a backfill: a stable code and a sentence."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Job:
     """One job as its organization sees it.
 
@@ -60,6 +68,13 @@ class Job:
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None
+
+    @property
+    def error(self) -> JobError | None:
+        """The error of the last attempt; None if there is none."""
+        if self.error_code is None:
+            return None
+        return JobError(self.error_code, self.error_message or "")
 
 
 def job_of(row: Row) -> Job:

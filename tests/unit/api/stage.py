@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from cognate.api.http import Response
-    from cognate.api.route import Route
+    from cognate.api.routing import Route
     from cognate.errors import ConfigurationError, EmbedderError, VectorIndexError
     from cognate.models import EmbeddingModel
     from cognate.ports import IndexState, VectorEntry, VectorIndex, Vectors

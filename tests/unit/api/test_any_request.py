@@ -13,7 +13,7 @@ from cognate.api.routes import ROUTES
 from tests.unit.api.stage import ADA, Stage
 
 if TYPE_CHECKING:
-    from cognate.api.route import Route
+    from cognate.api.routing import Route
 
 NAMES = st.sampled_from(
     [

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
-from cognate.api.bodies import MAX_BODY_BYTES
-from cognate.api.route import Call, Route
+from cognate.api.http import MAX_BODY_BYTES
+from cognate.api.routing import Call, Route
 from cognate.api.wire import AnswerModel
 from cognate.auth.signature import sign
 from cognate.errors import ConfigurationError, DatabaseError

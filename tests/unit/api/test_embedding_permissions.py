@@ -15,7 +15,7 @@ from cognate.api.embedding_permissions import (
     refusals_of_texts,
 )
 from cognate.api.http import Request
-from cognate.api.route import Call
+from cognate.api.routing import Call
 from cognate.errors import AccessDenied, CognateError, NotFound
 from cognate.ports import Statement
 from cognate.principal import OrganizationId, Principal

@@ -9,7 +9,7 @@ import pytest
 from cognate.api.routes import ROUTES
 
 if TYPE_CHECKING:
-    from cognate.api.route import Route
+    from cognate.api.routing import Route
     from tests.unit.api.stage import Stage
 
 

@@ -8,15 +8,17 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field, ValidationError
 
+from cognate.api.routing import parse_request
 from cognate.api.wire import (
     AnswerModel,
     Cosine,
     Identifier,
+    Pagination,
     RequestModel,
     Text,
-    parse,
 )
 from cognate.errors import InvalidInput
+from cognate.pagination import Page
 from cognate.text_limits import MAX_TEXT_CHARACTERS
 from cognate.validation import MAX_REPORTED_ERRORS, pointer_to
 
@@ -60,7 +62,7 @@ UNKNOWN = (
 def errors_of(value: dict[str, Any]) -> list[tuple[str, str]]:
     """Pointer and message of every rule that a body breaks."""
     with pytest.raises(InvalidInput) as caught:
-        parse(Body, value)
+        parse_request(Body, value)
     return [(field.pointer, field.message) for field in caught.value.fields]
 
 
@@ -112,7 +114,7 @@ def test_a_text_may_have_exactly_the_limit() -> None:
     """And one character more is too many."""
     longest = "\u00e9" * MAX_TEXT_CHARACTERS
 
-    assert parse(Body, {"someText": longest}).some_text == longest
+    assert parse_request(Body, {"someText": longest}).some_text == longest
     ((pointer, message),) = errors_of({"someText": longest + "x"})
     assert (pointer, message) == (
         "/someText",
@@ -122,7 +124,7 @@ def test_a_text_may_have_exactly_the_limit() -> None:
 
 def test_a_text_keeps_its_white_space() -> None:
     """It is checked, not changed."""
-    assert parse(Body, {"someText": "  a\n"}).some_text == "  a\n"
+    assert parse_request(Body, {"someText": "  a\n"}).some_text == "  a\n"
 
 
 def test_every_broken_rule_is_told_at_once() -> None:
@@ -162,7 +164,7 @@ def test_an_answer_is_made_by_python_names_and_sent_in_camel_case() -> None:
     """But for the names that the contract spells otherwise."""
     answer = Answer(job_id="j", high_confidence=1)
 
-    assert json.loads(answer.to_json()) == {"jobId": "j", "high_confidence": 1}
+    assert json.loads(answer.model_dump_json()) == {"jobId": "j", "high_confidence": 1}
 
 
 def test_an_answer_has_no_other_fields() -> None:
@@ -175,3 +177,28 @@ def test_pointers_are_escaped() -> None:
     """RFC 6901."""
     assert pointer_to("a/b", 0, "c~d") == "/a~1b/0/c~0d"
     assert pointer_to() == ""
+
+
+def test_a_page_in_the_middle_says_where_the_next_one_begins() -> None:
+    """`total` is left out unless it was asked for."""
+    page = Page(items=["a", "b"], limit=2, next_cursor="abc")
+
+    assert Pagination.model_validate(page).model_dump() == {
+        "count": 2,
+        "limit": 2,
+        "nextCursor": "abc",
+        "hasMore": True,
+    }
+
+
+def test_the_last_page_has_no_next_one() -> None:
+    """And a total is there where it was asked for, also when it is 0."""
+    page = Page[str](items=[], limit=50, next_cursor=None, total=0)
+
+    assert Pagination.model_validate(page).model_dump() == {
+        "count": 0,
+        "limit": 50,
+        "nextCursor": None,
+        "hasMore": False,
+        "total": 0,
+    }

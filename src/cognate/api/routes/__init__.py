@@ -1,11 +1,11 @@
-"""Every route there is, for the application, the OpenAPI document and the isolation tests."""
+"""All routes, one file a resource."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from cognate.api.routes import backfills as backfill
 from cognate.api.routes import (
+    backfills,
     coverage,
     embeddings,
     health,
@@ -23,7 +23,7 @@ ROUTES: Final = (
     *run.ROUTES,
     *jobs.ROUTES,
     *texts.ROUTES,
-    *backfill.ROUTES,
+    *backfills.ROUTES,
     *coverage.ROUTES,
     *similarity.ROUTES,
     *vectors.ROUTES,

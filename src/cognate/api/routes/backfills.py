@@ -1,4 +1,4 @@
-"""Having the records of a table embedded that were never, or are not as they should be."""
+"""Routes that start, show and cancel backfills."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from pydantic import Field
 
 from cognate.api.embedding_permissions import collection_for, permit, permit_job
-from cognate.api.pages import Pagination, pagination_of
-from cognate.api.queries import PageQuery
-from cognate.api.route import Call, Route
-from cognate.api.routes.jobs import JobError
-from cognate.api.wire import AnswerModel, Identifier, RequestModel
+from cognate.api.routing import Call, Route
+from cognate.api.wire import (
+    AnswerModel,
+    Identifier,
+    PageAnswer,
+    PageQuery,
+    RequestModel,
+    Time,
+)
 from cognate.backfill.backfills import (
     cancel_backfill,
     find_backfill,
@@ -19,17 +23,18 @@ from cognate.backfill.backfills import (
     start_backfill,
 )
 from cognate.backfill.needs import Selection
-from cognate.times import to_iso
+from cognate.jobs.job import JobError
 
 if TYPE_CHECKING:
     from cognate.backfill.backfills import Backfill
+    from cognate.pagination import Page
 
 MAX_RATE: Final = 6000
-"""Records a minute: a step is a hundred, and the shortest pause of a queue is a second."""
+"""Records a minute: a step takes a hundred, and the shortest delay of a queue is a second."""
 
 
 class PostBackfill(RequestModel):
-    """A table to walk over, which of its records to embed, and how many a minute at most."""
+    """A table, the records of it to embed, and how many records a minute at most."""
 
     table: Identifier
     only: Literal["missing", "stale", "all"] = "missing"
@@ -37,86 +42,59 @@ class PostBackfill(RequestModel):
 
 
 class BackfillAnswer(AnswerModel):
-    """One backfill: `scanned` records were looked at, `queued` of them are embedded again."""
+    """One backfill. It has read `scanned` records, and queued a job for `queued` of them."""
 
-    backfill_id: str
+    backfill_id: str = Field(validation_alias="id")
     table: str
-    only: str
+    only: str = Field(validation_alias="selection")
     status: str
     rate: int | None
     scanned: int
     queued: int
     error: JobError | None
-    created_at: str
-    updated_at: str
-    completed_at: str | None
+    created_at: Time
+    updated_at: Time
+    completed_at: Time | None
 
 
-class BackfillList(AnswerModel):
-    """Backfills, the newest first."""
-
-    data: list[BackfillAnswer]
-    pagination: Pagination
+class BackfillList(PageAnswer[BackfillAnswer]):
+    """Backfills, newest first."""
 
 
-async def post_backfill(call: Call) -> BackfillAnswer:
-    """Start a backfill; where the same one is running, answer that one."""
+async def post_backfill(call: Call) -> Backfill:
+    """Start a backfill, or return the same one if it is running already."""
     body = call.body(PostBackfill)
     collection = collection_for(call, body.table, "update")
-    backfill = await start_backfill(
+    return await start_backfill(
         call.platform, call.organization_id, collection, Selection(body.only), body.rate
     )
-    return _answer(backfill)
 
 
-async def get_backfills(call: Call) -> BackfillList:
+async def get_backfills(call: Call) -> Page[Backfill]:
     """List backfills of the caller's organization."""
     query = call.query(PageQuery)
     permit(call, None, "read")
-    page = await list_backfills(
+    return await list_backfills(
         call.platform.database, call.organization_id, limit=query.limit, cursor=query.cursor
     )
-    return BackfillList(
-        data=[_answer(backfill) for backfill in page.items], pagination=pagination_of(page)
-    )
 
 
-async def get_backfill(call: Call) -> BackfillAnswer:
+async def get_backfill(call: Call) -> Backfill:
     """Show one backfill of the caller's organization."""
     backfill = await find_backfill(
         call.platform.database, call.organization_id, call.parameters["backfillId"]
     )
     permit_job(call, backfill.table, "read")
-    return _answer(backfill)
+    return backfill
 
 
-async def post_cancel(call: Call) -> BackfillAnswer:
-    """End a backfill; what it queued is embedded all the same."""
+async def post_cancel(call: Call) -> Backfill:
+    """Cancel a backfill. The jobs that it queued still run."""
     backfill = await find_backfill(
         call.platform.database, call.organization_id, call.parameters["backfillId"]
     )
     permit_job(call, backfill.table, "update")
-    return _answer(await cancel_backfill(call.platform, call.organization_id, backfill.id))
-
-
-def _answer(backfill: Backfill) -> BackfillAnswer:
-    error = None
-    if backfill.error_code is not None:
-        error = JobError(code=backfill.error_code, message=backfill.error_message or "")
-    ended = backfill.completed_at
-    return BackfillAnswer(
-        backfill_id=backfill.id,
-        table=backfill.table,
-        only=backfill.selection,
-        status=backfill.status,
-        rate=backfill.rate,
-        scanned=backfill.scanned,
-        queued=backfill.queued,
-        error=error,
-        created_at=to_iso(backfill.created_at),
-        updated_at=to_iso(backfill.updated_at),
-        completed_at=None if ended is None else to_iso(ended),
-    )
+    return await cancel_backfill(call.platform, call.organization_id, backfill.id)
 
 
 ROUTES: Final = (

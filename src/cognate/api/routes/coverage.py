@@ -1,50 +1,52 @@
-"""How much of each table is embedded."""
+"""The route that counts how many records of each table are embedded."""
 
 from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import AliasPath, BeforeValidator, Field
 
 from cognate.api.embedding_permissions import readable_collections
-from cognate.api.route import Call, Route
-from cognate.api.wire import AnswerModel
+from cognate.api.routing import Call, Route
+from cognate.api.wire import AnswerModel, Time
 from cognate.backfill.coverage import Coverage, Uncounted, coverage
-from cognate.times import to_iso
 
 
 class TableCoverage(AnswerModel):
-    """The records of a table, each in exactly one class: `records` is the sum of the next five.
+    """The records of a table by class. Each record is in one class, so `records` is their sum.
 
-    `embedded` have the vectors they should have (none, where the text is empty); of `pending` ones
-    a job is queued or running; of `failed` ones the last word is a failed job; `missing` ones no
-    job has looked at; `stale` ones have the vectors of another model or chunker. All of it was so
-    at `countedAt`: now, or for a large table at most a minute ago.
+    - `embedded`: the record has its current vectors, or an empty text, which has none.
+    - `pending`: a job for the record is queued or running.
+    - `failed`: the last job for the record failed.
+    - `missing`: there was no job for the record yet.
+    - `stale`: the vectors are of another model, of another chunker or of an older text.
+
+    The counts were exact at `countedAt`, which is now, or up to a minute ago for a large table.
     """
 
-    name: str
+    name: str = Field(validation_alias="table")
     records: int
     embedded: int
     pending: int
     failed: int
     stale: int
     missing: int
-    oldest_pending_age_seconds: int | None
-    counted_at: str
+    oldest_pending_age_seconds: int | None = Field(validation_alias="oldest_pending_seconds")
+    counted_at: Time
 
 
 class UncountedTable(AnswerModel):
-    """A table whose records cannot be counted, and why."""
+    """A table whose records cannot be counted, and the reason."""
 
-    name: str
-    code: str
-    message: str
+    name: str = Field(validation_alias="table")
+    code: str = Field(validation_alias=AliasPath("error", "code"))
+    message: Annotated[str, BeforeValidator(str)] = Field(validation_alias="error")
 
 
 class CoverageAnswer(AnswerModel):
-    """Tables with embeddings that the caller may read, in their order.
+    """The tables with embeddings that the caller may read, in the order of the schema.
 
-    `uncounted` is there only where a migration was not applied.
+    `uncounted` is left out unless a migration was not applied.
     """
 
     tables: list[TableCoverage]
@@ -53,31 +55,13 @@ class CoverageAnswer(AnswerModel):
     ]
 
 
-async def get_coverage(call: Call) -> CoverageAnswer:
+async def get_coverage(call: Call) -> dict[str, object]:
     """Count the records of the caller's organization."""
     found = await coverage(call.platform, call.organization_id, readable_collections(call))
-    return CoverageAnswer(
-        tables=[_counted(item) for item in found if isinstance(item, Coverage)],
-        uncounted=[
-            UncountedTable(name=item.table, code=item.error.code, message=str(item.error))
-            for item in found
-            if isinstance(item, Uncounted)
-        ],
-    )
-
-
-def _counted(item: Coverage) -> TableCoverage:
-    return TableCoverage(
-        name=item.table,
-        records=item.records,
-        embedded=item.embedded,
-        pending=item.pending,
-        failed=item.failed,
-        stale=item.stale,
-        missing=item.missing,
-        oldest_pending_age_seconds=item.oldest_pending_seconds,
-        counted_at=to_iso(item.counted_at),
-    )
+    return {
+        "tables": [item for item in found if isinstance(item, Coverage)],
+        "uncounted": [item for item in found if isinstance(item, Uncounted)],
+    }
 
 
 ROUTES: Final = (

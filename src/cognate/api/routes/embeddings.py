@@ -1,4 +1,4 @@
-"""Posting texts to be embedded, and which tables embed their records."""
+"""Routes that accept texts to embed, and list the tables whose records are embedded."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pydantic import Field, model_validator
 from cognate.api.embedding_permissions import refusals_of_texts
 from cognate.api.problems import Problem, problem_of
 from cognate.api.refusals import InvalidIdempotencyKey
-from cognate.api.route import Call, Reply, Route
-from cognate.api.wire import AnswerModel, Identifier, RequestModel, Text, parse
+from cognate.api.routing import Call, Reply, Route, parse_request
+from cognate.api.wire import AnswerModel, Identifier, RequestModel, Text
 from cognate.errors import CognateError, InvalidInput
 from cognate.models import requested_model
 from cognate.texts.idempotency import IdempotencyKey
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_BATCH_ITEMS: Final = 100
-"""Texts of one request: as many as one message batch of the queue."""
+"""Texts of one request: as many as the messages of one queue batch."""
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
 IDEMPOTENCY_REPLAYED: Final = "idempotency-replayed"
 
 KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
-"""A key: 1 to 255 visible ASCII characters."""
+"""A valid key: 1 to 255 visible ASCII characters."""
 
 
 class PostEmbedding(RequestModel):
-    """A text to embed: into a record's row, or, without a table, under its job's id."""
+    """A text to embed: for a record, or without a table under the id of its job."""
 
     content: Text
     model: Identifier | None = None
@@ -49,7 +49,7 @@ class PostEmbedding(RequestModel):
 
 
 class QueuedEmbedding(AnswerModel):
-    """What was queued, and the model that embeds it; `table` and `id` null for a text alone."""
+    """The job of a text. `table` and `id` are null if the text belongs to no record."""
 
     queued: Literal[True] = True
     job_id: str
@@ -67,26 +67,29 @@ class EmbeddedTable(AnswerModel):
 
 
 class EmbeddedTables(AnswerModel):
-    """Every table with embeddings, in the order of the schema."""
+    """All tables with embeddings, in the order of the schema."""
 
     tables: list[EmbeddedTable]
 
 
 class PostEmbeddings(RequestModel):
-    """Texts to embed, each as `POST /api/v1/embeddings` takes one and judged for itself."""
+    """Texts to embed, each in the form of `POST /api/v1/embeddings`.
+
+    Each text is accepted or refused alone.
+    """
 
     items: Annotated[list[Any], Field(min_length=1, max_length=MAX_BATCH_ITEMS)]
 
 
 class QueuedItem(QueuedEmbedding):
-    """What was queued for one item."""
+    """The job that was queued for one item."""
 
     index: int
     status: Literal[202] = 202
 
 
 class RefusedItem(AnswerModel):
-    """Why nothing was queued for one item; pointers are into the item."""
+    """The reason why one item was refused. JSON pointers are relative to the item."""
 
     index: int
     status: int
@@ -94,13 +97,13 @@ class RefusedItem(AnswerModel):
 
 
 class ItemResults(AnswerModel):
-    """One result for each item, in order."""
+    """One result an item, in order."""
 
     results: list[QueuedItem | RefusedItem]
 
 
 async def post_embedding(call: Call) -> Reply:
-    """Queue a text: a batch of one."""
+    """Queue one text."""
     body = call.body(PostEmbedding)
     [refusal] = await refusals_of_texts(call, [(body.table, body.id)])
     if refusal is not None:
@@ -120,7 +123,7 @@ async def post_embedding(call: Call) -> Reply:
 
 
 async def post_embeddings(call: Call) -> Reply:
-    """Queue up to a hundred texts; one that is refused leaves the others alone."""
+    """Queue up to a hundred texts. A refused one does not affect the others."""
     body = call.body(PostEmbeddings)
     judged = await _judge(call, body.items)
     good = [item for item in judged if isinstance(item, PostEmbedding)]
@@ -144,16 +147,16 @@ async def post_embeddings(call: Call) -> Reply:
 
 
 async def _judge(call: Call, items: Sequence[Any]) -> list[PostEmbedding | CognateError]:
-    """Each item understood and permitted, or why it is not, in one D1 call at most."""
-    judged = [_understood(item) for item in items]
+    """Parse each item and check permissions, in at most one D1 call. Return items or errors."""
+    judged = [_parsed(item) for item in items]
     bodies = [item for item in judged if isinstance(item, PostEmbedding)]
     refusals = iter(await refusals_of_texts(call, [(body.table, body.id) for body in bodies]))
     return [item if isinstance(item, CognateError) else next(refusals) or item for item in judged]
 
 
-def _understood(item: Any) -> PostEmbedding | CognateError:  # noqa: ANN401 - JSON of any kind
+def _parsed(item: Any) -> PostEmbedding | CognateError:  # noqa: ANN401 - JSON of any kind
     try:
-        return parse(PostEmbedding, item)
+        return parse_request(PostEmbedding, item)
     except InvalidInput as error:
         return error
 
@@ -173,7 +176,7 @@ def _item(
 
 
 def _model(call: Call, body: PostEmbedding) -> str:
-    """The model that embeds a text that was queued."""
+    """Return the name of the model that embeds a text."""
     embeddings = None if body.table is None else call.app.table(body.table).embeddings
     return requested_model(body.model).name if embeddings is None else embeddings.model
 

@@ -1,50 +1,41 @@
-"""Routes that tell whether the Worker answers, and whether its deployment is complete."""
+"""Routes for health (does the Worker answer?) and readiness (is its deployment complete?)."""
 
 from __future__ import annotations
 
 from typing import Final, Literal
 
-from cognate.api.route import Call, Reply, Route
+from cognate.api.routing import Call, Reply, Route
 from cognate.api.wire import AnswerModel
-from cognate.schema.readiness import database_gaps, index_gaps, setting_gaps
+from cognate.schema.readiness import Gap, database_gaps, index_gaps, setting_gaps
 
 UNREADY_STATUS: Final = 503
 
 
 class Health(AnswerModel):
-    """The Worker runs; nothing is said about what it depends on."""
+    """The Worker answers. This says nothing about the services that it depends on."""
 
     status: Literal["ok"] = "ok"
 
 
-class MissingPart(AnswerModel):
-    """One thing that the deployment lacks; `message` says what to do."""
-
-    kind: str
-    name: str
-    message: str
-
-
 class Readiness(AnswerModel):
-    """Whether the deployment is complete; `ready` is true where nothing is missing."""
+    """The parts that the deployment lacks. It is ready if nothing is missing."""
 
     ready: bool
-    missing: list[MissingPart]
+    missing: list[Gap]
 
 
 async def get_health(_call: Call) -> Health:
-    """Answer without asking anything."""
+    """Answer without a call of any service."""
     return Health()
 
 
 async def get_readiness(call: Call) -> Reply:
-    """Name each binding, setting, table, column and trigger that is missing."""
+    """List each binding, setting, table, column and trigger that is missing."""
     found = [*setting_gaps(call.broken), *index_gaps(call.app, call.platform.indexes)]
     if not any(error.setting == "DB" for error in call.broken):
         found += await database_gaps(call.platform.database, call.app)
-    parts = [MissingPart(kind=gap.kind, name=gap.name, message=gap.message) for gap in found]
-    answer = Readiness(ready=not parts, missing=parts)
-    return Reply(answer, status=UNREADY_STATUS if parts else None)
+    answer = Readiness(ready=not found, missing=found)
+    return Reply(answer, status=UNREADY_STATUS if found else None)
 
 
 ROUTES: Final = (

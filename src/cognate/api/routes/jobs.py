@@ -7,25 +7,32 @@ from typing import TYPE_CHECKING, Annotated, Final, Self
 from pydantic import Field, model_validator
 
 from cognate.api.embedding_permissions import permit, permit_job
-from cognate.api.pages import Pagination, pagination_of
-from cognate.api.queries import PageQuery
-from cognate.api.route import Call, Route
-from cognate.api.wire import AnswerModel, Identifier, RequestModel
-from cognate.jobs.job import JobFilter, JobStatus, find_job, list_jobs
+from cognate.api.routing import Call, Route
+from cognate.api.wire import (
+    AnswerModel,
+    Identifier,
+    PageAnswer,
+    PageQuery,
+    RequestModel,
+    Time,
+)
+from cognate.jobs.job import JobError, JobFilter, JobStatus, find_job, list_jobs
 from cognate.jobs.replay import replay_job, replay_jobs
 from cognate.texts.dismissal import dismiss_job, dismiss_jobs
-from cognate.times import to_iso
 from cognate.validation import refuse_field
 
 if TYPE_CHECKING:
     from cognate.jobs.job import Job
+    from cognate.jobs.replay import Replayed
+    from cognate.pagination import Page
+    from cognate.texts.dismissal import Dismissed
 
 Code = Annotated[str, Field(min_length=1, max_length=64)]
 """The stable code of an error."""
 
 
 class JobsQuery(PageQuery):
-    """Which jobs to list; every filter narrows further."""
+    """Filters of the list of jobs. A job has to match all of them."""
 
     status: JobStatus | None = None
     table: Identifier | None = None
@@ -40,126 +47,92 @@ class JobsQuery(PageQuery):
 
 
 class ChosenJobs(RequestModel):
-    """Which failed jobs: all of them, or those of a table, or of an error."""
+    """Failed jobs: all, or those of a table, or those with an error code."""
 
     table: Identifier | None = None
     code: Code | None = None
 
 
 class RetriedJobs(AnswerModel):
-    """Records that are looked at again, and failed jobs that another call would find."""
+    """The records whose jobs are retried now, and the failed jobs left for another call."""
 
     retried: int
     remaining: int
 
 
 class DismissedJobs(AnswerModel):
-    """Failed jobs that are dismissed now, and those that another call would find."""
+    """The failed jobs that are dismissed now, and those left for another call."""
 
     dismissed: int
     remaining: int
 
 
-class JobError(AnswerModel):
-    """Why a job failed, or failed last."""
-
-    code: str
-    message: str
-
-
 class JobAnswer(AnswerModel):
-    """One job; times are ISO 8601 in UTC."""
+    """One job. `error` says why it failed, or why its last attempt did."""
 
-    job_id: str
+    job_id: str = Field(validation_alias="id")
     status: str
     table: str | None
-    id: str | None
+    id: str | None = Field(validation_alias="record_id")
     model: str | None
     attempts: int
     error: JobError | None
-    created_at: str
-    updated_at: str
-    completed_at: str | None
+    created_at: Time
+    updated_at: Time
+    completed_at: Time | None
 
 
-class JobList(AnswerModel):
-    """Jobs, the newest first."""
-
-    data: list[JobAnswer]
-    pagination: Pagination
+class JobList(PageAnswer[JobAnswer]):
+    """Jobs, newest first."""
 
 
-async def get_jobs(call: Call) -> JobList:
+async def get_jobs(call: Call) -> Page[Job]:
     """List jobs of the caller's organization."""
     query = call.query(JobsQuery)
     permit(call, query.table, "read")
-    page = await list_jobs(
+    return await list_jobs(
         call.platform.database,
         call.organization_id,
         JobFilter(query.status, query.table, query.id, query.code),
         limit=query.limit,
         cursor=query.cursor,
     )
-    return JobList(data=[job_answer(job) for job in page.items], pagination=pagination_of(page))
 
 
-async def get_job(call: Call) -> JobAnswer:
+async def get_job(call: Call) -> Job:
     """Show one job of the caller's organization."""
     job = await find_job(call.platform.database, call.organization_id, call.parameters["jobId"])
     permit_job(call, job.table, "read")
-    return job_answer(job)
+    return job
 
 
-async def post_retry(call: Call) -> JobAnswer:
-    """Try one failed job again."""
+async def post_retry(call: Call) -> Job:
+    """Retry one failed job."""
     job = await find_job(call.platform.database, call.organization_id, call.parameters["jobId"])
     permit_job(call, job.table, "update")
-    return job_answer(await replay_job(call.platform, call.organization_id, job.id))
+    return await replay_job(call.platform, call.organization_id, job.id)
 
 
-async def post_retries(call: Call) -> RetriedJobs:
-    """Try failed jobs again."""
+async def post_retries(call: Call) -> Replayed:
+    """Retry failed jobs."""
     body = call.body(ChosenJobs)
     permit(call, body.table, "update")
-    replayed = await replay_jobs(
-        call.platform, call.organization_id, scope=body.table, code=body.code
-    )
-    return RetriedJobs(retried=replayed.retried, remaining=replayed.remaining)
+    return await replay_jobs(call.platform, call.organization_id, scope=body.table, code=body.code)
 
 
-async def post_dismissal(call: Call) -> JobAnswer:
+async def post_dismissal(call: Call) -> Job:
     """Dismiss one failed job."""
     job = await find_job(call.platform.database, call.organization_id, call.parameters["jobId"])
     permit_job(call, job.table, "update")
-    return job_answer(await dismiss_job(call.platform, call.organization_id, job.id))
+    return await dismiss_job(call.platform, call.organization_id, job.id)
 
 
-async def post_dismissals(call: Call) -> DismissedJobs:
-    """Dismiss failed jobs; also those of a table that the schema does not have any more."""
+async def post_dismissals(call: Call) -> Dismissed:
+    """Dismiss failed jobs. Their table may have left the schema."""
     body = call.body(ChosenJobs)
     if body.table is None or body.table in call.app.tables:
         permit(call, body.table, "update")
-    done = await dismiss_jobs(call.platform, call.organization_id, scope=body.table, code=body.code)
-    return DismissedJobs(dismissed=done.dismissed, remaining=done.remaining)
-
-
-def job_answer(job: Job) -> JobAnswer:
-    """A job as it is shown."""
-    error = None
-    if job.error_code is not None:
-        error = JobError(code=job.error_code, message=job.error_message or "")
-    return JobAnswer(
-        job_id=job.id,
-        status=job.status,
-        table=job.table,
-        id=job.record_id,
-        model=job.model,
-        attempts=job.attempts,
-        error=error,
-        created_at=to_iso(job.created_at),
-        updated_at=to_iso(job.updated_at),
-        completed_at=None if job.completed_at is None else to_iso(job.completed_at),
-    )
+    return await dismiss_jobs(call.platform, call.organization_id, scope=body.table, code=body.code)
 
 
 ROUTES: Final = (

@@ -1,17 +1,15 @@
-"""The records of the schema's tables: writing one embeds it."""
+"""Routes of the records of the schema's tables. Writing a record embeds it."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from urllib.parse import quote
 
 from pydantic import ConfigDict, Field
 
-from cognate.api.pages import Pagination, pagination_of
 from cognate.api.problems import Problem, problem_of
-from cognate.api.route import Call, Reply, Route
-from cognate.api.wire import AnswerModel, Identifier, JsonObject, RequestModel, parse
+from cognate.api.routing import Call, Reply, Route, parse_request
+from cognate.api.wire import AnswerModel, Identifier, JsonObject, PageAnswer, RequestModel
 from cognate.errors import CognateError, FieldError, InvalidInput
 from cognate.records import (
     MAX_CHANGES,
@@ -28,6 +26,9 @@ from cognate.records import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cognate.pagination import Page
     from cognate.records import Change, Outcome
     from cognate.schema import Table
 
@@ -35,18 +36,18 @@ PATH: Final = "/api/v1/{table}"
 
 
 class RecordBody(RequestModel):
-    """The fields of a record, by JSON name; the schema says which there are."""
+    """The fields of a record, by JSON name. The schema of the table decides which it may have."""
 
     model_config = ConfigDict(extra="allow")
 
     @property
     def fields(self) -> dict[str, Any]:
-        """All of them, as they came."""
+        """All fields, unchanged."""
         return self.model_extra or {}
 
 
 class CreateOperation(RequestModel):
-    """A new record of a batch; without an `id` the server makes one."""
+    """A record to create. Without an `id` the server makes one."""
 
     operation: Literal["create"]
     record: JsonObject
@@ -54,7 +55,7 @@ class CreateOperation(RequestModel):
 
 
 class UpdateOperation(RequestModel):
-    """Changes to a record, in a batch; `ifMatch` is the ETag that was seen."""
+    """A record to change. `ifMatch` is the ETag that the caller has seen."""
 
     operation: Literal["update"]
     id: Identifier
@@ -63,7 +64,7 @@ class UpdateOperation(RequestModel):
 
 
 class DeleteOperation(RequestModel):
-    """The end of a record, in a batch."""
+    """A record to delete. `ifMatch` is the ETag that the caller has seen."""
 
     operation: Literal["delete"]
     id: Identifier
@@ -81,9 +82,9 @@ OPERATIONS: Final[dict[str, type[BatchOperation]]] = {
 
 
 class BatchRequest(RequestModel):
-    """Up to a hundred operations; with `failFast`, none behind the first that is refused.
+    """Up to a hundred operations. With `failFast`, those after the first refused one are not run.
 
-    An operation is judged for itself, so one that cannot be understood refuses no other.
+    Each operation is accepted or refused alone, also if it cannot be parsed.
     """
 
     operations: Annotated[list[Any], Field(min_length=1, max_length=MAX_CHANGES)]
@@ -91,30 +92,23 @@ class BatchRequest(RequestModel):
 
 
 class RecordAnswer(AnswerModel):
-    """A record: `id`, its fields, `createdAt` and `updatedAt`; never its vectors."""
+    """A record: `id`, its fields, `createdAt` and `updatedAt`, without its vectors."""
 
     model_config = ConfigDict(extra="allow")
 
-    def to_json(self) -> bytes:
-        """The record as JSON in UTF-8, its fields as they are stored."""
-        return json.dumps(self.model_extra, ensure_ascii=False, separators=(",", ":")).encode()
 
-
-class RecordsAnswer(AnswerModel):
+class RecordList(PageAnswer[JsonObject]):
     """A page of records."""
-
-    data: list[JsonObject]
-    pagination: Pagination
 
 
 class DeletedAnswer(AnswerModel):
-    """The record is gone."""
+    """The record was deleted."""
 
     success: Literal[True] = True
 
 
 class OperationResult(AnswerModel):
-    """What became of one operation of a batch: a record, `success`, or an error."""
+    """The result of one operation of a batch: a record, `success`, or an error."""
 
     index: int
     status: int
@@ -124,31 +118,28 @@ class OperationResult(AnswerModel):
 
 
 class BatchAnswer(AnswerModel):
-    """One result for each operation, in order."""
+    """One result an operation, in order."""
 
     results: list[OperationResult]
 
 
-async def get_list(call: Call) -> RecordsAnswer:
+async def get_list(call: Call) -> Page[Mapping[str, Any]]:
     """List the records of the caller's organization."""
     table = _table(call)
-    page = await list_records(
+    return await list_records(
         call.platform, call.principal, table, parse_list_query(table, call.request.query)
-    )
-    return RecordsAnswer(
-        data=[dict(record) for record in page.items], pagination=pagination_of(page)
     )
 
 
 async def post_record(call: Call) -> Reply:
-    """Create a record, and have it embedded."""
+    """Create a record."""
     fields = dict(call.body(RecordBody).fields)
     record_id = fields.pop("id", None)
     if record_id is not None and not isinstance(record_id, str):
         raise InvalidInput(FieldError("/id", "must be a string"))
     record = await _write(call, Create(fields, record_id))
     path = f"/api/v1/{_table(call).name}/{quote(record.json['id'], safe='')}"
-    return Reply(_answer(record), {"etag": record.etag, "location": path})
+    return Reply(record.json, {"etag": record.etag, "location": path})
 
 
 async def get_one(call: Call) -> Reply:
@@ -157,14 +148,14 @@ async def get_one(call: Call) -> Reply:
     seen = call.request.headers.get("if-none-match")
     if seen is not None and Precondition.parse(seen).has_seen(record.etag):
         return Reply(None, {"etag": record.etag}, 304)
-    return Reply(_answer(record), {"etag": record.etag})
+    return Reply(record.json, {"etag": record.etag})
 
 
 async def patch_record(call: Call) -> Reply:
-    """Change fields of a record; what changed is embedded again."""
+    """Change fields of a record."""
     changes = call.body(RecordBody).fields
     record = await _write(call, Update(call.parameters["id"], changes, _condition(call)))
-    return Reply(_answer(record), {"etag": record.etag})
+    return Reply(record.json, {"etag": record.etag})
 
 
 async def delete_record(call: Call) -> DeletedAnswer:
@@ -179,7 +170,7 @@ async def delete_record(call: Call) -> DeletedAnswer:
 async def post_batch(call: Call) -> BatchAnswer:
     """Create, change and delete up to a hundred records."""
     body = call.body(BatchRequest)
-    items = [_understood(item) for item in body.operations]
+    items = [_parsed(item) for item in body.operations]
     outcomes = await write_records(
         call.platform,
         call.principal,
@@ -211,8 +202,8 @@ def _condition(call: Call) -> Precondition | None:
     return None if header is None else Precondition.parse(header)
 
 
-def _understood(item: Any) -> BatchOperation | InvalidInput:  # noqa: ANN401 - JSON of any kind
-    """The model of an operation, or what is wrong with it; pointers are into the operation."""
+def _parsed(item: Any) -> BatchOperation | InvalidInput:  # noqa: ANN401 - JSON of any kind
+    """Parse an operation. JSON pointers of an error are relative to the operation."""
     if not isinstance(item, dict):
         return InvalidInput(FieldError("", "must be an object"))
     kind = item.get("operation")
@@ -220,7 +211,7 @@ def _understood(item: Any) -> BatchOperation | InvalidInput:  # noqa: ANN401 - J
     if model is None:
         return InvalidInput(FieldError("/operation", f"must be one of {', '.join(OPERATIONS)}"))
     try:
-        return parse(model, item)
+        return parse_request(model, item)
     except InvalidInput as error:
         return error
 
@@ -232,10 +223,6 @@ def _operation(item: BatchOperation) -> Change:
     if isinstance(item, UpdateOperation):
         return Update(item.id, item.record, condition)
     return Delete(item.id, condition)
-
-
-def _answer(record: StoredRecord) -> RecordAnswer:
-    return RecordAnswer.model_validate(record.json)
 
 
 def _result(
@@ -256,7 +243,7 @@ def _result(
 
 
 def _within(error: InvalidInput) -> InvalidInput:
-    """The same, with pointers into the operation: to its id, or into its record."""
+    """Return the error with pointers into the operation: to its id, or into its record."""
     return type(error)(
         *(
             field
@@ -274,7 +261,7 @@ ROUTES: Final = (
         name="records.list",
         summary="List the records of a table, filtered and sorted.",
         handler=get_list,
-        response=RecordsAnswer,
+        response=RecordList,
     ),
     Route(
         method="POST",

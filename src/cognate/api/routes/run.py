@@ -1,4 +1,4 @@
-"""Workers AI's own request for embeddings: vectors at once, nothing stored."""
+"""The route that embeds texts at once, in Workers AI's own form. Nothing is stored."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, WithJsonSchema
 
-from cognate.api.route import Call, Route
-from cognate.api.wire import AnswerModel, Identifier, RequestModel, require_text
+from cognate.api.routing import Call, Route
+from cognate.api.wire import AnswerModel, Identifier, RequestModel
 from cognate.embedding.vector_checks import rows_of
 from cognate.models import requested_model
 from cognate.search import embed_queries
+from cognate.text_limits import require_text
 from cognate.validation import refuse_field
 
 MAX_TEXTS: Final = 100
-"""Texts of one call of Workers AI."""
+"""Texts of one Workers AI call."""
 
 TEXT_SCHEMA: Final[dict[str, Any]] = {
     "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
 }
-"""`text` as Workers AI publishes it for the task `text-embeddings`."""
+"""The schema that Workers AI publishes for `text` of the task `text-embeddings`."""
 
 
 def _texts(value: object) -> list[str]:
-    """One text or several as a list; each is judged where it stands in the request."""
+    """Return one text or several as a list. An error points at its text."""
     if isinstance(value, str):
         return [require_text(value)]
     if not isinstance(value, list):
@@ -38,14 +39,14 @@ def _texts(value: object) -> list[str]:
 
 
 class RunRequest(RequestModel):
-    """One text, or up to 100, and the model; the default one where none is named."""
+    """Up to 100 texts, and the model. Without a model the default one is used."""
 
     text: Annotated[Any, AfterValidator(_texts), WithJsonSchema(TEXT_SCHEMA)]
     model: Identifier | None = None
 
 
 class RunAnswer(AnswerModel):
-    """A vector for each text, in order; `shape` is the number of vectors and of dimensions."""
+    """One vector a text, in order. `shape` is the number of vectors and of dimensions."""
 
     shape: list[int]
     data: list[list[float]]

@@ -1,37 +1,35 @@
-"""Searching by meaning: the similarity services of the schema."""
+"""Routes of the similarity services: search, gray zone, and the vector of a text."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AliasPath, BeforeValidator, Field, model_validator
 
-from cognate.api.route import Call, Route
+from cognate.api.routing import Call, Route
 from cognate.api.wire import (
     AnswerModel,
     Cosine,
     Identifier,
     JsonObject,
-    OnlyIfGiven,
-    OnlyIfSo,
     RequestModel,
     Text,
+    TextOrAbsent,
+    TrueOrAbsent,
 )
 from cognate.records.permissions import require_searchable
-from cognate.schema.similarities import MAX_LIMIT
+from cognate.schema.similarities import MAX_LIMIT, GrayZone, Thresholds
 from cognate.search import embed, find_with_gray_zone, search
 from cognate.search.classification import Classification
 from cognate.validation import refuse_field
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from cognate.schema import Similarity
-    from cognate.search import SearchResult
+    from cognate.search import GrayZoneAnswer, SearchAnswer
 
 
 class SearchRequest(RequestModel):
-    """A search by text, or by a record that is there; what is left out is the service's own."""
+    """A search by a text or by a stored record. The service has a default limit and threshold."""
 
     query: Text | None = None
     id: Identifier | None = None
@@ -49,7 +47,7 @@ class SearchRequest(RequestModel):
 
 
 class GrayZoneRequest(RequestModel):
-    """A search that splits what is certain from what is not; `min` is not above `max`."""
+    """A search that splits certain from uncertain matches. `min` must not be above `max`."""
 
     query: Text
     min: Cosine | None = None
@@ -58,41 +56,28 @@ class GrayZoneRequest(RequestModel):
 
 
 class EmbedRequest(RequestModel):
-    """A text whose vector is wanted."""
+    """A text to embed."""
 
     query: Text
 
 
-class ThresholdsAnswer(AnswerModel):
-    """The least cosine of each class."""
-
-    duplicate: float
-    confirms: float
-    related: float
-
-
-class GrayZoneBounds(AnswerModel):
-    """From `min` up to but without `max` a match is uncertain."""
-
-    min: float
-    max: float
-
-
-class Service(AnswerModel):
-    """A similarity service; `filters` are the fields that a filter may name."""
+class ServiceAnswer(AnswerModel):
+    """A similarity service. `filters` are the fields that a filter may name."""
 
     name: str
-    table: str
-    model: str
-    thresholds: ThresholdsAnswer
-    gray_zone: GrayZoneBounds
-    filters: list[str]
+    table: str = Field(validation_alias=AliasPath("table", "name"))
+    model: str = Field(validation_alias=AliasPath("table", "embeddings", "model"))
+    thresholds: Thresholds
+    gray_zone: GrayZone
+    filters: Annotated[list[str], BeforeValidator(list)] = Field(
+        validation_alias=AliasPath("table", "metadata")
+    )
 
 
-class Services(AnswerModel):
-    """Every service, in the order of the schema."""
+class ServicesAnswer(AnswerModel):
+    """All services, in the order of the schema."""
 
-    services: list[Service]
+    services: list[ServiceAnswer]
 
 
 class TextRange(AnswerModel):
@@ -101,12 +86,19 @@ class TextRange(AnswerModel):
     start: int
     end: int
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_pair(cls, value: object) -> object:
+        return (
+            dict(zip(("start", "end"), value, strict=True)) if isinstance(value, tuple) else value
+        )
 
-class Result(AnswerModel):
-    """A record near to the query.
 
-    `score` is the exact cosine of the stored vectors, and `chunk` the part of the record's text
-    that is nearest.
+class ResultAnswer(AnswerModel):
+    """A record near the query.
+
+    `score` is the exact cosine of the stored vectors. `chunk` is the part of the record's text that
+    is nearest.
     """
 
     id: str
@@ -116,34 +108,34 @@ class Result(AnswerModel):
     chunk: TextRange
 
 
-class SearchAnswer(AnswerModel):
-    """The records near to the query, best first.
+class SearchResponse(AnswerModel):
+    """The records near the query, best first.
 
-    `verdict` is the class of the best, NEW when nothing is near, and null when the search could
-    not look; then `degraded` is true, and `reason` says why. `pending` records had been accepted
-    and were not embedded yet: the search embedded and compared them, unless it is degraded.
+    `verdict` is the class of the best record, NEW if none is near, and null if the search could not
+    look. Then `degraded` is true and `reason` says why. `pending` counts records that were accepted
+    and not embedded yet. The search embeds and compares them itself, unless it is degraded.
     """
 
     verdict: Classification | None
-    results: list[Result]
-    degraded: bool
-    reason: str | None
+    results: list[ResultAnswer]
+    degraded: Annotated[bool, BeforeValidator(bool)]
+    reason: str | None = Field(validation_alias="degraded")
     pending: int
 
 
-class GrayZoneAnswer(AnswerModel):
-    """Matches from the upper bound on, and those between the bounds; each best first.
+class GrayZoneResponse(AnswerModel):
+    """The records from the upper bound on, and those between the bounds; each list best first.
 
-    `degraded` and `reason` are there only when something near may be missing.
+    `degraded` and `reason` are left out unless something near may be missing.
     """
 
-    high_confidence: Annotated[list[Result], Field(alias="high_confidence")]
-    gray_zone: Annotated[list[Result], Field(alias="gray_zone")]
-    degraded: OnlyIfSo = False
-    reason: OnlyIfGiven = None
+    high_confidence: list[ResultAnswer] = Field(serialization_alias="high_confidence")
+    gray_zone: list[ResultAnswer] = Field(serialization_alias="gray_zone")
+    degraded: Annotated[TrueOrAbsent, BeforeValidator(bool)]
+    reason: TextOrAbsent = Field(validation_alias="degraded")
 
 
-class EmbedAnswer(AnswerModel):
+class VectorAnswer(AnswerModel):
     """The vector of a text, and the model that made it."""
 
     vector: list[float]
@@ -151,99 +143,53 @@ class EmbedAnswer(AnswerModel):
     model: str
 
 
-async def get_services(call: Call) -> Services:
+async def get_services(call: Call) -> dict[str, object]:
     """List the services of the schema."""
-    return Services(services=[_service(item) for item in call.app.similarities.values()])
+    return {"services": list(call.app.similarities.values())}
 
 
 async def post_search(call: Call) -> SearchAnswer:
-    """Find the records nearest to a text."""
-    body, similarity = call.body(SearchRequest), _similarity(call)
-    answer = await search(
+    """Find the records nearest to a text or to a stored record."""
+    body = call.body(SearchRequest)
+    return await search(
         call.platform,
         call.organization_id,
-        similarity,
+        _similarity(call),
         text=body.query,
         record_id=body.id,
         limit=body.limit,
         threshold=body.threshold,
         filter=body.filter,
     )
-    return SearchAnswer(
-        verdict=answer.verdict,
-        results=_results(answer),
-        degraded=answer.degraded is not None,
-        reason=answer.degraded,
-        pending=answer.pending,
-    )
 
 
 async def post_gray_zone(call: Call) -> GrayZoneAnswer:
-    """Split the near records into certain and uncertain ones."""
-    body, similarity = call.body(GrayZoneRequest), _similarity(call)
-    answer = await find_with_gray_zone(
+    """Split the records near a text into certain and uncertain matches."""
+    body = call.body(GrayZoneRequest)
+    return await find_with_gray_zone(
         call.platform,
         call.organization_id,
-        similarity,
+        _similarity(call),
         text=body.query,
         min=body.min,
         max=body.max,
         filter=body.filter,
     )
-    return GrayZoneAnswer(
-        high_confidence=_results(answer.high_confidence),
-        gray_zone=_results(answer.gray_zone),
-        degraded=answer.degraded is not None,
-        reason=answer.degraded,
-    )
 
 
-async def post_embed(call: Call) -> EmbedAnswer:
-    """Answer the vector of a text."""
-    body, similarity = call.body(EmbedRequest), _similarity(call)
-    vector = await embed(call.platform, similarity, body.query)
-    return EmbedAnswer(vector=vector, dimensions=len(vector), model=_model(similarity))
+async def post_embed(call: Call) -> VectorAnswer:
+    """Return the vector of a text."""
+    similarity = _similarity(call)
+    vector = await embed(call.platform, similarity, call.body(EmbedRequest).query)
+    embeddings = similarity.table.embeddings
+    assert embeddings is not None, "a similarity has a table with embeddings"  # noqa: S101
+    return VectorAnswer(vector=vector, dimensions=len(vector), model=embeddings.model)
 
 
 def _similarity(call: Call) -> Similarity:
     similarity = call.app.similarity(call.parameters["service"])
     require_searchable(call.principal, similarity.table)
     return similarity
-
-
-def _model(similarity: Similarity) -> str:
-    embeddings = similarity.table.embeddings
-    assert embeddings is not None, "a similarity has a table with embeddings"  # noqa: S101
-    return embeddings.model
-
-
-def _service(similarity: Similarity) -> Service:
-    thresholds, gray_zone = similarity.thresholds, similarity.gray_zone
-    return Service(
-        name=similarity.name,
-        table=similarity.table.name,
-        model=_model(similarity),
-        thresholds=ThresholdsAnswer(
-            duplicate=thresholds.duplicate,
-            confirms=thresholds.confirms,
-            related=thresholds.related,
-        ),
-        gray_zone=GrayZoneBounds(min=gray_zone.min, max=gray_zone.max),
-        filters=list(similarity.table.metadata),
-    )
-
-
-def _results(results: Sequence[SearchResult]) -> list[Result]:
-    return [
-        Result(
-            id=item.id,
-            score=item.score,
-            classification=item.classification,
-            metadata=dict(item.metadata),
-            chunk=TextRange(start=item.chunk[0], end=item.chunk[1]),
-        )
-        for item in results
-    ]
 
 
 def _post(action: Literal["search", "gray-zone", "embed"]) -> str:
@@ -257,7 +203,7 @@ ROUTES: Final = (
         name="similarity.services",
         summary="List the similarity services with their thresholds and filters.",
         handler=get_services,
-        response=Services,
+        response=ServicesAnswer,
     ),
     Route(
         method="POST",
@@ -266,7 +212,7 @@ ROUTES: Final = (
         summary="Tell whether a text is new, related, a confirmation or a duplicate.",
         handler=post_search,
         request=SearchRequest,
-        response=SearchAnswer,
+        response=SearchResponse,
     ),
     Route(
         method="POST",
@@ -275,7 +221,7 @@ ROUTES: Final = (
         summary="Split the records near to a text into certain and uncertain ones.",
         handler=post_gray_zone,
         request=GrayZoneRequest,
-        response=GrayZoneAnswer,
+        response=GrayZoneResponse,
     ),
     Route(
         method="POST",
@@ -284,6 +230,6 @@ ROUTES: Final = (
         summary="Answer the vector of a text.",
         handler=post_embed,
         request=EmbedRequest,
-        response=EmbedAnswer,
+        response=VectorAnswer,
     ),
 )

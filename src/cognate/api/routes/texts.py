@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from cognate.api.route import Call, Route
-from cognate.api.wire import AnswerModel
+from pydantic import Field
+
+from cognate.api.routing import Call, Route
+from cognate.api.wire import AnswerModel, Time
 from cognate.errors import NotFound
 from cognate.texts.posted import delete_text, find_text
-from cognate.times import to_iso
+
+if TYPE_CHECKING:
+    from cognate.texts.posted import PostedText
 
 
 class TextAnswer(AnswerModel):
-    """A posted text; `embeddedAt` is null until it has a vector. Times are ISO 8601 in UTC."""
+    """A posted text. `embeddedAt` is null until it has a vector."""
 
-    job_id: str
+    job_id: str = Field(validation_alias="id")
     content: str
     model: str
-    created_at: str
-    embedded_at: str | None
+    created_at: Time
+    embedded_at: Time | None
 
 
 class DeletedText(AnswerModel):
-    """The text is deleted; its vectors are removed from the index as soon as a job has run."""
+    """The text is deleted. A job removes its vectors from the index."""
 
     success: Literal[True] = True
 
 
-async def get_text(call: Call) -> TextAnswer:
+async def get_text(call: Call) -> PostedText:
     """Show one text of the caller's organization."""
     found = await find_text(call.platform.database, call.organization_id, call.parameters["jobId"])
     if found is None:
         raise NotFound("text", "There is no such posted text in your organization.")
-    return TextAnswer(
-        job_id=found.id,
-        content=found.content,
-        model=found.model,
-        created_at=to_iso(found.created_at),
-        embedded_at=None if found.embedded_at is None else to_iso(found.embedded_at),
-    )
+    return found
 
 
 async def remove_text(call: Call) -> DeletedText:

@@ -1,4 +1,4 @@
-"""The raw query of Vectorize, within the caller's organization."""
+"""The route of the raw Vectorize query, within the caller's organization."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from cognate.api.route import Call, Route
+from cognate.api.routing import Call, Route
 from cognate.api.wire import (
     AnswerModel,
     Identifier,
     JsonObject,
-    OnlyIfGiven,
-    OnlyIfSo,
     RequestModel,
     Text,
+    TextOrAbsent,
+    TrueOrAbsent,
 )
 from cognate.records.permissions import require_searchable
 from cognate.search import query_vectors
 from cognate.validation import refuse_field
 
 DEFAULT_TOP_K: Final = 5
-"""As Vectorize has it."""
+"""The default of Vectorize."""
 
 MAX_TOP_K: Final = 50
-"""Matches of one query, as Vectorize has it where all metadata is asked for."""
+"""Matches of one query: the limit of Vectorize for queries that return all metadata."""
 
 MAX_DIMENSIONS: Final = 1536
-"""Components of the longest vector that Vectorize takes."""
+"""Components of the longest vector that Vectorize accepts."""
 
 
 class VectorQuery(RequestModel):
     """A query by vector or by text, over one table or over the texts posted without one.
 
-    `model` says which of those texts: vectors of two models cannot be compared. Metadata comes from
-    D1, whole and current, so `indexed` and `all` are the same.
+    Vectors of two models cannot be compared, so `model` selects among those texts. Metadata comes
+    from D1, complete and current, so `indexed` and `all` return the same.
     """
 
     table: Identifier | None = None
@@ -54,28 +54,28 @@ class VectorQuery(RequestModel):
         return self
 
 
-class Match(AnswerModel):
-    """A record, or a posted text by its job's id, near to the query."""
+class MatchAnswer(AnswerModel):
+    """A record near the query, or a posted text, whose id is its job's."""
 
     id: str
     score: float
     metadata: dict[str, Any]
 
 
-class Matches(AnswerModel):
-    """The nearest, best first; `count` is their number.
+class MatchesAnswer(AnswerModel):
+    """The nearest vectors, best first.
 
-    `degraded` and `reason` are there only when something near may be missing.
+    `degraded` and `reason` are left out unless something near may be missing.
     """
 
     count: int
-    matches: list[Match]
-    degraded: OnlyIfSo = False
-    reason: OnlyIfGiven = None
+    matches: list[MatchAnswer]
+    degraded: TrueOrAbsent
+    reason: TextOrAbsent
 
 
-async def post_query(call: Call) -> Matches:
-    """Find what is nearest to a vector or a text."""
+async def post_query(call: Call) -> MatchesAnswer:
+    """Find the vectors nearest to a vector or a text."""
     body = call.body(VectorQuery)
     if body.table is not None:
         require_searchable(call.principal, call.app.table(body.table))
@@ -91,14 +91,14 @@ async def post_query(call: Call) -> Matches:
         filter=body.filter,
     )
     matches = [
-        Match(
+        MatchAnswer(
             id=match.id,
             score=match.score,
             metadata={} if body.return_metadata == "none" else dict(match.metadata),
         )
         for match in found.matches
     ]
-    return Matches(
+    return MatchesAnswer(
         count=len(matches),
         matches=matches,
         degraded=found.degraded is not None,
@@ -114,6 +114,6 @@ ROUTES: Final = (
         summary="Find the vectors of your organization nearest to a vector or a text.",
         handler=post_query,
         request=VectorQuery,
-        response=Matches,
+        response=MatchesAnswer,
     ),
 )

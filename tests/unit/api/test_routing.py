@@ -1,14 +1,18 @@
-"""From a path to its route."""
+"""Routes find their paths, and handlers get what their routes declare."""
 
 from __future__ import annotations
 
 import pytest
 
+from cognate.api.http import Request
 from cognate.api.refusals import MethodNotAllowed
-from cognate.api.route import Method, Route
-from cognate.api.router import Router
+from cognate.api.routes.embeddings import PostEmbedding
 from cognate.api.routes.health import Health, get_health
-from cognate.errors import NotFound
+from cognate.api.routes.similarity import SearchRequest
+from cognate.api.routing import Call, Method, Route, Router, parse_parameters
+from cognate.api.wire import DEFAULT_PAGE_ITEMS, PageQuery, QueryModel
+from cognate.errors import InvalidInput, NotFound
+from tests.unit.api.stage import SCHEMA, Stage
 
 
 def route(method: Method, path: str) -> Route:
@@ -114,3 +118,60 @@ def test_two_routes_of_one_shape_and_method_are_a_mistake() -> None:
     """The second one would never be reached."""
     with pytest.raises(ValueError, match="another route"):
         Router([route("GET", "/api/{a}"), route("GET", "/api/{b}")])
+
+
+def call(stage: Stage) -> Call:
+    """A call without a caller and with a body of one kind."""
+    request = Request("POST", "https://api.example.com", "/")
+    return Call(SCHEMA, stage.platform, request, {}, parsed=SearchRequest(query="x"))
+
+
+def test_a_body_is_of_the_declared_model(stage: Stage) -> None:
+    """Asking for another is a mistake in the list of routes."""
+    assert call(stage).body(SearchRequest).query == "x"
+    with pytest.raises(RuntimeError, match="does not declare PostEmbedding"):
+        call(stage).body(PostEmbedding)
+
+
+def test_a_public_route_has_no_organization(stage: Stage) -> None:
+    """It cannot act for one by accident: there is no default."""
+    with pytest.raises(RuntimeError, match="no principal"):
+        _ = call(stage).organization_id
+
+
+class Search(QueryModel):
+    """A query of two words."""
+
+    story_id: str | None = None
+
+
+def _pointers(query: dict[str, list[str]]) -> list[str]:
+    with pytest.raises(InvalidInput) as caught:
+        parse_parameters(PageQuery, query)
+    return [field.pointer for field in caught.value.fields]
+
+
+def test_what_is_not_given_has_its_default() -> None:
+    """And what is given becomes a number."""
+    assert parse_parameters(PageQuery, {}) == PageQuery(limit=DEFAULT_PAGE_ITEMS, cursor=None)
+    assert parse_parameters(PageQuery, {"limit": ["7"], "cursor": ["x"]}) == PageQuery(
+        limit=7, cursor="x"
+    )
+
+
+def test_names_are_those_of_json() -> None:
+    """No others."""
+    assert parse_parameters(Search, {"storyId": ["s"]}).story_id == "s"
+    with pytest.raises(InvalidInput):
+        parse_parameters(Search, {"story_id": ["s"]})
+
+
+def test_each_parameter_is_given_once() -> None:
+    """Which of two would be meant?"""
+    assert _pointers({"limit": ["1", "2"], "cursor": ["a", "a"]}) == ["?limit", "?cursor"]
+
+
+def test_a_long_name_is_not_handed_back() -> None:
+    """It is the caller's own, whatever it is."""
+    assert _pointers({"x" * 65: ["1"]}) == ["?"]
+    assert _pointers({"x" * 64: ["1"]}) == ["?" + "x" * 64]
