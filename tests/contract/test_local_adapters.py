@@ -19,6 +19,7 @@ from tests.contract.embedder_suite import EmbedderSuite
 from tests.contract.queue_suite import QueueSuite, verdicts_of
 from tests.contract.vector_index_suite import MODEL, VectorIndexSuite
 from tests.demonstration import app
+from tests.stage.watched import WatchedDatabase, WatchedEmbedder, WatchedIndex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,6 +125,30 @@ class LocalIndex(VectorIndexSuite):
         self._platform.clock.advance(1)
 
 
+class WatchedSqlite(LocalDatabase):
+    """The database of the tests that count calls."""
+
+    def database(self) -> Database:
+        """The platform's database, watched."""
+        return WatchedDatabase(self._database)
+
+
+class WatchedWords(WordsEmbedder):
+    """The embedder of the tests that look at what is embedded."""
+
+    def embedder(self) -> Embedder:
+        """The platform's embedder, watched."""
+        return WatchedEmbedder(self._embedder)
+
+
+class WatchedVectorize(LocalIndex):
+    """The index of the tests in which queries fail."""
+
+    def index(self) -> VectorIndex:
+        """The platform's index, watched."""
+        return WatchedIndex(super().index())
+
+
 IMPLEMENTATIONS: Final[Sequence[type[Suite]]] = (
     LocalClock,
     LocalDatabase,
@@ -131,6 +156,9 @@ IMPLEMENTATIONS: Final[Sequence[type[Suite]]] = (
     SentencesEmbedder,
     LocalQueue,
     LocalIndex,
+    WatchedSqlite,
+    WatchedWords,
+    WatchedVectorize,
 )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cognate.consumer import consume
 from cognate.search import search
-from tests.unit.core.faults import FailingDatabase
-from tests.unit.core.stage import (
+from tests.stage.faults import FailingDatabase
+from tests.stage.platform import (
     ACME,
     DEAD_LETTERS,
     GLOBEX,

@@ -25,8 +25,8 @@ from cognate.api.http import Request
 from cognate.api.routes import ROUTES
 from cognate.ports import Platform, Statement
 from cognate.settings import Settings
-from tests.unit.core.stage import ACME, GLOBEX, Stage
-from tests.unit.records.stage import SCHEMA, TABLES, TRIGGERS
+from tests.stage.platform import ACME, GLOBEX, Stage
+from tests.stage.records import SCHEMA, TABLES, TRIGGERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ from cognate.schema import Similarity
 from cognate.schema.similarities import MAX_LIMIT
 from cognate.search.filters import OPERATORS
 from cognate.validation import json_names
-from tests.unit.records.stage import claims
+from tests.stage.records import claims
 
 if TYPE_CHECKING:
     from cognate.api.wire import RequestModel

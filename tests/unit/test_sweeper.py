@@ -14,7 +14,7 @@ from cognate.jobs.queue import OVERDUE_PLACES, WINDOW
 from cognate.jobs.stalled import MAX_HELPED
 from cognate.ports import Statement
 from cognate.sweeper import MAX_JOBS_PER_RUN, Swept, sweep
-from tests.unit.core.stage import ACME, GLOBEX, RETENTION, Stage, long_text
+from tests.stage.platform import ACME, GLOBEX, RETENTION, Stage, long_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

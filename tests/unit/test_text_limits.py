@@ -21,7 +21,7 @@ from cognate.text_limits import (
     metadata_problem,
     text_problem,
 )
-from tests.unit.core.stage import BASE
+from tests.stage.platform import BASE
 
 SCRIPTS: Final = {
     "Chinese": "\u6f22\u5b57",

@@ -14,8 +14,8 @@ from cognate.api.http import Request, Response
 from cognate.consumer import consume
 from cognate.ports import Statement
 from cognate.settings import Settings
-from tests.unit.auth.stage import LATER
-from tests.unit.core.stage import ACME, QUEUE, SCHEMA, Stage
+from tests.stage.people import LATER
+from tests.stage.platform import ACME, QUEUE, SCHEMA, Stage
 from tests.walks import COGNATE, OUTSIDE, Walk
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.unit.core.story import POISON
+from tests.stage.story import POISON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 from cognate.chunking import chunk
 from cognate.ids import vector_key
 from tests.demonstration import app
-from tests.unit.core.stage import long_text
+from tests.stage.platform import long_text
 from tests.worker.recording import digest
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from local.demo.organizations import DemoOrganization
 from tests.demonstration import app
 from tests.sql_author import SqlAuthor
+from tests.stage.story import POISON
 from tests.sweep import Sweep
-from tests.unit.core.story import POISON
 from tests.worker.author import RECORDS, Author
 from tests.worker.matrix_row import LONG_AGO
 from tests.worker.rest import WorkerAtRest

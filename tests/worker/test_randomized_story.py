@@ -18,10 +18,10 @@ from cognate.ports import Platform
 from cognate.principal import OrganizationId
 from cognate.settings import Settings
 from tests.repeating import VARIABLE
+from tests.stage.faults import FailingDatabase
+from tests.stage.platform import SCHEMA
+from tests.stage.story import TEXTS, RandomStory
 from tests.sweep import Sweep
-from tests.unit.core.faults import FailingDatabase
-from tests.unit.core.stage import SCHEMA
-from tests.unit.core.story import TEXTS, RandomStory
 from tests.worker.author import RECORDS, Author
 from tests.worker.chaos import WorkerStory
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.api.stage import Stage
+from tests.stage.http import ApiStage as Stage
 
 
 @pytest.fixture

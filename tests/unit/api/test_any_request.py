@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cognate.api.routes import ROUTES
-from tests.unit.api.stage import ADA, Stage
+from tests.stage.http import ADA
+from tests.stage.http import ApiStage as Stage
 
 if TYPE_CHECKING:
     from cognate.api.routing import Route

@@ -14,8 +14,9 @@ from cognate.api.wire import AnswerModel
 from cognate.auth.signature import sign
 from cognate.errors import ConfigurationError, DatabaseError
 from cognate.settings import Settings
-from tests.unit.api.stage import ADA, SECRET, Stage
-from tests.unit.auth.stage import EARLIER
+from tests.stage.http import ADA, SECRET
+from tests.stage.http import ApiStage as Stage
+from tests.stage.people import EARLIER
 
 POST = "/api/v1/embeddings"
 TABLES = "/api/v1/embeddings/tables"
@@ -160,7 +161,7 @@ async def test_a_dead_session_is_refused(small: Stage, change: str) -> None:
 
 async def test_an_outage_of_the_auth_tables_signs_nobody_out(small: Stage) -> None:
     """It is a 503, without the database's own words."""
-    small.database.fails = True
+    small.database.is_away = True
 
     answer = await small.ask("GET", "/caller", headers=ADA)
 
@@ -177,7 +178,7 @@ async def test_a_missing_secret_is_named(small: Stage) -> None:
 
     assert answer.status == 503
     assert "BETTER_AUTH_SECRET" in answer.json["detail"]
-    assert small.database.batches == 0
+    assert small.database.batches == []
 
 
 @pytest.mark.parametrize(
@@ -296,7 +297,7 @@ async def test_each_request_is_one_event(stage: Stage, capsys: pytest.CaptureFix
 async def test_a_broken_deployment_is_named_by_every_route_that_needs_it(small: Stage) -> None:
     """Before the caller is looked at; public paths and unknown ones are answered as ever."""
     small.broken = [ConfigurationError("S", "S is wrong"), ConfigurationError("T", "T is wrong")]
-    small.database.fails = True
+    small.database.is_away = True
 
     answers = [await small.ask("GET", path, headers={}) for path in ("/caller", "/open", "/none")]
 

@@ -12,7 +12,8 @@ from cognate.api.refusals import MalformedJson, PayloadTooLarge, UnsupportedMedi
 from cognate.auth.signature import sign
 from cognate.errors import InvalidInput
 from cognate.settings import Settings
-from tests.unit.api.stage import ADA, FRONTEND, OWN_ORIGIN, SECRET, Stage
+from tests.stage.http import ADA, FRONTEND, OWN_ORIGIN, SECRET
+from tests.stage.http import ApiStage as Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -326,7 +327,7 @@ async def test_a_foreign_page_cannot_act_with_a_cookie(stage: Stage, origin: str
     answer = await stage.ask("POST", POST, {"content": "x"}, {**COOKIE, "origin": origin})
 
     assert (answer.status, answer.code) == (403, "ORIGIN_NOT_ALLOWED")
-    assert stage.database.batches == 0
+    assert stage.database.batches == []
 
 
 @pytest.mark.parametrize("origin", [FRONTEND, OWN_ORIGIN, None])

@@ -10,7 +10,7 @@ from cognate.api.routes import ROUTES
 
 if TYPE_CHECKING:
     from cognate.api.routing import Route
-    from tests.unit.api.stage import Stage
+    from tests.stage.http import ApiStage as Stage
 
 
 def test_the_routes_of_this_version() -> None:

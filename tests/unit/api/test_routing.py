@@ -12,7 +12,8 @@ from cognate.api.routes.similarity import SearchRequest
 from cognate.api.routing import Call, Method, Route, Router, parse_parameters
 from cognate.api.wire import DEFAULT_PAGE_ITEMS, PageQuery, QueryModel
 from cognate.errors import InvalidInput, NotFound
-from tests.unit.api.stage import SCHEMA, Stage
+from tests.stage.http import SCHEMA
+from tests.stage.http import ApiStage as Stage
 
 
 def route(method: Method, path: str) -> Route:

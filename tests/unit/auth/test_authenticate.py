@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from cognate.auth.authenticate import authenticate, usable_organization_id
 from cognate.auth.credentials import SessionToken
 from cognate.errors import DatabaseError, InvalidCredential, NoActiveOrganization
 from cognate.principal import Principal
-from tests.unit.auth.stage import EARLIER, FixedClock, SqliteDatabase, populated
+from local.adapters.manual_clock import ManualClock
+from tests.stage.people import EARLIER, populated
+
+if TYPE_CHECKING:
+    from tests.stage.watched import WatchedDatabase
 
 ADAS_TOKEN = "token-of-ada"
 
 
-async def principal(database: SqliteDatabase, token: str = ADAS_TOKEN) -> Principal:
+async def principal(database: WatchedDatabase, token: str = ADAS_TOKEN) -> Principal:
     """Who that token is at noon."""
     credential = SessionToken(token, "bearer")
-    return await authenticate(credential, database, FixedClock(), "snake_case")
+    return await authenticate(credential, database, ManualClock(), "snake_case")
 
 
 async def test_a_session_is_its_user_in_the_active_organization() -> None:
@@ -93,7 +99,7 @@ def test_a_longer_organization_id_is_refused(value: str) -> None:
 async def test_a_failing_database_is_not_a_bad_credential() -> None:
     """An outage signs nobody out."""
     database = populated()
-    database.fails = True
+    database.is_away = True
 
     with pytest.raises(DatabaseError):
         await principal(database)

@@ -9,8 +9,10 @@ import pytest
 from cognate.auth.better_auth_tables import refuse_unusable_tables
 from cognate.auth.sessions import find_session
 from cognate.errors import ConfigurationError, DatabaseError
+from local.adapters.sqlite_database import SqliteDatabase
 from local.demo.better_auth import auth_tables
-from tests.unit.auth.stage import SqliteDatabase
+from tests.stage.people import database_of
+from tests.stage.watched import WatchedDatabase
 
 if TYPE_CHECKING:
     from cognate.settings import AuthNaming
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 NAMINGS: tuple[AuthNaming, ...] = ("snake_case", "camelCase")
 
 
-async def refused(database: SqliteDatabase, naming: AuthNaming) -> ConfigurationError:
+async def refused(database: WatchedDatabase, naming: AuthNaming) -> ConfigurationError:
     """The error of a session's read."""
     with pytest.raises(ConfigurationError) as failure:
         await find_session(database, naming, "any")
@@ -28,13 +30,13 @@ async def refused(database: SqliteDatabase, naming: AuthNaming) -> Configuration
 @pytest.mark.parametrize("naming", NAMINGS)
 async def test_tables_of_better_auth_are_usable(naming: AuthNaming) -> None:
     """In the naming that is configured."""
-    await refuse_unusable_tables(SqliteDatabase.made_of(auth_tables(naming)), naming)
+    await refuse_unusable_tables(database_of(auth_tables(naming)), naming)
 
 
 @pytest.mark.parametrize("naming", NAMINGS)
 async def test_a_database_without_them_names_the_binding(naming: AuthNaming) -> None:
     """So answers a misspelt AUTH_DB, whose place DB has taken, and a new, empty database."""
-    error = await refused(SqliteDatabase.made_of("CREATE TABLE claims (id TEXT)"), naming)
+    error = await refused(database_of("CREATE TABLE claims (id TEXT)"), naming)
 
     assert error.setting == "AUTH_DB"
     assert "session.token" in str(error)
@@ -44,7 +46,7 @@ async def test_a_database_without_them_names_the_binding(naming: AuthNaming) -> 
 async def test_a_missing_column_is_named() -> None:
     """Without the organization plugin a session has no active organization."""
     tables = auth_tables().replace("  active_organization_id TEXT,\n", "")
-    error = await refused(SqliteDatabase.made_of(tables), "snake_case")
+    error = await refused(database_of(tables), "snake_case")
 
     assert "lacks session.active_organization_id;" in str(error)
 
@@ -52,7 +54,7 @@ async def test_a_missing_column_is_named() -> None:
 @pytest.mark.parametrize(("naming", "other"), [NAMINGS, NAMINGS[::-1]])
 async def test_the_other_naming_names_the_setting(naming: AuthNaming, other: AuthNaming) -> None:
     """Better Auth's own adapter names columns in camelCase, others in snake_case."""
-    error = await refused(SqliteDatabase.made_of(auth_tables(other)), naming)
+    error = await refused(database_of(auth_tables(other)), naming)
 
     assert error.setting == "AUTH_COLUMN_NAMING"
     assert f'set AUTH_COLUMN_NAMING = "{other}"' in str(error)
@@ -60,7 +62,7 @@ async def test_the_other_naming_names_the_setting(naming: AuthNaming, other: Aut
 
 async def test_a_view_serves_as_a_table() -> None:
     """Tables with names of an application's own can be shown under Better Auth's."""
-    database = SqliteDatabase.made_of(auth_tables().replace('"user"', "people"))
+    database = database_of(auth_tables().replace('"user"', "people"))
     database.change("CREATE VIEW user AS SELECT * FROM people")
 
     await refuse_unusable_tables(database, "snake_case")
@@ -68,8 +70,8 @@ async def test_a_view_serves_as_a_table() -> None:
 
 async def test_an_outage_stays_one() -> None:
     """What cannot be looked at is not called misconfigured."""
-    database = SqliteDatabase.migrated()
-    database.fails = True
+    database = WatchedDatabase(SqliteDatabase.migrated())
+    database.is_away = True
 
     with pytest.raises(DatabaseError):
         await find_session(database, "snake_case", "any")

@@ -9,13 +9,15 @@ import pytest
 
 from cognate.auth.sessions import as_time, find_session, split_roles
 from cognate.errors import ConfigurationError
-from tests.unit.auth.stage import CAMEL_CASE_TABLES, LATER, NOW, SqliteDatabase, populated
+from local.adapters.manual_clock import START as NOW
+from tests.stage.people import CAMEL_CASE_TABLES, LATER, database_of, populated
 
 if TYPE_CHECKING:
     from cognate.auth.sessions import Session
+    from tests.stage.watched import WatchedDatabase
 
 
-async def find(database: SqliteDatabase, token: str) -> Session | None:
+async def find(database: WatchedDatabase, token: str) -> Session | None:
     """The session of a token, with the columns named as the migrations name them."""
     return await find_session(database, "snake_case", token)
 
@@ -32,12 +34,12 @@ async def test_reads_session_ban_and_membership_in_one_round_trip() -> None:
     assert session.is_member
     assert session.roles == {"owner", "editor"}
     assert session.counts_at(NOW)
-    assert (database.batches, len(database.statements)) == (1, 1)
+    assert [1] == [len(batch) for batch in database.batches]
 
 
-def camel_case_database() -> SqliteDatabase:
+def camel_case_database() -> WatchedDatabase:
     """Tables as Better Auth's own adapter makes them."""
-    database = SqliteDatabase.made_of(CAMEL_CASE_TABLES)
+    database = database_of(CAMEL_CASE_TABLES)
     database.insert("user", id="u1", banned=1, banExpires="2026-11-01")
     database.insert("member", id="m1", organizationId="o1", userId="u1", role="admin")
     database.insert(
@@ -92,7 +94,7 @@ async def test_a_token_is_compared_exactly(token: str) -> None:
 async def test_a_token_is_compared_exactly_even_where_the_column_ignores_case() -> None:
     """Whatever collation somebody gave the column."""
     tables = CAMEL_CASE_TABLES.replace("token TEXT UNIQUE", "token TEXT UNIQUE COLLATE NOCASE")
-    database = SqliteDatabase.made_of(tables)
+    database = database_of(tables)
     database.insert("user", id="u1")
     database.insert("session", id="s1", token="Token", userId="u1", expiresAt=LATER)
 
@@ -103,7 +105,7 @@ async def test_a_token_is_compared_exactly_even_where_the_column_ignores_case() 
 async def test_a_token_is_compared_as_text_even_where_the_column_holds_numbers() -> None:
     """SQLite would take `1000.0` for 1000 there."""
     tables = CAMEL_CASE_TABLES.replace("token TEXT UNIQUE", "token NUMERIC")
-    database = SqliteDatabase.made_of(tables)
+    database = database_of(tables)
     database.insert("user", id="u1")
     database.insert("session", id="s1", token="1000", userId="u1", expiresAt=LATER)
 
@@ -166,12 +168,12 @@ async def test_two_member_rows_are_one_membership_with_the_roles_of_both() -> No
     ],
 )
 async def test_a_ban_holds_until_it_ends(
-    banned: object, ban_expires: object, *, counts: bool
+    banned: str | float | None, ban_expires: str | None, *, counts: bool
 ) -> None:
     """A ban without a readable end has none."""
     database = populated()
-    database.connection.execute(
-        "UPDATE \"user\" SET banned = ?, ban_expires = ? WHERE id = 'ada'", (banned, ban_expires)
+    database.change(
+        "UPDATE \"user\" SET banned = ?1, ban_expires = ?2 WHERE id = 'ada'", banned, ban_expires
     )
 
     session = await find(database, "token-of-ada")
@@ -213,7 +215,7 @@ async def test_a_session_ends_at_its_time(as_number: int) -> None:
     """At that very moment it is over."""
     database = populated()
     end = int(NOW.timestamp()) * as_number
-    database.connection.execute("UPDATE session SET expires_at = ?", (end,))
+    database.change(f"UPDATE session SET expires_at = {end}")  # noqa: S608 - a number
 
     session = await find(database, "token-of-ada")
 

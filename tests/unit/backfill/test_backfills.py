@@ -13,7 +13,7 @@ from cognate.backfill.backfills import (
 )
 from cognate.backfill.needs import Selection
 from cognate.errors import BackfillRunning, NotFound
-from tests.unit.core.stage import ACME, ARTICLES, CLAIMS, GLOBEX, Stage
+from tests.stage.platform import ACME, ARTICLES, CLAIMS, GLOBEX, Stage
 
 
 async def test_the_same_backfill_is_running_already() -> None:

@@ -18,8 +18,8 @@ from cognate.jobs.queue import Wanted, announce, queue_statements, release_state
 from cognate.ports import Statement
 from cognate.times import to_iso
 from local.adapters.manual_clock import START
+from tests.stage.platform import ACME, ARTICLES, CLAIMS, GLOBEX, Stage
 from tests.steps import steps_of
-from tests.unit.core.stage import ACME, ARTICLES, CLAIMS, GLOBEX, Stage
 
 if TYPE_CHECKING:
     from cognate.schema.collections import Collection

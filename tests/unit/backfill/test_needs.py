@@ -8,7 +8,7 @@ import pytest
 
 from cognate.backfill.needs import Selection, needs
 from cognate.embedding.fingerprint import content_hash, index_hash
-from tests.unit.core.stage import CLAIMS
+from tests.stage.platform import CLAIMS
 
 if TYPE_CHECKING:
     from cognate.ports import Row

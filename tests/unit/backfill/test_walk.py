@@ -17,8 +17,8 @@ from cognate.jobs.messages import BackfillStep, parse
 from cognate.jobs.queue import WINDOW
 from cognate.ports import Statement
 from cognate.schema.triggers import triggers_of
-from tests.unit.core.faults import FailingDatabase
-from tests.unit.core.stage import ACME, CLAIMS, COLLECTIONS, GLOBEX, Stage, claims
+from tests.stage.faults import FailingDatabase
+from tests.stage.platform import ACME, CLAIMS, COLLECTIONS, GLOBEX, Stage, claims
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cognate.ports import Platform
-from tests.unit.core.faults import FailingDatabase
-from tests.unit.core.stage import ACME, ARTICLES, GLOBEX, Stage, long_text
+from tests.stage.faults import FailingDatabase
+from tests.stage.platform import ACME, ARTICLES, GLOBEX, Stage, long_text
 
 if TYPE_CHECKING:
     from local.bindings.faults import FaultKind

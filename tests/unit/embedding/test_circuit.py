@@ -11,8 +11,8 @@ from cognate import errors
 from cognate.embedding.circuit import CircuitEmbedder, CircuitIndex, with_circuits
 from cognate.jobs.retry import REJECTIONS
 from local.bindings.faults import Fault
-from tests.unit.core.errors import platform_errors
-from tests.unit.core.stage import ACME, ARTICLES, BASE, CLAIMS, Stage, long_text
+from tests.stage.errors import platform_errors
+from tests.stage.platform import ACME, ARTICLES, BASE, CLAIMS, Stage, long_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

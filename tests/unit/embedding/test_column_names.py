@@ -9,7 +9,7 @@ from cognate.backfill.needs import Selection
 from cognate.ports import Statement
 from cognate.schema import Cognate, Embeddings, Record, Similarity, Table
 from cognate.search import search
-from tests.unit.core.stage import ACME, Stage
+from tests.stage.platform import ACME, Stage
 
 
 class Measure(Record):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cognate.embedding.counting import CountingDatabase
 from cognate.ports import Statement
-from tests.unit.core.stage import Stage
+from tests.stage.platform import Stage
 
 
 async def test_a_batch_of_statements_is_one_call() -> None:

@@ -12,8 +12,8 @@ from cognate.jobs.messages import Delivery, reference
 from cognate.jobs.replay import replay_job
 from cognate.jobs.retry import LONGEST_WAIT_SECONDS
 from local.adapters.in_memory_queue import MAX_RETRIES
-from tests.unit.core.faults import Worker
-from tests.unit.core.stage import (
+from tests.stage.faults import Worker
+from tests.stage.platform import (
     ACME,
     COLLECTIONS,
     DEAD_LETTERS,

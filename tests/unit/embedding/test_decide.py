@@ -15,7 +15,7 @@ from cognate.embedding.start import ClaimedJob, Task
 from cognate.errors import DatabaseError, MetadataTooLarge, TextTooLong
 from cognate.ids import vector_id
 from cognate.text_limits import MAX_METADATA_BYTES, MAX_TEXT_CHARACTERS, text_problem
-from tests.unit.core.stage import BASE, CLAIMS, long_text
+from tests.stage.platform import BASE, CLAIMS, long_text
 
 if TYPE_CHECKING:
     from cognate.embedding.decide import Work

@@ -15,7 +15,7 @@ from cognate.errors import (
     UnusableEmbeddings,
 )
 from cognate.ports import FLOAT32_BYTES
-from tests.unit.core.stage import BASE, Stage
+from tests.stage.platform import BASE, Stage
 
 if TYPE_CHECKING:
     from local.bindings.faults import FaultKind

@@ -9,7 +9,7 @@ from cognate.chunking import CHUNKER_VERSION
 from cognate.embedding import fingerprint as module
 from cognate.embedding.fingerprint import content_hash, fingerprint, index_hash
 from cognate.models import MODELS
-from tests.unit.core.stage import BASE
+from tests.stage.platform import BASE
 
 if TYPE_CHECKING:
     import pytest

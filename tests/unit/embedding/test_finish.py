@@ -8,8 +8,8 @@ import pytest
 
 from cognate.consumer import consume
 from cognate.jobs.messages import Delivery
-from tests.unit.core.faults import FailingDatabase, Worker
-from tests.unit.core.stage import ACME, QUEUE, SCHEMA, Stage, long_text
+from tests.stage.faults import FailingDatabase, Worker
+from tests.stage.platform import ACME, QUEUE, SCHEMA, Stage, long_text
 
 if TYPE_CHECKING:
     from cognate.jobs.messages import RetryDelays

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.unit.core.faults import FailingDatabase
-from tests.unit.core.stage import ACME, GLOBEX, Stage, long_text
+from tests.stage.faults import FailingDatabase
+from tests.stage.platform import ACME, GLOBEX, Stage, long_text
 
 
 async def test_short_texts_cost_no_reservation_and_long_ones_one() -> None:

@@ -18,8 +18,8 @@ from cognate.embedding.index_progress import (
 )
 from cognate.ports import Platform
 from cognate.times import from_iso, to_iso
-from tests.unit.core.forwarding import ForwardingIndex
-from tests.unit.core.stage import ACME, CLAIMS, Stage
+from tests.stage.forwarding import ForwardingIndex
+from tests.stage.platform import ACME, CLAIMS, Stage
 
 if TYPE_CHECKING:
     from cognate.ports import IndexState, Row

@@ -13,8 +13,8 @@ import pytest
 
 from cognate.consumer import consume
 from cognate.jobs.messages import Delivery
-from tests.unit.core.faults import Worker
-from tests.unit.core.stage import ACME, QUEUE, SCHEMA, Stage, long_text
+from tests.stage.faults import Worker
+from tests.stage.platform import ACME, QUEUE, SCHEMA, Stage, long_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

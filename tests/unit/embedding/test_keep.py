@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cognate.embedding.sketches import sketch
 from cognate.ports import StoredVectors
-from tests.unit.core.stage import ACME, BASE, Stage, long_text
+from tests.stage.platform import ACME, BASE, Stage, long_text
 
 
 async def test_a_sketch_is_stored_for_each_chunk() -> None:

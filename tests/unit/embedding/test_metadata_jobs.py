@@ -8,8 +8,8 @@ from cognate.consumer import consume
 from cognate.jobs.queue import Wanted, announce, queue_statements, release_statement
 from cognate.jobs.replay import replay_job
 from cognate.ports import Statement
-from tests.unit.core.faults import Worker
-from tests.unit.core.stage import ACME, CLAIMS, QUEUE, SCHEMA, Stage
+from tests.stage.faults import Worker
+from tests.stage.platform import ACME, CLAIMS, QUEUE, SCHEMA, Stage
 
 OLD: Final = "A harbour in the morning."
 NEW: Final = "A railway over the mountains."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cognate.embedding.counting import CountingDatabase
-from tests.unit.core.stage import ACME, ARTICLES, Stage
+from tests.stage.platform import ACME, ARTICLES, Stage
 
 WAITS = {"type": "embedding", "organizationId": ACME, "table": "articles", "id": "a1"}
 

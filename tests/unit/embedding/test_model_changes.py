@@ -10,8 +10,8 @@ import pytest
 from cognate.backfill.backfills import start_backfill
 from cognate.backfill.needs import Selection
 from cognate.ports import Platform
-from tests.unit.core.faults import FailingDatabase
-from tests.unit.core.stage import ACME, CLAIMS, OTHER_MODEL, SCHEMA, Stage, long_text
+from tests.stage.faults import FailingDatabase
+from tests.stage.platform import ACME, CLAIMS, OTHER_MODEL, SCHEMA, Stage, long_text
 from tests.unit.embedding.test_finish import again, worker_of
 
 if TYPE_CHECKING:

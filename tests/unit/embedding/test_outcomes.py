@@ -19,7 +19,7 @@ from cognate.errors import (
     VectorIndexThrottled,
 )
 from cognate.jobs.retry import REJECTIONS
-from tests.unit.core.errors import platform_errors
+from tests.stage.errors import platform_errors
 from tests.unit.embedding.test_decide import task
 
 STOPPING = [kind for kind in platform_errors() if kind not in {PlatformError, QueueError}]

@@ -15,7 +15,7 @@ from cognate.backfill.needs import Selection
 from cognate.jobs.messages import Delivery
 from cognate.jobs.queue import Wanted, announce, queue_statements, release_statement
 from cognate.jobs.replay import replay_job
-from tests.unit.core.stage import ACME, CLAIMS, Stage
+from tests.stage.platform import ACME, CLAIMS, Stage
 from tests.unit.embedding.test_finish import worker_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from tests.unit.core.story import RandomStory
+from tests.stage.story import RandomStory
 
 MOVES: Final = 120
 SEEDS: Final = 120

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cognate.ports import Statement
-from tests.unit.core.stage import ACME, GLOBEX, Stage, long_text
+from tests.stage.platform import ACME, GLOBEX, Stage, long_text
 
 
 async def test_a_change_of_metadata_alone_makes_no_call_of_the_model() -> None:

@@ -10,7 +10,7 @@ from cognate.embedding.start import LEASE, Claim, claim, jobs_of
 from cognate.ids import derived_id
 from cognate.jobs.messages import Delivery, parse, reference
 from cognate.times import to_milliseconds
-from tests.unit.core.stage import ACME, CLAIMS, COLLECTIONS, GLOBEX, Stage
+from tests.stage.platform import ACME, CLAIMS, COLLECTIONS, GLOBEX, Stage
 
 if TYPE_CHECKING:
     from cognate.ports import Row

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.core.stage import ACME, Stage, long_text
+from tests.stage.platform import ACME, Stage, long_text
 from tests.unit.embedding.test_finish import again, worker_of
 
 if TYPE_CHECKING:
     from cognate.jobs.messages import RetryDelays
-    from tests.unit.core.faults import Worker
+    from tests.stage.faults import Worker
 
 
 async def _states(stage: Stage) -> int:

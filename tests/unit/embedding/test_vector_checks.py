@@ -13,7 +13,7 @@ from cognate.embedding.vector_checks import QueryVector, checked, from_float32, 
 from cognate.errors import UnusableEmbeddings
 from cognate.ports import StoredVectors
 from local.adapters.vector_ports import ListVectors
-from tests.unit.core.stage import BASE
+from tests.stage.platform import BASE
 
 GOOD = [0.5] * BASE.dimensions
 

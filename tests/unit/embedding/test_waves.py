@@ -21,9 +21,9 @@ from cognate.jobs.messages import Delivery
 from cognate.models import MODELS
 from cognate.ports import MAX_UPSERT, Platform
 from cognate.text_limits import MAX_CHUNKS, MAX_TEXT_CHARACTERS
-from tests.unit.core.faults import FailingDatabase
-from tests.unit.core.forwarding import ForwardingIndex
-from tests.unit.core.stage import ACME, ARTICLES, GLOBEX, QUEUE, Stage, long_text
+from tests.stage.faults import FailingDatabase
+from tests.stage.forwarding import ForwardingIndex
+from tests.stage.platform import ACME, ARTICLES, GLOBEX, QUEUE, Stage, long_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

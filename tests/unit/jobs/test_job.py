@@ -10,7 +10,7 @@ from cognate.errors import InvalidInput, NotFound
 from cognate.jobs.job import JobFilter, JobStatus, find_job, list_jobs, list_statement
 from cognate.ports import Statement
 from cognate.texts.posted import delete_text
-from tests.unit.core.stage import ACME, CLAIMS, GLOBEX, Stage
+from tests.stage.platform import ACME, CLAIMS, GLOBEX, Stage
 
 NARROWED = JobFilter(JobStatus.FAILED, "claims", "c1", "AI_CAPACITY")
 

@@ -19,7 +19,7 @@ from cognate.jobs.messages import (
 from cognate.models import DEFAULT_MODEL
 from cognate.ports import MAX_MESSAGE_BYTES
 from cognate.text_limits import MAX_TEXT_CHARACTERS
-from tests.unit.core.stage import CLAIMS, COLLECTIONS
+from tests.stage.platform import CLAIMS, COLLECTIONS
 
 FOREIGN = {"type": "embedding", "organizationId": "org_1", "content": "albatross"}
 

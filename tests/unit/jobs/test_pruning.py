@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.stage.platform import ACME, Stage
 from tests.steps import steps_of
-from tests.unit.core.stage import ACME, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cognate.errors import QueueError
 from cognate.jobs.queue import WINDOW
 from cognate.ports import Statement
-from tests.unit.core.stage import ACME, GLOBEX, Stage
+from tests.stage.platform import ACME, GLOBEX, Stage
 
 ROOM = 100
 """Messages of one batch of the queue."""

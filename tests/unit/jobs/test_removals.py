@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cognate.jobs.removals import MAX_REMOVALS_PER_RUN
-from tests.unit.core.stage import ACME, GLOBEX, Stage, long_text
+from tests.stage.platform import ACME, GLOBEX, Stage, long_text
 from tests.unit.embedding.test_finish import worker_of
 
 

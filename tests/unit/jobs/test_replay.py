@@ -11,7 +11,7 @@ from cognate.jobs.job import JobStatus
 from cognate.jobs.queue import WINDOW
 from cognate.jobs.replay import MAX_REPLAYED, Replayed, replay_job, replay_jobs
 from cognate.texts.post import Posting, enqueue
-from tests.unit.core.stage import ACME, CLAIMS, GLOBEX, SCHEMA, Stage
+from tests.stage.platform import ACME, CLAIMS, GLOBEX, SCHEMA, Stage
 
 if TYPE_CHECKING:
     from cognate.principal import OrganizationId

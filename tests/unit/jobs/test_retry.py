@@ -18,7 +18,7 @@ from cognate.jobs.retry import (
     pause,
 )
 from cognate.ports import MAX_DELAY_SECONDS
-from tests.unit.core.errors import platform_errors
+from tests.stage.errors import platform_errors
 
 MISSING = errors.ConfigurationError("VECTORIZE", "missing")
 

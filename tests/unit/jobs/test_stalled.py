@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cognate.jobs.stalled import MAX_HELPED, MAX_LOOKED_AT, chosen
+from tests.stage.platform import Stage
 from tests.steps import steps_of
-from tests.unit.core.stage import Stage
 
 
 async def _waiting(stage: Stage, organizations: int, *, announced: bool) -> None:

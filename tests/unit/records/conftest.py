@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.records.stage import Stage
+from tests.stage.records import RecordsStage as Stage
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pydantic import Field
 from cognate.errors import InvalidInput
 from cognate.records.codec import changed_fields, fields_of, json_of, validated_columns
 from cognate.schema import Record, Table
-from tests.unit.records.stage import posts
+from tests.stage.records import posts
 
 
 class Size(Enum):

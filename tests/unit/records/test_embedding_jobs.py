@@ -9,7 +9,9 @@ import pytest
 
 from cognate.records import Create, Delete, Update, write_records
 from cognate.schema import Cognate, Embeddings, Table
-from tests.unit.records.stage import ADA, BOB, Claim, Stage, claims, notes, posts
+from tests.stage.platform import Claim
+from tests.stage.records import ADA, BOB, claims, notes, posts
+from tests.stage.records import RecordsStage as Stage
 
 if TYPE_CHECKING:
     from cognate.records import Change
@@ -29,7 +31,7 @@ async def test_a_new_record_is_embedded(stage: Stage) -> None:
     assert len(stage.local.queue.waiting) == 1
     await stage.drain()
     assert stage.jobs("done") == [("c1", "insert", 1)]
-    assert stage.indexed() == 1
+    assert stage.vector_count() == 1
 
 
 async def test_a_record_is_not_embedded_when_it_is_created_where_the_table_says_so() -> None:
@@ -40,12 +42,12 @@ async def test_a_record_is_not_embedded_when_it_is_created_where_the_table_says_
     assert stage.jobs() == []
     await stage.update(table, "c1", storyId="s1")
     await stage.drain()
-    assert stage.indexed(table) == 0
+    assert stage.vector_count(table) == 0
     assert stage.local.bindings.counts.calls["AI.run"] == 0
 
     await stage.update(table, "c1", content="y")
     await stage.drain()
-    assert stage.indexed(table) == 1
+    assert stage.vector_count(table) == 1
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ async def test_a_deleted_record_loses_its_vectors(stage: Stage) -> None:
         await stage.codes(table, Delete("r1"))
         assert stage.jobs("queued") == [("r1", "delete", 1)]
         await stage.drain()
-        assert stage.indexed(table) == 0
+        assert stage.vector_count(table) == 0
     stage.sql("INSERT INTO claims (organization_id, id, content) VALUES ('org_acme', 'raw', 'x')")
     assert await stage.codes(claims, Delete("raw")) == ["deleted"]
     assert stage.jobs("queued") == []
@@ -143,7 +145,7 @@ async def test_a_delete_that_lost_to_a_change_removes_no_vectors(stage: Stage) -
         write_records(stage.platform, ADA, claims, [Create({"content": "z"}, "c2")]),
     )
     await stage.drain()
-    assert stage.indexed() == 2
+    assert stage.vector_count() == 2
 
 
 async def test_a_batch_is_one_send(stage: Stage) -> None:
@@ -176,7 +178,7 @@ async def test_a_deleted_record_that_comes_back_is_embedded(stage: Stage) -> Non
             await stage.drain()
         await stage.create(claims, "c1", content="another")
         await stage.drain()
-        assert stage.indexed() == 1
+        assert stage.vector_count() == 1
         await stage.codes(claims, Delete("c1"))
         await stage.drain()
-        assert stage.indexed() == 0
+        assert stage.vector_count() == 0

@@ -14,7 +14,8 @@ from cognate.errors import InvalidInput
 from cognate.records import Create, Delete
 from cognate.records.query import SORTED_CHARACTERS
 from cognate.schema import Cognate, Record, Table
-from tests.unit.records.stage import BOB, Stage, claims, posts
+from tests.stage.records import BOB, claims, posts
+from tests.stage.records import RecordsStage as Stage
 
 TITLES = st.sampled_from(["", "a", "B", "b", "\u00e9", "\U0001f600", "z" * 300, "z" * 300 + "a"])
 RECORDS = st.lists(

@@ -10,7 +10,8 @@ from cognate.errors import AccessDenied, NotFound
 from cognate.records import Create, Delete, Update
 from cognate.records.permissions import refusals_to_embed, require_searchable
 from cognate.schema import Access, Owner, Table
-from tests.unit.records.stage import ADA, BOB, Note, Stage, claims, notes, person, posts
+from tests.stage.records import ADA, BOB, Note, claims, notes, person, posts
+from tests.stage.records import RecordsStage as Stage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -12,7 +12,8 @@ from pydantic import Field
 from cognate.errors import FieldNotWritable, InvalidInput
 from cognate.records import Create, Delete, Precondition, StoredRecord, Update
 from cognate.schema import Cognate, Embeddings, Record, Table
-from tests.unit.records.stage import Note, Stage, claims, notes, person, posts
+from tests.stage.records import Note, claims, notes, person, posts
+from tests.stage.records import RecordsStage as Stage
 
 
 @pytest.mark.parametrize("record_id", ["a", "0", "A.b_c~d:e-f", "claim_1", "x" * 128, "Batch"])

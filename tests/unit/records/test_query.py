@@ -6,7 +6,7 @@ import pytest
 
 from cognate.errors import InvalidInput
 from cognate.records.query import MAX_FILTERS, MAX_IN_VALUES, RecordFilter, parse_list_query
-from tests.unit.records.stage import posts
+from tests.stage.records import posts
 
 
 def query(**parameters: str) -> dict[str, list[str]]:

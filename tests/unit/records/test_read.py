@@ -10,7 +10,8 @@ import pytest
 from cognate.errors import DatabaseError, NotFound
 from cognate.records import Create
 from cognate.records.table_sql import MAX_PAGE_BYTES
-from tests.unit.records.stage import BOB, Stage, claims, notes, posts
+from tests.stage.records import BOB, claims, notes, posts
+from tests.stage.records import RecordsStage as Stage
 
 
 async def test_a_page_says_how_far_it_goes(stage: Stage) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from cognate.records.table_sql import size_expression
-from tests.unit.records.stage import ACME, Stage, posts
+from tests.stage.platform import ACME
+from tests.stage.records import RecordsStage as Stage
+from tests.stage.records import posts
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ import pytest
 
 from cognate.records.plan import Plan
 from cognate.records.table_sql import write_statements
-from tests.unit.records.stage import ACME, GLOBEX, Stage, claims, posts
+from tests.stage.platform import ACME, GLOBEX
+from tests.stage.records import RecordsStage as Stage
+from tests.stage.records import claims, posts
 
 if TYPE_CHECKING:
     from cognate.principal import OrganizationId

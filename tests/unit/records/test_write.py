@@ -14,19 +14,10 @@ from cognate.records import Create, Delete, Precondition, StoredRecord, Update, 
 from cognate.records.table_sql import MAX_READ_BYTES
 from cognate.records.write import MAX_CHANGES, MAX_TRIES
 from cognate.schema import Cognate, Embeddings, Record, Table
-from tests.unit.records.stage import (
-    ACME,
-    ADA,
-    BOB,
-    GLOBEX,
-    MANY_FIELDS,
-    SCHEMA,
-    Stage,
-    claims,
-    code,
-    notes,
-    person,
-    posts,
+from tests.stage.platform import ACME, GLOBEX
+from tests.stage.records import ADA, BOB, MANY_FIELDS, SCHEMA, claims, code, notes, person, posts
+from tests.stage.records import (
+    RecordsStage as Stage,
 )
 
 if TYPE_CHECKING:
@@ -472,7 +463,7 @@ async def test_a_broken_reference_is_its_own_records_conflict() -> None:
     assert ["record"] * 37 + ["CONFLICT"] + ["record"] * 62 == codes
     assert 99 == len(stage.jobs("queued")) == (await stage.page(replies, total="true")).total
     await stage.drain()
-    assert 99 == stage.indexed(replies)
+    assert 99 == stage.vector_count(replies)
 
 
 async def test_a_broken_reference_stays_a_conflict() -> None:

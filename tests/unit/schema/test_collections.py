@@ -10,7 +10,7 @@ from cognate.errors import NotFound
 from cognate.models import MODELS
 from cognate.schema import Cognate, Embeddings, Record, Similarity, Table
 from cognate.schema.collections import POSTED_TEXTS
-from tests.unit.core.stage import ARTICLES, BASE, CLAIMS, SCHEMA
+from tests.stage.platform import ARTICLES, BASE, CLAIMS, SCHEMA
 
 
 class Note(Record):

@@ -10,9 +10,9 @@ from cognate.schema import Cognate, Embeddings, Record, Table
 from cognate.schema.readiness import OWN_TABLES, Gap, database_gaps, index_gaps, setting_gaps
 from cognate.settings import SECRET
 from local.adapters.sqlite_database import SqliteDatabase
-from tests.unit.core.stage import SCHEMA, Stage
-from tests.unit.records.stage import SCHEMA as ALL_KINDS
-from tests.unit.records.stage import TABLES, TRIGGERS
+from tests.stage.platform import SCHEMA, Stage
+from tests.stage.records import SCHEMA as ALL_KINDS
+from tests.stage.records import TABLES, TRIGGERS
 
 
 class Pet(Record):

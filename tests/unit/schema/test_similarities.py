@@ -10,7 +10,7 @@ import pytest
 from cognate.errors import DefinitionError
 from cognate.schema import GrayZone, Similarity, Table, Thresholds
 from cognate.schema.similarities import MAX_LIMIT
-from tests.unit.core.stage import Claim, claims
+from tests.stage.platform import Claim, claims
 
 
 def test_the_defaults_are_those_of_short_statements() -> None:

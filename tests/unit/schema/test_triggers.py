@@ -10,8 +10,8 @@ from cognate.backfill.coverage import Coverage, coverage
 from cognate.schema import Cognate, Embeddings, Record, Table
 from cognate.schema.triggers import missing_triggers, triggers_of
 from schema import app
-from tests.unit.core.stage import ACME, CLAIMS, GLOBEX, SCHEMA, Stage, articles, claims
-from tests.unit.records.stage import TABLES, TRIGGERS, notes, posts
+from tests.stage.platform import ACME, CLAIMS, GLOBEX, SCHEMA, Stage, articles, claims
+from tests.stage.records import TABLES, TRIGGERS, notes, posts
 
 if TYPE_CHECKING:
     from cognate.ports import Row

@@ -16,8 +16,8 @@ from cognate.search.classification import classify
 from cognate.search.filters import Filter
 from cognate.search.nearest import SKETCHED_CHUNKS, TOO_MANY_RECENT, nearest
 from tests.busy import Busy, class_of, wrong
-from tests.unit.core.between import Between
-from tests.unit.core.stage import ACME, CLAIMS, GLOBEX, Stage
+from tests.stage.between import Between
+from tests.stage.platform import ACME, CLAIMS, GLOBEX, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

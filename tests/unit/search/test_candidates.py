@@ -23,7 +23,7 @@ from cognate.search.candidates import (
 from cognate.search.filters import Filter, parse_filter
 from cognate.search.pending import read_pending
 from cognate.sql import json_groups
-from tests.unit.core.stage import ACME, CLAIMS, GLOBEX, Stage
+from tests.stage.platform import ACME, CLAIMS, GLOBEX, Stage
 
 if TYPE_CHECKING:
     from cognate.ports import Row

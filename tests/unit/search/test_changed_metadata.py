@@ -8,7 +8,7 @@ from cognate.jobs.queue import Wanted, queue_statements
 from cognate.ports import Statement
 from cognate.search.classification import Classification
 from cognate.search.similarity import SearchAnswer, search
-from tests.unit.core.stage import ACME, CLAIMS, Stage, claim_similarity
+from tests.stage.platform import ACME, CLAIMS, Stage, claim_similarity
 
 TEXT = "one two three four five six seven eight"
 

@@ -14,7 +14,7 @@ from cognate.principal import OrganizationId
 from cognate.schema import Cognate
 from cognate.search.classification import Classification
 from cognate.search.client import OrganizationEmbeddings
-from tests.unit.core.stage import ACME, GLOBEX, SCHEMA, Stage
+from tests.stage.platform import ACME, GLOBEX, SCHEMA, Stage
 
 
 async def test_a_service_is_an_attribute() -> None:

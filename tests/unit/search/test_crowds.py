@@ -12,8 +12,8 @@ from cognate.schema import Similarity
 from cognate.search.classification import Classification
 from cognate.search.nearest import CROWDED_OUT, RANGES_UP_TO
 from cognate.search.similarity import search
-from tests.unit.core.forwarding import ForwardingIndex
-from tests.unit.core.stage import ACME, ARTICLES, Stage, articles, claim_similarity
+from tests.stage.forwarding import ForwardingIndex
+from tests.stage.platform import ACME, ARTICLES, Stage, articles, claim_similarity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

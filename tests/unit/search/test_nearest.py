@@ -24,7 +24,7 @@ from cognate.search.nearest import (
     nearest,
 )
 from cognate.search.similarity import embed_query
-from tests.unit.core.stage import ACME, BASE, CLAIMS, GLOBEX, Stage, long_text
+from tests.stage.platform import ACME, BASE, CLAIMS, GLOBEX, Stage, long_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

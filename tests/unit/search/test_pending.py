@@ -14,8 +14,8 @@ from cognate.search.classification import Classification
 from cognate.search.nearest import TOO_MANY_PENDING
 from cognate.search.raw_query import query_vectors
 from cognate.search.similarity import find_with_gray_zone, search
-from tests.unit.core.between import Between
-from tests.unit.core.stage import (
+from tests.stage.between import Between
+from tests.stage.platform import (
     ACME,
     ARTICLES,
     CLAIMS,

@@ -9,7 +9,7 @@ import pytest
 
 from cognate.errors import InvalidInput, NotFound
 from cognate.search import embed, query_vectors
-from tests.unit.core.stage import ACME, ARTICLES, GLOBEX, SCHEMA, Stage, claim_similarity
+from tests.stage.platform import ACME, ARTICLES, GLOBEX, SCHEMA, Stage, claim_similarity
 
 
 async def test_texts_are_found_under_their_jobs_id() -> None:

@@ -9,7 +9,7 @@ import pytest
 from cognate.errors import EmbedderBusy, EmbedderError, InvalidInput, UnusableEmbeddings
 from cognate.search import embed, find_with_gray_zone, search
 from cognate.search.classification import Classification
-from tests.unit.core.stage import ACME, GLOBEX, Stage, claim_similarity, long_text
+from tests.stage.platform import ACME, GLOBEX, Stage, claim_similarity, long_text
 
 TEXTS = {
     "same": "one two three four five six seven eight",

@@ -9,7 +9,7 @@ from cognate.errors import NotEmbedded, NotFound
 from cognate.search.classification import Classification
 from cognate.search.similarity import search
 from cognate.search.stored_vector import stored_vector
-from tests.unit.core.stage import ACME, BASE, CLAIMS, GLOBEX, Stage, claim_similarity, long_text
+from tests.stage.platform import ACME, BASE, CLAIMS, GLOBEX, Stage, claim_similarity, long_text
 
 
 async def test_it_is_the_vector_of_the_first_chunk() -> None:

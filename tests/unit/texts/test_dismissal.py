@@ -11,7 +11,7 @@ from cognate.errors import JobNotFailed, NotFound
 from cognate.jobs.job import JobStatus
 from cognate.texts.dismissal import MAX_DISMISSED, Dismissed, dismiss_job, dismiss_jobs
 from cognate.texts.posted import find_text
-from tests.unit.core.stage import ACME, CLAIMS, GLOBEX, Stage
+from tests.stage.platform import ACME, CLAIMS, GLOBEX, Stage
 
 
 async def _fail(stage: Stage, count: int = 9) -> None:

@@ -19,8 +19,8 @@ from cognate.errors import (
 from cognate.texts.idempotency import KEY_LIFETIME, IdempotencyKey
 from cognate.texts.post import Enqueued, Posting, enqueue
 from cognate.times import to_milliseconds
-from tests.unit.core.faults import FailingDatabase
-from tests.unit.core.stage import ACME, GLOBEX, SCHEMA, Stage
+from tests.stage.faults import FailingDatabase
+from tests.stage.platform import ACME, GLOBEX, SCHEMA, Stage
 
 if TYPE_CHECKING:
     from cognate.principal import OrganizationId

@@ -16,8 +16,8 @@ from cognate.texts.post import Posting, enqueue
 from cognate.texts.posted import MAX_EXPIRED_GROUPS, MAX_EXPIRED_PER_RUN, delete_text, find_text
 from cognate.times import to_iso
 from local.adapters.manual_clock import START
+from tests.stage.platform import ACME, GLOBEX, SCHEMA, Stage
 from tests.steps import steps_of
-from tests.unit.core.stage import ACME, GLOBEX, SCHEMA, Stage
 
 SMALL = "@cf/baai/bge-small-en-v1.5"
 KEPT = Retention(texts=timedelta(days=90))

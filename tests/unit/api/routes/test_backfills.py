@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.api.stage import BOB, Stage
+from tests.stage.http import BOB
+from tests.stage.http import ApiStage as Stage
 
 BACKFILL = "/api/v1/embeddings/backfill"
 
@@ -33,7 +34,7 @@ async def test_a_backfill_is_started_and_watched(stage: Stage) -> None:
         "data": [answer.json],
         "pagination": {"count": 1, "limit": 50, "nextCursor": None, "hasMore": False},
     }
-    assert stage.queue.messages == [
+    assert stage.queue.waiting == [
         {"type": "backfill", "version": 1, "backfillId": backfill, "scope": "claims", "step": 0}
     ]
 
@@ -68,7 +69,7 @@ async def test_broken_rules_are_pointed_at(
 ) -> None:
     """And nothing is started."""
     assert (await stage.ask("POST", BACKFILL, body)).pointers == pointers
-    assert stage.queue.messages == []
+    assert stage.queue.waiting == []
 
 
 @pytest.mark.parametrize("table", ["nothing", "notes", "user", "cognate_jobs"])

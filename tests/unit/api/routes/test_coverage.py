@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from cognate.api.application import Application
 from cognate.schema import Cognate, Embeddings, Record, Table
-from tests.unit.api.stage import BOB, Stage, claims
+from tests.stage.http import BOB
+from tests.stage.http import ApiStage as Stage
+from tests.stage.platform import claims
 
 
 class Pet(Record):

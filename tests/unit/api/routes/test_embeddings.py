@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from cognate.errors import QueueError
 from cognate.models import DEFAULT_MODEL
 from cognate.schema import Cognate, Embeddings, Owner, Table
 from cognate.text_limits import MAX_TEXT_CHARACTERS
-from tests.unit.api.stage import ADA, BOB, Claim, Stage
+from tests.stage.http import ADA, BOB
+from tests.stage.http import ApiStage as Stage
+from tests.stage.platform import Claim
 
 POST = "/api/v1/embeddings"
 BATCH = "/api/v1/embeddings/batch"
@@ -28,7 +31,7 @@ async def test_a_text_is_queued(stage: Stage) -> None:
         "id": None,
         "model": DEFAULT_MODEL,
     }
-    assert [message["jobId"] for message in stage.queue.messages] == [job_id]
+    assert [message["jobId"] for message in stage.queue.waiting] == [job_id]
 
 
 async def test_a_record_is_queued(stage: Stage) -> None:
@@ -107,7 +110,7 @@ async def test_broken_rules_are_pointed_at(
 
     assert answer.status == 400
     assert answer.pointers == pointers
-    assert stage.queue.messages == []
+    assert stage.queue.waiting == []
 
 
 async def test_a_record_of_another_organization_does_not_exist(stage: Stage) -> None:
@@ -121,7 +124,7 @@ async def test_a_record_of_another_organization_does_not_exist(stage: Stage) -> 
 
     assert await ask("c1") == await ask("c2")
     assert (await ask("c1"))[0] == 404
-    assert stage.queue.messages == []
+    assert stage.queue.waiting == []
 
 
 @pytest.mark.parametrize("table", ["nothing", "user", "session", "cognate_jobs", "notes", "Claims"])
@@ -145,7 +148,7 @@ async def test_another_model_than_the_tables_is_refused(stage: Stage) -> None:
 
 async def test_a_queue_in_an_outage_loses_nothing(stage: Stage) -> None:
     """The job is there; its message follows later."""
-    stage.queue.fails = True
+    stage.queue.outage = QueueError("out of reach")
 
     answer = await stage.ask("POST", POST, {"content": "x"})
 
@@ -175,7 +178,7 @@ async def test_a_request_under_a_key_is_answered_again(stage: Stage) -> None:
     assert again.body == first.body
     assert "idempotency-replayed" not in first.headers
     assert again.headers["idempotency-replayed"] == "true"
-    assert len(stage.queue.messages) == 1
+    assert len(stage.queue.waiting) == 1
 
 
 async def test_another_request_under_the_key_conflicts(stage: Stage) -> None:
@@ -187,7 +190,7 @@ async def test_another_request_under_the_key_conflicts(stage: Stage) -> None:
 
     for answer in (other, batch):
         assert (answer.status, answer.code) == (409, "IDEMPOTENCY_KEY_REUSED")
-    assert len(stage.queue.messages) == 1
+    assert len(stage.queue.waiting) == 1
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a b", "ä", "tab\t"])
@@ -198,7 +201,7 @@ async def test_a_key_is_visible_ascii(stage: Stage, key: str) -> None:
     answer = await stage.ask("POST", POST, {"content": "x"}, headers)
 
     assert (answer.status, answer.code) == (400, "IDEMPOTENCY_KEY_INVALID")
-    assert stage.queue.messages == []
+    assert stage.queue.waiting == []
     longest = {**ADA, "idempotency-key": "~" * 255}
     assert (await stage.ask("POST", POST, {"content": "x"}, longest)).status == 202
 
@@ -243,7 +246,7 @@ async def test_an_item_that_is_no_object_is_refused_alone(stage: Stage, item: ob
     assert [202, 400, 202] == [result["status"] for result in answer.json["results"]]
     [broken] = answer.json["results"][1]["error"]["errors"]
     assert {"pointer": "", "message": "must be an object"} == broken
-    assert 2 == len(stage.queue.messages)
+    assert 2 == len(stage.queue.waiting)
 
 
 async def test_a_batch_for_owned_records_reads_once_whatever_its_size() -> None:
@@ -266,11 +269,11 @@ async def test_a_batch_for_owned_records_reads_once_whatever_its_size() -> None:
                 story_id="bob" if number == 7 else "ada",
             )
         items = [{"content": "x", "table": "claims", "id": f"c{n}"} for n in range(size)]
-        before = stage.database.batches
+        before = len(stage.database.batches)
 
         answer = await stage.ask("POST", BATCH, {"items": items})
 
-        calls.append(stage.database.batches - before)
+        calls.append(len(stage.database.batches) - before)
         statuses = [result["status"] for result in answer.json["results"]]
         assert [403 if number == 7 else 202 for number in range(size)] == statuses
     assert calls[0] == calls[1]

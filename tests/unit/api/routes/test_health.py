@@ -9,10 +9,10 @@ from cognate.errors import ConfigurationError
 from cognate.models import INDEX_BINDINGS
 from cognate.schema import Cognate
 from cognate.settings import ALLOWED_ORIGINS, Settings
-from tests.unit.api.stage import claims
+from tests.stage.platform import claims
 
 if TYPE_CHECKING:
-    from tests.unit.api.stage import Stage
+    from tests.stage.http import ApiStage as Stage
 
 READY = "/api/v1/ready"
 
@@ -20,7 +20,7 @@ READY = "/api/v1/ready"
 async def test_health_is_public(stage: Stage) -> None:
     """It asks nothing and nobody, not even for the secret."""
     stage.settings = Settings()
-    stage.database.fails = True
+    stage.database.is_away = True
 
     answer = await stage.ask("GET", "/healthz", headers={})
 
@@ -30,7 +30,7 @@ async def test_health_is_public(stage: Stage) -> None:
 async def test_a_complete_deployment_is_ready(stage: Stage) -> None:
     """Nothing is missing."""
     stage.application = Application(Cognate(tables=[claims]))
-    stage.indexes = dict.fromkeys(INDEX_BINDINGS.values(), stage.index)
+    stage.indexes |= dict.fromkeys(INDEX_BINDINGS.values(), stage.index)
 
     answer = await stage.ask("GET", READY)
 

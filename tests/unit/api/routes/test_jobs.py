@@ -9,7 +9,9 @@ import pytest
 from cognate.api.application import Application
 from cognate.models import DEFAULT_MODEL
 from cognate.schema import Access, Cognate, Embeddings, Table
-from tests.unit.api.stage import ADA, BOB, Claim, Stage
+from tests.stage.http import ADA, BOB
+from tests.stage.http import ApiStage as Stage
+from tests.stage.platform import Claim
 
 POST = "/api/v1/embeddings"
 JOBS = "/api/v1/embeddings/jobs"
@@ -117,7 +119,7 @@ async def test_a_table_that_is_not_there_has_no_jobs(stage: Stage) -> None:
 async def test_a_failed_job_is_tried_again(stage: Stage) -> None:
     """Once; then it is queued, and there is nothing to try."""
     [job_id] = await _failed(stage)
-    stage.queue.messages.clear()
+    stage.queue.drop()
 
     answer = await stage.ask("POST", f"{JOBS}/{job_id}/retry")
     again = await stage.ask("POST", f"{JOBS}/{job_id}/retry")
@@ -126,7 +128,7 @@ async def test_a_failed_job_is_tried_again(stage: Stage) -> None:
     assert answer.json == (await stage.ask("GET", f"{JOBS}/{job_id}")).json
     assert (answer.json["status"], answer.json["error"]) == ("queued", None)
     assert (again.status, again.code) == (409, "JOB_NOT_FAILED")
-    assert [message["jobId"] for message in stage.queue.messages] == [job_id]
+    assert [message["jobId"] for message in stage.queue.waiting] == [job_id]
 
 
 async def test_failed_jobs_are_tried_again(stage: Stage) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from cognate.api.routes.records import RecordAnswer
-from tests.unit.api.stage import ADA, BOB, Stage
+from cognate.errors import QueueError
+from tests.stage.http import ADA, BOB
+from tests.stage.http import ApiStage as Stage
 
 PATH = "/api/v1/claims"
 BATCH = f"{PATH}/batch"
@@ -35,7 +37,7 @@ async def test_a_created_record_is_answered_bare(stage: Stage) -> None:
     found = await stage.ask("GET", answer.headers["location"])
     assert (found.status, found.json) == (200, record)
     assert found.headers["etag"] == answer.headers["etag"]
-    assert [message["type"] for message in stage.queue.messages] == ["embedding"]
+    assert [message["type"] for message in stage.queue.waiting] == ["embedding"]
 
 
 async def test_a_caller_may_choose_the_id(stage: Stage) -> None:
@@ -73,7 +75,7 @@ async def test_broken_rules_are_pointed_at(
 
     assert (answer.status, answer.pointers) == (400, pointers)
     assert (await stage.ask("GET", PATH)).json["data"] == []
-    assert stage.queue.messages == []
+    assert stage.queue.waiting == []
 
 
 async def test_a_patch_changes_what_it_names(stage: Stage) -> None:
@@ -210,7 +212,7 @@ async def test_who_may_not_is_told_so(stage: Stage) -> None:
         assert answer.json["layer"] == "access"
     batch = (await stage.ask("POST", BATCH, {"operations": operations}, BOB)).json
     assert batch["results"][0]["status"] == 403
-    assert stage.queue.messages == []
+    assert stage.queue.waiting == []
 
 
 async def test_a_batch_has_a_result_for_each_operation(stage: Stage) -> None:
@@ -226,7 +228,7 @@ async def test_a_batch_has_a_result_for_each_operation(stage: Stage) -> None:
         {"operation": "delete", "id": "c2", "ifMatch": '"stale"'},
         {"operation": "delete", "id": "missing"},
     ]
-    stage.queue.messages.clear()
+    stage.queue.drop()
 
     answer = await stage.ask("POST", BATCH, {"operations": operations})
 
@@ -241,7 +243,7 @@ async def test_a_batch_has_a_result_for_each_operation(stage: Stage) -> None:
     assert results[3]["error"]["errors"][0]["pointer"] == "/id"
     assert results[6]["error"]["code"] == "RECORD_NOT_FOUND"
     assert results[6]["error"]["instance"] == BATCH
-    assert len(stage.queue.messages) == 1
+    assert len(stage.queue.waiting) == 1
 
 
 async def test_a_batch_can_change_and_delete(stage: Stage) -> None:
@@ -329,7 +331,7 @@ async def test_an_operation_that_cannot_be_understood_is_refused_alone(
 async def test_where_d1_fails_the_answer_is_503(stage: Stage) -> None:
     """For one record and for a batch; nothing of the cause is told."""
     await create(stage, "c1")
-    stage.database.fails = True
+    stage.database.is_away = True
 
     answer = await stage.ask("PATCH", f"{PATH}/c1", {"content": "y"})
     assert answer.status == 503
@@ -338,7 +340,7 @@ async def test_where_d1_fails_the_answer_is_503(stage: Stage) -> None:
 
 async def test_where_the_queue_fails_the_record_is_created(stage: Stage) -> None:
     """Its job waits for the sweeper."""
-    stage.queue.fails = True
+    stage.queue.outage = QueueError("out of reach")
 
     assert (await create(stage, "c1"))["id"] == "c1"
 
@@ -375,10 +377,10 @@ async def test_without_access_to_its_records_a_table_is_closed(
     assert (await stage.ask(method, path, body, ADA)).status < 300
     stage.database.change("UPDATE member SET role = 'viewer' WHERE user_id = 'bob'")
     stage.embedder.texts.clear()
-    stage.queue.messages.clear()
+    stage.queue.drop()
     answer = await stage.ask(method, path, body, BOB)
     assert (answer.status, answer.code) == (403, "ACCESS_DENIED")
-    assert (stage.embedder.texts, stage.queue.messages) == ([], [])
+    assert (stage.embedder.texts, stage.queue.waiting) == ([], [])
 
 
 async def test_a_text_without_a_table_is_anybodys(stage: Stage) -> None:

@@ -12,7 +12,7 @@ from cognate.models import DEFAULT_MODEL, MODELS
 from cognate.text_limits import MAX_TEXT_CHARACTERS
 
 if TYPE_CHECKING:
-    from tests.unit.api.stage import Stage
+    from tests.stage.http import ApiStage as Stage
 
 RUN: Final = "/api/v1/embeddings/run"
 
@@ -109,12 +109,12 @@ def test_the_request_is_described_by_the_published_schema() -> None:
 
 async def test_nothing_is_stored(stage: Stage) -> None:
     """No text, no job, no message."""
-    before = list(stage.database.connection.iterdump())
+    before = stage.database.contents()
 
     await stage.ask("POST", RUN, {"text": ["one", "two"]})
 
-    assert before == list(stage.database.connection.iterdump())
-    assert [] == stage.queue.messages
+    assert before == stage.database.contents()
+    assert [] == stage.queue.waiting
 
 
 async def test_a_hundred_texts_are_one_call(stage: Stage) -> None:

@@ -15,7 +15,8 @@ from cognate.errors import (
 )
 from cognate.models import DEFAULT_MODEL
 from cognate.text_limits import MAX_TEXT_CHARACTERS
-from tests.unit.api.stage import BOB, Stage
+from tests.stage.http import BOB
+from tests.stage.http import ApiStage as Stage
 
 SEARCH = "/api/v1/similarity/claimSimilarity/search"
 GRAY_ZONE = "/api/v1/similarity/claimSimilarity/gray-zone"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cognate.models import DEFAULT_MODEL
-from tests.unit.api.stage import BOB, Stage
+from tests.stage.http import BOB
+from tests.stage.http import ApiStage as Stage
 
 POST = "/api/v1/embeddings"
 TEXTS = "/api/v1/embeddings/texts"

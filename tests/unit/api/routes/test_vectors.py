@@ -6,7 +6,8 @@ import pytest
 
 from cognate.errors import VectorIndexUnavailable
 from cognate.models import DEFAULT_MODEL
-from tests.unit.api.stage import BOB, Stage
+from tests.stage.http import BOB
+from tests.stage.http import ApiStage as Stage
 
 QUERY = "/api/v1/vectors/query"
 

@@ -12,7 +12,7 @@ from cognate.schema.triggers import missing_triggers, triggers_of
 from local.commands.table_migration import migration_of, print_migration
 from local.setup.layout import ROOT
 from schema import app
-from tests.unit.core.stage import articles, claims
+from tests.stage.platform import articles, claims
 
 if TYPE_CHECKING:
     import pytest

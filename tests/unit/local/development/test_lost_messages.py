@@ -10,7 +10,7 @@ import pytest
 
 from cognate.ports import Statement
 from local.development.lost_messages import are_due, make_due
-from tests.unit.core.stage import ACME, Stage
+from tests.stage.platform import ACME, Stage
 
 if TYPE_CHECKING:
     from pathlib import Path

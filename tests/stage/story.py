@@ -19,8 +19,8 @@ from cognate.search import search
 from cognate.search.filters import parse_filter
 from tests.oracle import Oracle
 from tests.sql_author import SqlAuthor
-from tests.unit.core.faults import FailingDatabase, Worker
-from tests.unit.core.stage import (
+from tests.stage.faults import FailingDatabase, Worker
+from tests.stage.platform import (
     ACME,
     GLOBEX,
     OTHER_MODEL,

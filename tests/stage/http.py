@@ -1,46 +1,43 @@
-"""What the tests of the API play on: an application over SQLite, and requests in one line."""
+"""The stage of the API: an application with two people, and requests in one line."""
 
 from __future__ import annotations
 
 import json
 import math
-from array import array
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from cognate.api.application import Application
 from cognate.api.http import Request
 from cognate.api.routes import ROUTES
 from cognate.embedding.fingerprint import fingerprint
-from cognate.errors import QueueError
 from cognate.ids import vector_id, vector_key
 from cognate.models import DEFAULT_MODEL, MODELS
-from cognate.ports import IndexMatch, Platform, StoredVectors
-from cognate.schema import Cognate, Embeddings, GrayZone, Record, Similarity, Table
+from cognate.ports import Platform
+from cognate.schema import Cognate, GrayZone, Record, Similarity, Table
 from cognate.settings import Settings
-from tests.unit.auth.stage import FixedClock, SqliteDatabase, populated
+from tests.stage.people import enrol_two
+from tests.stage.platform import PlatformStage, claims
+from tests.stage.watched import WatchedDatabase, WatchedEmbedder, WatchedIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from cognate.api.http import Response
     from cognate.api.routing import Route
-    from cognate.errors import ConfigurationError, EmbedderError, VectorIndexError
+    from cognate.errors import ConfigurationError
     from cognate.models import EmbeddingModel
-    from cognate.ports import IndexState, VectorEntry, VectorIndex, Vectors
+    from cognate.ports import VectorIndex
+    from local.ai.embedding_spaces import Pooling
+    from local.ai.sentence_model import Matrix
 
-SECRET = "the secret of the tests"
-FRONTEND = "https://app.example.com"
-OWN_ORIGIN = "https://api.example.com"
-ADA = {"authorization": "Bearer token-of-ada"}
-BOB = {"authorization": "Bearer token-of-bob"}
-
-
-class Claim(Record):
-    """The migrations' `claims`."""
-
-    content: str
-    story_id: str | None = None
+SECRET: Final = "the secret of the tests"
+FRONTEND: Final = "https://app.example.com"
+OWN_ORIGIN: Final = "https://api.example.com"
+ADA: Final = {"authorization": "Bearer token-of-ada"}
+BOB: Final = {"authorization": "Bearer token-of-bob"}
 
 
 class Note(Record):
@@ -49,80 +46,28 @@ class Note(Record):
     title: str
 
 
-claims = Table("claims", Claim, embeddings=Embeddings(fields=["content"], metadata=["story_id"]))
 notes = Table("notes", Note)
 claim_similarity = Similarity("claimSimilarity", claims, gray_zone=GrayZone(min=0.5, max=0.8))
-SCHEMA = Cognate(tables=[claims, notes], similarities=[claim_similarity])
+SCHEMA: Final = Cognate(tables=[claims, notes], similarities=[claim_similarity])
 
 
-@dataclass
-class RecordingQueue:
-    """Keeps what was sent."""
+class OneDirection:
+    """A `TextEncoder` for which every text has the same vector."""
 
-    messages: list[Mapping[str, Any]] = field(default_factory=list)
-    fails: bool = False
+    def count_tokens(self, model: str, text: str) -> int:
+        """Count the words."""
+        del model
+        return len(text.split())
 
-    async def send(self, messages: Sequence[Mapping[str, Any]], *, delay_seconds: int = 0) -> None:
-        """See `ports.JobQueue.send`."""
-        if self.fails:
-            message = f"not after {delay_seconds} s either"
-            raise QueueError(message)
-        self.messages.extend(messages)
-
-
-@dataclass
-class PlaneEmbedder:
-    """Reads every text as the same vector; see `Stage.add_embedded_claim`."""
-
-    error: EmbedderError | None = None
-    texts: list[str] = field(default_factory=list)
-
-    async def embed(
-        self, model: EmbeddingModel, texts: Sequence[str], *, urgent: bool = False
-    ) -> Vectors:
-        """See `ports.Embedder.embed`."""
-        assert urgent, "somebody waits"
-        if self.error is not None:
-            raise self.error
-        self.texts.extend(texts)
-        return StoredVectors(
-            at_cosine(1, model.dimensions).tobytes() * len(texts), model.dimensions
-        )
+    def encode(self, model: str, dimensions: int, pooling: Pooling, texts: Sequence[str]) -> Matrix:
+        """Return the vector once for each text."""
+        del model, pooling
+        return np.array([at_cosine(1, dimensions)] * len(texts), dtype=np.float32)
 
 
-@dataclass
-class WholeIndex:
-    """Finds everything of the organization and table; D1 decides what is near."""
-
-    matches: list[IndexMatch] = field(default_factory=list)
-    error: VectorIndexError | None = None
-
-    async def upsert(self, entries: Sequence[VectorEntry]) -> str:
-        """See `ports.VectorIndex.upsert`; nothing here writes."""
-        raise NotImplementedError(entries)
-
-    async def delete(self, ids: Sequence[str]) -> list[str]:
-        """See `ports.VectorIndex.delete`; nothing here deletes."""
-        raise NotImplementedError(ids)
-
-    async def query(
-        self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]
-    ) -> list[IndexMatch]:
-        """See `ports.VectorIndex.query`."""
-        del vectors
-        if self.error is not None:
-            raise self.error
-        scope = {name: conditions[name] for name in ("organizationId", "table")}
-        return [match for match in self.matches if match.metadata == scope][:top_k]
-
-    async def describe(self) -> IndexState:
-        """See `ports.VectorIndex.describe`; nothing here is looked at."""
-        raise NotImplementedError
-
-
-def at_cosine(cosine: float, dimensions: int) -> array[float]:
-    """A unit vector at that cosine to the one that `PlaneEmbedder` answers."""
-    return array("f", [cosine, math.sqrt(1 - cosine**2)] + [0.0] * (dimensions - 2))
+def at_cosine(cosine: float, dimensions: int) -> list[float]:
+    """Make a unit vector at that cosine to the vector of every text."""
+    return [cosine, math.sqrt(1 - cosine**2)] + [0.0] * (dimensions - 2)
 
 
 @dataclass
@@ -151,8 +96,15 @@ class Answer:
         return [error["pointer"] for error in self.json["errors"]]
 
 
-class Stage:
-    """One application with two people, and a switch for each thing that may go wrong."""
+class ApiStage(PlatformStage):
+    """One application with Ada of Acme and Bob of Globex, and nothing else in it.
+
+    Attributes:
+        database: what the application is given; its calls can be counted and fail.
+        embedder: the texts it was given, and the error that it raises.
+        index: the claims' index, whose queries can fail.
+        broken: configuration errors that the application was started with.
+    """
 
     def __init__(
         self,
@@ -160,28 +112,26 @@ class Stage:
         settings: Settings | None = None,
         schema: Cognate = SCHEMA,
     ) -> None:
+        super().__init__(schema, encoder=OneDirection())
         self.application = Application(schema, routes)
         self.settings = settings or Settings(
             auth_secret=SECRET, allowed_origins=frozenset({FRONTEND})
         )
-        self.database: SqliteDatabase = populated()
-        self.queue = RecordingQueue()
-        self.embedder = PlaneEmbedder()
-        self.index = WholeIndex()
+        self.database = WatchedDatabase(self.local.database)
+        self.queue = self.local.queue
+        self.embedder = WatchedEmbedder(self.local.embedder, is_waited_for=True)
+        self.index = WatchedIndex(self.local.indexes["VECTORIZE"])
         self.indexes: dict[str, VectorIndex] = {"VECTORIZE": self.index}
         self.broken: list[ConfigurationError] = []
-
-    @property
-    def platform(self) -> Platform:
-        """The ports over this stage."""
-        return Platform(
+        self.platform = Platform(
             embedder=self.embedder,
             indexes=self.indexes,
             database=self.database,
             auth_database=self.database,
             queue=self.queue,
-            clock=FixedClock(),
+            clock=self.local.clock,
         )
+        enrol_two(self.database)
 
     async def ask(
         self,
@@ -227,9 +177,12 @@ class Stage:
             id=record_id,
             content="text",
             story_id=story_id,
-            embedding=at_cosine(cosine, model.dimensions).tobytes(),
+            embedding=_blob(cosine, model),
         )
-        self._add_embedding(organization_id, "claims", record_id, model)
+        metadata = {} if story_id is None else {"storyId": story_id}
+        self._add_embedding(
+            organization_id, "claims", record_id, model, cosine=cosine, metadata=metadata
+        )
 
     def add_embedded_text(self, organization_id: str, job_id: str, model_name: str) -> None:
         """Put a posted text in whose vector is every query's own."""
@@ -239,13 +192,22 @@ class Stage:
             organization_id=organization_id,
             id=job_id,
             content="text",
-            embedding=at_cosine(1, model.dimensions).tobytes(),
+            embedding=_blob(1, model),
             created_at="2026-11-01T00:00:00.000Z",
         )
-        self._add_embedding(organization_id, f"_texts:{model_name}", job_id, model)
+        self._add_embedding(
+            organization_id, f"_texts:{model_name}", job_id, model, cosine=1, metadata={}
+        )
 
-    def _add_embedding(
-        self, organization_id: str, scope: str, record_id: str, model: EmbeddingModel
+    def _add_embedding(  # noqa: PLR0913 - an embedding has these parts
+        self,
+        organization_id: str,
+        scope: str,
+        record_id: str,
+        model: EmbeddingModel,
+        *,
+        cosine: float,
+        metadata: Mapping[str, str],
     ) -> None:
         key = vector_key(organization_id, scope, record_id)
         self.database.insert(
@@ -261,5 +223,13 @@ class Stage:
             chunks="[[0, 4]]",
             embedded_at="2026-11-01T00:00:00.000Z",
         )
-        metadata = {"organizationId": organization_id, "table": scope}
-        self.index.matches.append(IndexMatch(vector_id(key, 0), 0.1, metadata))
+        vector = {
+            "id": vector_id(key, 0),
+            "values": at_cosine(cosine, model.dimensions),
+            "metadata": {"organizationId": organization_id, "table": scope, **metadata},
+        }
+        self.local.bindings.indexes[model.index_binding].upsert([vector])
+
+
+def _blob(cosine: float, model: EmbeddingModel) -> bytes:
+    return np.array(at_cosine(cosine, model.dimensions), dtype="<f4").tobytes()

@@ -1,17 +1,15 @@
-"""What the tests of records play on: three tables, people of every role, two organizations."""
+"""The stage of the records room: three tables, and people of every role in two organizations."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003 - pydantic reads the annotation
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
 from cognate.consumer import consume
-from cognate.errors import CognateError, DatabaseError
-from cognate.ports import Platform, Statement
-from cognate.principal import OrganizationId, Principal
+from cognate.errors import CognateError
+from cognate.principal import Principal
 from cognate.records import (
     Create,
     Deleted,
@@ -33,19 +31,18 @@ from cognate.schema import (
     Table,
 )
 from cognate.schema.triggers import triggers_of
-from local.adapters.local_platform import local_platform
+from tests.stage.platform import ACME, GLOBEX, QUEUE, Claim, PlatformStage
+from tests.stage.watched import WatchedDatabase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from cognate.jobs.messages import Delivery, RetryDelays
     from cognate.pagination import Page
-    from cognate.ports import Database, Row
+    from cognate.principal import OrganizationId
     from cognate.records import Change
     from cognate.records.changes import Outcome
-    from local.adapters.local_platform import LocalPlatform
 
-ACME: Final = OrganizationId("org_acme")
-GLOBEX: Final = OrganizationId("org_globex")
 MANY_FIELDS: Final = 60
 
 TABLES: Final = """
@@ -59,13 +56,6 @@ CREATE TABLE notes (
   organization_id TEXT NOT NULL, id TEXT NOT NULL, text TEXT, author TEXT,
   created_at TEXT NOT NULL, updated_at TEXT NOT NULL, PRIMARY KEY (organization_id, id));
 """
-
-
-class Claim(Record):
-    """The migrations' `claims`."""
-
-    content: str
-    story_id: str | None = None
 
 
 class Post(Record):
@@ -119,63 +109,23 @@ ADA: Final = person("owner")
 BOB: Final = person("owner", name="bob", organization=GLOBEX)
 
 
-@dataclass
-class WatchedDatabase:
-    """A database that counts its calls, and lets a test act between them or fail them.
+class RecordsStage(PlatformStage):
+    """Records that are written by the records room, for people of every role.
 
     Attributes:
-        before: called before each batch with its number, from 0.
-        fails: numbers of the batches that fail.
+        database: what the records room is given; it counts the calls.
     """
 
-    inner: Database
-    before: Callable[[int], object] | None = None
-    fails: set[int] = field(default_factory=set)
-    batches: list[list[str]] = field(default_factory=list)
-
-    async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
-        """See `ports.Database.batch`."""
-        number = len(self.batches)
-        self.batches.append([statement.sql for statement in statements])
-        if self.before is not None:
-            self.before(number)
-        if number in self.fails:
-            raise DatabaseError("out of reach")
-        return await self.inner.batch(statements)
-
-
-class Stage:
-    """One platform for both organizations."""
-
     def __init__(self, app: Cognate = SCHEMA, ddl: str = TABLES) -> None:
-        self.app = app
-        self.local: LocalPlatform = local_platform(app)
+        super().__init__(app)
         for statement in filter(str.strip, ddl.split(";")):
             self.sql(statement)
         self.database = WatchedDatabase(self.local.database)
+        self.with_database(self.database)
 
-    @property
-    def platform(self) -> Platform:
-        """The ports, with the watched database."""
-        local = self.local
-        return Platform(
-            embedder=local.embedder,
-            indexes=local.indexes,
-            database=self.database,
-            auth_database=self.database,
-            queue=local.queue,
-            clock=local.clock,
-        )
-
-    def sql(self, sql: str, *parameters: str | float | None) -> list[Row]:
-        """Run one statement behind the API, unwatched; safe while another one is awaited."""
-        call = self.local.database.batch([Statement(sql, parameters)])
-        try:
-            call.send(None)
-        except StopIteration as done:
-            rows: list[Row] = done.value[0]
-            return rows
-        raise AssertionError("SQLite in this process never waits")
+    async def consume(self, deliveries: Sequence[Delivery]) -> RetryDelays:
+        """Handle one batch; the consumer's calls are not counted."""
+        return await consume(self.local, self.app, QUEUE, deliveries)
 
     async def write(
         self, table: Table, *operations: Change, by: Principal = ADA, fail_fast: bool = False
@@ -228,15 +178,7 @@ class Stage:
         rows = self.sql("SELECT * FROM cognate_jobs WHERE status LIKE ?1 ORDER BY rowid", status)
         return [(row["record_id"], row["source"], row["embeds"]) for row in rows]
 
-    async def drain(self) -> None:
-        """Let the consumer do what is queued."""
-
-        async def consumer(batch: Any) -> Any:
-            return await consume(self.local, self.app, "cognate-embeddings", batch)
-
-        await self.local.queue.drain(consumer)
-
-    def indexed(self, table: Table = claims) -> int:
+    def vector_count(self, table: Table = claims) -> int:
         """How many vectors the index of a table holds."""
         assert table.embeddings is not None
         binding = table.embeddings.embedding_model.index_binding
@@ -244,7 +186,7 @@ class Stage:
 
 
 def code(outcome: Outcome) -> str:
-    """What became of an operation, in one word."""
+    """Name the outcome of an operation in one word."""
     if isinstance(outcome, CognateError):
         return outcome.code
     return "deleted" if isinstance(outcome, Deleted) else "record"

@@ -1,7 +1,7 @@
-"""What the tests of the core play on: the local platform, two organizations, and an inspection.
+"""The stage of the tests: the local platform, the demonstration's tables, and an inspection.
 
-Records are written here as the records API writes them: the row, the record's revision and its job
-in one batch, the message after it.
+`PlatformStage` is the part that every stage has. `Stage` writes records by SQL; the stages of
+`tests.stage.records` and `tests.stage.http` write them as a caller does.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from local.ai.word_encoder import WordEncoder
 from local.bindings.faults import Fault
 from local.vectorize.limits import MAX_IDS_PER_GET
 from tests.inspection import discrepancies
+from tests.stage.watched import run_now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from cognate.ports import Database, Row, Scalar
     from cognate.schema.collections import Collection
     from local.adapters.local_platform import LocalPlatform
+    from local.ai.embedding_spaces import TextEncoder
     from local.bindings.faults import FaultKind
 
 ACME: Final = OrganizationId("org_acme")
@@ -109,7 +111,7 @@ def long_text(chunks: int, word: str = "word") -> str:
         number = more.stop
 
 
-class Stage:
+class PlatformStage:
     """One platform for all organizations.
 
     Attributes:
@@ -118,80 +120,20 @@ class Stage:
         platform: what the core is given; a test may put something in between.
     """
 
-    def __init__(self, app: Cognate = SCHEMA, *, visibility_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        app: Cognate = SCHEMA,
+        *,
+        visibility_seconds: float = 0.0,
+        encoder: TextEncoder | None = None,
+    ) -> None:
         self.app = app
         self.collections = app.collections
-        self.encoder = StandInEncoder(WordEncoder(), LONG_CONTEXT_MODELS)
+        self.encoder = encoder or StandInEncoder(WordEncoder(), LONG_CONTEXT_MODELS)
         self.local: LocalPlatform = local_platform(
             app, encoder=self.encoder, visibility_seconds=visibility_seconds
         )
         self.platform: Platform = self.local
-        self.organizations: list[str] = []
-
-    # What happens to records
-
-    async def write(
-        self, organization_id: str, record_id: str, content: str, story_id: str | None = None
-    ) -> str:
-        """Create or change a claim; answers the id of its job."""
-        return await self.put(
-            CLAIMS, organization_id, record_id, content=content, story_id=story_id
-        )
-
-    async def write_many(self, organization_id: str, contents: dict[str, str]) -> None:
-        """Create or change claims."""
-        for record_id, content in contents.items():
-            await self.write(organization_id, record_id, content)
-
-    async def put(
-        self, collection: Collection, organization_id: str, record_id: str, **fields: Scalar | None
-    ) -> str:
-        """Create or change a record of a table; answers the id of its job."""
-        names = ["organization_id", "id", *(f'"{name}"' for name in fields)]
-        marks = ", ".join(f"?{number}" for number in range(1, len(names) + 1))
-        changes = ", ".join(f'"{name}" = excluded."{name}"' for name in fields)
-        upsert = Statement(
-            f'INSERT INTO "{collection.sql_table}" ({", ".join(names)}) VALUES ({marks}) '  # noqa: S608 - names of the schema
-            f"ON CONFLICT (organization_id, id) DO UPDATE SET {changes}",
-            (organization_id, record_id, *fields.values()),
-        )
-        return await self._queued(collection, organization_id, record_id, upsert)
-
-    async def post(
-        self, organization_id: OrganizationId, content: str, record_id: str | None = None
-    ) -> str:
-        """Post a text, for a claim or for none; answers the id of its job."""
-        posting = Posting(content, record_id and "claims", record_id)
-        [result] = (await enqueue(self.platform, self.app, organization_id, [posting])).results
-        if isinstance(result, CognateError):
-            raise result
-        return result
-
-    async def delete(self, organization_id: str, record_id: str) -> str:
-        """Delete a claim; answers the id of the job that removes its vectors."""
-        delete = Statement(
-            "DELETE FROM claims WHERE organization_id = ?1 AND id = ?2",
-            (organization_id, record_id),
-        )
-        return await self._queued(CLAIMS, organization_id, record_id, delete)
-
-    async def _queued(
-        self, collection: Collection, organization_id: str, record_id: str, change: Statement
-    ) -> str:
-        now = self.local.clock.now()
-        queue = queue_statements(
-            collection,
-            organization_id,
-            [Wanted(record_id)],
-            source="write",
-            now=now,
-            condition="TRUE",
-        )
-        *_, queued, released = await self.local.database.batch(
-            [change, *queue, release_statement(organization_id, now)]
-        )
-        await announce(self.platform, released)
-        return str(queued[0]["id"])
 
     # What happens in the queue
 
@@ -273,6 +215,10 @@ class Stage:
 
     # What is there
 
+    def sql(self, sql: str, *parameters: str | float | None) -> list[Row]:
+        """Run one statement, uncounted; safe while another one is awaited."""
+        return run_now(self.local.database, sql, *parameters)
+
     async def rows(self, sql: str, *parameters: str) -> list[Row]:
         """The rows of one statement."""
         [found] = await self.local.database.batch([Statement(sql, parameters)])
@@ -286,11 +232,6 @@ class Stage:
     async def status(self, job_id: str) -> str:
         """The status of one job."""
         return str((await self.job(job_id))["status"])
-
-    async def jobs(self) -> list[str]:
-        """The status of every job, the oldest first."""
-        found = await self.rows("SELECT status FROM cognate_jobs ORDER BY id")
-        return [row["status"] for row in found]
 
     async def unfinished(self) -> list[Row]:
         """Jobs that are queued or running."""
@@ -340,3 +281,78 @@ class Stage:
             for start in range(0, len(ids), MAX_IDS_PER_GET)
             for entry in index.get_by_ids(list(ids[start : start + MAX_IDS_PER_GET]))
         }
+
+
+class Stage(PlatformStage):
+    """Records that are written as the records API writes them, without its checks.
+
+    One batch writes the row, the record's revision and its job; the message is sent after it.
+    """
+
+    async def write(
+        self, organization_id: str, record_id: str, content: str, story_id: str | None = None
+    ) -> str:
+        """Create or change a claim; answers the id of its job."""
+        return await self.put(
+            CLAIMS, organization_id, record_id, content=content, story_id=story_id
+        )
+
+    async def write_many(self, organization_id: str, contents: dict[str, str]) -> None:
+        """Create or change claims."""
+        for record_id, content in contents.items():
+            await self.write(organization_id, record_id, content)
+
+    async def put(
+        self, collection: Collection, organization_id: str, record_id: str, **fields: Scalar | None
+    ) -> str:
+        """Create or change a record of a table; answers the id of its job."""
+        names = ["organization_id", "id", *(f'"{name}"' for name in fields)]
+        marks = ", ".join(f"?{number}" for number in range(1, len(names) + 1))
+        changes = ", ".join(f'"{name}" = excluded."{name}"' for name in fields)
+        upsert = Statement(
+            f'INSERT INTO "{collection.sql_table}" ({", ".join(names)}) VALUES ({marks}) '  # noqa: S608 - names of the schema
+            f"ON CONFLICT (organization_id, id) DO UPDATE SET {changes}",
+            (organization_id, record_id, *fields.values()),
+        )
+        return await self._queued(collection, organization_id, record_id, upsert)
+
+    async def post(
+        self, organization_id: OrganizationId, content: str, record_id: str | None = None
+    ) -> str:
+        """Post a text, for a claim or for none; answers the id of its job."""
+        posting = Posting(content, record_id and "claims", record_id)
+        [result] = (await enqueue(self.platform, self.app, organization_id, [posting])).results
+        if isinstance(result, CognateError):
+            raise result
+        return result
+
+    async def delete(self, organization_id: str, record_id: str) -> str:
+        """Delete a claim; answers the id of the job that removes its vectors."""
+        delete = Statement(
+            "DELETE FROM claims WHERE organization_id = ?1 AND id = ?2",
+            (organization_id, record_id),
+        )
+        return await self._queued(CLAIMS, organization_id, record_id, delete)
+
+    async def _queued(
+        self, collection: Collection, organization_id: str, record_id: str, change: Statement
+    ) -> str:
+        now = self.local.clock.now()
+        queue = queue_statements(
+            collection,
+            organization_id,
+            [Wanted(record_id)],
+            source="write",
+            now=now,
+            condition="TRUE",
+        )
+        *_, queued, released = await self.local.database.batch(
+            [change, *queue, release_statement(organization_id, now)]
+        )
+        await announce(self.platform, released)
+        return str(queued[0]["id"])
+
+    async def jobs(self) -> list[str]:
+        """The status of every job, the oldest first."""
+        found = await self.rows("SELECT status FROM cognate_jobs ORDER BY id")
+        return [row["status"] for row in found]
