@@ -31,3 +31,8 @@ def test_an_item_that_is_too_large_stands_alone(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(sql, "MAX_PARAMETER_BYTES", 30)
     items = [{"a": "x"}, {"a": "y" * 100}, {"a": "z"}]
     assert [json.loads(group) for group in json_groups(items)] == [[item] for item in items]
+
+
+def test_half_a_character_keeps_its_escape() -> None:
+    """JSON holds half of a surrogate pair only as an escape, and UTF-8 holds none."""
+    assert list(json_groups([{"a": "\ud83d"}, {"a": "é"}])) == ['[{"a":"\\ud83d"},{"a":"é"}]']

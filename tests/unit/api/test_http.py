@@ -185,6 +185,14 @@ async def test_malformed_json_is_refused(content: bytes) -> None:
         await read(content, limit=10_000)
 
 
+async def test_a_request_without_a_body_is_malformed() -> None:
+    """It reads as an empty one."""
+    request = Request.of("POST", "https://a.example/", [("content-type", JSON)])
+
+    with pytest.raises(MalformedJson):
+        await request.json_object()
+
+
 async def test_the_place_is_told_and_the_text_is_not() -> None:
     """The parser's own message could quote the body."""
     with pytest.raises(MalformedJson) as caught:

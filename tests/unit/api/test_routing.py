@@ -134,6 +134,12 @@ def test_a_body_is_of_the_declared_model(stage: Stage) -> None:
         call(stage).body(PostEmbedding)
 
 
+def test_parameters_are_of_the_declared_model(stage: Stage) -> None:
+    """Asking where the route declares none is a mistake in the list of routes."""
+    with pytest.raises(RuntimeError, match="does not declare PageQuery"):
+        call(stage).query(PageQuery)
+
+
 def test_a_public_route_has_no_organization(stage: Stage) -> None:
     """It cannot act for one by accident: there is no default."""
     with pytest.raises(RuntimeError, match="no principal"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cognate.auth.sessions import as_time, find_session, split_roles
-from cognate.errors import ConfigurationError
+from cognate.errors import ConfigurationError, DatabaseError
 from local.adapters.manual_clock import START as NOW
 from tests.stage.people import CAMEL_CASE_TABLES, LATER, database_of, populated
 
@@ -63,6 +63,15 @@ async def test_the_wrong_naming_is_an_error_not_an_absent_session() -> None:
     """Silence would look like a wrong password."""
     with pytest.raises(ConfigurationError, match='set AUTH_COLUMN_NAMING = "camelCase"'):
         await find_session(camel_case_database(), "snake_case", "t1")
+
+
+async def test_a_short_outage_stays_an_error() -> None:
+    """The tables are found in order afterwards, so the outage was the cause."""
+    database = populated()
+    database.fails = {0}
+
+    with pytest.raises(DatabaseError, match="outage"):
+        await find(database, "token-of-ada")
 
 
 @pytest.mark.parametrize("naming", ["snake_case", "camelCase"])

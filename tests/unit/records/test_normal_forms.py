@@ -91,6 +91,7 @@ def test_a_decimal_number_is_written_out(text: str, expected: str) -> None:
         (plain_decimal, "1E+1000000", "at most 100 characters"),
         (plain_decimal, "1E-1000000", "at most 100 characters"),
         (plain_decimal, "9" * (MAX_DECIMAL_CHARACTERS + 1), "at most 100 characters"),
+        (plain_decimal, "0." + "1" * (MAX_DECIMAL_CHARACTERS - 1), "at most 100 characters"),
     ],
 )
 def test_what_has_no_form_is_refused(form: Callable[[str], str], text: str, message: str) -> None:

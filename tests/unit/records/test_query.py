@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cognate.errors import InvalidInput
+from cognate.pagination import encode_cursor
 from cognate.records.query import MAX_FILTERS, MAX_IN_VALUES, RecordFilter, parse_list_query
 from tests.stage.records import posts
 
@@ -147,6 +148,14 @@ def test_the_first_twenty_mistakes_are_named() -> None:
         parse_list_query(posts, {f"x{number}": [""] for number in range(30)})
 
     assert len(caught.value.fields) == 20
+
+
+def test_a_cursor_that_ends_in_no_id_is_refused() -> None:
+    """Anybody can write a cursor, so its values are checked."""
+    context = parse_list_query(posts, {}).context
+
+    with pytest.raises(InvalidInput, match="not a cursor of this list"):
+        parse_list_query(posts, {"cursor": [encode_cursor(["a", 1], context)]})
 
 
 def test_a_context_is_of_the_filters_and_the_order_whatever_their_sequence() -> None:

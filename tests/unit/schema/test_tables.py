@@ -6,7 +6,7 @@ import enum
 from typing import Any, Literal
 
 import pytest
-from pydantic import create_model
+from pydantic import Field, create_model
 
 from cognate.errors import DefinitionError
 from cognate.records.query import parse_list_query
@@ -111,6 +111,29 @@ def test_a_record_must_be_a_record() -> None:
     """What an untyped schema passed may be anything."""
     with pytest.raises(DefinitionError, match="must be a subclass"):
         Table("odd", dict)  # type: ignore[arg-type]  # the mistake
+
+
+@pytest.mark.parametrize("prefix", ["", "1st", "with-hyphen", "x" * 64])
+def test_an_id_prefix_is_one_word(prefix: str) -> None:
+    """It begins every id that the server makes."""
+    with pytest.raises(DefinitionError, match="the id_prefix"):
+        Table("articles", Article, id_prefix=prefix)
+
+
+def test_a_field_has_no_alias_of_its_own() -> None:
+    """Its name in JSON is made of its name in Python."""
+    record = create_model("Odd", __base__=Record, title=(str, Field(alias="headline")))
+
+    with pytest.raises(DefinitionError, match=r"Odd\.title has an alias.*in JSON it is 'title'"):
+        Table("odd", record)
+
+
+def test_no_two_fields_have_one_name_in_json() -> None:
+    """A body could not say which is meant."""
+    record = create_model("Odd", __base__=Record, page2=(str, ""), page_2=(str, ""))
+
+    with pytest.raises(DefinitionError, match=r"Odd\.page2 and Odd\.page_2 are both 'page2'"):
+        Table("odd", record)
 
 
 @pytest.mark.parametrize("name", ["limit", "cursor", "sort", "total", "filter"])

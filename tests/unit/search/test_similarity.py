@@ -119,6 +119,15 @@ async def test_a_filter_that_cannot_be_is_refused(filter: dict[str, Any]) -> Non
     assert stage.calls("AI.run") == 0
 
 
+@pytest.mark.parametrize("limit", [0, 51])
+async def test_a_limit_out_of_range_is_refused(limit: int) -> None:
+    """From Python too, where no request model has looked at it."""
+    stage = Stage()
+    with pytest.raises(InvalidInput, match="/limit: must be from 1 to 50"):
+        await search(stage.platform, ACME, claim_similarity, text="a", limit=limit)
+    assert stage.calls("AI.run") == 0
+
+
 @pytest.mark.parametrize("text", ["", " \n"])
 async def test_a_blank_text_is_refused(text: str) -> None:
     """There is nothing to look for."""

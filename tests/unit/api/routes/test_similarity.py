@@ -223,6 +223,7 @@ async def test_a_text_is_embedded(stage: Stage) -> None:
         ({"query": " "}, ["/query"]),
         ({"query": "x" * (MAX_TEXT_CHARACTERS + 1)}, ["/query"]),
         ({"limit": 0}, ["/limit"]),
+        ({"id": "near"}, ["/id"]),
         ({"limit": 51}, ["/limit"]),
         ({"limit": "5"}, ["/limit"]),
         ({"threshold": 1.5}, ["/threshold"]),
