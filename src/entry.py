@@ -8,7 +8,7 @@ from workers import Request, WorkerEntrypoint, python_to_rpc
 
 from cognate.api.application import Application
 from cognate.cloudflare.client import environment
-from cognate.cloudflare.http import request_of, response_of
+from cognate.cloudflare.fetch import request_of, response_of
 from cognate.cloudflare.platform import complete, platform_of, retention_of, settings_of
 from cognate.cloudflare.queue import deliveries_of, settle
 from cognate.consumer import consume

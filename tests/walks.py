@@ -40,10 +40,12 @@ class Walk:
     Attributes:
         starts: how many functions of each module started.
         calls: how often one module called another, by caller and callee.
+        functions: the same calls by the functions that made and took them, as lines of text.
     """
 
     starts: Counter[str] = field(default_factory=Counter)
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+    functions: Counter[str] = field(default_factory=Counter)
     _frames: set[FrameType] = field(default_factory=set)
 
     async def follow(self, awaitable: Awaitable[T]) -> T:
@@ -63,6 +65,11 @@ class Walk:
         listed = ", ".join(f"{name} {count}" for name, count in into.most_common())
         return f"{len(self.starts)} modules, {into.total()} calls between them: {listed}"
 
+    def listing(self) -> str:
+        """The figures, and a line for each function that another module calls."""
+        lines = [f"{count:4} {line}" for line, count in self.functions.items()]
+        return "\n".join([str(self), *lines])
+
     def _on_event(self, frame: FrameType, event: str, _argument: object) -> None:
         # A coroutine that is resumed has its frame of before.
         if event != "call" or frame in self._frames or frame.f_code.co_name == "<module>":
@@ -80,6 +87,8 @@ class Walk:
         name = OUTSIDE if caller is None else _module_of(caller) or OUTSIDE
         if name != callee:
             self.calls[name, callee] += 1
+            source = "" if caller is None else f".{caller.f_code.co_qualname}"
+            self.functions[f"{name}{source} -> {callee}.{frame.f_code.co_qualname}"] += 1
 
 
 def _module_of(frame: FrameType) -> str | None:

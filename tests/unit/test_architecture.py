@@ -199,7 +199,6 @@ KNOWN_DOUBLE_MODULES: Final = {
     "clock",
     "database",
     "errors",
-    "http",
     "operations",
     "platform",
     "queue",

@@ -80,14 +80,14 @@ class Application:
             trace.error = error
             response = problem_response(error, path=request.path, request_id=trace.request_id)
         _log(request, response, trace)
-        response = response.with_headers(
-            {
-                **EVERY_RESPONSE,
-                **cors_headers(request, settings.allowed_origins),
-                "x-request-id": trace.request_id,
-            }
-        )
-        return response.without_body() if request.method == "HEAD" else response
+        headers = {
+            **response.headers,
+            **EVERY_RESPONSE,
+            **cors_headers(request, settings.allowed_origins),
+            "x-request-id": trace.request_id,
+        }
+        body = b"" if request.method == "HEAD" else response.body
+        return Response(response.status, headers, body)
 
     async def _answer(
         self,
@@ -97,10 +97,10 @@ class Application:
         broken: Sequence[ConfigurationError],
         trace: _Trace,
     ) -> Response:
-        endpoint = self._router.find(request.path)
         if request.method == "OPTIONS":
-            return options_response(request, endpoint.methods, settings.allowed_origins)
-        route = endpoint.route(request.method)
+            methods = self._router.methods(request.path)
+            return options_response(request, methods, settings.allowed_origins)
+        route, parameters = self._router.route(request.method, request.path)
         trace.route = route.name
         if broken and not (route.public or route.answers_if_broken):
             raise broken[0]
@@ -116,7 +116,7 @@ class Application:
             self._app,
             platform,
             request,
-            endpoint.parameters_of(route),
+            parameters,
             caller,
             body,
             query,

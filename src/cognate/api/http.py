@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -144,14 +144,6 @@ class Response:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-
-    def with_headers(self, headers: Mapping[str, str]) -> Response:
-        """Return a copy with these headers added or replaced."""
-        return replace(self, headers={**self.headers, **headers})
-
-    def without_body(self) -> Response:
-        """Return a copy without the body, for HEAD."""
-        return replace(self, body=b"")
 
 
 def cors_headers(request: Request, allowed: frozenset[str]) -> dict[str, str]:

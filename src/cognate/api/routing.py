@@ -154,43 +154,8 @@ class Route:
         return self.response.model_validate(answer).model_dump_json().encode()
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """The routes of one path, and the values that the path has for its parameters.
-
-    Attributes:
-        routes: by method.
-        values: decoded, in order.
-    """
-
-    routes: Mapping[str, Route]
-    values: tuple[str, ...]
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """All methods that the path answers, sorted."""
-        implied = {"OPTIONS", "HEAD"} if "GET" in self.routes else {"OPTIONS"}
-        return tuple(sorted(implied.union(self.routes)))
-
-    def route(self, method: str) -> Route:
-        """Find the route of a method. HEAD is answered by the route of GET.
-
-        Raises:
-            MethodNotAllowed: the path has no such method.
-        """
-        found = self.routes.get("GET" if method == "HEAD" else method)
-        if found is None:
-            raise MethodNotAllowed(self.methods)
-        return found
-
-    def parameters_of(self, route: Route) -> dict[str, str]:
-        """Return the values by the parameter names of a route."""
-        names = [name.strip("{}") for name in route.path.split("/") if name.startswith("{")]
-        return dict(zip(names, self.values, strict=True))
-
-
 class Router:
-    """Finds routes by path."""
+    """Finds the route of a method and a path."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         """Sort the routes, literal segments before parameters.
@@ -201,26 +166,46 @@ class Router:
         shapes: dict[tuple[str, ...], dict[str, Route]] = {}
         names: set[str] = set()
         for route in routes:
-            methods = shapes.setdefault(_shape(route.path), {})
-            if route.method in methods or route.name in names:
+            routes_of_shape = shapes.setdefault(_shape(route.path), {})
+            if route.method in routes_of_shape or route.name in names:
                 message = f"another route has the name {route.name} or its method and path"
                 raise ValueError(message)
-            methods[route.method] = route
+            routes_of_shape[route.method] = route
             names.add(route.name)
         self._shapes = sorted(shapes.items(), key=lambda item: [s == _PARAMETER for s in item[0]])
 
-    def find(self, path: str) -> Endpoint:
-        """Find the endpoint of a percent-encoded path.
+    def methods(self, path: str) -> tuple[str, ...]:
+        """Return all methods that a percent-encoded path answers, sorted.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is no such path.
         """
+        routes, _ = self._find(path)
+        return _methods(routes)
+
+    def route(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+        """Return the route of a percent-encoded path, and the parameters of the path, decoded.
+
+        HEAD is answered by the route of GET.
+
+        Raises:
+            NotFound: there is no such path.
+            MethodNotAllowed: the path has other methods.
+        """
+        routes, values = self._find(path)
+        route = routes.get("GET" if method == "HEAD" else method)
+        if route is None:
+            raise MethodNotAllowed(_methods(routes))
+        names = [name.strip("{}") for name in route.path.split("/") if name.startswith("{")]
+        return route, dict(zip(names, values, strict=True))
+
+    def _find(self, path: str) -> tuple[Mapping[str, Route], tuple[str, ...]]:
         segments = path.split("/")
         for shape, routes in self._shapes:
             if _matches(shape, segments):
                 values = _values(shape, segments)
                 if values is not None:
-                    return Endpoint(routes, values)
+                    return routes, values
         what, message = "route", "There is no such path in this API."
         raise NotFound(what, message)
 
@@ -264,6 +249,11 @@ def parse_parameters(model: type[Q], query: Mapping[str, Sequence[str]]) -> Q:
 def _pointer(name: str) -> str:
     # A long name is the caller's own text, so it is not repeated.
     return f"?{name}" if len(name) <= MAX_POINTER_NAME else "?"
+
+
+def _methods(routes: Mapping[str, Route]) -> tuple[str, ...]:
+    implied = {"OPTIONS", "HEAD"} if "GET" in routes else {"OPTIONS"}
+    return tuple(sorted(implied.union(routes)))
 
 
 def _shape(path: str) -> tuple[str, ...]:

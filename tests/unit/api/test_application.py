@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from cognate.api.http import MAX_BODY_BYTES
-from cognate.api.routing import Call, Route
+from cognate.api.routing import Call, Reply, Route
 from cognate.api.wire import AnswerModel
 from cognate.auth.signature import sign
 from cognate.errors import ConfigurationError, DatabaseError
@@ -22,38 +22,44 @@ POST = "/api/v1/embeddings"
 TABLES = "/api/v1/embeddings/tables"
 
 
-class Reply(AnswerModel):
-    """What the routes of these tests answer."""
+class CallerAnswer(AnswerModel):
+    """The answer of the routes of these tests."""
 
     caller: str
 
 
-async def tell_caller(call: Call) -> Reply:
+async def tell_caller(call: Call) -> CallerAnswer:
     """Say who asks."""
-    return Reply(caller=f"{call.principal.user_id} of {call.organization_id}")
+    return CallerAnswer(caller=f"{call.principal.user_id} of {call.organization_id}")
 
 
-async def fail_by_accident(call: Call) -> Reply:
+async def fail_by_accident(call: Call) -> CallerAnswer:
     """Raise what nobody expected, with a text in it."""
     raise KeyError(call.request.query["text"][0])
 
 
-async def fail_by_platform(_call: Call) -> Reply:
+async def fail_by_platform(_call: Call) -> CallerAnswer:
     """Raise what an adapter would."""
     message = "D1_ERROR: no such table"
     raise DatabaseError(message)
 
 
-async def answer_anybody(_call: Call) -> Reply:
+async def answer_anybody(_call: Call) -> CallerAnswer:
     """Say nothing."""
-    return Reply(caller="anybody")
+    return CallerAnswer(caller="anybody")
+
+
+async def answer_with_headers(_call: Call) -> Reply:
+    """Set a header of every response, and another one."""
+    return Reply(CallerAnswer(caller="anybody"), {"cache-control": "public", "etag": '"1"'}, 203)
 
 
 ROUTES = (
-    Route("GET", "/open", "test.open", "Public.", answer_anybody, Reply, public=True),
-    Route("GET", "/caller", "test.caller", "Who asks.", tell_caller, Reply),
-    Route("GET", "/accident", "test.accident", "An accident.", fail_by_accident, Reply),
-    Route("GET", "/outage", "test.outage", "An outage.", fail_by_platform, Reply),
+    Route("GET", "/open", "test.open", "Public.", answer_anybody, CallerAnswer, public=True),
+    Route("GET", "/caller", "test.caller", "Who asks.", tell_caller, CallerAnswer),
+    Route("GET", "/headers", "test.headers", "Headers.", answer_with_headers, CallerAnswer),
+    Route("GET", "/accident", "test.accident", "An accident.", fail_by_accident, CallerAnswer),
+    Route("GET", "/outage", "test.outage", "An outage.", fail_by_platform, CallerAnswer),
 )
 
 
@@ -196,6 +202,17 @@ async def test_every_response_has_the_common_headers(
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["vary"] == "Origin"
     assert answer.headers["x-request-id"]
+
+
+async def test_a_route_adds_headers_and_replaces_none_of_every_response(small: Stage) -> None:
+    """A route sets its own headers and status; the headers of every response win."""
+    answer = await small.ask("GET", "/headers", headers=ADA)
+    again = await small.ask("HEAD", "/headers", headers=ADA)
+
+    assert (answer.status, answer.headers["etag"]) == (203, '"1"')
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.json == {"caller": "anybody"}
+    assert (again.status, again.headers["etag"], again.body) == (203, '"1"', b"")
 
 
 async def test_head_is_get_without_a_body(small: Stage) -> None:

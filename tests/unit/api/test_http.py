@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from cognate.api.http import MAX_BODY_BYTES, Headers, Request, Response
+from cognate.api.http import MAX_BODY_BYTES, Headers, Request
 from cognate.api.refusals import MalformedJson, PayloadTooLarge, UnsupportedMediaType
 from cognate.auth.signature import sign
 from cognate.errors import InvalidInput
@@ -49,14 +49,6 @@ def test_a_request_is_made_of_a_url() -> None:
 def test_a_url_without_a_path_asks_for_the_root() -> None:
     """Its path is one slash."""
     assert Request.of("GET", "https://api.example.com").path == "/"
-
-
-def test_more_headers_replace_those_there_are() -> None:
-    """And the response itself does not change."""
-    response = Response(200, {"a": "1", "b": "2"}, b"body")
-
-    assert response.with_headers({"b": "3"}) == Response(200, {"a": "1", "b": "3"}, b"body")
-    assert response.without_body() == Response(200, {"a": "1", "b": "2"})
 
 
 JSON = "application/json"

@@ -1,4 +1,4 @@
-"""HTTP between the runtime and the API."""
+"""Translate requests and responses between the runtime and the API."""
 
 from __future__ import annotations
 
