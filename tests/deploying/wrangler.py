@@ -9,12 +9,15 @@ of the real one. Only what `make deploy` uses is here; anything else fails.
 from __future__ import annotations
 
 import json
+import os
 import sys
-from pathlib import Path
-from typing import NoReturn
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))  # noqa: PTH118, PTH120 - see account.py
 from tests.deploying.account import MADE_ON, FakeAccount
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 HELP = (
     "  \n  If you think this is a bug, please open an issue at: "
@@ -27,7 +30,7 @@ NEW_WORKER = (
 BANNER = "\n ⛅️ wrangler 4.164.0\n────────────────────\n"
 
 
-def main(path: Path, arguments: list[str]) -> None:
+def main(path: str, arguments: list[str]) -> None:
     """Answer one call."""
     account = FakeAccount.load(path)
     words = [word for word in arguments if not word.startswith("-")]
@@ -126,7 +129,10 @@ def secret_list(account: FakeAccount) -> None:
 def deploy(account: FakeAccount, options: dict[str, str]) -> None:
     """Answer `wrangler deploy`, and read the file of secrets as it does."""
     file = options.get("secrets-file")
-    given = json.loads(Path(file).read_text("utf-8")) if file else {}
+    given = {}
+    if file:
+        with open(file, encoding="utf-8") as secrets:  # noqa: PTH123 - see account.py
+            given = json.load(secrets)
     checked(account.deploy(given), "/workers/scripts/cognate")
     say(f"{BANNER}Uploaded cognate")
 
@@ -184,4 +190,4 @@ def fail(message: str, detail: str = "") -> NoReturn:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    main(sys.argv[1], sys.argv[2:])

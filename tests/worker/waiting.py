@@ -10,8 +10,9 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 
-PATIENCE_SECONDS: Final = 60.0
-"""How long an outcome of the queue is waited for; it usually takes two."""
+PATIENCE_SECONDS: Final = 150.0
+"""Until an outcome of the queue is given up. It usually takes two; on a machine that is busy with
+more, and after pauses between tries, it takes a minute."""
 
 PAUSE_SECONDS: Final = 0.1
 """Between two looks at what is waited for."""

@@ -58,7 +58,7 @@ class Stage:
     def run(self, *arguments: str, **variables: str) -> tuple[int, str]:
         """`make deploy` with options; its exit status and all that it shows."""
         environment = {"PATH": os.environ["PATH"], "BETTER_AUTH_SECRET": SECRET, **variables}
-        command = [sys.executable, str(STAND_IN), str(self.folder / "account.json")]
+        command = [sys.executable, "-I", "-S", str(STAND_IN), str(self.folder / "account.json")]
         status = deploy.deploy(arguments, Wrangler(command, self.folder, environment))
         return status, self.output.readouterr().out
 
