@@ -14,7 +14,7 @@ import numpy as np
 
 from cognate.chunking import chunk
 from cognate.embedding.fingerprint import fingerprint
-from cognate.search.classification import Classification, classify
+from cognate.search.similarity import Classification, classify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,10 +8,11 @@ from array import array
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cognate.embedding.vector_checks import QueryVector, checked, from_float32
+from cognate.embedding.vector_checks import checked
 from cognate.errors import EmbedderModelUnavailable, EmbedderRejected
 from cognate.models import DEFAULT_MODEL, MODELS
 from cognate.ports import FLOAT32_BYTES
+from cognate.search.cosine import QueryVector, from_float32
 from tests.contract.raising import raised
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from cognate.search.classification import Classification
+from cognate.search.similarity import Classification
 from local.commands.generated_readme import generated
 
 ROOT: Final = Path(__file__).parents[2]

@@ -27,9 +27,9 @@ from cognate.errors import CognateError
 from cognate.ports import Statement, StoredVectors
 from cognate.principal import OrganizationId
 from cognate.search import SearchAnswer
-from cognate.search.classification import classify
 from cognate.search.filters import Filter
 from cognate.search.nearest import nearest
+from cognate.search.similarity import classify
 from schema import app
 from tests.worker.recording import FAILING_SENDS, recorded
 

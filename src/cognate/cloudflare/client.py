@@ -9,7 +9,7 @@ from workers import import_from_javascript
 
 from cognate.cloudflare.platform import complete, platform_of
 from cognate.principal import OrganizationId
-from cognate.search.client import OrganizationEmbeddings
+from cognate.search.services import OrganizationEmbeddings
 
 if TYPE_CHECKING:
     from cognate.cloudflare.conversion import JavaScriptObject

@@ -53,14 +53,6 @@ MAX_LOOKED_AT: Final = 5000
 """Kept mutations among which the one that an index names is looked for: more than an index that
 lags an hour has open at a hundred thousand records a minute."""
 
-SHOWN_BEFORE: Final = (
-    "COALESCE((SELECT CASE WHEN observed_at < ?{started} THEN shown_before "
-    "WHEN earlier_observed_at < ?{started} THEN earlier_shown_before END "
-    "FROM cognate_indexes WHERE binding = ?{binding}), '')"
-)
-"""An SQL expression: what the index had accepted before this time, a query that began at `started`
-saw. Empty while nothing is known. The parameters are the numbers of bound parameters."""
-
 
 @dataclass(frozen=True)
 class Mutation:

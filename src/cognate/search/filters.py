@@ -25,7 +25,6 @@ from cognate.ports import MAX_FILTER_BYTES, Scalar
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from cognate.ports import Parameter
     from cognate.schema.field_types import MetadataType
 
 MAX_LIST: Final = 100
@@ -64,16 +63,6 @@ _COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 }
 
 
-_SQL: Final[Mapping[str, str]] = {
-    "$eq": "=",
-    "$ne": "<>",
-    "$lt": "<",
-    "$lte": "<=",
-    "$gt": ">",
-    "$gte": ">=",
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Clause:
     """One condition on one key; `value` is a tuple for `$in` and `$nin`."""
@@ -93,16 +82,6 @@ class Clause:
     def is_range(self) -> bool:
         """Whether it orders values, which large indexes do less accurately."""
         return self.operator in LOWER_BOUNDS | UPPER_BOUNDS
-
-    def sql(self, column: str, parameters: list[Parameter]) -> str:
-        """The condition in SQL on a column; it is never narrower than `matches`."""
-        if isinstance(self.value, tuple):
-            parameters.append(json.dumps(self.value, ensure_ascii=False))
-            word = "IN" if self.operator == "$in" else "NOT IN"
-            values = f"SELECT json_each.value FROM json_each(?{len(parameters)})"  # noqa: S608 - a number
-            return f"{column} COLLATE BINARY {word} ({values})"
-        parameters.append(int(self.value) if isinstance(self.value, bool) else self.value)
-        return f"{column} COLLATE BINARY {_SQL[self.operator]} ?{len(parameters)}"
 
     def indexed(self) -> Scalar | list[Scalar] | None:
         """What to ask of Vectorize, so that every match is found; None: nothing."""
@@ -135,17 +114,6 @@ class Filter:
     def without_ranges(self) -> Filter:
         """The clauses that do not order values."""
         return replace(self, clauses=tuple(item for item in self.clauses if not item.is_range))
-
-    def sql(self, row: str, columns: Mapping[str, str], parameters: list[Parameter]) -> str:
-        """The clauses in SQL, each opened by AND; they are never narrower than `matches`.
-
-        Args:
-            row: the alias of the row of the table.
-            columns: JSON name to column.
-            parameters: the values are added here.
-        """
-        named = ((item, f'{row}."{columns[item.key]}"') for item in self.clauses)
-        return "".join(f" AND {item.sql(column, parameters)}" for item, column in named)
 
     @property
     def conditions(self) -> dict[str, Any]:

@@ -1,13 +1,13 @@
-"""The records nearest to a vector: the one place that reads an index, and the fences around it.
+"""Find the records nearest to a vector. This is the only module that queries an index.
 
-Four fences keep a search in its organization: the organization is hashed into every vector's id, it
-is a condition of the query, each match is asserted to carry it, and D1 is asked for the record in
-that organization only.
+Vectorize proposes candidates, and D1 decides. D1 says which records still exist and meet the
+filter, and it adds the records that the index does not show yet and those that are not embedded
+yet. If D1 keeps too few of the candidates, the search asks the index for as many as it gives. If
+that is not enough either, the answer is marked as degraded.
 
-Vectorize proposes and D1 disposes. The index names candidates; D1 says which of them are still
-there and meet the filter. What the index does not show yet is compared from D1, and so is what is
-not embedded yet. Where too little of what the index named is kept, the search looks again with the
-most that the index gives, and then says that it is degraded.
+A search is kept inside its organization four times: the organization is hashed into every vector
+id, it is a condition of the query, each match must carry it, and D1 is asked for records of this
+organization only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cognate.embedding.index_progress import CLOCK_SKEW, follow_indexes
 from cognate.embedding.sketches import nearest_chunks, sketch
-from cognate.embedding.vector_checks import QueryVector
 from cognate.errors import ConfigurationError, DatabaseError, VectorIndexError
 from cognate.events import emit
 from cognate.ids import parse_vector_id
@@ -29,16 +28,17 @@ from cognate.search.candidates import (
     PARTS,
     read_index,
     read_matched,
+    read_pending,
     read_recent,
     read_sketches,
     read_stale,
 )
-from cognate.search.pending import Pending, embed_pending, read_pending
+from cognate.search.cosine import QueryVector
+from cognate.search.pending import Pending, embed_pending
 from cognate.times import from_iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from cognate.ports import Platform, Scalar, VectorIndex, Vectors
@@ -47,13 +47,13 @@ if TYPE_CHECKING:
     from cognate.search.filters import Filter
 
 SKETCHED_CHUNKS: Final = 16
-"""Chunks that the sketches choose to be compared exactly, beside one for each wanted record."""
+"""The sketches choose this many chunks to be compared exactly, plus one for each wanted record."""
 
 FOLLOW_AFTER: Final = timedelta(seconds=15)
-"""A search that has to compare sketches looks how far the index is, unless somebody just did."""
+"""A search that compares sketches asks for the progress of the index, but not more often."""
 
 RANGES_UP_TO: Final = 5_000_000
-"""Vectors of an index up to which its range filters are trusted: Cloudflare calls them less
+"""The range filters of an index are trusted up to this many vectors. Cloudflare calls them less
 accurate from about 10 million on."""
 
 INDEX_UNAVAILABLE: Final = "VECTORIZE_UNAVAILABLE"
@@ -65,13 +65,13 @@ STALE_VECTORS: Final = "RECORDS_OF_ANOTHER_MODEL_NOT_COMPARED"
 
 @dataclass(frozen=True)
 class Match:
-    """A record near to the query.
+    """A record near the query.
 
     Attributes:
         id: of the record; of the job, for a text without a table.
-        score: the exact cosine of its nearest chunk, in -1 to 1.
+        score: the exact cosine of its nearest chunk, from -1 to 1.
         metadata: by JSON name, as D1 has it now.
-        chunk: where the nearest chunk lies in the text that was embedded: (start, end) characters.
+        chunk: the place of the nearest chunk in the embedded text, as (start, end) in characters.
     """
 
     id: str
@@ -82,69 +82,19 @@ class Match:
 
 @dataclass(frozen=True)
 class Nearest:
-    """What a search found.
+    """The answer of a search.
 
     Attributes:
         matches: each record once, best first; ties by id.
-        degraded: why something near may be missing; None when nothing is.
-        best_is_certain: whether nothing that is missing can be nearer than the best match.
-        pending: records that were accepted and not embedded when the search looked, at most 1,000.
+        degraded: why something near may be missing; None if nothing is.
+        best_is_certain: nothing that may be missing can be nearer than the best match.
+        pending: records that were accepted and not embedded yet, at most 1,000.
     """
 
     matches: list[Match] = field(default_factory=list)
     degraded: str | None = None
     best_is_certain: bool = True
     pending: int = 0
-
-
-@dataclass(frozen=True)
-class _Search:
-    """What stays the same during one search.
-
-    Attributes:
-        started: before the first query of the index, by any machine's clock.
-        wanted: records that the caller will use.
-        without: a record to leave out.
-    """
-
-    platform: Platform
-    collection: Collection
-    organization_id: OrganizationId
-    query: Vectors
-    vector: QueryVector
-    filter: Filter
-    wanted: int
-    without: str | None
-    started: datetime
-
-    @property
-    def index(self) -> VectorIndex:
-        binding = self.collection.model.index_binding
-        index = self.platform.indexes.get(binding)
-        if index is None:
-            raise ConfigurationError(binding, f"The Vectorize binding {binding} is missing.")
-        return index
-
-    def read_matched(self, keys: Sequence[Mapping[str, Any]]) -> Statement:
-        return read_matched(self.collection, self.organization_id, keys, self.started)
-
-    def compare(self, rows: Sequence[Row]) -> Iterator[Match]:
-        """Matches of the vectors in rows, one for each chunk that meets the filter."""
-        size = self.collection.model.dimensions * FLOAT32_BYTES
-        for row in rows:
-            if row["record_id"] == self.without:
-                continue
-            fields = {column: row[f"field_{column}"] for column in self.collection.metadata}
-            metadata = self.collection.metadata_of(fields)
-            if not self.filter.matches(metadata):
-                continue
-            data = bytes.fromhex(row["vectors"])
-            chunks = json.loads(row["chunks"])
-            for position in range(len(data) // size):
-                number = row["first"] + position
-                if number < len(chunks):
-                    score = self.vector.cosine(data[position * size : (position + 1) * size])
-                    yield Match(row["record_id"], score, metadata, tuple(chunks[number]))
 
 
 async def nearest(  # noqa: PLR0913 - a query has these parts
@@ -157,32 +107,31 @@ async def nearest(  # noqa: PLR0913 - a query has these parts
     wanted: int,
     without: str | None = None,
 ) -> Nearest:
-    """Find the records of the organization nearest to the first vector of `query`.
+    """Find the records of the organization that are nearest to the first vector of `query`.
 
-    An index that fails makes the answer degraded, not an error: what it does not show is still
+    If the index fails, the answer is degraded. Records that the index would not show are still
     compared.
 
     Args:
         platform: the ports.
         collection: what is searched.
-        organization_id: within which organization.
-        query: checked; its first vector is the query.
+        organization_id: whose records.
+        query: checked vectors; the first one is the query.
         filter: over the collection's metadata.
         wanted: how many records the caller will use; 1 or more.
-        without: a record to leave out, because it is the one that is compared.
+        without: the id of a record to leave out, because it is the query itself.
 
     Raises:
         InvalidInput: the filter is too long.
-        ConfigurationError: the deployment lacks the index's binding.
+        ConfigurationError: the deployment has no binding for the index.
         DatabaseError: D1 failed.
     """
-    data = query.float32()[: collection.model.dimensions * FLOAT32_BYTES]
     search = _Search(
         platform,
         collection,
         organization_id,
         query,
-        QueryVector(data),
+        QueryVector(query.float32()[: collection.model.dimensions * FLOAT32_BYTES]),
         filter,
         wanted,
         without,
@@ -192,7 +141,7 @@ async def nearest(  # noqa: PLR0913 - a query has these parts
     named = await _ask_index(search, filter, min(MAX_TOP_K, 2 * wanted + 10))
     matched, recent, stale, waiting, index = await platform.database.batch(
         [
-            search.read_matched(named.keys),
+            _read_matched(search, named.keys),
             read_recent(*scope, search.started, filter),
             read_stale(*scope),
             read_pending(*scope, filter),
@@ -201,33 +150,59 @@ async def nearest(  # noqa: PLR0913 - a query has these parts
     )
     reasons = [named.problem, STALE_VECTORS if stale else None]
     if any(row["left_out"] for row in recent):
-        recent, problem = await _by_sketches(search, data, index)
+        recent, problem = await _choose_by_sketches(search, index)
         reasons.append(problem)
-    pending = await embed_pending(platform, *scope, waiting)
-    reasons.append(None if pending.is_complete else TOO_MANY_PENDING)
-    replaced = pending.replaced
-    unshown = [
-        *(match for match in search.compare(recent) if match.id not in replaced),
-        *_compare_pending(search, pending),
-    ]
-    found = _Found(named, matched, _rank(search, matched, unshown, replaced))
-    found, problem = await _look_again(search, found, unshown, replaced, index)
+    pending = Pending()
+    if waiting[0]["records"] or waiting[0]["is_cut"]:
+        pending = await embed_pending(platform, *scope, waiting)
+        reasons.append(None if pending.is_complete else TOO_MANY_PENDING)
+    unshown = _Unshown(
+        [
+            *_compare(search, recent, pending.replaced),
+            *_compare_pending(search, pending),
+        ],
+        pending.replaced,
+    )
+    found = _rank(search, named, matched, unshown)
+    found, problem = await _look_again(search, found, unshown, index)
     given = [reason for reason in (*reasons, problem) if reason is not None]
     return Nearest(
         found.ranked,
         given[0] if given else None,
-        best_is_certain=not given or (given == [CROWDED_OUT] and found.nearest_seen(1)),
+        best_is_certain=not given or (given == [CROWDED_OUT] and found.has_nearest(1)),
         pending=pending.count,
     )
 
 
 @dataclass(frozen=True)
-class _Named:
-    """What an index named.
+class _Search:
+    """The parts of a search that stay the same.
 
     Attributes:
-        keys: of chunks of the caller's organization and collection, best first.
-        floor: what is not named has no higher score than this; None where all there is was named.
+        vector: the first vector of `query`.
+        wanted: how many records the caller will use.
+        without: the id of a record to leave out.
+        started: before the first query of the index, by the clock of any machine.
+    """
+
+    platform: Platform
+    collection: Collection
+    organization_id: OrganizationId
+    query: Vectors
+    vector: QueryVector
+    filter: Filter
+    wanted: int
+    without: str | None
+    started: datetime
+
+
+@dataclass(frozen=True)
+class _Named:
+    """The chunks that an index named.
+
+    Attributes:
+        keys: of chunks of the organization and the collection, best first.
+        floor: no other chunk has a higher score than this; None if the index named all.
         problem: why the index could not be asked.
     """
 
@@ -237,32 +212,44 @@ class _Named:
 
 
 @dataclass(frozen=True)
+class _Unshown:
+    """The records that the index does not show as they are now.
+
+    Attributes:
+        matches: of their current vectors.
+        replaced: ids of records whose stored vectors are of an older text.
+    """
+
+    matches: Sequence[Match]
+    replaced: frozenset[str]
+
+
+@dataclass(frozen=True)
 class _Found:
-    """What is known after a look: what the index named, what D1 has of it, and the ranking."""
+    """The result of one look: what the index named, the rows that D1 has of it, and the ranking."""
 
     named: _Named
     matched: Sequence[Row]
     ranked: list[Match]
 
-    def nearest_seen(self, count: int) -> bool:
-        """Whether the first `count` records of the ranking are the nearest there are.
+    def has_nearest(self, count: int) -> bool:
+        """Whether the first `count` records of the ranking are the nearest of all.
 
-        A record that was not named is no nearer than the last one that was named. So a record
-        counts that is at least as near as that one, or was named and is still as the index shows
-        it.
+        A record that was not named is no nearer than the floor. So a ranked record is certain if
+        its score is at least the floor, or if it was named and the index shows its current vectors.
         """
         if self.named.floor is None:
             return True
         shown = {row["record_id"] for row in self.matched if row["shown"]}
-        seen = [item for item in self.ranked if item.score >= self.named.floor or item.id in shown]
-        return len(seen) >= count
+        sure = [item for item in self.ranked if item.score >= self.named.floor or item.id in shown]
+        return len(sure) >= count
 
 
 async def _ask_index(search: _Search, filter: Filter, top_k: int) -> _Named:  # noqa: A002
     """Ask the index for the nearest chunks."""
     conditions = filter.with_scope(search.organization_id, search.collection.scope)
     try:
-        found = await search.index.query(search.query, top_k=top_k, conditions=conditions)
+        found = await _index(search).query(search.query, top_k=top_k, conditions=conditions)
     except VectorIndexError as error:
         emit("search.index_failed", code=error.code)
         return _Named([], problem=INDEX_UNAVAILABLE)
@@ -270,109 +257,18 @@ async def _ask_index(search: _Search, filter: Filter, top_k: int) -> _Named:  # 
     return _Named(list(_own(found, conditions)), floor)
 
 
-async def _look_again(
-    search: _Search,
-    found: _Found,
-    unshown: Sequence[Match],
-    replaced: AbstractSet[str],
-    index: Sequence[Row],
-) -> tuple[_Found, str | None]:
-    """Ask the index for the most it gives, where D1 kept too little of what it named.
-
-    Large indexes are asked without range filters, in which they may lose records.
-
-    Returns:
-        What is known then; and why something near may be missing.
-    """
-    filter = search.filter  # noqa: A001 - the field's word
-    distrusted = filter.has_ranges and any(row["vectors"] >= RANGES_UP_TO for row in index)
-    if not distrusted and found.nearest_seen(search.wanted):
-        return found, None
-    named = await _ask_index(search, filter.without_ranges() if distrusted else filter, MAX_TOP_K)
-    if named.problem is not None:
-        return found, named.problem
-    [matched] = await search.platform.database.batch([search.read_matched(named.keys)])
-    found = _Found(named, matched, _rank(search, matched, unshown, replaced))
-    return found, None if found.nearest_seen(search.wanted) else CROWDED_OUT
-
-
-async def _by_sketches(
-    search: _Search, query: bytes, index: Sequence[Row]
-) -> tuple[list[Row], str | None]:
-    """The nearest of what the index does not show yet, chosen by their sketches.
-
-    Returns:
-        Rows with their vectors; and why something may be missing.
-    """
-    problem = None
-    row = await _read_sketches(search, MAX_SKETCHES + 1)
-    while row["chunks"] > row["most"]:
-        problem = TOO_MANY_RECENT
-        row = await _read_sketches(search, row["records"] * row["most"] // row["chunks"])
-    if row["missing"]:
-        problem = TOO_MANY_RECENT
-    parts = [number for number in range(len(PARTS) - 1) if row[f"keys{number}"] is not None]
-    keys = ",".join(row[f"keys{number}"] for number in parts).split(",")
-    sketches = "".join(row[f"sketches{number}"] for number in parts)
-    chosen = nearest_chunks(sketch(query), sketches, keys, SKETCHED_CHUNKS + search.wanted)
-    [rows] = await search.platform.database.batch([search.read_matched(chosen)])
-    await _follow(search, index)
-    return rows, problem
-
-
-async def _read_sketches(search: _Search, limit: int) -> Row:
-    scope = (search.collection, search.organization_id, search.started, search.filter)
-    [[row]] = await search.platform.database.batch([read_sketches(*scope, limit)])
-    return row
-
-
-async def _follow(search: _Search, index: Sequence[Row]) -> None:
-    """Look how far the index is, so that the next search has less to compare.
-
-    This search has its answer, whatever becomes of the look.
-    """
-    now = search.platform.clock.now()
-    if any(from_iso(row["observed_at"]) + FOLLOW_AFTER > now for row in index):
-        return
-    try:
-        await follow_indexes(search.platform)
-    except DatabaseError as error:
-        emit("search.index_not_followed", error=error.code)
-
-
-def _rank(
-    search: _Search, matched: Sequence[Row], unshown: Sequence[Match], replaced: AbstractSet[str]
-) -> list[Match]:
-    """Each record once, by its best chunk; a replaced one is not matched by stored vectors."""
-    best: dict[str, Match] = {}
-    for match in (
-        *(match for match in search.compare(matched) if match.id not in replaced),
-        *unshown,
-    ):
-        if match.id not in best or best[match.id].score < match.score:
-            best[match.id] = match
-    return sorted(best.values(), key=lambda match: (-match.score, match.id))
-
-
-def _compare_pending(search: _Search, pending: Pending) -> Iterator[Match]:
-    size = search.collection.model.dimensions * FLOAT32_BYTES
-    if not pending.works:
-        return
-    data = pending.works[0].placed[0].vectors.float32()
-    for work in pending.works:
-        task = work.task
-        if task.record_id == search.without or not search.filter.matches(task.metadata):
-            continue
-        for part, place in zip(work.chunks, work.placed, strict=True):
-            start = place.position * size
-            score = search.vector.cosine(data[start : start + size])
-            yield Match(task.record_id, score, task.metadata, (part.start, part.end))
+def _index(search: _Search) -> VectorIndex:
+    binding = search.collection.model.index_binding
+    index = search.platform.indexes.get(binding)
+    if index is None:
+        raise ConfigurationError(binding, f"The Vectorize binding {binding} is missing.")
+    return index
 
 
 def _own(found: Sequence[IndexMatch], conditions: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The keys of matches that carry the caller's organization and the collection.
+    """The keys of the matches that carry the organization and the collection of the search.
 
-    They are compared as the index holds them: of a long name, it answers the first 64 bytes.
+    Both are compared as the index holds them: the first 64 bytes of a long name.
     """
     for match in found:
         parsed = parse_vector_id(match.id)
@@ -384,3 +280,113 @@ def _own(found: Sequence[IndexMatch], conditions: Mapping[str, Any]) -> Iterator
             emit("search.foreign_match_dropped")
             continue
         yield {"key": parsed[0], "chunk": parsed[1]}
+
+
+def _read_matched(search: _Search, keys: Sequence[Mapping[str, Any]]) -> Statement:
+    return read_matched(search.collection, search.organization_id, keys, search.started)
+
+
+async def _choose_by_sketches(
+    search: _Search, index: Sequence[Row]
+) -> tuple[list[Row], str | None]:
+    """Choose by their sketches the nearest of the many chunks that the index may not show yet.
+
+    Returns:
+        Rows with their vectors, and why some chunks may be missing.
+    """
+    problem = None
+    row = await _read_sketches(search, MAX_SKETCHES + 1)
+    while row["chunks"] > row["most"]:
+        problem = TOO_MANY_RECENT
+        row = await _read_sketches(search, row["records"] * row["most"] // row["chunks"])
+    if row["missing"]:
+        problem = TOO_MANY_RECENT
+    parts = [number for number in range(len(PARTS) - 1) if row[f"keys{number}"] is not None]
+    keys = ",".join(row[f"keys{number}"] for number in parts).split(",")
+    sketches = "".join(row[f"sketches{number}"] for number in parts)
+    size = search.collection.model.dimensions * FLOAT32_BYTES
+    query = sketch(search.query.float32()[:size])
+    chosen = nearest_chunks(query, sketches, keys, SKETCHED_CHUNKS + search.wanted)
+    [rows] = await search.platform.database.batch([_read_matched(search, chosen)])
+    await _follow(search, index)
+    return rows, problem
+
+
+async def _read_sketches(search: _Search, limit: int) -> Row:
+    scope = (search.collection, search.organization_id, search.started, search.filter)
+    [[row]] = await search.platform.database.batch([read_sketches(*scope, limit)])
+    return row
+
+
+async def _follow(search: _Search, index: Sequence[Row]) -> None:
+    """Ask for the progress of the index, so that the next search has fewer chunks to compare.
+
+    A failure does not matter to this search.
+    """
+    now = search.platform.clock.now()
+    if any(from_iso(row["observed_at"]) + FOLLOW_AFTER > now for row in index):
+        return
+    try:
+        await follow_indexes(search.platform)
+    except DatabaseError as error:
+        emit("search.index_not_followed", error=error.code)
+
+
+def _compare(search: _Search, rows: Sequence[Row], replaced: frozenset[str]) -> Iterator[Match]:
+    """Match each chunk of the rows whose record meets the filter and was not replaced."""
+    size = search.collection.model.dimensions * FLOAT32_BYTES
+    for row in rows:
+        if row["record_id"] == search.without or row["record_id"] in replaced:
+            continue
+        fields = {column: row[f"field_{column}"] for column in search.collection.metadata}
+        metadata = search.collection.metadata_of(fields)
+        if not search.filter.matches(metadata):
+            continue
+        data = bytes.fromhex(row["vectors"])
+        chunks = json.loads(row["chunks"])
+        for position in range(len(data) // size):
+            number = row["first"] + position
+            if number < len(chunks):
+                score = search.vector.cosine(data[position * size : (position + 1) * size])
+                yield Match(row["record_id"], score, metadata, tuple(chunks[number]))
+
+
+def _compare_pending(search: _Search, pending: Pending) -> Iterator[Match]:
+    """Match each embedded chunk of the pending records that meet the filter."""
+    for chunk in pending.chunks:
+        if chunk.record_id != search.without and search.filter.matches(chunk.metadata):
+            score = search.vector.cosine(chunk.vector)
+            yield Match(chunk.record_id, score, chunk.metadata, chunk.place)
+
+
+def _rank(search: _Search, named: _Named, matched: Sequence[Row], unshown: _Unshown) -> _Found:
+    """Rank each record once, by its best chunk."""
+    best: dict[str, Match] = {}
+    for match in (*_compare(search, matched, unshown.replaced), *unshown.matches):
+        if match.id not in best or best[match.id].score < match.score:
+            best[match.id] = match
+    ranked = sorted(best.values(), key=lambda match: (-match.score, match.id))
+    return _Found(named, matched, ranked)
+
+
+async def _look_again(
+    search: _Search, found: _Found, unshown: _Unshown, index: Sequence[Row]
+) -> tuple[_Found, str | None]:
+    """Ask the index for as many chunks as it gives, if D1 kept too few of those that it named.
+
+    A large index is asked without the range filters, in which it may lose records.
+
+    Returns:
+        The last look, and why something near may be missing.
+    """
+    filter = search.filter  # noqa: A001 - the field's word
+    is_large = any(row["vectors"] >= RANGES_UP_TO for row in index)
+    distrusted = is_large and filter.has_ranges
+    if not distrusted and found.has_nearest(search.wanted):
+        return found, None
+    named = await _ask_index(search, filter.without_ranges() if distrusted else filter, MAX_TOP_K)
+    if named.problem is not None:
+        return found, named.problem
+    [matched] = await search.platform.database.batch([_read_matched(search, named.keys)])
+    found = _rank(search, named, matched, unshown)
+    return found, None if found.has_nearest(search.wanted) else CROWDED_OUT

@@ -1,19 +1,20 @@
-"""A similarity service at work: search with classification, gray zone, and plain embedding."""
+"""Find the records most similar to a text or to a stored record, and classify the best match."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, overload
 
 from cognate.chunking import first_chunk
-from cognate.embedding.vector_checks import checked, rows_of
+from cognate.embedding.vector_checks import checked
 from cognate.errors import FieldError, InvalidInput
 from cognate.schema.similarities import MAX_LIMIT
-from cognate.search.classification import Classification, classify
+from cognate.search.cosine import rows_of
 from cognate.search.filters import parse_filter
 from cognate.search.nearest import Match, Nearest, nearest
-from cognate.search.stored_vector import stored_vector
+from cognate.search.pending import vector_or_text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,14 +26,25 @@ if TYPE_CHECKING:
     from cognate.schema.collections import Collection
 
 
+class Classification(StrEnum):
+    """How near the best match is, by the thresholds of a service."""
+
+    DUPLICATE = "DUPLICATE"
+    CONFIRMS = "CONFIRMS"
+    RELATED = "RELATED"
+    NEW = "NEW"
+
+
 @dataclass(frozen=True)
 class SearchResult:
-    """A record near to the text.
+    """A record near the query.
 
     Attributes:
-        score: the exact cosine, in -1 to 1.
+        id: of the record.
+        score: the exact cosine, from -1 to 1.
         classification: by the thresholds of the service.
-        chunk: which part of the record's text is nearest: (start, end) in characters.
+        metadata: of the record, by JSON name.
+        chunk: the part of the record's text that is nearest, as (start, end) in characters.
     """
 
     id: str
@@ -44,16 +56,16 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class SearchAnswer(Sequence[SearchResult]):
-    """What a search found: the sequence of its results, best first.
+    """The answer of a search. It is the sequence of its results, best first.
 
     Attributes:
-        verdict: the class of the best match, whatever `threshold` and `limit` left of the list;
-            NEW when nothing is near; None when the search could not look everywhere and what it
-            saw does not settle it.
+        verdict: the class of the best match, even if `threshold` or `limit` leaves it out of the
+            results. NEW if nothing is near. None if the search could not look everywhere and what
+            it saw does not decide.
         results: best first.
-        degraded: why something near may be missing; None when nothing is.
-        pending: records that were accepted and not embedded when the search looked. It embedded
-            and compared them itself, unless it is degraded; 1,000 means that or more.
+        degraded: why something near may be missing; None if nothing is.
+        pending: records that were accepted and not embedded yet. The search embedded and compared
+            them itself, unless it is degraded. 1,000 means that or more.
     """
 
     verdict: Classification | None
@@ -82,10 +94,12 @@ class SearchAnswer(Sequence[SearchResult]):
 
 @dataclass(frozen=True)
 class GrayZoneAnswer:
-    """Matches from the zone's upper bound on, and those within it; each best first.
+    """The matches from the upper bound of the zone on, and those inside the zone; best first.
 
     Attributes:
-        degraded: why something near may be missing; None when nothing is.
+        high_confidence: from the upper bound on.
+        gray_zone: from the lower bound up to, but without, the upper bound.
+        degraded: why something near may be missing; None if nothing is.
     """
 
     high_confidence: list[SearchResult]
@@ -104,22 +118,23 @@ async def search(  # noqa: PLR0913 - a search has these parts
     threshold: float | None = None,
     filter: Mapping[str, Any] | None = None,  # noqa: A002 - the field's word
 ) -> SearchAnswer:
-    """Tell what a text, or a record that is there already, is to the organization's records.
+    """Find the records most similar to a text or to a stored record, and classify the best match.
 
     Args:
         platform: the ports.
-        organization_id: within which organization.
+        organization_id: whose records.
         similarity: the service.
-        text: what to look for. Of a text longer than the model reads, the first chunk.
-        record_id: in place of a text: the record whose others are looked for, by its first chunk;
-            it costs no AI call, unless its text was changed and is not embedded yet.
-        limit: at most this many results, 1 to 50; the service's default when None.
-        threshold: no result below this cosine; the service's default when None.
+        text: the query. If it is longer than the model reads, its first chunk counts.
+        record_id: a stored record in place of a text. Its first chunk is the query, and it is left
+            out of the answer. It costs no AI call, unless its text was changed and is not embedded
+            yet.
+        limit: the most results, 1 to 50; by default the service's own.
+        threshold: the least cosine of a result; by default the service's own.
         filter: over the table's metadata, by JSON name.
 
     Raises:
-        InvalidInput: a limit out of range, or a filter that cannot be.
-        NotFound: no such record in this organization.
+        InvalidInput: the limit is out of range, or the filter or the text is not valid.
+        NotFound: there is no such record in this organization.
         NotEmbedded: the record has no vector yet.
         EmbedderError: the text could not be embedded.
         DatabaseError: D1 failed.
@@ -132,7 +147,7 @@ async def search(  # noqa: PLR0913 - a search has these parts
     conditions = parse_filter(filter or {}, collection.filter_fields)
     query: Vectors | str = text or ""
     if record_id is not None:
-        query = await stored_vector(platform, collection, organization_id, record_id)
+        query = await vector_or_text_of(platform, collection, organization_id, record_id)
     if isinstance(query, str):
         query = await embed_query(platform, collection, query)
     found = await nearest(
@@ -163,19 +178,19 @@ async def find_with_gray_zone(  # noqa: PLR0913 - a search has these parts
     max: float | None = None,  # noqa: A002 - the field's word
     filter: Mapping[str, Any] | None = None,  # noqa: A002 - the field's word
 ) -> GrayZoneAnswer:
-    """Split what is near into certain matches and uncertain ones, at most 50 in all.
+    """Split the records near a text into certain and uncertain matches, at most 50 in all.
 
     Args:
         platform: the ports.
-        organization_id: within which organization.
+        organization_id: whose records.
         similarity: the service.
-        text: what to look for.
-        min: the zone's lower bound; the service's own when None.
-        max: the zone's upper bound, itself certain; the service's own when None.
+        text: the query.
+        min: the lower bound of the zone; by default the service's own.
+        max: the upper bound, from which a match is certain; by default the service's own.
         filter: over the table's metadata, by JSON name.
 
     Raises:
-        InvalidInput: `min` above `max`, or a filter that cannot be.
+        InvalidInput: `min` is above `max`, or the filter or the text is not valid.
         EmbedderError: the text could not be embedded.
         DatabaseError: D1 failed.
     """
@@ -201,7 +216,7 @@ async def find_with_gray_zone(  # noqa: PLR0913 - a search has these parts
 
 
 async def embed(platform: Platform, similarity: Similarity, text: str) -> list[float]:
-    """The vector of a text by the service's model: `[dimensions]` numbers.
+    """Embed a text by the service's model: `[dimensions]` numbers.
 
     Raises:
         InvalidInput: the text is blank.
@@ -214,39 +229,43 @@ async def embed(platform: Platform, similarity: Similarity, text: str) -> list[f
 async def embed_all(
     platform: Platform, similarity: Similarity, texts: Sequence[str]
 ) -> list[list[float]]:
-    """The vectors of up to 100 texts, by one call of the service's model; see `embed`."""
-    return rows_of(await embed_queries(platform, similarity.collection.model, texts))
+    """Embed up to 100 texts by one call of the service's model; see `embed`."""
+    return await embed_now(platform, similarity.collection.model, texts)
 
 
-async def embed_query(platform: Platform, collection: Collection, text: str) -> Vectors:
-    """One vector for a text that somebody waits for, checked; see `embed_queries`."""
-    return await embed_queries(platform, collection.model, [text])
-
-
-async def embed_queries(
+async def embed_now(
     platform: Platform, model: EmbeddingModel, texts: Sequence[str], pointer: str = "/query"
-) -> Vectors:
-    """One vector for each text that somebody waits for, checked, in one call of the model.
-
-    Of a text longer than the model reads the first chunk counts, chosen here rather than cut by
-    the model somewhere in a word.
+) -> list[list[float]]:
+    """Embed texts by one call of a model, and store nothing: `[texts][dimensions]` numbers.
 
     Args:
         platform: the ports.
         model: of the catalogue.
-        texts: as many as one call of the model takes, at most.
-        pointer: where the texts stand in the request.
+        texts: 1 to `model.max_texts`. Of one longer than the model reads, the first chunk counts.
+        pointer: the place of the texts in the request, for messages.
 
     Raises:
-        InvalidInput: a blank text, or more texts than one call takes.
+        InvalidInput: a text is blank, or there are too many or none.
         EmbedderError: the texts could not be embedded.
     """
+    return rows_of(await _embed_queries(platform, model, texts, pointer))
+
+
+async def embed_query(platform: Platform, collection: Collection, text: str) -> Vectors:
+    """Embed the query of a search: one vector, checked; see `embed_now`."""
+    return await _embed_queries(platform, collection.model, [text], "/query")
+
+
+async def _embed_queries(
+    platform: Platform, model: EmbeddingModel, texts: Sequence[str], pointer: str
+) -> Vectors:
     if not 1 <= len(texts) <= model.max_texts:
         raise InvalidInput(FieldError(pointer, f"must be 1 to {model.max_texts} texts"))
     for number, text in enumerate(texts):
         if not text.strip():
             place = pointer if len(texts) == 1 else f"{pointer}/{number}"
             raise InvalidInput(FieldError(place, "must be a text that is not blank"))
+    # The text is cut here, because the model would cut it somewhere inside a word.
     firsts = [first_chunk(text, model.max_tokens) for text in texts]
     answer = await platform.embedder.embed(
         model,
@@ -254,6 +273,17 @@ async def embed_queries(
         urgent=True,
     )
     return checked(answer, count=len(texts), model=model)
+
+
+def classify(score: float, thresholds: Thresholds) -> Classification:
+    """Classify a cosine. A threshold itself belongs to the higher class."""
+    if score >= thresholds.duplicate:
+        return Classification.DUPLICATE
+    if score >= thresholds.confirms:
+        return Classification.CONFIRMS
+    if score >= thresholds.related:
+        return Classification.RELATED
+    return Classification.NEW
 
 
 def _result(match: Match, thresholds: Thresholds) -> SearchResult:
@@ -265,5 +295,7 @@ def _result(match: Match, thresholds: Thresholds) -> SearchResult:
 def _verdict(found: Nearest, thresholds: Thresholds) -> Classification | None:
     best = classify(found.matches[0].score, thresholds) if found.matches else Classification.NEW
     if not found.best_is_certain and best is not Classification.DUPLICATE:
-        return None  # What was not seen may be nearer; only the highest class cannot change.
+        return (
+            None  # A record that was not seen may be nearer. Only the highest class cannot change.
+        )
     return best

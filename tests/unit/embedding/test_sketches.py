@@ -9,8 +9,8 @@ from random import Random
 import pytest
 
 from cognate.embedding.sketches import by_distance, letters_of, nearest_chunks, sketch
-from cognate.embedding.vector_checks import QueryVector
 from cognate.ports import StoredVectors
+from cognate.search.cosine import QueryVector
 
 
 def of(*numbers: float) -> bytes:

@@ -1,26 +1,17 @@
-"""Vectors: answers that are not trusted, and exact cosines."""
+"""Vectors that a model answered are checked before they are used."""
 
 from __future__ import annotations
 
 import math
-from array import array
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from cognate.embedding.vector_checks import QueryVector, checked, from_float32, rows_of
+from cognate.embedding.vector_checks import checked
 from cognate.errors import UnusableEmbeddings
-from cognate.ports import StoredVectors
 from local.adapters.vector_ports import ListVectors
 from tests.stage.platform import BASE
 
 GOOD = [0.5] * BASE.dimensions
-
-
-def data(*components: float) -> bytes:
-    """Components as D1 holds them."""
-    return array("f", components).tobytes()
 
 
 def test_an_answer_of_the_right_shape_is_handed_on() -> None:
@@ -56,45 +47,3 @@ def test_an_answer_of_another_shape_is_refused(rows: list[list[float]]) -> None:
     """One vector too few would give every later text its neighbour's."""
     with pytest.raises(UnusableEmbeddings):
         checked(ListVectors(rows), count=2, model=BASE)
-
-
-def test_a_cosine_does_not_know_lengths() -> None:
-    """Directions are compared, whatever the size."""
-    query = QueryVector(data(3, 0))
-    assert query.cosine(data(1, 1)) == pytest.approx(math.sqrt(0.5))
-    assert query.cosine(data(-7, 0)) == -1.0
-    assert query.cosine(data(0, 2)) == 0.0
-
-
-@pytest.mark.parametrize(
-    "odd", [(0.0, 0.0), (math.nan, 1.0), (math.inf, 1.0), (-math.inf, math.inf)]
-)
-def test_what_has_no_direction_is_near_to_nothing(odd: tuple[float, float]) -> None:
-    """A vector of zeros, or of no numbers, is no duplicate of everything."""
-    assert QueryVector(data(1, 1)).cosine(data(*odd)) == 0.0
-    assert QueryVector(data(*odd)).cosine(data(1, 1)) == 0.0
-
-
-finite = st.floats(-(2.0**100), 2.0**100, width=32)
-
-
-@given(st.lists(finite, min_size=3, max_size=3), st.lists(finite, min_size=3, max_size=3))
-def test_a_cosine_is_symmetric_and_bounded(left: list[float], right: list[float]) -> None:
-    """Rounding never takes it out of -1 to 1."""
-    one, other = data(*left), data(*right)
-    score = QueryVector(one).cosine(other)
-    assert -1 <= score <= 1
-    assert score == pytest.approx(QueryVector(other).cosine(one))
-
-
-def test_stored_vectors_know_their_shape() -> None:
-    """Bytes of D1 are as good as an answer of the model."""
-    stored = StoredVectors(data(1, 2, 3, 4, 5, 6), 3)
-    assert list(stored.lengths()) == [3, 3]
-    assert from_float32(StoredVectors.of([1, 2, 3]).float32()).tolist() == [1, 2, 3]
-
-
-def test_the_numbers_of_each_vector_are_a_row() -> None:
-    """As float32 has them, in order."""
-    assert [[0.5, -1.0], [2.0, 0.25]] == rows_of(StoredVectors(data(0.5, -1.0, 2.0, 0.25), 2))
-    assert [] == rows_of(ListVectors([]))

@@ -12,9 +12,9 @@ from cognate.errors import DatabaseError
 from cognate.ports import StoredVectors
 from cognate.schema import Thresholds
 from cognate.search import candidates
-from cognate.search.classification import classify
 from cognate.search.filters import Filter
 from cognate.search.nearest import SKETCHED_CHUNKS, TOO_MANY_RECENT, nearest
+from cognate.search.similarity import classify
 from tests.busy import Busy, class_of, wrong
 from tests.stage.between import Between
 from tests.stage.platform import ACME, CLAIMS, GLOBEX, Stage

@@ -16,12 +16,12 @@ from cognate.search.candidates import (
     MAX_SKETCHES,
     PARTS,
     read_matched,
+    read_pending,
     read_recent,
     read_sketches,
     read_stale,
 )
 from cognate.search.filters import Filter, parse_filter
-from cognate.search.pending import read_pending
 from cognate.sql import json_groups
 from tests.stage.platform import ACME, CLAIMS, GLOBEX, Stage
 

@@ -6,8 +6,7 @@ from typing import Any
 
 from cognate.jobs.queue import Wanted, queue_statements
 from cognate.ports import Statement
-from cognate.search.classification import Classification
-from cognate.search.similarity import SearchAnswer, search
+from cognate.search.similarity import Classification, SearchAnswer, search
 from tests.stage.platform import ACME, CLAIMS, Stage, claim_similarity
 
 TEXT = "one two three four five six seven eight"

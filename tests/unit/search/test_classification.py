@@ -7,7 +7,7 @@ import math
 import pytest
 
 from cognate.schema import Thresholds
-from cognate.search.classification import classify
+from cognate.search.similarity import classify
 
 
 @pytest.mark.parametrize(

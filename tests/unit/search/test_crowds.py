@@ -9,9 +9,8 @@ import pytest
 
 from cognate.ports import MAX_TOP_K, Platform
 from cognate.schema import Similarity
-from cognate.search.classification import Classification
 from cognate.search.nearest import CROWDED_OUT, RANGES_UP_TO
-from cognate.search.similarity import search
+from cognate.search.similarity import Classification, search
 from tests.stage.forwarding import ForwardingIndex
 from tests.stage.platform import ACME, ARTICLES, Stage, articles, claim_similarity
 

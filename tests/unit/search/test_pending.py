@@ -9,11 +9,10 @@ import pytest
 from cognate.backfill.walk import MAX_WAITING
 from cognate.jobs.queue import WINDOW, Priority, Wanted, queue_statements
 from cognate.jobs.replay import replay_jobs
-from cognate.search import pending
-from cognate.search.classification import Classification
+from cognate.search import candidates
 from cognate.search.nearest import TOO_MANY_PENDING
 from cognate.search.raw_query import query_vectors
-from cognate.search.similarity import find_with_gray_zone, search
+from cognate.search.similarity import Classification, find_with_gray_zone, search
 from tests.stage.between import Between
 from tests.stage.platform import (
     ACME,
@@ -131,20 +130,20 @@ async def test_many_are_counted_up_to_a_bound() -> None:
     """The answer says so many or more."""
     stage = Stage()
     await stage.write_many(
-        ACME, {f"r{number:04}": f"text {number}" for number in range(pending.MAX_COUNTED + 5)}
+        ACME, {f"r{number:04}": f"text {number}" for number in range(candidates.MAX_COUNTED + 5)}
     )
-    assert (await ask(stage)).pending == pending.MAX_COUNTED
+    assert (await ask(stage)).pending == candidates.MAX_COUNTED
 
 
 async def test_more_jobs_than_are_looked_at_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where those that were looked at have been embedded by earlier searches."""
-    monkeypatch.setattr(pending, "MAX_OPEN_JOBS", 50)
+    monkeypatch.setattr(candidates, "MAX_OPEN_JOBS", 50)
     stage = Stage()
     await stage.write_many(ACME, {f"r{number:04}": f"text {number}" for number in range(60)})
     for _ in range(3):
         found = await ask(stage, "nothing like them")
         assert (found.degraded, found.verdict) == (TOO_MANY_PENDING, None)
-        assert found.pending == pending.MAX_COUNTED
+        assert found.pending == candidates.MAX_COUNTED
     await stage.drain()
     assert (await ask(stage, "nothing like them")).verdict is Classification.NEW
 
@@ -152,7 +151,7 @@ async def test_more_jobs_than_are_looked_at_are_told(monkeypatch: pytest.MonkeyP
 async def test_long_texts_are_read_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is behind it is told, and left to the consumer."""
     text = long_text(3)
-    monkeypatch.setattr(pending, "MAX_PENDING_CHARACTERS", 2 * len(text))
+    monkeypatch.setattr(candidates, "MAX_PENDING_CHARACTERS", 2 * len(text))
     stage = Stage()
     for number in range(3):
         await stage.write(ACME, f"r{number}", text)

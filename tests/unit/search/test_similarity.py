@@ -8,7 +8,7 @@ import pytest
 
 from cognate.errors import EmbedderBusy, EmbedderError, InvalidInput, UnusableEmbeddings
 from cognate.search import embed, find_with_gray_zone, search
-from cognate.search.classification import Classification
+from cognate.search.similarity import Classification
 from tests.stage.platform import ACME, GLOBEX, Stage, claim_similarity, long_text
 
 TEXTS = {

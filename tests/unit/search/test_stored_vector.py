@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from cognate.embedding.vector_checks import QueryVector
 from cognate.errors import NotEmbedded, NotFound
-from cognate.search.classification import Classification
-from cognate.search.similarity import search
-from cognate.search.stored_vector import stored_vector
+from cognate.search.cosine import QueryVector
+from cognate.search.pending import vector_or_text_of
+from cognate.search.similarity import Classification, search
 from tests.stage.platform import ACME, BASE, CLAIMS, GLOBEX, Stage, claim_similarity, long_text
 
 
@@ -17,7 +16,7 @@ async def test_it_is_the_vector_of_the_first_chunk() -> None:
     stage = Stage()
     await stage.write(ACME, "r1", long_text(3))
     await stage.drain()
-    found = await stored_vector(stage.platform, CLAIMS, ACME, "r1")
+    found = await vector_or_text_of(stage.platform, CLAIMS, ACME, "r1")
     assert not isinstance(found, str)
     first = await stage.embedded(BASE, [long_text(3)])
     assert list(found.lengths()) == [BASE.dimensions]
@@ -31,7 +30,7 @@ async def test_a_record_that_is_not_there_is_not_found(record_id: str) -> None:
     await stage.write(GLOBEX, "of-globex", "a red harbour")
     await stage.drain()
     with pytest.raises(NotFound, match="no such record"):
-        await stored_vector(stage.platform, CLAIMS, ACME, record_id)
+        await vector_or_text_of(stage.platform, CLAIMS, ACME, record_id)
 
 
 @pytest.mark.parametrize("fingerprint", [None, "older"])
@@ -43,7 +42,7 @@ async def test_a_record_without_a_vector_of_now_is_told(fingerprint: str | None)
         await stage.drain()
         await stage.rows("UPDATE cognate_embeddings SET fingerprint = ?1", fingerprint)
     with pytest.raises(NotEmbedded, match="no vector yet"):
-        await stored_vector(stage.platform, CLAIMS, ACME, "r1")
+        await vector_or_text_of(stage.platform, CLAIMS, ACME, "r1")
 
 
 async def test_a_record_whose_text_has_changed_is_compared_by_its_new_one() -> None:
@@ -53,13 +52,13 @@ async def test_a_record_whose_text_has_changed_is_compared_by_its_new_one() -> N
     await stage.drain()
     await stage.show()
     await stage.write(ACME, "r3", "another one that waits")
-    assert not isinstance(await stored_vector(stage.platform, CLAIMS, ACME, "r1"), str)
+    assert not isinstance(await vector_or_text_of(stage.platform, CLAIMS, ACME, "r1"), str)
     await stage.write(ACME, "r1", "a red harbour")
-    assert await stored_vector(stage.platform, CLAIMS, ACME, "r1") == "a red harbour"
+    assert await vector_or_text_of(stage.platform, CLAIMS, ACME, "r1") == "a red harbour"
     found = await search(stage.platform, ACME, claim_similarity, record_id="r1")
     assert (found.verdict, found.results[0].id) == (Classification.DUPLICATE, "r2")
     # The search has kept its vectors.
-    assert not isinstance(await stored_vector(stage.platform, CLAIMS, ACME, "r1"), str)
+    assert not isinstance(await vector_or_text_of(stage.platform, CLAIMS, ACME, "r1"), str)
 
 
 async def test_a_record_whose_new_text_is_blank_has_no_vector() -> None:
@@ -69,4 +68,4 @@ async def test_a_record_whose_new_text_is_blank_has_no_vector() -> None:
     await stage.drain()
     await stage.write(ACME, "r1", " ")
     with pytest.raises(NotEmbedded, match="no vector yet"):
-        await stored_vector(stage.platform, CLAIMS, ACME, "r1")
+        await vector_or_text_of(stage.platform, CLAIMS, ACME, "r1")

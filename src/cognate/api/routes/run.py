@@ -8,9 +8,8 @@ from pydantic import AfterValidator, WithJsonSchema
 
 from cognate.api.routing import Call, Route
 from cognate.api.wire import AnswerModel, Identifier, RequestModel
-from cognate.embedding.vector_checks import rows_of
 from cognate.models import requested_model
-from cognate.search import embed_queries
+from cognate.search import embed_now
 from cognate.text_limits import require_text
 from cognate.validation import refuse_field
 
@@ -56,8 +55,7 @@ async def post_run(call: Call) -> RunAnswer:
     """Embed texts at once."""
     body = call.body(RunRequest)
     model = requested_model(body.model)
-    vectors = await embed_queries(call.platform, model, body.text, "/text")
-    data = rows_of(vectors)
+    data = await embed_now(call.platform, model, body.text, "/text")
     return RunAnswer(shape=[len(data), model.dimensions], data=data)
 
 

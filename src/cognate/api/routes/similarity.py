@@ -20,7 +20,7 @@ from cognate.api.wire import (
 from cognate.records.permissions import require_searchable
 from cognate.schema.similarities import MAX_LIMIT, GrayZone, Thresholds
 from cognate.search import embed, find_with_gray_zone, search
-from cognate.search.classification import Classification
+from cognate.search.similarity import Classification
 from cognate.validation import refuse_field
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import pytest
 from cognate.errors import InvalidInput
 from cognate.principal import OrganizationId
 from cognate.schema import Cognate
-from cognate.search.classification import Classification
-from cognate.search.client import OrganizationEmbeddings
+from cognate.search.services import OrganizationEmbeddings
+from cognate.search.similarity import Classification
 from tests.stage.platform import ACME, GLOBEX, SCHEMA, Stage
 
 
