@@ -10,7 +10,7 @@ from cognate.records.changes import (
     StoredRecord,
     Update,
 )
-from cognate.records.permissions import refusals_to_embed, require_access, require_searchable
+from cognate.records.permissions import refusals_to_embed
 from cognate.records.query import RecordQuery, parse_list_query
 from cognate.records.read import get_record, list_records
 from cognate.records.write import MAX_CHANGES, write_records
@@ -30,7 +30,5 @@ __all__ = [
     "list_records",
     "parse_list_query",
     "refusals_to_embed",
-    "require_access",
-    "require_searchable",
     "write_records",
 ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cognate.errors import AccessDenied, CognateError, NotFound
 from cognate.records.table_sql import read_owners
+from cognate.schema.access import require_access
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,32 +15,6 @@ if TYPE_CHECKING:
     from cognate.principal import Principal
     from cognate.schema import Table
     from cognate.schema.access import Permission
-
-
-def require_access(principal: Principal, table: Table, operation: Permission) -> None:
-    """Refuse a caller without a role that may do this with records of the table.
-
-    Raises:
-        AccessDenied: the message names the roles that may.
-    """
-    if not table.access.allows(operation, principal.roles):
-        allowed = ", ".join(sorted(getattr(table.access, operation))) or "nobody"
-        raise AccessDenied(
-            f"Your roles in this organization do not let you {operation} records of "
-            f"{table.name!r}; these do: {allowed}."
-        )
-
-
-def require_searchable(principal: Principal, table: Table) -> None:
-    """Refuse a search by a caller who may not read the table.
-
-    A table whose records only their owners may read has no embeddings (see `Owner`), so the roles
-    are all that must be checked.
-
-    Raises:
-        AccessDenied: none of the caller's roles may read.
-    """
-    require_access(principal, table, "read")
 
 
 async def refusals_to_embed(

@@ -24,9 +24,9 @@ from cognate.records.codec import changed_fields, etag_of, fields_of, validated_
 from cognate.records.permissions import (
     no_such_record,
     owner_of,
-    require_access,
     require_ownership,
 )
+from cognate.schema.access import require_access
 from cognate.schema.collections import index_metadata
 from cognate.text_limits import metadata_problem, text_problem
 from cognate.validation import pointer_to

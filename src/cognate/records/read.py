@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from cognate.pagination import Page, encode_cursor
 from cognate.records.codec import json_of, stored_record
-from cognate.records.permissions import no_such_record, owner_of, require_access, require_ownership
+from cognate.records.permissions import no_such_record, owner_of, require_ownership
 from cognate.records.query import SORTED_CHARACTERS
 from cognate.records.table_sql import count_records, read_page, read_record
+from cognate.schema.access import require_access
 from cognate.schema.names import SERVER_COLUMNS
 
 if TYPE_CHECKING:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from cognate.errors import DefinitionError
+from cognate.errors import AccessDenied, DefinitionError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from cognate.principal import Principal
+    from cognate.schema.tables import Table
 
 Permission = Literal["read", "create", "update", "delete"]
 
@@ -60,8 +63,9 @@ def expand_roles(option: str, written: Roles) -> frozenset[str]:
 class Access:
     """The roles that may do each operation; checked before anything is read or written.
 
-    Reading is also what a search over the table needs, and updating what posting a text for one
-    of its records needs.
+    A search over the table needs the permission to read, and a text posted for one of its records
+    the permission to update. A table whose records only their owners may read has no embeddings
+    (see `Owner`), so for a search the roles decide alone.
 
     Attributes:
         read: roles that may get, list and search.
@@ -95,3 +99,17 @@ class Access:
         """Whether somebody with these roles may do it."""
         allowed: frozenset[str] = getattr(self, operation)
         return not allowed.isdisjoint(roles)
+
+
+def require_access(principal: Principal, table: Table, operation: Permission) -> None:
+    """Refuse a caller without a role that may do this with records of the table.
+
+    Raises:
+        AccessDenied: the message names the roles that may.
+    """
+    if not table.access.allows(operation, principal.roles):
+        allowed = ", ".join(sorted(getattr(table.access, operation))) or "nobody"
+        raise AccessDenied(
+            f"Your roles in this organization do not let you {operation} records of "
+            f"{table.name!r}; these do: {allowed}."
+        )

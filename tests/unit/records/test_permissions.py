@@ -8,8 +8,9 @@ import pytest
 
 from cognate.errors import AccessDenied, NotFound
 from cognate.records import Create, Delete, Update
-from cognate.records.permissions import refusals_to_embed, require_searchable
+from cognate.records.permissions import refusals_to_embed
 from cognate.schema import Access, Owner, Table
+from cognate.schema.access import require_access
 from tests.stage.records import ADA, BOB, Note, claims, notes, person, posts
 from tests.stage.records import RecordsStage as Stage
 
@@ -100,9 +101,9 @@ def test_a_search_needs_what_reading_needs() -> None:
     """Whoever may not read must not find."""
     table = Table("things", Note, access=Access(read="admin+"))
 
-    require_searchable(person("admin"), table)
+    require_access(person("admin"), table, "read")
     with pytest.raises(AccessDenied):
-        require_searchable(person("member"), table)
+        require_access(person("member"), table, "read")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from cognate.api.wire import (
     TextOrAbsent,
     TrueOrAbsent,
 )
-from cognate.records.permissions import require_searchable
+from cognate.schema.access import require_access
 from cognate.schema.similarities import MAX_LIMIT, GrayZone, Thresholds
 from cognate.search import embed, find_with_gray_zone, search
 from cognate.search.similarity import Classification
@@ -188,7 +188,7 @@ async def post_embed(call: Call) -> VectorAnswer:
 
 def _similarity(call: Call) -> Similarity:
     similarity = call.app.similarity(call.parameters["service"])
-    require_searchable(call.principal, similarity.table)
+    require_access(call.principal, similarity.table, "read")
     return similarity
 
 

@@ -16,7 +16,7 @@ from cognate.api.wire import (
     TextOrAbsent,
     TrueOrAbsent,
 )
-from cognate.records.permissions import require_searchable
+from cognate.schema.access import require_access
 from cognate.search import query_vectors
 from cognate.validation import refuse_field
 
@@ -78,7 +78,7 @@ async def post_query(call: Call) -> MatchesAnswer:
     """Find the vectors nearest to a vector or a text."""
     body = call.body(VectorQuery)
     if body.table is not None:
-        require_searchable(call.principal, call.app.table(body.table))
+        require_access(call.principal, call.app.table(body.table), "read")
     found = await query_vectors(
         call.platform,
         call.app,
