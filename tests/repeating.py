@@ -6,6 +6,8 @@ import shlex
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pytest
 
 VARIABLE: Final = "variable"
@@ -13,13 +15,14 @@ VARIABLE: Final = "variable"
 `record_property(VARIABLE, "SEED=7")`."""
 
 
-def command_of(report: pytest.TestReport) -> str:
-    """The command that runs the test of a report again."""
-    given = [str(value).split("=", 1) for name, value in report.user_properties if name == VARIABLE]
+def command_of(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """The command that runs the test of a report again; the file, where it cannot be imported."""
+    recorded = getattr(report, "user_properties", ())
+    given = [str(value).split("=", 1) for name, value in recorded if name == VARIABLE]
     variables = [f"{name}={shlex.quote(value)}" for name, value in (*given, ("PYTHONPATH", "src"))]
     return " ".join([*variables, ".venv/bin/pytest", shlex.quote(report.nodeid)])
 
 
-def repetitions(reports: list[pytest.TestReport]) -> list[str]:
+def repetitions(reports: Sequence[pytest.TestReport | pytest.CollectReport]) -> list[str]:
     """One command for each failed test, in the order in which they failed."""
     return list(dict.fromkeys(map(command_of, reports)))

@@ -64,8 +64,8 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(checkout: Path, command: str) -> str:
-    """Run a command in a fresh shell, which fails; what it prints."""
+def run(checkout: Path, command: str, status: int = 1) -> str:
+    """Run a command in a fresh shell, which fails with this status; what it prints."""
     done = subprocess.run(
         ["/bin/sh", "-c", command],
         cwd=checkout,
@@ -74,7 +74,7 @@ def run(checkout: Path, command: str) -> str:
         text=True,
         check=False,
     )
-    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.returncode == status, done.stdout + done.stderr
     return done.stdout
 
 
@@ -91,3 +91,13 @@ def test_each_printed_command_repeats_one_failure(checkout: Path) -> None:
         repeated = run(checkout, command)
         assert command in repeated
         assert "1 failed in" in repeated or "1 error in" in repeated, repeated
+
+
+def test_a_module_that_cannot_be_imported_is_named(checkout: Path) -> None:
+    """Its own error is printed, and the command that runs the module again."""
+    (checkout / "tests" / "unit" / "test_broken.py").write_text("import nothing_there", "utf-8")
+
+    output = run(checkout, ".venv/bin/pytest tests/unit/test_broken.py", status=2)
+
+    assert "No module named 'nothing_there'" in output
+    assert "PYTHONPATH=src .venv/bin/pytest tests/unit/test_broken.py" in output
