@@ -1,4 +1,4 @@
-"""The queues' entry into the core: batches of jobs and backfill steps, and of dead letters."""
+"""The queue's entry: one batch of messages, of the embeddings queue or of its dead-letter queue."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from cognate.backfill.walk import take_step
-from cognate.embedding.counting import CountingDatabase
+from cognate.embedding.batch import run_jobs
 from cognate.embedding.dead_letters import record_dead_letters
-from cognate.embedding.migrated import run_migrated
 from cognate.embedding.waves import MAX_WAVE_CHARACTERS, grouped
 from cognate.errors import DatabaseError
 from cognate.events import emit
-from cognate.jobs.messages import BackfillStep, parse
+from cognate.ids import derived_id
+from cognate.jobs.messages import BackfillStep, JobReference, Received, parse
+from cognate.jobs.queue import JOB_PREFIX
 from cognate.jobs.retry import pause
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cognate.jobs.messages import Delivery, RetryDelays
-    from cognate.ports import Platform
+    from cognate.ports import Database, Platform, Row, Statement
     from cognate.schema import Cognate
     from cognate.schema.collections import Collections
 
@@ -31,64 +32,93 @@ DEAD_LETTER_SUFFIX: Final = "-dlq"
 async def consume(
     platform: Platform, app: Cognate, queue: str, deliveries: Iterable[Delivery]
 ) -> RetryDelays:
-    """Handle one batch of the queue of this name.
+    """Handle one batch of a queue.
 
     Args:
         platform: the ports.
         app: the schema.
         queue: its name.
-        deliveries: of the batch. Messages that hold long texts are taken from it a few at a time.
+        deliveries: the messages. They are taken and parsed a few at a time if their texts are long.
 
     Returns:
         For each message, whether and when it must be delivered again.
     """
     counted = CountingDatabase(platform.database)
     platform = replace(platform, database=counted)
-    handle = _record if queue.endswith(DEAD_LETTER_SUFFIX) else _run
-    verdicts: RetryDelays = {}
+    is_dead = queue.endswith(DEAD_LETTER_SUFFIX)
+    delays: RetryDelays = {}
     messages = 0
     for part in grouped(deliveries, attrgetter("characters"), MAX_WAVE_CHARACTERS):
-        verdicts |= await handle(platform, app.collections, part)
+        received = [receive(delivery, app.collections) for delivery in part]
+        delays |= await (
+            _record(platform, received) if is_dead else _run(platform, app.collections, received)
+        )
         messages += len(part)
-    if handle is _run:
+    if not is_dead:
         emit("queue.handled", messages=messages, databaseCalls=counted.calls)
-    return verdicts
+    return delays
 
 
-async def _record(
-    platform: Platform, collections: Collections, deliveries: Sequence[Delivery]
-) -> RetryDelays:
+def receive(delivery: Delivery, collections: Collections) -> Received:
+    """Parse one delivered message."""
+    message = parse(delivery.body, collections)
+    job_id = (
+        message.job_id
+        if isinstance(message, JobReference)
+        else derived_id(JOB_PREFIX, delivery.message_id)
+    )
+    return Received(delivery.message_id, delivery.attempts, job_id, message)
+
+
+class CountingDatabase:
+    """A `ports.Database` that counts the calls of another one.
+
+    Attributes:
+        calls: number of calls so far. A batch of statements is one call.
+    """
+
+    def __init__(self, database: Database) -> None:
+        """Wrap a database."""
+        self._database = database
+        self.calls = 0
+
+    async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """See `ports.Database.batch`."""
+        self.calls += 1
+        return await self._database.batch(statements)
+
+
+async def _record(platform: Platform, received: Sequence[Received]) -> RetryDelays:
     """Record dead letters on their jobs."""
     try:
-        await record_dead_letters(platform, collections, deliveries)
+        await record_dead_letters(platform, received)
     except DatabaseError as error:
-        emit("dead_letters.not_stored", messages=len(deliveries), error=error.code)
-        return {item.message_id: pause(item.attempts, 0) for item in deliveries}
-    return {item.message_id: None for item in deliveries}
+        emit("dead_letters.not_stored", messages=len(received), error=error.code)
+        return {item.message_id: pause(item.attempts, 0) for item in received}
+    return {item.message_id: None for item in received}
 
 
 async def _run(
-    platform: Platform, collections: Collections, deliveries: Sequence[Delivery]
+    platform: Platform, collections: Collections, received: Sequence[Received]
 ) -> RetryDelays:
-    """Embed what the jobs of a batch ask for, then take the steps of backfills in it."""
-    steps = {
-        delivery.message_id: (delivery, message)
-        for delivery in deliveries
-        if isinstance(message := parse(delivery.body, collections), BackfillStep)
-    }
-    jobs = [delivery for delivery in deliveries if delivery.message_id not in steps]
-    verdicts = await run_migrated(platform, collections, jobs) if jobs else {}
-    for delivery, message in steps.values():
-        verdicts[delivery.message_id] = await _take(platform, collections, delivery, message)
-    return verdicts
+    """Run the jobs of a batch, then take the steps of backfills in it."""
+    delays: RetryDelays = {}
+    jobs = [item for item in received if not isinstance(item.message, BackfillStep)]
+    if jobs:
+        delays |= await run_jobs(platform, collections, jobs)
+    for item in received:
+        if isinstance(item.message, BackfillStep):
+            delays[item.message_id] = await _take(platform, collections, item, item.message)
+    return delays
 
 
 async def _take(
-    platform: Platform, collections: Collections, delivery: Delivery, message: BackfillStep
+    platform: Platform, collections: Collections, received: Received, step: BackfillStep
 ) -> int | None:
+    """Take one step of a backfill; the seconds until it is delivered again, if D1 fails."""
     try:
-        await take_step(platform, collections, message)
+        await take_step(platform, collections, step)
     except DatabaseError as error:
-        emit("backfill.step_failed", backfill=message.backfill_id, error=error.code)
-        return pause(delivery.attempts, 0)
+        emit("backfill.step_failed", backfill=step.backfill_id, error=error.code)
+        return pause(received.attempts, 0)
     return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cognate.consumer import consume
+from cognate.consumer import CountingDatabase, consume
+from cognate.ports import Statement
 from cognate.search import search
 from tests.stage.faults import FailingDatabase
 from tests.stage.platform import (
@@ -69,3 +70,12 @@ async def test_dead_letters_come_back_while_the_database_is_away() -> None:
     stage.with_database(FailingDatabase(stage.local.database, refused=frozenset({1})))
     answer = await consume(stage.platform, stage.app, DEAD_LETTERS, dead)
     assert answer == {dead[0].message_id: 5}
+
+
+async def test_a_batch_of_statements_is_one_call() -> None:
+    """Whatever their number; and what they answer is handed on."""
+    counted = CountingDatabase(Stage().local.database)
+    answers = await counted.batch([Statement("SELECT 1 AS one"), Statement("SELECT 2 AS two")])
+
+    assert answers == [[{"one": 1}], [{"two": 2}]]
+    assert counted.calls == 1

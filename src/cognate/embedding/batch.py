@@ -1,4 +1,4 @@
-"""One batch of messages: run its jobs in waves, and decide what becomes of each message."""
+"""One batch of job messages: read, decide, embed, index and keep its records, wave by wave."""
 
 from __future__ import annotations
 
@@ -7,126 +7,168 @@ from itertools import chain, groupby
 from typing import TYPE_CHECKING
 
 from cognate.embedding.circuit import with_circuits
-from cognate.embedding.decide import Action, Work, numbers, work_for
-from cognate.embedding.embed import embed_texts
+from cognate.embedding.decide import decide_record
+from cognate.embedding.embed import embed_records
 from cognate.embedding.finish import Finished, finish
 from cognate.embedding.halving import isolating
-from cognate.embedding.index import leave, remove, reserve, upsert
-from cognate.embedding.index_progress import TrackedIndex
+from cognate.embedding.index import index_records
 from cognate.embedding.outcomes import JobOutcome, orphan, outcomes_of
-from cognate.embedding.reload import load_stored
-from cognate.embedding.start import claim, jobs_of
+from cognate.embedding.read import read_records
 from cognate.embedding.waves import MAX_WAVE_NUMBERS, grouped
-from cognate.errors import (
-    ConfigurationError,
-    DatabaseError,
-    MissingColumn,
-    MissingTable,
-    PlatformError,
-)
+from cognate.errors import DatabaseError, MissingColumn, MissingTable, PlatformError
 from cognate.events import emit
 from cognate.jobs.job import JobStatus
-from cognate.jobs.messages import Delivery, parse
+from cognate.jobs.messages import ForeignText, JobReference, Received
 from cognate.jobs.queue import announce
 from cognate.jobs.retry import ROW_REFUSALS, is_suspect, pause
+from cognate.schema.readiness import existing_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from cognate.embedding.decide import Decided
     from cognate.embedding.index_progress import Mutation
-    from cognate.embedding.start import Task
-    from cognate.jobs.messages import Delivery, RetryDelays
-    from cognate.ports import Platform, VectorIndex
-    from cognate.schema.collections import Collections
+    from cognate.embedding.read import RecordState
+    from cognate.jobs.messages import RetryDelays
+    from cognate.ports import Database, Platform
+    from cognate.schema.collections import Collection, Collections
 
 
-async def run_batch(
-    platform: Platform, collections: Collections, deliveries: Sequence[Delivery]
+async def run_jobs(
+    platform: Platform, collections: Collections, received: Sequence[Received]
 ) -> RetryDelays:
-    """Do what the messages ask for.
+    """Run the jobs that the messages of a batch name.
 
     For n messages about short texts: one D1 call to start the jobs and read their records, one AI
-    call per hundred texts and model, one upsert per index (and one delete if vectors must go), one
-    D1 call to store the outcome. Long texts are as many waves as `cognate.embedding.waves` says.
+    call for each hundred texts and model, one upsert for each index (and one delete if vectors must
+    go), and one D1 call to store the outcome. Long texts take several waves: see
+    `cognate.embedding.waves`.
+
+    Every batch asks for the length of its records, and so names each table of the schema. If a
+    table is not migrated, the batch runs without it: its own jobs are delivered again, and no other
+    job waits for the migration. That costs one D1 call more, and one that fails.
 
     Returns:
         For each message, whether and when it must be delivered again.
+    """
+    try:
+        return await _run(platform, collections, received)
+    except (MissingTable, MissingColumn) as error:
+        emit("batch.not_migrated", messages=len(received), error=str(error))
+    delays: RetryDelays = {item.message_id: pause(item.attempts, 0) for item in received}
+    try:
+        there = collections.only(await _migrated(platform.database, list(collections)))
+        able = [item for item in received if _is_able(item, there)]
+        return delays | await _run(platform, there, able)
+    except DatabaseError as error:
+        emit("batch.not_started", messages=len(received), error=error.code)
+        return delays
+
+
+async def _migrated(database: Database, collections: Sequence[Collection]) -> list[str]:
+    """The scopes of the collections whose table and columns are there."""
+    found = await existing_columns(database, [collection.sql_table for collection in collections])
+    return [
+        collection.scope
+        for collection in collections
+        if found.get(collection.sql_table, set()).issuperset(collection.needed_columns)
+    ]
+
+
+def _is_able(received: Received, there: Collections) -> bool:
+    match received.message:
+        case ForeignText(collection=collection):
+            return there.get(collection.scope) is not None
+        case JobReference(scope=scope):
+            return there.get(scope) is not None
+        case _:
+            return True
+
+
+async def _run(
+    platform: Platform, collections: Collections, received: Sequence[Received]
+) -> RetryDelays:
+    """Run the jobs in waves.
 
     Raises:
         MissingTable: the table of a collection is not there; nothing was started.
         MissingColumn: or a column of it.
     """
-    messages = [(delivery, parse(delivery.body, collections)) for delivery in deliveries]
     platform = with_circuits(platform)
-    jobs = jobs_of(messages)
-    times: dict[str, int] = {}
-    for delivery in deliveries:
-        if job_id := jobs.get(delivery.message_id):
-            times[job_id] = max(delivery.attempts, times.get(job_id, 0))
-    pauses: dict[str, int] = {}
+    deliveries: dict[str, int] = {}
+    for item in received:
+        deliveries[item.job_id] = max(item.attempts, deliveries.get(item.job_id, 0))
+    delays: dict[str, int] = {}
     left: list[str] | None = None
     while left is None or left:
         now = platform.clock.now()
         try:
-            claimed = await claim(platform.database, collections, messages, now, left)
+            wave = await read_records(platform.database, collections, received, now, left)
         except DatabaseError as error:
             if left is None and isinstance(error, MissingTable | MissingColumn):
                 raise
-            emit("batch.not_started", messages=len(deliveries), error=error.code)
+            emit("batch.not_started", messages=len(received), error=error.code)
             if left is None:
-                return {item.message_id: pause(item.attempts, _jitter()) for item in deliveries}
-            pauses |= {job_id: pause(times[job_id], _jitter()) for job_id in left}
+                return {item.message_id: pause(item.attempts, _jitter()) for item in received}
+            delays |= {job_id: pause(deliveries[job_id], _jitter()) for job_id in left}
             break
-        left = claimed.left
-        orphans = [orphan(job) for job in claimed.orphans]
-        pauses |= await _settle(platform, orphans, claimed.waiting, times)
-        for works in _waves(claimed.tasks):
-            pauses |= await _complete(platform, works, claimed.waiting, times)
-    return {
-        delivery.message_id: pauses.get(jobs.get(delivery.message_id, ""))
-        for delivery in deliveries
-    }
+        left = wave.left
+        orphans = [orphan(job) for job in wave.orphans]
+        delays |= await _settle(platform, orphans, wave.waiting, deliveries)
+        for decided in _parts(wave.records):
+            delays |= await _complete(platform, decided, wave.waiting, deliveries)
+    return {item.message_id: delays.get(item.job_id) for item in received}
 
 
-def _waves(tasks: Sequence[Task]) -> Iterator[list[Work]]:
-    """Works whose vectors fit; texts are cut into chunks as their turn comes.
+def _parts(records: Sequence[RecordState]) -> Iterator[list[Decided]]:
+    """Groups of records whose vectors fit into memory. A text is cut when its group's turn comes.
 
-    What has failed by its own fault, or often, is not in one call with others.
+    A record that has failed by its own fault, or often, is not in one group with others.
     """
-    fresh = [task for task in tasks if not _is_suspect(task)]
-    suspect = [task for task in tasks if _is_suspect(task)]
+    fresh = [record for record in records if not _is_suspect(record)]
+    suspect = [record for record in records if _is_suspect(record)]
     for group in (fresh, suspect):
-        yield from grouped(map(work_for, group), numbers, MAX_WAVE_NUMBERS)
+        yield from grouped(map(decide_record, group), lambda item: item.numbers, MAX_WAVE_NUMBERS)
 
 
-def _is_suspect(task: Task) -> bool:
-    return any(job.charges or is_suspect(job.attempts) for job in task.jobs)
+def _is_suspect(record: RecordState) -> bool:
+    return any(job.charges or is_suspect(job.attempts) for job in record.jobs)
 
 
 async def _complete(
-    platform: Platform, works: Sequence[Work], waiting: Sequence[str], times: Mapping[str, int]
+    platform: Platform,
+    decided: Sequence[Decided],
+    waiting: Sequence[str],
+    deliveries: Mapping[str, int],
 ) -> dict[str, int]:
-    """Do the works and store what became of them; job id to pause, as `_settle` answers."""
-    mutations = await _run(platform, works)
+    """Embed, index and keep records; job id to pause, as `_settle` answers."""
+    embedded = await embed_records(platform, decided)
+    indexed, mutations = await index_records(platform, embedded)
     now = platform.clock.now()
-    outcomes = [item for work in works for item in outcomes_of(work, times, now, _jitter)]
-    return await _settle(platform, outcomes, waiting, times, mutations)
+    outcomes = [found for item in indexed for found in outcomes_of(item, deliveries, now, _jitter)]
+    return await _settle(platform, outcomes, waiting, deliveries, mutations)
 
 
 async def _settle(
     platform: Platform,
     outcomes: Sequence[JobOutcome],
     waiting: Sequence[str],
-    times: Mapping[str, int],
+    deliveries: Mapping[str, int],
     mutations: Sequence[Mutation] = (),
 ) -> dict[str, int]:
-    """Store the outcomes; job id to pause, of those whose message must come back."""
+    """Store the outcomes.
+
+    A record that D1 refuses is found by halving; the others are stored without it.
+
+    Returns:
+        Job id to pause, for jobs whose message must be delivered again.
+    """
     if not outcomes:
         return {}
-    works = [list(group) for _, group in groupby(outcomes, key=lambda item: id(item.work))]
-    pauses: dict[str, int] = {}
+    records = [list(group) for _, group in groupby(outcomes, key=lambda item: id(item.indexed))]
+    delays: dict[str, int] = {}
     for part, result in await isolating(
-        works,
+        records,
         lambda items: finish(
             platform.database, list(chain(*items)), waiting, platform.clock.now(), mutations
         ),
@@ -135,89 +177,17 @@ async def _settle(
         stored = list(chain(*part))
         if isinstance(result, PlatformError):
             emit("batch.not_stored", jobs=len(stored), error=result.code)
-            pauses |= {item.job_id: pause(times[item.job_id], _jitter()) for item in stored}
+            delays |= {item.job_id: pause(deliveries[item.job_id], _jitter()) for item in stored}
             continue
         _report(stored, result)
         await announce(platform, result.released)
-        pauses |= {
+        delays |= {
             item.job_id: item.after_seconds
             for item in stored
             if item.after_seconds is not None
             and result.statuses.get(item.job_id) is JobStatus.QUEUED
         }
-    return pauses
-
-
-async def _run(platform: Platform, works: Sequence[Work]) -> list[Mutation]:
-    """Bring vectors and indexes up to date; what goes wrong is on the works it concerns.
-
-    Returns:
-        The mutations that the indexes have accepted.
-    """
-    mutations: list[Mutation] = []
-    try:
-        await load_stored(platform.database, works)
-        await _embed(platform, works)
-        await reserve(platform.database, [work for work in works if work.error is None])
-    except DatabaseError as error:
-        for work in works:
-            work.error = work.error or error
-        return mutations
-    by_index = sorted(works, key=_binding)
-    for binding, group in groupby(by_index, key=_binding):
-        alive = [work for work in group if work.error is None]
-        index = platform.indexes.get(binding)
-        if index is not None:
-            tracked = TrackedIndex(index, binding, platform.clock)
-            await _write_index(tracked, alive)
-            mutations += tracked.mutations
-            continue
-        for work in alive:
-            work.error = ConfigurationError(binding, f"The Vectorize binding {binding} is missing.")
-    await _leave_others(platform, works)
-    return mutations
-
-
-def _binding(work: Work) -> str:
-    return work.binding
-
-
-async def _leave_others(platform: Platform, works: Sequence[Work]) -> None:
-    """Remove from the indexes of earlier models what is in the index of today's.
-
-    An index whose binding is gone stays written down, and holds nobody up.
-    """
-    changed = [work for work in works if work.action is not Action.NOTHING]
-    for binding in sorted({name for work in changed for name in work.other_bindings}):
-        index = platform.indexes.get(binding)
-        if index is not None:
-            alive = [work for work in changed if work.error is None]
-            await leave(index, binding, [work for work in alive if binding in work.other_bindings])
-
-
-async def _write_index(index: VectorIndex, works: Sequence[Work]) -> None:
-    await upsert(index, [work for work in works if work.placed])
-    # The new vectors are in; only now may old ones go.
-    await remove(
-        index,
-        [work for work in works if work.error is None and work.action is not Action.NOTHING],
-    )
-
-
-async def _embed(platform: Platform, works: Sequence[Work]) -> None:
-    pending = [work for work in works if work.action is Action.EMBED and work.error is None]
-    for model in dict.fromkeys(work.task.collection.model for work in pending):
-        group = [work for work in pending if work.task.collection.model is model]
-        texts = [work.task.text[part.start : part.end] for work in group for part in work.chunks]
-        placed = iter(await embed_texts(platform.embedder, model, texts))
-        for work in group:
-            for place in [next(placed) for _ in work.chunks]:
-                if isinstance(place, PlatformError):
-                    work.error = place
-                else:
-                    work.placed.append(place)
-            if work.error is not None:
-                work.placed = []  # All of a record's chunks, or none.
+    return delays
 
 
 def _report(outcomes: Sequence[JobOutcome], finished: Finished) -> None:

@@ -6,9 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from cognate.events import emit
-from cognate.ids import derived_id, vector_key
-from cognate.jobs.messages import ForeignText, JobReference, parse
-from cognate.jobs.queue import JOB_PREFIX
+from cognate.ids import vector_key
+from cognate.jobs.messages import ForeignText, JobReference
 from cognate.ports import Statement
 from cognate.sql import json_groups
 from cognate.times import to_iso, to_milliseconds
@@ -17,14 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from cognate.jobs.messages import Delivery
+    from cognate.jobs.messages import Received
     from cognate.ports import Platform
-    from cognate.schema.collections import Collections
 
 
-async def record_dead_letters(
-    platform: Platform, collections: Collections, deliveries: Sequence[Delivery]
-) -> None:
+async def record_dead_letters(platform: Platform, received: Sequence[Received]) -> None:
     """Fail the jobs of these messages whose handler died, with the code of what failed last.
 
     A job that waits stays queued, and the sweeper sends its message again when it is due. What it
@@ -41,22 +37,21 @@ async def record_dead_letters(
     moment = to_iso(now)
     ids: list[str] = []
     unknown: list[dict[str, str | bool]] = []
-    for delivery in deliveries:
-        match parse(delivery.body, collections):
-            case JobReference(job_id=job_id):
-                ids.append(job_id)
+    for item in received:
+        match item.message:
+            case JobReference():
+                ids.append(item.job_id)
             case ForeignText() as text:
-                job_id = derived_id(JOB_PREFIX, delivery.message_id)
-                ids.append(job_id)
+                ids.append(item.job_id)
+                record_id = text.record_id or item.job_id
+                scope = text.collection.scope
                 unknown.append(
                     {
-                        "job": job_id,
+                        "job": item.job_id,
                         "organization": text.organization_id,
-                        "scope": text.collection.scope,
-                        "record": text.record_id or job_id,
-                        "key": vector_key(
-                            text.organization_id, text.collection.scope, text.record_id or job_id
-                        ),
+                        "scope": scope,
+                        "record": record_id,
+                        "key": vector_key(text.organization_id, scope, record_id),
                         "model": text.collection.model.name,
                         "binding": text.collection.model.index_binding,
                         "is_text": text.record_id is None,

@@ -1,8 +1,8 @@
-"""What is to be done for one record of a batch, decided before anything is done."""
+"""Decide: compare a record with what is stored of it, and say what it needs. Pure functions."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,7 @@ from cognate.schema.collections import index_metadata
 from cognate.text_limits import chunks_problem, length_problem, metadata_problem
 
 if TYPE_CHECKING:
-    from cognate.embedding.embed import Placed
-    from cognate.embedding.start import Task
+    from cognate.embedding.read import RecordState
 
 
 class Action(Enum):
@@ -23,100 +22,81 @@ class Action(Enum):
     EMBED = "embed"
     """Its text changed, or was never embedded."""
     REINDEX = "reindex"
-    """Its vectors are right, but the index may not have them with the metadata of now."""
+    """Its vectors are right, but the index may not have them with today's metadata."""
     REMOVE = "remove"
-    """It is gone or empty: so are its vectors."""
+    """It is gone or empty: its vectors are removed."""
     NOTHING = "nothing"
-    """All is as it should be."""
+    """D1 and the index agree with it."""
 
 
-@dataclass
-class Work:
-    """One task on its way through a batch.
+@dataclass(frozen=True)
+class Decided:
+    """A record and what it needs.
 
     Attributes:
-        chunks: of the text, where it is embedded; else as they are stored.
-        placed: the vector of each chunk, once there is one.
-        error: why it stopped; None while it goes well.
-        wrote_index: whether a call that may have changed the index was made for it.
-        left_bindings: of the indexes from which all of its vectors were removed.
+        chunks: of the text if it is embedded, else the stored ones.
+        error: why it goes no further; None while it goes well.
     """
 
-    task: Task
+    record: RecordState
     action: Action
-    chunks: list[Chunk] = field(default_factory=list)
-    placed: list[Placed] = field(default_factory=list)
+    chunks: tuple[Chunk, ...] = ()
     error: CognateError | None = None
-    wrote_index: bool = False
-    left_bindings: list[str] = field(default_factory=list)
-
-    @property
-    def may_have_written(self) -> bool:
-        """Whether this try, or one before it, may have changed the index for this revision."""
-        return self.wrote_index or (self.error is not None and self.task.is_uncertain)
-
-    @property
-    def leaves_index_unsure(self) -> bool:
-        """Whether it failed when the index may hold something else than D1 says."""
-        return self.error is not None and self.may_have_written
-
-    @property
-    def surplus_ids(self) -> list[str]:
-        """Vector ids of chunk numbers that the record has no longer.
-
-        Where the index is known to agree with D1 these are the stored chunks beyond the new ones;
-        where it is not, all that were ever written.
-        """
-        task = self.task
-        known = task.stored_index_hash is not None and self.action is not Action.REMOVE
-        end = len(task.stored_chunks) if known else task.max_chunks
-        start = 0 if self.action is Action.REMOVE else len(self.chunks)
-        return [vector_id(task.vector_key, number) for number in range(start, end)]
 
     @property
     def binding(self) -> str:
-        """Of the index that is to hold the record's vectors."""
-        return self.task.collection.model.index_binding
+        """The binding of the index for the record's vectors."""
+        return self.record.collection.model.index_binding
 
     @property
     def other_bindings(self) -> list[str]:
-        """Of indexes that hold vectors of an earlier model, and are to hold none."""
-        return [name for name in self.task.index_bindings if name != self.binding]
+        """Indexes of earlier models that may still hold vectors of the record."""
+        return [name for name in self.record.index_bindings if name != self.binding]
 
     @property
-    def all_ids(self) -> list[str]:
-        """The ids of all vectors that the record may ever have had in an index."""
-        task = self.task
-        return [vector_id(task.vector_key, number) for number in range(task.max_chunks)]
+    def numbers(self) -> int:
+        """How many numbers the vectors of the record have together."""
+        return len(self.chunks) * self.record.collection.model.dimensions
+
+    @property
+    def surplus_ids(self) -> list[str]:
+        """Vector ids of chunk numbers that the record no longer has.
+
+        If the index is known to agree with D1, these are the stored chunks beyond the new ones. If
+        it is not, they are all that were ever written.
+        """
+        record = self.record
+        known = record.stored_index_hash is not None and self.action is not Action.REMOVE
+        end = len(record.stored_chunks) if known else record.max_chunks
+        start = 0 if self.action is Action.REMOVE else len(self.chunks)
+        return [vector_id(record.vector_key, number) for number in range(start, end)]
 
 
-def work_for(task: Task) -> Work:
+def decide_record(record: RecordState) -> Decided:
     """Decide what a record needs."""
-    if task.is_gone:
-        return Work(task, Action.REMOVE)
-    if not task.embeds and task.stored_hash is None:
-        return Work(task, Action.NOTHING)  # Nothing of it is indexed, so no metadata can be stale.
-    if task.content_hash == task.stored_hash:
-        chunks = [Chunk(start, end) for start, end in task.stored_chunks]
-        if task.index_hash == task.stored_index_hash:
-            return Work(task, Action.NOTHING, chunks)
-        work = Work(task, Action.REINDEX, chunks)
-        work.error = _metadata_error(task)
-        return work
-    problem = length_problem(task.text)
-    model = task.collection.model
-    work = Work(task, Action.EMBED, [] if problem else chunk(task.text, model.max_tokens))
-    problem = problem or chunks_problem(len(work.chunks), model)
-    work.error = TextTooLong(f"The text {problem}.") if problem else _metadata_error(task)
-    return work
+    if record.is_gone:
+        return Decided(record, Action.REMOVE)
+    if not record.embeds and record.stored_hash is None:
+        # Nothing of it is indexed, so no metadata can be stale.
+        return Decided(record, Action.NOTHING)
+    if record.content_hash != record.stored_hash:
+        return decide_to_embed(record)
+    if record.index_hash == record.stored_index_hash:
+        return Decided(record, Action.NOTHING, record.stored_chunks)
+    return Decided(record, Action.REINDEX, record.stored_chunks, _metadata_error(record))
 
 
-def _metadata_error(task: Task) -> MetadataTooLarge | None:
-    metadata = index_metadata(task.collection, task.organization_id, task.metadata)
+def decide_to_embed(record: RecordState) -> Decided:
+    """Have a record embedded, unless its text or its metadata is too large."""
+    model = record.collection.model
+    problem = length_problem(record.text)
+    chunks = () if problem else tuple(chunk(record.text, model.max_tokens))
+    problem = problem or chunks_problem(len(chunks), model)
+    error = TextTooLong(f"The text {problem}.") if problem else _metadata_error(record)
+    return Decided(record, Action.EMBED, chunks, error)
+
+
+def _metadata_error(record: RecordState) -> MetadataTooLarge | None:
+    metadata = index_metadata(record.collection, record.organization_id, record.metadata)
     problem = metadata_problem(metadata)
     return MetadataTooLarge(f"The record {problem}.") if problem else None
-
-
-def numbers(work: Work) -> int:
-    """How many numbers the vectors of a record have together."""
-    return len(work.chunks) * work.task.collection.model.dimensions

@@ -1,52 +1,106 @@
-"""From texts to vectors: one call for each hundred texts of a model."""
+"""Embed: turn the texts of records into vectors, or load the vectors that D1 has already."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from cognate.embedding.decide import Action, Decided, decide_to_embed
 from cognate.embedding.halving import isolating
 from cognate.embedding.vector_checks import checked
 from cognate.errors import (
+    DatabaseError,
     EmbedderRejected,
     PlatformError,
     UnembeddableText,
     UnusableEmbeddings,
 )
+from cognate.ports import FLOAT32_BYTES, Statement, StoredVectors
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from cognate.models import EmbeddingModel
-    from cognate.ports import Embedder, Vectors
+    from cognate.ports import Database, Embedder, Platform, Vectors
 
 
 CONTROL_TEXT: Final = "A short and ordinary sentence."
-"""What tells a model that fails from a text that spoils its answers."""
+"""A text that every model can embed. It shows whether the model fails, or one text does."""
 
 BLAMING: Final = (EmbedderRejected, UnembeddableText)
-"""Errors that are one text's own."""
+"""Errors that one text causes."""
 
 
 @dataclass(frozen=True)
-class Placed:
-    """Where a text's vector is: a row of a batch, never the numbers."""
+class VectorRow:
+    """One vector: a row of a batch of vectors. The numbers stay outside of Python."""
 
     vectors: Vectors
     position: int
 
 
-async def embed_texts(
-    embedder: Embedder, model: EmbeddingModel, texts: Sequence[str]
-) -> list[Placed | PlatformError]:
-    """Embed texts of one model.
+@dataclass(frozen=True)
+class Embedded(Decided):
+    """A record with its vectors.
 
-    A text that the model refuses is found by halving and fails alone. So does one that makes
-    answers unusable, if the model answers well to a control text at the same time; if it does not,
-    the model is to blame, and nothing is halved. Neither is any other failure of the platform.
+    Attributes:
+        vectors: one for each chunk; none if the record needs none, or if any of them is missing.
+    """
+
+    vectors: tuple[VectorRow, ...] = ()
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether the index has accepted the vectors; a later step of a batch says so."""
+        return False
+
+
+async def embed_records(platform: Platform, decided: Sequence[Decided]) -> list[Embedded]:
+    """Get the vectors of records: from D1 if the text did not change, else from the model.
+
+    A record whose column does not hold what its state row says is embedded again.
 
     Returns:
-        For each text, in order, where its vector is or why there is none.
+        Every record, in order. If D1 fails, that is the error of each.
+    """
+    try:
+        loaded = await _load(platform.database, decided)
+    except DatabaseError as error:
+        return [Embedded(**{**vars(item), "error": item.error or error}) for item in decided]
+    pending = [item for item in loaded if item.action is Action.EMBED and item.error is None]
+    embedded: dict[int, Embedded] = {}
+    for model in dict.fromkeys(item.record.collection.model for item in pending):
+        group = [item for item in pending if item.record.collection.model is model]
+        rows = iter(await embed_texts(platform.embedder, model, texts_of_chunks(group)))
+        embedded |= {id(item): _with(item, [next(rows) for _ in item.chunks]) for item in group}
+    return [embedded.get(id(item), item) for item in loaded]
+
+
+def texts_of_chunks(decided: Sequence[Decided]) -> list[str]:
+    """The texts of all chunks of these records, in order."""
+    return [item.record.text[part.start : part.end] for item in decided for part in item.chunks]
+
+
+def _with(item: Embedded, rows: Sequence[VectorRow | PlatformError]) -> Embedded:
+    """The record with its vectors: those of all chunks, or none."""
+    vectors = tuple(row for row in rows if isinstance(row, VectorRow))
+    errors = [row for row in rows if isinstance(row, PlatformError)]
+    return replace(item, error=errors[-1]) if errors else replace(item, vectors=vectors)
+
+
+async def embed_texts(
+    embedder: Embedder, model: EmbeddingModel, texts: Sequence[str]
+) -> list[VectorRow | PlatformError]:
+    """Embed texts by one model: one call for each hundred texts.
+
+    A text that the model refuses is found by halving, and fails alone. A text that makes answers
+    unusable is found in the same way, if the model answers well to a control text at that moment.
+    If it does not, the model is to blame, and nothing is halved. Other failures of the platform
+    halve nothing either.
+
+    Returns:
+        For each text, in order, its vector or why there is none.
     """
     is_well: bool | None = None
 
@@ -64,23 +118,82 @@ async def embed_texts(
                 raise UnembeddableText(str(error)) from error
             raise
 
-    placed: list[Placed | PlatformError] = []
+    rows: list[VectorRow | PlatformError] = []
     for start in range(0, len(texts), model.max_texts):
         group = texts[start : start + model.max_texts]
         for items, result in await isolating(
             group, call, divides=lambda error, _: isinstance(error, BLAMING)
         ):
             if isinstance(result, PlatformError):
-                placed.extend([result] * len(items))
+                rows.extend([result] * len(items))
             else:
-                placed.extend(Placed(result, position) for position in range(len(items)))
-    return placed
+                rows.extend(VectorRow(result, position) for position in range(len(items)))
+    return rows
 
 
 async def _answers(embed: Callable[[Sequence[str]], Awaitable[Vectors]]) -> bool:
-    """Whether the model answers well to a text that is known to be good."""
+    """Whether the model answers well to the control text."""
     try:
         await embed([CONTROL_TEXT])
     except PlatformError:
         return False
     return True
+
+
+async def _load(database: Database, decided: Sequence[Decided]) -> list[Embedded]:
+    """Load the vectors of the records that are indexed again: one D1 call for all of them.
+
+    Raises:
+        DatabaseError: D1 failed.
+    """
+    wanted = [item for item in decided if item.action is Action.REINDEX and item.error is None]
+    collections = {item.record.collection.scope: item.record.collection for item in wanted}
+    statements = [
+        Statement(
+            "SELECT t.organization_id, t.id, "  # noqa: S608 - names of the schema
+            f'hex(t."{collection.embedding_column}") AS vectors '
+            f'FROM json_each(?1) JOIN "{collection.sql_table}" t '
+            "ON t.organization_id = json_each.value ->> 'organization' "
+            "AND t.id = json_each.value ->> 'record'",
+            (
+                json.dumps(
+                    [
+                        {
+                            "organization": item.record.organization_id,
+                            "record": item.record.record_id,
+                        }
+                        for item in wanted
+                        if item.record.collection is collection
+                    ]
+                ),
+            ),
+        )
+        for collection in collections.values()
+    ]
+    answers = await database.batch(statements) if statements else []
+    stored = {
+        (scope, row["organization_id"], row["id"]): bytes.fromhex(row["vectors"])
+        for scope, rows in zip(collections, answers, strict=True)
+        for row in rows
+    }
+    return [
+        _loaded(
+            item,
+            stored.get(
+                (item.record.collection.scope, item.record.organization_id, item.record.record_id),
+                b"",
+            ),
+        )
+        if item.action is Action.REINDEX and item.error is None
+        else Embedded(**vars(item))
+        for item in decided
+    ]
+
+
+def _loaded(item: Decided, data: bytes) -> Embedded:
+    dimensions = item.record.collection.model.dimensions
+    if not item.chunks or len(data) != len(item.chunks) * dimensions * FLOAT32_BYTES:
+        return Embedded(**vars(decide_to_embed(item.record)))
+    vectors = StoredVectors(data, dimensions)
+    rows = tuple(VectorRow(vectors, position) for position in range(len(item.chunks)))
+    return Embedded(**vars(item), vectors=rows)

@@ -10,22 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cognate.embedding.decide import Action, Work
-from cognate.embedding.index_progress import record_statements
-from cognate.embedding.keep import (
-    Components,
-    store_components,
-)
-from cognate.embedding.states import (
-    CURRENT_STATE,
-    doubt_index,
-    forget_index,
-    remove_bindings,
-    remove_states,
-    revision_of,
-    store_seen,
-    store_states,
-)
+from cognate.embedding.keep import keep_records
+from cognate.embedding.states import CURRENT_STATE, revision_of
 from cognate.ids import new_id
 from cognate.jobs.job import JobStatus
 from cognate.jobs.queue import DELIVERY_PATIENCE, JOB_PREFIX, release_statement
@@ -37,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from cognate.embedding.index import Indexed
     from cognate.embedding.index_progress import Mutation
     from cognate.embedding.outcomes import JobOutcome
     from cognate.ports import Database
@@ -77,30 +64,11 @@ async def finish(
         DatabaseError: nothing was stored; the jobs are still running and their messages must be
             delivered again.
     """
-    works = list({id(outcome.work): outcome.work for outcome in outcomes if outcome.work}.values())
-    kept = [work for work in works if _is_kept(work)]
-    moment = to_iso(now)
-    kept_ids = {id(work) for work in kept}
-    others = [work for work in works if id(work) not in kept_ids]
-    late = [work for work in works if work.may_have_written]
-    removed = [work for work in works if _is_removed(work)]
-    left = [
-        (work, _left_bindings(work))
-        for work in works
-        if work.left_bindings or (_is_gone(work) and not _is_removed(work))
-    ]
-    components = Components()
-    statements = store_components(kept, components)
-    first_status = len(statements)
-    statements += _store_statuses(outcomes, moment)
+    indexed = list({id(item.indexed): item.indexed for item in outcomes if item.indexed}.values())
+    late = [item for item in indexed if item.may_have_written]
+    statements = _store_statuses(outcomes, to_iso(now))
     after_statuses = len(statements)
-    statements += [*remove_states(removed), *store_states(kept, components, now)]
-    # Of what is kept, the statement before has said it.
-    statements += store_seen(others)
-    statements += forget_index([work for work in others if work.leaves_index_unsure])
-    statements += doubt_index(late, now)
-    statements += remove_bindings(left)
-    statements += record_statements(mutations)
+    statements += keep_records(indexed, mutations, now)
     first_repair = len(statements)
     statements += _queue_repairs(late, now)
     first_release = len(statements)
@@ -108,50 +76,23 @@ async def finish(
     answers = await database.batch(statements)
     return Finished(
         statuses={
-            row["id"]: JobStatus(row["status"])
-            for rows in answers[first_status:after_statuses]
-            for row in rows
+            row["id"]: JobStatus(row["status"]) for rows in answers[:after_statuses] for row in rows
         },
         repairs=sum(len(rows) for rows in answers[first_repair:first_release]),
         released=[row for rows in answers[first_repair:] for row in rows],
     )
 
 
-def _is_kept(work: Work) -> bool:
-    """Whether there is something to store.
-
-    Vectors that were made are kept even where the index did not take them: the next try writes
-    them to the index without another call of the model, and until then a search finds them in D1.
-    """
-    if work.error is not None:
-        return work.action is Action.EMBED and bool(work.placed)
-    return work.action is not Action.NOTHING
-
-
-def _is_removed(work: Work) -> bool:
-    """Whether the record is gone, and all indexes have accepted the deletion of its vectors."""
-    return _is_gone(work) and set(work.other_bindings) <= set(work.left_bindings)
-
-
-def _is_gone(work: Work) -> bool:
-    return work.action is Action.REMOVE and work.error is None and not work.task.exists
-
-
-def _left_bindings(work: Work) -> list[str]:
-    """The indexes that have no vectors of the record any more."""
-    return [*work.left_bindings, *([work.binding] if _is_gone(work) else [])]
-
-
 def _store_statuses(outcomes: Sequence[JobOutcome], moment: str) -> list[Statement]:
     attempts = {
         job.id: job.attempts
         for outcome in outcomes
-        if outcome.work
-        for job in outcome.work.task.jobs
+        if outcome.indexed
+        for job in outcome.indexed.record.jobs
     }
     rows = [
         {
-            **(revision_of(outcome.work) if outcome.work else {}),
+            **(revision_of(outcome.indexed) if outcome.indexed else {}),
             "job": outcome.job_id,
             "attempts": attempts.get(outcome.job_id),
             "status": outcome.status,
@@ -196,18 +137,18 @@ def _store_statuses(outcomes: Sequence[JobOutcome], moment: str) -> list[Stateme
     ]
 
 
-def _queue_repairs(works: Sequence[Work], now: datetime) -> list[Statement]:
+def _queue_repairs(items: Sequence[Indexed], now: datetime) -> list[Statement]:
     """Where a record moved on while its index entry was written, have the entry written again.
 
     The repair is forced: what it finds in D1 may look as if nothing had to be done.
     """
     rows = [
         {
-            **revision_of(work),
+            **revision_of(item),
             "job": new_id(JOB_PREFIX, now),
-            "model": work.task.collection.model.name,
+            "model": item.record.collection.model.name,
         }
-        for work in works
+        for item in items
     ]
     return [
         Statement(

@@ -1,106 +1,235 @@
-"""From vectors to the index: what is new goes in, what is surplus comes out."""
+"""Index: write the vectors of records to Vectorize, and delete those that are surplus."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING
 
-from cognate.embedding.decide import Work, numbers
+from cognate.embedding.decide import Action
+from cognate.embedding.embed import Embedded
 from cognate.embedding.halving import isolating
+from cognate.embedding.index_progress import TrackedIndex
 from cognate.embedding.states import reserve_vectors
 from cognate.embedding.waves import MAX_CALL_NUMBERS, grouped
-from cognate.errors import PlatformError, VectorIndexRejected
+from cognate.errors import (
+    CognateError,
+    ConfigurationError,
+    DatabaseError,
+    PlatformError,
+    VectorIndexRejected,
+)
 from cognate.ids import vector_id
 from cognate.ports import MAX_UPSERT, VectorEntry
 from cognate.schema.collections import index_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from cognate.ports import Database, VectorIndex
+    from cognate.embedding.index_progress import Mutation
+    from cognate.ports import Platform, VectorIndex
 
 
-async def reserve(database: Database, works: Sequence[Work]) -> None:
+@dataclass(frozen=True)
+class Indexed(Embedded):
+    """A record after the calls of the indexes.
+
+    Attributes:
+        wrote_index: whether a call was made for it that may have changed an index.
+        left_bindings: indexes of earlier models from which all of its vectors were deleted.
+    """
+
+    wrote_index: bool = False
+    left_bindings: tuple[str, ...] = ()
+
+    @property
+    def may_have_written(self) -> bool:
+        """Whether this try, or one before it, may have changed the index for this revision."""
+        return self.wrote_index or (self.error is not None and self.record.is_uncertain)
+
+    @property
+    def leaves_index_unsure(self) -> bool:
+        """Whether it failed when the index may hold something else than D1 says."""
+        return self.error is not None and self.may_have_written
+
+    @property
+    def max_chunks(self) -> int:
+        """No index got a chunk number of this or above for this record."""
+        return max(self.record.max_chunks, len(self.vectors))
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether the index has accepted the vectors and the metadata."""
+        return self.wrote_index and self.error is None and self.action is not Action.REMOVE
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the record was deleted, and the index has accepted that of its vectors."""
+        return self.action is Action.REMOVE and self.error is None and not self.record.exists
+
+
+async def index_records(
+    platform: Platform, embedded: Sequence[Embedded]
+) -> tuple[list[Indexed], list[Mutation]]:
+    """Bring the indexes up to date: one upsert for each index, one delete if anything goes.
+
+    Returns:
+        Every record, and the mutations that the indexes have accepted. A record with an error is
+        passed on as it is. If nothing can be reserved in D1, that is the error of each.
+    """
+    items = [Indexed(**vars(item)) for item in embedded]
+    try:
+        await _reserve(platform, items)
+    except DatabaseError as error:
+        return [_failed(item, error) for item in items], []
+    indexed: list[Indexed] = []
+    mutations: list[Mutation] = []
+    for binding, group in groupby(sorted(items, key=_binding), key=_binding):
+        index = platform.indexes.get(binding)
+        if index is None:
+            missing = ConfigurationError(binding, f"The Vectorize binding {binding} is missing.")
+            indexed += [_failed(item, missing) for item in group]
+            continue
+        tracked = TrackedIndex(index, binding, platform.clock)
+        upserted = await _upsert(tracked, list(group))
+        # The new vectors are in. Only now may old ones go.
+        indexed += await _delete(tracked, upserted, _surplus_ids)
+        mutations += tracked.mutations
+    return await _leave_others(platform, indexed), mutations
+
+
+def _binding(item: Indexed) -> str:
+    return item.binding
+
+
+def _failed(item: Indexed, error: CognateError) -> Indexed:
+    return replace(item, error=item.error or error)
+
+
+async def _reserve(platform: Platform, items: Sequence[Indexed]) -> None:
     """Write down which vectors a record may get in which index, *before* it gets them.
 
-    Whatever dies afterwards, a later deletion knows how many vectors there may be, and where.
-    Nothing is written where that is known already, so a batch of short texts costs no call.
+    If the consumer dies afterwards, a later deletion knows how many vectors there may be, and
+    where. If that is known already, nothing is written: a batch of short texts costs no call.
 
     Raises:
         DatabaseError: nothing was reserved; nothing may be upserted.
     """
     rising = [
-        work
-        for work in works
-        if work.placed
+        item
+        for item in items
+        if item.error is None
+        and item.vectors
         and (
-            len(work.chunks) > work.task.max_chunks or work.binding not in work.task.index_bindings
+            item.max_chunks > item.record.max_chunks
+            or item.binding not in item.record.index_bindings
         )
     ]
     if rising:
-        await database.batch(reserve_vectors(rising))
-        for work in rising:
-            work.task.max_chunks = max(work.task.max_chunks, len(work.chunks))
+        await platform.database.batch(reserve_vectors(rising))
 
 
-async def upsert(index: VectorIndex, works: Sequence[Work]) -> None:
-    """Write the vectors of works that have some, in calls of at most `MAX_CALL_NUMBERS`.
+async def _upsert(index: VectorIndex, items: Sequence[Indexed]) -> list[Indexed]:
+    """Write the vectors of records, in calls of at most `MAX_CALL_NUMBERS` numbers.
 
-    A record that Vectorize refuses is found by halving. A failed record gets its `error`.
+    A record that Vectorize refuses is found by halving, and gets the error alone.
     """
-    for group in grouped(works, numbers, MAX_CALL_NUMBERS):
+    ready = [item for item in items if item.vectors and item.error is None]
+    done = [item for item in items if not (item.vectors and item.error is None)]
+    for group in grouped(ready, lambda item: item.numbers, MAX_CALL_NUMBERS):
         for part, result in await isolating(
             group,
-            lambda items: _upsert(index, items),
+            lambda records: _upsert_call(index, records),
             divides=lambda error, _: isinstance(error, VectorIndexRejected),
         ):
-            for work in part:
-                work.wrote_index = True
-                work.error = result if isinstance(result, PlatformError) else None
+            error = result if isinstance(result, PlatformError) else None
+            done += [replace(item, wrote_index=True, error=error) for item in part]
+    return done
 
 
-async def _upsert(index: VectorIndex, works: Sequence[Work]) -> None:
-    """One call, or for a record that is too large for one as many as it needs."""
-    found = [entry for work in works for entry in entries(work)]
-    dimensions = works[0].task.collection.model.dimensions
+async def _upsert_call(index: VectorIndex, items: Sequence[Indexed]) -> None:
+    """Make one call. A record that is too large for one call gets as many as it needs."""
+    entries = [entry for item in items for entry in _entries(item)]
+    dimensions = items[0].record.collection.model.dimensions
     size = min(MAX_UPSERT, MAX_CALL_NUMBERS // dimensions)
-    for start in range(0, len(found), size):
-        await index.upsert(found[start : start + size])
+    for start in range(0, len(entries), size):
+        await index.upsert(entries[start : start + size])
 
 
-async def remove(index: VectorIndex, works: Sequence[Work]) -> None:
-    """Delete the surplus vectors of works. A failed call is the `error` of all of its records."""
-    await _delete(index, [(work, identifier) for work in works for identifier in work.surplus_ids])
-
-
-async def leave(index: VectorIndex, binding: str, works: Sequence[Work]) -> None:
-    """Delete all vectors of works from an index of an earlier model."""
-    await _delete(index, [(work, identifier) for work in works for identifier in work.all_ids])
-    for work in works:
-        if work.error is None:
-            work.left_bindings.append(binding)
-
-
-async def _delete(index: VectorIndex, vectors: Sequence[tuple[Work, str]]) -> None:
-    """Delete vectors by their ids, as few calls as the index allows."""
-    for start in range(0, len(vectors), MAX_UPSERT):
-        group = vectors[start : start + MAX_UPSERT]
-        for work, _ in group:
-            work.wrote_index = True
-        try:
-            await index.delete([identifier for _, identifier in group])
-        except PlatformError as error:
-            for work, _ in group:
-                work.error = error
-
-
-def entries(work: Work) -> list[VectorEntry]:
-    """The entries of one record, a vector for each chunk.
+def _entries(item: Indexed) -> list[VectorEntry]:
+    """The index entries of one record, one for each chunk.
 
     The organization and the table come from D1, never from the record's own fields.
     """
-    task = work.task
-    metadata = index_metadata(task.collection, task.organization_id, task.metadata)
+    record = item.record
+    metadata = index_metadata(record.collection, record.organization_id, record.metadata)
     return [
-        VectorEntry(vector_id(task.vector_key, number), place.vectors, place.position, metadata)
-        for number, place in enumerate(work.placed)
+        VectorEntry(vector_id(record.vector_key, number), row.vectors, row.position, metadata)
+        for number, row in enumerate(item.vectors)
+    ]
+
+
+async def _leave_others(platform: Platform, items: Sequence[Indexed]) -> list[Indexed]:
+    """Delete the vectors of earlier models from their indexes.
+
+    An index whose binding is gone stays written down, and delays no record.
+    """
+    left = list(items)
+    bindings = {name for item in items if _changes(item) for name in item.other_bindings}
+    for binding in sorted(bindings):
+        index = platform.indexes.get(binding)
+        if index is not None:
+            left = [
+                replace(item, left_bindings=(*item.left_bindings, binding))
+                if _leaves(item, binding)
+                else item
+                for item in await _delete(index, left, partial(_all_ids, binding=binding))
+            ]
+    return left
+
+
+def _changes(item: Indexed) -> bool:
+    """Whether the record was to be changed, and nothing went wrong."""
+    return item.error is None and item.action is not Action.NOTHING
+
+
+def _surplus_ids(item: Indexed) -> Iterable[str]:
+    return item.surplus_ids if _changes(item) else ()
+
+
+def _leaves(item: Indexed, binding: str) -> bool:
+    return _changes(item) and binding in item.other_bindings
+
+
+def _all_ids(item: Indexed, binding: str) -> Iterable[str]:
+    """The ids of all vectors that the record may have in the index of an earlier model."""
+    record = item.record
+    numbers = range(record.max_chunks if _leaves(item, binding) else 0)
+    return (vector_id(record.vector_key, number) for number in numbers)
+
+
+async def _delete(
+    index: VectorIndex, items: Sequence[Indexed], ids_of: Callable[[Indexed], Iterable[str]]
+) -> list[Indexed]:
+    """Delete vectors of records, in as few calls as the index allows.
+
+    A call that fails is the error of all of its records.
+    """
+    vectors = [(place, found) for place, item in enumerate(items) for found in ids_of(item)]
+    touched: set[int] = set()
+    errors: dict[int, CognateError] = {}
+    for start in range(0, len(vectors), MAX_UPSERT):
+        group = vectors[start : start + MAX_UPSERT]
+        places = {place for place, _ in group}
+        touched |= places
+        try:
+            await index.delete([found for _, found in group])
+        except PlatformError as error:
+            errors |= dict.fromkeys(places, error)
+    return [
+        replace(item, wrote_index=True, error=errors.get(place, item.error))
+        if place in touched
+        else item
+        for place, item in enumerate(items)
     ]

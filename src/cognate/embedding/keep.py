@@ -1,6 +1,7 @@
-"""Store vectors and what is known of them, for the revision that they were made of.
+"""Keep: the statements that store vectors, and what is known of them.
 
-A record that was written since has another revision: then nothing is stored.
+All of them hold for the revision of the record that was read. If the record was written since, its
+vectors are not stored.
 """
 
 from __future__ import annotations
@@ -8,8 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from cognate.embedding.decide import Action
+from cognate.embedding.index_progress import record_statements
 from cognate.embedding.sketches import sketch
-from cognate.embedding.states import CURRENT_STATE, fingerprint_of, revision_of, store_states
+from cognate.embedding.states import (
+    CURRENT_STATE,
+    doubt_index,
+    fingerprint_of,
+    forget_index,
+    remove_bindings,
+    remove_states,
+    revision_of,
+    store_seen,
+    store_states,
+)
 from cognate.ports import FLOAT32_BYTES, Statement
 from cognate.sql import json_groups
 
@@ -17,8 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from cognate.embedding.decide import Work
-    from cognate.embedding.embed import Placed
+    from cognate.embedding.embed import Embedded, VectorRow
+    from cognate.embedding.index import Indexed
+    from cognate.embedding.index_progress import Mutation
     from cognate.schema.collections import Collection
 
 _NOT_STORED: Final = (
@@ -28,34 +41,88 @@ _NOT_STORED: Final = (
 """An SQL condition: no vectors of that revision and of today's model are stored."""
 
 
-def store_early(works: Sequence[Work], now: datetime) -> list[Statement]:
-    """Store the vectors of records before their jobs have run, and what is known of them.
+def keep_records(
+    indexed: Sequence[Indexed], mutations: Sequence[Mutation], now: datetime
+) -> list[Statement]:
+    """Store the outcome of a batch, in an order that must be kept.
+
+    Args:
+        indexed: the records.
+        mutations: what the indexes have accepted for them.
+        now: the time, after the last call of an index.
+    """
+    kept = [item for item in indexed if _is_kept(item)]
+    others = [item for item in indexed if not _is_kept(item)]
+    components = Components()
+    return [
+        *_store_components(kept, components),
+        *remove_states([item for item in indexed if _is_removed(item)]),
+        *store_states(kept, components, now),
+        *store_seen(others),
+        *forget_index([item for item in others if item.leaves_index_unsure]),
+        *doubt_index([item for item in indexed if item.may_have_written], now),
+        *remove_bindings(
+            [(item, bindings) for item in indexed if (bindings := _emptied_bindings(item))]
+        ),
+        *record_statements(mutations),
+    ]
+
+
+def keep_early(embedded: Sequence[Embedded], now: datetime) -> list[Statement]:
+    """Store the vectors of records before their jobs have run.
 
     If a job has stored them meanwhile, nothing is changed.
     """
     components = Components()
     return [
-        *store_components(works, components, early=True),
-        *store_states(works, components, now, early=True),
+        *_store_components(embedded, components, early=True),
+        *store_states(embedded, components, now, early=True),
     ]
 
 
-def store_components(
-    works: Sequence[Work], components: Components, *, early: bool = False
-) -> list[Statement]:
-    """One statement for up to 1.5 MB of vectors of a table, whatever their number.
+def _is_kept(item: Indexed) -> bool:
+    """Whether there is something to store.
 
-    With `early`, only where none are stored for the revision yet.
+    Vectors are stored even if the index did not accept them. The next try writes them to the index
+    without another call of the model, and until then a search finds them in D1.
+    """
+    if item.error is not None:
+        return item.action is Action.EMBED and bool(item.vectors)
+    return item.action is not Action.NOTHING
+
+
+def _is_removed(item: Indexed) -> bool:
+    """Whether the record was deleted, and no index has vectors of it."""
+    return item.is_deleted and set(item.other_bindings) <= set(item.left_bindings)
+
+
+def _emptied_bindings(item: Indexed) -> list[str]:
+    """Indexes to take off the state row: they have no vectors of the record any more.
+
+    Rarely any: the state row of a deleted record is removed as a whole.
+    """
+    if item.is_deleted and not (_is_removed(item) and not item.left_bindings):
+        return [*item.left_bindings, item.binding]
+    return list(item.left_bindings)
+
+
+def _store_components(
+    items: Sequence[Embedded], components: Components, *, early: bool = False
+) -> list[Statement]:
+    """Write the vectors into the rows of the tables.
+
+    One statement for up to 1.5 MB of vectors of a table, whatever their number. With `early`, rows
+    that have vectors of this revision and of today's model are left alone.
     """
     condition = _NOT_STORED if early else ""
     by_table: dict[str, tuple[Collection, list[dict[str, Any]]]] = {}
-    for work in works:
-        if work.action is Action.REINDEX:
+    for item in items:
+        if item.action is Action.REINDEX:
             continue
-        collection = work.task.collection
-        vectors = components.hex(work.placed) if work.action is Action.EMBED else None
+        collection = item.record.collection
+        vectors = components.hex(item.vectors) if item.action is Action.EMBED else None
         by_table.setdefault(collection.scope, (collection, []))[1].append(
-            {**revision_of(work), "vectors": vectors, "fingerprint": fingerprint_of(work)}
+            {**revision_of(item), "vectors": vectors, "fingerprint": fingerprint_of(item)}
         )
     return [
         Statement(
@@ -74,23 +141,23 @@ def store_components(
 
 
 class Components:
-    """The float32 bytes of batches, each taken out of its runtime once."""
+    """The float32 bytes of batches of vectors. Each batch leaves JavaScript once."""
 
     def __init__(self) -> None:
-        """Start with none."""
+        """Start without a batch."""
         self._batches: dict[int, bytes] = {}
 
-    def hex(self, placed: Sequence[Placed]) -> str:
-        """The vectors at these places, one after the other, as hexadecimal digits."""
-        return "".join(self._row(place).hex() for place in placed)
+    def hex(self, rows: Sequence[VectorRow]) -> str:
+        """The vectors, one after the other, as hexadecimal digits."""
+        return "".join(self._bytes(row).hex() for row in rows)
 
-    def sketches(self, placed: Sequence[Placed]) -> str:
-        """Their sketches, one after the other."""
-        return "".join(sketch(self._row(place)) for place in placed)
+    def sketches(self, rows: Sequence[VectorRow]) -> str:
+        """The sketches of the vectors, one after the other."""
+        return "".join(sketch(self._bytes(row)) for row in rows)
 
-    def _row(self, place: Placed) -> bytes:
-        data = self._batches.get(id(place.vectors))
+    def _bytes(self, row: VectorRow) -> bytes:
+        data = self._batches.get(id(row.vectors))
         if data is None:
-            data = self._batches[id(place.vectors)] = place.vectors.float32()
-        size = place.vectors.lengths()[place.position] * FLOAT32_BYTES
-        return data[place.position * size : (place.position + 1) * size]
+            data = self._batches[id(row.vectors)] = row.vectors.float32()
+        size = row.vectors.lengths()[row.position] * FLOAT32_BYTES
+        return data[row.position * size : (row.position + 1) * size]

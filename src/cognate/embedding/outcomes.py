@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from cognate.embedding.decide import Work
-    from cognate.embedding.start import ClaimedJob
+    from cognate.embedding.index import Indexed
+    from cognate.embedding.read import StartedJob
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class JobOutcome:
     """What becomes of one job.
 
     Attributes:
-        work: None for a job whose table is no longer in the schema.
+        indexed: None for a job whose table is no longer in the schema.
         status: `queued` is another try; `done` becomes `superseded` where the record has moved on.
         after_seconds: the pause before another try.
         charged: whether a failure counts against the record.
@@ -35,7 +35,7 @@ class JobOutcome:
     """
 
     job_id: str
-    work: Work | None
+    indexed: Indexed | None
     status: JobStatus
     after_seconds: int | None = None
     charged: bool = False
@@ -45,37 +45,37 @@ class JobOutcome:
 
 
 def outcomes_of(
-    work: Work, deliveries: Mapping[str, int], now: datetime, jitter: Callable[[], float]
+    item: Indexed, deliveries: Mapping[str, int], now: datetime, jitter: Callable[[], float]
 ) -> list[JobOutcome]:
     """The outcome of every job of one record; where it is tried again, one of them does it.
 
     Args:
-        work: done, or with its error.
+        item: done, or with its error.
         deliveries: job id to how often its message has been delivered.
         now: the time.
         jitter: a number in [0, 1).
     """
-    if work.error is None:
-        return [_done(job, work) for job in work.task.jobs]
-    latest, *older = work.task.jobs
-    outcomes = [JobOutcome(job.id, work, JobStatus.SUPERSEDED) for job in older]
+    if item.error is None:
+        return [_done(job, item) for job in item.record.jobs]
+    latest, *older = item.record.jobs
+    outcomes = [JobOutcome(job.id, item, JobStatus.SUPERSEDED) for job in older]
     decision = decide(
-        work.error,
-        charges=max(job.charges for job in work.task.jobs),
+        item.error,
+        charges=max(job.charges for job in item.record.jobs),
         # A message that the sweeper sent again is counted anew; the job remembers.
         deliveries=max(deliveries[latest.id], latest.attempts),
         jitter=jitter,
     )
-    code, message = work.error.code, sentence(work.error)
+    code, message = item.error.code, sentence(item.error)
     if isinstance(decision, Fail):
         failed = JobOutcome(
-            latest.id, work, JobStatus.FAILED, charged=True, code=code, message=message
+            latest.id, item, JobStatus.FAILED, charged=True, code=code, message=message
         )
         return [*outcomes, failed]
     due = now + timedelta(seconds=decision.after_seconds) + DELIVERY_PATIENCE
     retried = JobOutcome(
         latest.id,
-        work,
+        item,
         JobStatus.QUEUED,
         after_seconds=decision.after_seconds,
         charged=decision.charged,
@@ -86,7 +86,7 @@ def outcomes_of(
     return [*outcomes, retried]
 
 
-def orphan(job: ClaimedJob) -> JobOutcome:
+def orphan(job: StartedJob) -> JobOutcome:
     """The outcome of a job whose table the schema does not have."""
     return JobOutcome(
         job.id,
@@ -97,24 +97,24 @@ def orphan(job: ClaimedJob) -> JobOutcome:
     )
 
 
-def _done(job: ClaimedJob, work: Work) -> JobOutcome:
-    if not work.task.exists and job.source == "message":
+def _done(job: StartedJob, item: Indexed) -> JobOutcome:
+    if not item.record.exists and job.source == "message":
         return JobOutcome(
             job.id,
-            work,
+            item,
             JobStatus.FAILED,
             code="RECORD_NOT_FOUND",
             message="There is no record of this id in the table of this organization.",
         )
-    if work.task.exists and work.task.is_gone:
+    if item.record.exists and item.record.is_gone:
         return JobOutcome(
             job.id,
-            work,
+            item,
             JobStatus.DONE,
             code="EMPTY_TEXT",
             message="The record has no text to embed, so it has no vector.",
         )
-    return JobOutcome(job.id, work, JobStatus.DONE)
+    return JobOutcome(job.id, item, JobStatus.DONE)
 
 
 SENTENCES: Final = {

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from cognate.embedding.decide import Work
+    from cognate.embedding.decide import Decided
+    from cognate.embedding.embed import Embedded
+    from cognate.embedding.index import Indexed
     from cognate.embedding.keep import Components
     from cognate.ports import Parameter
 
@@ -131,12 +133,12 @@ WHERE organization_id = value ->> 'organization' AND scope = value ->> 'scope'
 
 
 def store_states(
-    works: Sequence[Work], components: Components, now: datetime, *, early: bool = False
+    items: Sequence[Embedded], components: Components, now: datetime, *, early: bool = False
 ) -> list[Statement]:
     """Store what is known of records whose vectors were stored, removed or indexed again.
 
     Args:
-        works: the records.
+        items: the records.
         components: the vectors that were made.
         now: the time.
         early: change nothing where vectors of this revision and today's model are stored. A search
@@ -145,69 +147,69 @@ def store_states(
     """
     rows = [
         {
-            **revision_of(work),
-            "content_hash": _content_hash(work),
-            "fingerprint": fingerprint_of(work),
-            "reindexed": work.action is Action.REINDEX,
-            "index_hash": work.task.index_hash if _is_indexed(work) else None,
-            "chunks": json.dumps([[part.start, part.end] for part in work.chunks]),
-            "binding": work.binding,
-            "embedded_at": None if work.action is Action.REMOVE else to_iso(now),
-            "sketch": components.sketches(work.placed) if work.action is Action.EMBED else None,
-            "changes_seen": work.task.changes if _follows_all_changes(work) else None,
+            **revision_of(item),
+            "content_hash": _content_hash(item),
+            "fingerprint": fingerprint_of(item),
+            "reindexed": item.action is Action.REINDEX,
+            "index_hash": item.record.index_hash if item.is_indexed else None,
+            "chunks": json.dumps([[part.start, part.end] for part in item.chunks]),
+            "binding": item.binding,
+            "embedded_at": None if item.action is Action.REMOVE else to_iso(now),
+            "sketch": components.sketches(item.vectors) if item.action is Action.EMBED else None,
+            "changes_seen": item.record.changes if _follows_all_changes(item) else None,
         }
-        for work in works
+        for item in items
     ]
     return _statements(_STORE + _UNLESS_STORED if early else _STORE, rows, to_iso(now))
 
 
-def store_seen(works: Sequence[Work]) -> list[Statement]:
+def store_seen(items: Sequence[Decided]) -> list[Statement]:
     """Store that records which needed nothing follow all changes that were read."""
     return _statements(
         _STORE_SEEN,
         [
-            {**revision_of(work), "changes_seen": work.task.changes}
-            for work in works
-            if _follows_all_changes(work)
+            {**revision_of(item), "changes_seen": item.record.changes}
+            for item in items
+            if _follows_all_changes(item)
         ],
     )
 
 
-def forget_index(works: Sequence[Work]) -> list[Statement]:
+def forget_index(items: Sequence[Decided]) -> list[Statement]:
     """Store that the index may hold anything of these records: the next job writes it again."""
-    return _statements(_FORGET_INDEX, [revision_of(work) for work in works])
+    return _statements(_FORGET_INDEX, [revision_of(item) for item in items])
 
 
-def reserve_vectors(works: Sequence[Work]) -> list[Statement]:
+def reserve_vectors(items: Sequence[Decided]) -> list[Statement]:
     """Store how many vectors records may get in which index, whatever their revision is."""
     return _statements(
         _RESERVE,
         [
-            {**revision_of(work), "max_chunks": len(work.chunks), "binding": work.binding}
-            for work in works
+            {**revision_of(item), "max_chunks": len(item.chunks), "binding": item.binding}
+            for item in items
         ],
     )
 
 
-def remove_bindings(bindings: Sequence[tuple[Work, Sequence[str]]]) -> list[Statement]:
+def remove_bindings(bindings: Sequence[tuple[Decided, Sequence[str]]]) -> list[Statement]:
     """Store that these indexes have no vectors of a record any more."""
     return _statements(
-        _REMOVE_BINDINGS, [{**revision_of(work), "bindings": names} for work, names in bindings]
+        _REMOVE_BINDINGS, [{**revision_of(item), "bindings": names} for item, names in bindings]
     )
 
 
-def remove_states(works: Sequence[Work]) -> list[Statement]:
+def remove_states(items: Sequence[Decided]) -> list[Statement]:
     """Remove the state rows of records whose vectors are gone from every index.
 
     A row stays while another job of its record is pending.
     """
     return _statements(
         _REMOVE,
-        [{"key": work.task.vector_key, "revision": work.task.revision} for work in works],
+        [{"key": item.record.vector_key, "revision": item.record.revision} for item in items],
     )
 
 
-def doubt_index(works: Sequence[Work], now: datetime) -> list[Statement]:
+def doubt_index(items: Sequence[Indexed], now: datetime) -> list[Statement]:
     """Store what a late write to the index means for records that were written since.
 
     The index may hold the older entry or the newer one. If the state row was removed meanwhile, an
@@ -215,51 +217,46 @@ def doubt_index(works: Sequence[Work], now: datetime) -> list[Statement]:
     row that was made again by others does not know of the upsert yet.
     """
     rows = {
-        work.task.vector_key: {
-            **revision_of(work),
-            "key": work.task.vector_key,
-            "max_chunks": work.task.max_chunks,
-            "binding": work.binding,
+        item.record.vector_key: {
+            **revision_of(item),
+            "key": item.record.vector_key,
+            "max_chunks": item.max_chunks,
+            "binding": item.binding,
         }
-        for work in works
+        for item in items
     }
-    upserted = [rows[work.task.vector_key] for work in works if work.action is not Action.REMOVE]
+    upserted = [rows[item.record.vector_key] for item in items if item.action is not Action.REMOVE]
     return [
         *_statements(_RESTORE, upserted, to_milliseconds(now)),
         *_statements(_DOUBT, list(rows.values())),
     ]
 
 
-def revision_of(work: Work) -> dict[str, Any]:
+def revision_of(item: Decided) -> dict[str, Any]:
     """The key of a record and the revision that was read, as fields of a JSON row."""
-    task = work.task
+    record = item.record
     return {
-        "organization": task.organization_id,
-        "scope": task.collection.scope,
-        "record": task.record_id,
-        "revision": task.revision,
+        "organization": record.organization_id,
+        "scope": record.collection.scope,
+        "record": record.record_id,
+        "revision": record.revision,
     }
 
 
-def fingerprint_of(work: Work) -> str | None:
+def fingerprint_of(item: Decided) -> str | None:
     """The fingerprint to store for a record; None if the record is gone."""
-    return None if _content_hash(work) is None else fingerprint(work.task.collection.model)
+    return None if _content_hash(item) is None else fingerprint(item.record.collection.model)
 
 
-def _content_hash(work: Work) -> str | None:
+def _content_hash(item: Decided) -> str | None:
     """The content hash to store. A record without text has one too: it was looked at."""
-    if work.action is not Action.REMOVE:
-        return work.task.content_hash
-    return content_hash("", work.task.collection.model) if work.task.exists else None
+    if item.action is not Action.REMOVE:
+        return item.record.content_hash
+    return content_hash("", item.record.collection.model) if item.record.exists else None
 
 
-def _is_indexed(work: Work) -> bool:
-    """Whether the index has accepted what D1 is to hold."""
-    return work.wrote_index and work.error is None and work.action is not Action.REMOVE
-
-
-def _follows_all_changes(work: Work) -> bool:
-    return work.error is None and not work.task.is_behind
+def _follows_all_changes(item: Decided) -> bool:
+    return item.error is None and not item.record.is_behind
 
 
 def _statements(

@@ -106,6 +106,24 @@ class Malformed:
 Message = JobReference | ForeignText | BackfillStep | Malformed
 
 
+@dataclass(frozen=True)
+class Received:
+    """One delivered message, parsed.
+
+    Attributes:
+        message_id: see `Delivery`.
+        attempts: see `Delivery`.
+        job_id: the job that it names. A message without one gets a job with an id that follows from
+            the message's id.
+        message: what it says.
+    """
+
+    message_id: str
+    attempts: int
+    job_id: str
+    message: Message
+
+
 def reference(job_id: str, scope: str) -> dict[str, str | int]:
     """The message that announces a job."""
     return {

@@ -7,14 +7,13 @@ only writes them to the index.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cognate.embedding.decide import Action, Work, work_for
-from cognate.embedding.embed import Placed
-from cognate.embedding.keep import store_early
-from cognate.embedding.start import Task
+from cognate.embedding.decide import Action, Decided, decide_record
+from cognate.embedding.embed import Embedded, VectorRow, texts_of_chunks
+from cognate.embedding.keep import keep_early
+from cognate.embedding.read import RecordState, stored_chunks
 from cognate.embedding.vector_checks import checked
 from cognate.errors import DatabaseError, EmbedderError, NotEmbedded, NotFound
 from cognate.events import emit
@@ -78,28 +77,28 @@ async def embed_pending(
     cut = bool(rows[0]["is_cut"])
     if rows[0]["records"] == 0:
         return Pending(MAX_COUNTED if cut else 0, is_complete=not cut)
-    works = [_work(collection, organization_id, row) for row in rows if row["is_read"]]
-    waiting = [work for work in works if work.action is Action.EMBED and work.error is None]
-    behind = rows[0]["records"] - len(works)
-    chosen: list[Work] = []
+    read = [_decided(collection, organization_id, row) for row in rows if row["is_read"]]
+    waiting = [item for item in read if item.action is Action.EMBED and item.error is None]
+    behind = rows[0]["records"] - len(read)
+    chosen: list[Decided] = []
     room = collection.model.max_texts
-    for work in waiting:
-        if len(work.chunks) <= room:
-            chosen.append(work)
-            room -= len(work.chunks)
+    for item in waiting:
+        if len(item.chunks) <= room:
+            chosen.append(item)
+            room -= len(item.chunks)
     count = MAX_COUNTED if cut else len(waiting) + behind
-    blank = frozenset(work.task.record_id for work in works if work.action is Action.REMOVE)
+    blank = frozenset(item.record.record_id for item in read if item.action is Action.REMOVE)
     if not chosen:
         return Pending(count, replaced=blank, is_complete=not cut and count == 0)
     try:
-        await _embed(platform, collection, chosen)
+        embedded = await _embed(platform, collection, chosen)
     except EmbedderError as error:
         emit("search.pending_not_embedded", records=len(chosen), error=error.code)
         return Pending(count, replaced=blank, is_complete=False)
-    await _keep(platform, chosen)
-    replaced = blank.union(work.task.record_id for work in chosen)
-    is_complete = not cut and len(chosen) == count
-    return Pending(count, list(_chunks(collection, chosen)), replaced, is_complete=is_complete)
+    await _keep(platform, embedded)
+    replaced = blank.union(item.record.record_id for item in embedded)
+    is_complete = not cut and len(embedded) == count
+    return Pending(count, list(_chunks(collection, embedded)), replaced, is_complete=is_complete)
 
 
 async def vector_or_text_of(
@@ -141,23 +140,23 @@ def _pending_text(collection: Collection, organization_id: OrganizationId, row: 
     """
     if not row["is_read"]:
         return None
-    work = _work(collection, organization_id, row)
-    if work.action is Action.REMOVE:
+    found = _decided(collection, organization_id, row)
+    if found.action is Action.REMOVE:
         return ""
-    return work.task.text if work.action is Action.EMBED and work.error is None else None
+    return found.record.text if found.action is Action.EMBED and found.error is None else None
 
 
-def _work(collection: Collection, organization_id: OrganizationId, row: Row) -> Work:
+def _decided(collection: Collection, organization_id: OrganizationId, row: Row) -> Decided:
     fields = {column: row[f"field_{column}"] for column in collection.columns}
-    chunks: list[list[int]] = json.loads(row["chunks"])
+    chunks = stored_chunks(row["chunks"])
     has_vectors = row["stored_bytes"] == (len(chunks) * collection.model.dimensions * FLOAT32_BYTES)
-    return work_for(
-        Task(
+    return decide_record(
+        RecordState(
             collection=collection,
             organization_id=organization_id,
             record_id=row["record_id"],
             vector_key=row["vector_key"],
-            jobs=[],
+            jobs=(),
             embeds=True,
             exists=True,
             text=row["posted_text"] or collection.text_of(fields),
@@ -173,34 +172,36 @@ def _work(collection: Collection, organization_id: OrganizationId, row: Row) -> 
     )
 
 
-async def _embed(platform: Platform, collection: Collection, works: Sequence[Work]) -> None:
-    texts = [work.task.text[part.start : part.end] for work in works for part in work.chunks]
+async def _embed(
+    platform: Platform, collection: Collection, chosen: Sequence[Decided]
+) -> list[Embedded]:
+    """Embed the texts of records in one call."""
+    texts = texts_of_chunks(chosen)
     answer = await platform.embedder.embed(collection.model, texts, urgent=True)
     vectors = checked(answer, count=len(texts), model=collection.model)
-    position = 0
-    for work in works:
-        places = range(position, position + len(work.chunks))
-        work.placed = [Placed(vectors, place) for place in places]
-        position += len(work.chunks)
+    rows = iter(VectorRow(vectors, position) for position in range(len(texts)))
+    return [
+        Embedded(**vars(item), vectors=tuple(next(rows) for _ in item.chunks)) for item in chosen
+    ]
 
 
-def _chunks(collection: Collection, works: Sequence[Work]) -> Iterator[PendingChunk]:
+def _chunks(collection: Collection, embedded: Sequence[Embedded]) -> Iterator[PendingChunk]:
     size = collection.model.dimensions * FLOAT32_BYTES
-    data = works[0].placed[0].vectors.float32()
-    for work in works:
-        task = work.task
-        for part, place in zip(work.chunks, work.placed, strict=True):
-            start = place.position * size
+    data = embedded[0].vectors[0].vectors.float32()
+    for item in embedded:
+        record = item.record
+        for part, row in zip(item.chunks, item.vectors, strict=True):
+            start = row.position * size
             vector = data[start : start + size]
-            yield PendingChunk(task.record_id, task.metadata, (part.start, part.end), vector)
+            yield PendingChunk(record.record_id, record.metadata, (part.start, part.end), vector)
 
 
-async def _keep(platform: Platform, works: Sequence[Work]) -> None:
+async def _keep(platform: Platform, embedded: Sequence[Embedded]) -> None:
     """Store the vectors for the revisions that were read.
 
     A newer revision, and what a consumer has stored meanwhile, are left alone.
     """
     try:
-        await platform.database.batch(store_early(works, platform.clock.now()))
+        await platform.database.batch(keep_early(embedded, platform.clock.now()))
     except DatabaseError as error:
-        emit("search.pending_not_kept", records=len(works), error=error.code)
+        emit("search.pending_not_kept", records=len(embedded), error=error.code)

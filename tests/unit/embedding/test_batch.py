@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cognate.consumer import CountingDatabase
 from cognate.ports import Platform
 from tests.stage.faults import FailingDatabase
 from tests.stage.platform import ACME, ARTICLES, GLOBEX, Stage, long_text
@@ -15,6 +16,7 @@ from tests.stage.platform import ACME, ARTICLES, GLOBEX, Stage, long_text
 if TYPE_CHECKING:
     from local.bindings.faults import FaultKind
 
+WAITS = {"type": "embedding", "organizationId": ACME, "table": "articles", "id": "a1"}
 CALLS = ("AI.run", "VECTORIZE.upsert", "VECTORIZE.deleteByIds", "VECTORIZE_384.upsert")
 
 
@@ -255,3 +257,55 @@ async def test_texts_without_a_table_are_kept_by_model() -> None:
     await stage.settle()
     assert await stage.discrepancies() == []
     assert len(stage.indexed()) == 2
+
+
+@pytest.mark.parametrize(
+    ("broken", "mended"),
+    [
+        ("ALTER TABLE articles RENAME TO gone", "ALTER TABLE gone RENAME TO articles"),
+        ("ALTER TABLE articles RENAME COLUMN year TO gone", ""),
+        ("ALTER TABLE articles RENAME COLUMN embedding TO gone", ""),
+    ],
+)
+async def test_the_jobs_of_the_other_tables_are_done(broken: str, mended: str) -> None:
+    """Its own come back, and are done when the migration was applied."""
+    mended = mended or f"{broken.partition(' RENAME')[0]} RENAME COLUMN gone TO {broken.split()[5]}"
+    stage = Stage()
+    waiting = await stage.put(ARTICLES, ACME, "a1", title="a title", body="a text")
+    await stage.rows(broken)
+    await stage.local.queue.send([{**WAITS, "content": "a posted text"}, {"type": "odd"}])
+    jobs = [await stage.write(ACME, "c1", "a text"), await stage.post(ACME, "a text")]
+    await stage.drain()
+
+    assert [await stage.status(job) for job in jobs] == ["done", "done"]
+    assert await stage.status(waiting) == "queued"
+    assert (await stage.jobs()).count("failed") == 1
+    assert len(stage.local.queue.waiting) == 2
+
+    await stage.rows(mended)
+    await stage.settle()
+
+    assert await stage.status(waiting) in {"done", "superseded"}
+    state = await stage.state(ACME, "a1", "articles")
+    assert (state["embedded_at"] is None, state["posted_text"]) == (False, "a posted text")
+
+
+async def test_without_the_tables_of_cognate_every_message_comes_back() -> None:
+    """Nothing is acknowledged."""
+    stage = Stage()
+    await stage.write(ACME, "c1", "a text")
+    await stage.rows("ALTER TABLE cognate_jobs RENAME TO gone")
+    [pause] = (await stage.deliver()).values()
+    assert pause is not None
+
+
+@pytest.mark.parametrize(("change", "calls"), [("SELECT 1", 2), ("DROP TABLE articles", 4)])
+async def test_a_complete_database_costs_no_call_more(change: str, calls: int) -> None:
+    """The tables are looked at only when one was missed."""
+    stage = Stage()
+    await stage.write(ACME, "c1", "a text")
+    await stage.rows(change)
+    database = CountingDatabase(stage.local.database)
+    stage.with_database(database)
+    await stage.drain()
+    assert database.calls == calls

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from cognate.consumer import consume
+from cognate.consumer import consume, receive
 from cognate.embedding.dead_letters import record_dead_letters
 from cognate.jobs.messages import Delivery, reference
 from cognate.jobs.replay import replay_job
@@ -30,7 +30,9 @@ FOREIGN = {"type": "embedding", "organizationId": ACME, "content": "a text"}
 async def die(stage: Stage, *bodies: object, message_id: str = "m1") -> None:
     """The messages ran out of deliveries."""
     deliveries = [Delivery(message_id, body, 1) for body in bodies]
-    await record_dead_letters(stage.platform, COLLECTIONS, deliveries)
+    await record_dead_letters(
+        stage.platform, [receive(delivery, COLLECTIONS) for delivery in deliveries]
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cognate.embedding.embed import CONTROL_TEXT, Placed, embed_texts
+from cognate.embedding.embed import CONTROL_TEXT, VectorRow, embed_texts
 from cognate.errors import (
     EmbedderBusy,
     EmbedderRejected,
@@ -14,8 +14,8 @@ from cognate.errors import (
     UnembeddableText,
     UnusableEmbeddings,
 )
-from cognate.ports import FLOAT32_BYTES
-from tests.stage.platform import BASE, Stage
+from cognate.ports import FLOAT32_BYTES, Statement
+from tests.stage.platform import ACME, BASE, GLOBEX, Stage, long_text
 
 if TYPE_CHECKING:
     from local.bindings.faults import FaultKind
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 SIZE = BASE.dimensions * FLOAT32_BYTES
 
 
-async def embed(stage: Stage, texts: list[str]) -> list[Placed | PlatformError]:
+async def embed(stage: Stage, texts: list[str]) -> list[VectorRow | PlatformError]:
     """Where the vectors are."""
     return await embed_texts(stage.platform.embedder, BASE, texts)
 
 
-def vector(place: Placed | PlatformError) -> bytes:
+def vector(place: VectorRow | PlatformError) -> bytes:
     """The vector at a place."""
-    assert isinstance(place, Placed)
+    assert isinstance(place, VectorRow)
     return place.vectors.float32()[place.position * SIZE : (place.position + 1) * SIZE]
 
 
@@ -95,7 +95,7 @@ async def test_a_hiccup_costs_no_text_its_vector() -> None:
     stage = Stage()
     stage.fault("run", "short")
     placed = await embed(stage, [f"text {number}" for number in range(10)])
-    assert all(isinstance(place, Placed) for place in placed)
+    assert all(isinstance(place, VectorRow) for place in placed)
     assert stage.calls("AI.run") == 4
 
 
@@ -115,4 +115,55 @@ async def test_an_outage_in_the_middle_of_the_halving_stays_where_it_is() -> Non
     stage.fault("run", message="5006: invalid input", match="poison")
     stage.fault("run", message="3040: out of capacity", match="poison")
     placed = await embed(stage, ["one", "two", "poison", "x"])
-    assert [type(place) for place in placed] == [Placed, Placed, EmbedderBusy, EmbedderBusy]
+    assert [type(place) for place in placed] == [VectorRow, VectorRow, EmbedderBusy, EmbedderBusy]
+
+
+async def test_a_change_of_metadata_alone_makes_no_call_of_the_model() -> None:
+    """All chunks of it are written again with what filters now ask for, of each organization."""
+    stage = Stage()
+    for organization_id in (ACME, GLOBEX):
+        await stage.write(organization_id, "r1", long_text(3), "one")
+    await stage.drain()
+    before = stage.calls("AI.run")
+    for organization_id in (ACME, GLOBEX):
+        await stage.write(organization_id, "r1", long_text(3), "two")
+    await stage.drain()
+    assert stage.calls("AI.run") == before
+    assert [item["storyId"] for item in stage.indexed().values()] == ["two"] * 6
+    assert await stage.discrepancies() == []
+
+
+async def test_vectors_that_are_not_there_are_made_again() -> None:
+    """A column that does not hold what its state row says is not trusted."""
+    stage = Stage()
+    for record_id in ("r1", "r2"):
+        await stage.write(ACME, record_id, long_text(2), "one")
+    await stage.drain()
+    await stage.local.database.batch(
+        [
+            Statement("UPDATE claims SET embedding = NULL WHERE id = 'r1'"),
+            Statement("UPDATE claims SET embedding = substr(embedding, 5) WHERE id = 'r2'"),
+        ]
+    )
+    for record_id in ("r1", "r2"):
+        await stage.write(ACME, record_id, long_text(2), "two")
+    await stage.drain()
+    assert await stage.discrepancies() == []
+
+
+async def test_vectors_of_another_fingerprint_are_not_passed_off_as_new() -> None:
+    """Following the metadata alone does not make old vectors comparable with new ones."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "a text", "one")
+    await stage.drain()
+    await stage.local.database.batch(
+        [
+            # As a deployment with another chunker or pooling left it.
+            Statement("UPDATE cognate_embeddings SET content_hash = 'x', fingerprint = 'old'"),
+        ]
+    )
+    await stage.write(ACME, "r1", "a text", "two")
+    await stage.local.database.batch([Statement("UPDATE cognate_jobs SET embeds = 0")])
+    await stage.drain()
+    state = await stage.state(ACME, "r1")
+    assert (state["content_hash"], state["fingerprint"]) == ("x", "old")

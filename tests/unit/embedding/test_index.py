@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
+from cognate.embedding.decide import Action
+from cognate.embedding.index import Indexed
+from cognate.errors import DatabaseError
 from tests.stage.faults import FailingDatabase
 from tests.stage.platform import ACME, GLOBEX, Stage, long_text
+from tests.unit.embedding.test_decide import record
 
 
 async def test_short_texts_cost_no_reservation_and_long_ones_one() -> None:
@@ -78,3 +84,29 @@ async def test_a_delete_of_many_vectors_goes_through() -> None:
     await stage.drain()
     assert stage.indexed() == {}
     assert stage.calls("VECTORIZE.deleteByIds") == 2
+
+
+@pytest.mark.parametrize(
+    ("uncertain", "wrote", "failed", "expected"),
+    [
+        # It went well: what it wrote is what D1 says.
+        (True, True, False, (True, False)),
+        (True, False, False, (False, False)),
+        # It failed after a call of the index, in this try or in one before.
+        (False, True, True, (True, True)),
+        (True, False, True, (True, True)),
+        # It failed before.
+        (False, False, True, (False, False)),
+    ],
+)
+def test_what_the_index_may_hold(
+    *, uncertain: bool, wrote: bool, failed: bool, expected: tuple[bool, bool]
+) -> None:
+    """Whether an entry may have been written for this revision, and whether nobody knows."""
+    indexed = Indexed(
+        record(is_uncertain=uncertain),
+        Action.NOTHING,
+        wrote_index=wrote,
+        error=DatabaseError() if failed else None,
+    )
+    assert (indexed.may_have_written, indexed.leaves_index_unsure) == expected

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cognate.embedding.decide import Work, work_for
+from cognate.embedding.decide import decide_record
+from cognate.embedding.index import Indexed
 from cognate.embedding.outcomes import SENTENCES, JobOutcome, orphan, outcomes_of, sentence
-from cognate.embedding.start import ClaimedJob
+from cognate.embedding.read import StartedJob
 from cognate.errors import (
     CognateError,
     ConfigurationError,
@@ -20,23 +21,22 @@ from cognate.errors import (
 )
 from cognate.jobs.retry import REJECTIONS
 from tests.stage.errors import platform_errors
-from tests.unit.embedding.test_decide import task
+from tests.unit.embedding.test_decide import record
 
 STOPPING = [kind for kind in platform_errors() if kind not in {PlatformError, QueueError}]
 """Errors that can stop a job."""
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-LATEST, OLDER = ClaimedJob("job_2", "write", 1, 1), ClaimedJob("job_1", "message", 2, 3)
+LATEST, OLDER = StartedJob("job_2", "write", 1, 1), StartedJob("job_1", "message", 2, 3)
 
 
-def work(error: CognateError | None = None, **changes: object) -> Work:
-    """The work of two jobs of a record, the latest first."""
-    found = work_for(task(jobs=[LATEST, OLDER], **changes))
-    found.error = error
-    return found
+def indexed(error: CognateError | None = None, **changes: object) -> Indexed:
+    """The record of two jobs, the latest first."""
+    decided = decide_record(record(**{"jobs": (LATEST, OLDER), **changes}))
+    return Indexed(**{**vars(decided), "error": error})
 
 
-def outcomes(item: Work) -> list[JobOutcome]:
+def outcomes(item: Indexed) -> list[JobOutcome]:
     """What becomes of the two jobs, delivered once and four times."""
     return outcomes_of(item, {"job_1": 4, "job_2": 1}, NOW, lambda: 0)
 
@@ -48,12 +48,12 @@ def briefly(found: list[JobOutcome]) -> list[tuple[str, str, str | None]]:
 
 def test_all_jobs_of_a_record_are_done_together() -> None:
     """One look at the record served them all."""
-    assert briefly(outcomes(work())) == [("job_2", "done", None), ("job_1", "done", None)]
+    assert briefly(outcomes(indexed())) == [("job_2", "done", None), ("job_1", "done", None)]
 
 
 def test_one_of_them_is_tried_again() -> None:
     """The latest, by its own deliveries; the others are superseded by it."""
-    found = outcomes(work(EmbedderBusy()))
+    found = outcomes(indexed(EmbedderBusy()))
     assert briefly(found) == [("job_1", "superseded", None), ("job_2", "queued", "AI_CAPACITY")]
     assert (found[1].after_seconds, found[1].charged) == (5, False)
     assert found[1].due_at == "2026-11-20T12:01:05.000Z"
@@ -61,15 +61,14 @@ def test_one_of_them_is_tried_again() -> None:
 
 def test_the_pause_grows_though_the_sweeper_sent_another_message() -> None:
     """A new message counts its deliveries from one; the job counts on."""
-    found = work(VectorIndexThrottled())
-    found.task.jobs = [ClaimedJob("job_2", "write", 0, 4)]
+    found = indexed(VectorIndexThrottled(), jobs=(StartedJob("job_2", "write", 0, 4),))
     [outcome] = outcomes_of(found, {"job_2": 1}, NOW, lambda: 0)
     assert outcome.after_seconds == 40
 
 
 def test_the_record_is_charged_not_the_job() -> None:
     """Its third unusable answer is the last, whichever of its jobs had the others."""
-    assert briefly(outcomes(work(UnembeddableText()))) == [
+    assert briefly(outcomes(indexed(UnembeddableText()))) == [
         ("job_1", "superseded", None),
         ("job_2", "failed", "AI_TEXT_UNUSABLE"),
     ]
@@ -77,12 +76,12 @@ def test_the_record_is_charged_not_the_job() -> None:
 
 def test_a_record_without_text_says_why_there_is_no_vector() -> None:
     """It is done, with a code that can be listed."""
-    assert {item.code for item in outcomes(work(text=" "))} == {"EMPTY_TEXT"}
+    assert {item.code for item in outcomes(indexed(text=" "))} == {"EMPTY_TEXT"}
 
 
 def test_a_message_for_a_record_that_is_not_there_has_failed() -> None:
     """The job of a deletion is done; that of a foreign message names what it did not find."""
-    assert briefly(outcomes(work(exists=False))) == [
+    assert briefly(outcomes(indexed(exists=False))) == [
         ("job_2", "done", None),
         ("job_1", "failed", "RECORD_NOT_FOUND"),
     ]

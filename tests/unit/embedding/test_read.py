@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cognate.embedding.start import LEASE, Claim, claim, jobs_of
+from cognate.consumer import receive
+from cognate.embedding.read import LEASE, Wave, read_records
 from cognate.ids import derived_id
-from cognate.jobs.messages import Delivery, parse, reference
+from cognate.jobs.messages import Delivery, reference
 from cognate.times import to_milliseconds
 from tests.stage.platform import ACME, CLAIMS, COLLECTIONS, GLOBEX, Stage
 
@@ -18,20 +19,20 @@ if TYPE_CHECKING:
 FOREIGN = {"type": "embedding", "organizationId": ACME, "content": "a text"}
 
 
-async def take(stage: Stage, *bodies: object, attempts: int = 1, message_id: str = "m") -> Claim:
-    """Claim messages that say this, each with an id of its own."""
+async def take(stage: Stage, *bodies: object, attempts: int = 1, message_id: str = "m") -> Wave:
+    """Read the records of messages with these bodies, each with an id of its own."""
     deliveries = [
         Delivery(f"{message_id}{number}", body, attempts) for number, body in enumerate(bodies)
     ]
-    messages = [(item, parse(item.body, COLLECTIONS)) for item in deliveries]
-    return await claim(stage.local.database, COLLECTIONS, messages, stage.local.clock.now())
+    received = [receive(item, COLLECTIONS) for item in deliveries]
+    return await read_records(stage.local.database, COLLECTIONS, received, stage.local.clock.now())
 
 
 async def test_a_job_is_started_once() -> None:
     """While one runs it, another delivery of it finds nothing to do."""
     stage = Stage()
     body = reference(await stage.write(ACME, "r1", "a text"), "claims")
-    assert [len((await take(stage, body)).tasks) for _ in range(2)] == [1, 0]
+    assert [len((await take(stage, body)).records) for _ in range(2)] == [1, 0]
 
 
 async def test_a_job_that_is_done_stays_done() -> None:
@@ -41,7 +42,7 @@ async def test_a_job_that_is_done_stays_done() -> None:
     await stage.drain()
     for attempts in (1, 2):
         found = await take(stage, reference(job_id, "claims"), attempts=attempts)
-        assert (found.tasks, await stage.status(job_id)) == ([], "done")
+        assert (found.records, await stage.status(job_id)) == ([], "done")
 
 
 @pytest.mark.parametrize(("attempts", "later", "expected"), [(1, 0, 0), (2, 0, 1), (1, 1, 1)])
@@ -53,9 +54,9 @@ async def test_a_running_job_is_taken_over_from_the_dead(
     body = reference(await stage.write(ACME, "r1", "a text"), "claims")
     await take(stage, body)
     stage.local.clock.advance(later * (LEASE.total_seconds() + 0.001))
-    tasks = (await take(stage, body, attempts=attempts)).tasks
-    assert len(tasks) == expected
-    assert [task.is_uncertain for task in tasks] == [True] * expected
+    records = (await take(stage, body, attempts=attempts)).records
+    assert len(records) == expected
+    assert [record.is_uncertain for record in records] == [True] * expected
 
 
 async def test_a_message_twice_in_a_batch_is_one_task() -> None:
@@ -63,10 +64,9 @@ async def test_a_message_twice_in_a_batch_is_one_task() -> None:
     stage = Stage()
     job_id = await stage.write(ACME, "r1", "a text")
     found = await take(stage, *[reference(job_id, "claims")] * 2)
-    assert [[job.id for job in task.jobs] for task in found.tasks] == [[job_id]]
+    assert [[job.id for job in record.jobs] for record in found.records] == [[job_id]]
     deliveries = [Delivery(name, reference(job_id, "claims"), 1) for name in ("m0", "m1")]
-    messages = [(item, parse(item.body, COLLECTIONS)) for item in deliveries]
-    assert jobs_of(messages) == {"m0": job_id, "m1": job_id}
+    assert [receive(item, COLLECTIONS).job_id for item in deliveries] == [job_id, job_id]
 
 
 async def test_two_jobs_of_a_record_are_one_task_with_the_latest_first() -> None:
@@ -77,9 +77,9 @@ async def test_two_jobs_of_a_record_are_one_task_with_the_latest_first() -> None
     stage.local.clock.advance(1)
     second = await stage.write(ACME, "r1", "another text")
     bodies = [reference(second, "claims"), reference(first, "claims")]
-    [task] = (await take(stage, *bodies, attempts=2)).tasks
-    assert [job.id for job in task.jobs] == [second, first]
-    assert (task.text, task.is_uncertain) == ("another text", True)
+    [record] = (await take(stage, *bodies, attempts=2)).records
+    assert [job.id for job in record.jobs] == [second, first]
+    assert (record.text, record.is_uncertain) == ("another text", True)
 
 
 @pytest.mark.parametrize("scope", ["", "claims", "no longer there"])
@@ -87,7 +87,7 @@ async def test_the_scope_of_a_message_is_a_hint(scope: str) -> None:
     """Without a known one every table is read."""
     stage = Stage()
     job_id = await stage.write(ACME, "r1", "a text")
-    assert len((await take(stage, reference(job_id, scope))).tasks) == 1
+    assert len((await take(stage, reference(job_id, scope))).records) == 1
 
 
 async def test_a_job_of_a_table_that_is_gone_is_an_orphan() -> None:
@@ -96,7 +96,7 @@ async def test_a_job_of_a_table_that_is_gone_is_an_orphan() -> None:
     job_id = await stage.write(ACME, "r1", "a text")
     await stage.rows("UPDATE cognate_jobs SET scope = 'dropped'")
     found = await take(stage, reference(job_id, "dropped"))
-    assert ([job.id for job in found.orphans], found.tasks) == ([job_id], [])
+    assert ([job.id for job in found.orphans], found.records) == ([job_id], [])
 
 
 async def jobs(stage: Stage) -> list[Row]:
@@ -110,10 +110,10 @@ async def test_a_text_of_another_worker_gets_its_job_on_arrival() -> None:
     """Under an id that follows from the message's, so that a second delivery is the same job."""
     stage = Stage()
     for attempts in (1, 2):
-        [task] = (await take(stage, FOREIGN, attempts=attempts)).tasks
-        assert (task.text, task.record_id) == ("a text", derived_id("job", "m0"))
+        [record] = (await take(stage, FOREIGN, attempts=attempts)).records
+        assert (record.text, record.record_id) == ("a text", derived_id("job", "m0"))
     assert len(await jobs(stage)) == 1
-    state = await stage.state(ACME, task.record_id, task.collection.scope)
+    state = await stage.state(ACME, record.record_id, record.collection.scope)
     assert state["revision"] == to_milliseconds(stage.local.clock.now())
 
 
@@ -157,7 +157,7 @@ async def test_what_cannot_be_understood_is_recorded_as_failed() -> None:
     odd = [None, {"type": "x"}, {**FOREIGN, "content": ""}]
     for _ in range(2):
         found = await take(stage, *odd, reference(job_id, "claims"), attempts=2)
-        assert len(found.tasks) == 1
+        assert len(found.records) == 1
     rows = await stage.rows("SELECT * FROM cognate_jobs WHERE error_code IS NOT NULL")
     assert sorted((str(row["organization_id"]), row["error_code"]) for row in rows) == [
         ("None", "MESSAGE_MALFORMED"),

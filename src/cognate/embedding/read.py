@@ -1,26 +1,27 @@
-"""The first D1 call of a wave: start its jobs, and read the records that they are about."""
+"""Read: start the jobs of a wave, and read the records that they are about, in one D1 call."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from cognate.chunking import Chunk
 from cognate.embedding.fingerprint import content_hash, index_hash
 from cognate.embedding.waves import MAX_COLUMN_CHARACTERS, start_statement, startable_statement
-from cognate.ids import derived_id, vector_key
-from cognate.jobs.messages import ForeignText, JobReference, Malformed, Message
-from cognate.jobs.queue import JOB_PREFIX
+from cognate.ids import vector_key
+from cognate.jobs.messages import ForeignText, JobReference, Malformed
 from cognate.ports import FLOAT32_BYTES, Row, Statement
 from cognate.sql import json_groups
 from cognate.times import to_iso, to_milliseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from cognate.jobs.messages import Delivery
+    from cognate.jobs.messages import Received
     from cognate.ports import Database, Scalar
     from cognate.schema.collections import Collection, Collections
 
@@ -30,7 +31,7 @@ consumer after 15 minutes. Where two run the same job, the revision decides whos
 
 
 @dataclass(frozen=True)
-class ClaimedJob:
+class StartedJob:
     """A job that this batch has started.
 
     Attributes:
@@ -45,132 +46,126 @@ class ClaimedJob:
     attempts: int
 
 
-@dataclass
-class Task:
-    """One record to look at again, for one or more jobs of this batch.
+@dataclass(frozen=True)
+class RecordState:
+    """What D1 says of one record and of its vectors, for one or more started jobs.
 
     Attributes:
-        embeds: False where a changed text is not to be embedded, only indexed as it is stored.
-        exists: whether there is such a record now.
-        text: what is to be embedded; empty when there is nothing to embed.
-        revision: of the record when it was read; a result counts only while it is still this one.
-        stored_hash: content hash of the vectors in D1; None without any.
-        stored_index_hash: of what the index was last given; None where that is not known.
-        stored_chunks: number of vectors in D1.
-        changes: number of the last change of the record that is in what was read.
-        max_chunks: no chunk number of this or above was ever written for this record.
-        index_bindings: of the indexes that may hold vectors of this record.
-        is_uncertain: whether an earlier try may have written to the index and not said so.
+        jobs: the started jobs of the record, the latest first.
+        embeds: False if a changed text is not embedded: only its metadata is followed.
+        exists: whether the record is there.
+        text: the text to embed; empty if there is none.
+        metadata: what filters may ask for.
+        revision: a result counts only while the record still has this revision.
+        stored_hash: content hash of the vectors in D1; None without vectors.
+        stored_index_hash: index hash of what the index was last given; None if that is not known.
+        stored_chunks: where each stored chunk lies in its text.
+        max_chunks: the index never got a chunk number of this or above for this record.
+        is_uncertain: an earlier try may have written to the index without saying so.
+        changes: number of the record's last change that was read.
+        index_bindings: indexes that may hold vectors of this record.
     """
 
     collection: Collection
     organization_id: str
     record_id: str
     vector_key: str
-    jobs: list[ClaimedJob]
+    jobs: tuple[StartedJob, ...]
     embeds: bool
     exists: bool
     text: str
-    metadata: dict[str, Scalar]
+    metadata: Mapping[str, Scalar]
     revision: int
     stored_hash: str | None
     stored_index_hash: str | None
-    stored_chunks: list[list[int]]
+    stored_chunks: tuple[Chunk, ...]
     max_chunks: int
     is_uncertain: bool
     changes: int = 0
     index_bindings: tuple[str, ...] = ()
-    content_hash: str = field(init=False)
-    is_behind: bool = field(init=False, default=False)
-    index_hash: str = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Hash what is to be stored."""
-        self.content_hash = content_hash(self.text, self.collection.model)
-        if not self.embeds and self.stored_hash is not None:
-            self.is_behind = self.content_hash != self.stored_hash
-            self.content_hash = self.stored_hash
-        self.index_hash = index_hash(self.content_hash, self.metadata)
+    @cached_property
+    def content_hash(self) -> str:
+        """Content hash of the text, or of the stored vectors if the text is not embedded."""
+        return self._text_hash if self.embeds else self.stored_hash or self._text_hash
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the stored vectors are of another text, and stay so."""
+        return self.content_hash != self._text_hash
+
+    @cached_property
+    def index_hash(self) -> str:
+        """Index hash of the content and the metadata."""
+        return index_hash(self.content_hash, self.metadata)
 
     @property
     def is_gone(self) -> bool:
-        """Whether the record has nothing that could be found."""
+        """Whether the record has nothing that a search could find."""
         return not self.exists or not self.text.strip()
+
+    @cached_property
+    def _text_hash(self) -> str:
+        return content_hash(self.text, self.collection.model)
 
 
 @dataclass(frozen=True)
-class Claim:
-    """What a wave got.
+class Wave:
+    """The jobs that were started together, and their records.
 
     Attributes:
-        tasks: the records to look at, each once.
+        records: each once.
         orphans: jobs whose table is no longer in the schema, or whose state row is missing.
         waiting: organizations that have jobs which are not announced yet.
         left: ids of jobs that did not fit into this wave; they are not started.
     """
 
-    tasks: list[Task]
-    orphans: list[ClaimedJob]
+    records: list[RecordState]
+    orphans: list[StartedJob]
     waiting: list[str]
     left: list[str]
 
 
-def jobs_of(messages: Sequence[tuple[Delivery, Message]]) -> dict[str, str]:
-    """Message id to the id of the job it stands for; malformed messages are left out."""
-    found: dict[str, str] = {}
-    for delivery, message in messages:
-        match message:
-            case JobReference():
-                found[delivery.message_id] = message.job_id
-            case ForeignText():
-                found[delivery.message_id] = derived_id(JOB_PREFIX, delivery.message_id)
-    return found
-
-
-async def claim(
+async def read_records(
     database: Database,
     collections: Collections,
-    messages: Sequence[tuple[Delivery, Message]],
+    received: Sequence[Received],
     now: datetime,
     left: Sequence[str] | None = None,
-) -> Claim:
+) -> Wave:
     """Record what arrived, start the jobs of one wave, and read their records.
 
-    One D1 call, whatever the size of the batch. A job is started when it is queued; when it is
-    running but its message came back or its lease is over, whoever ran it has died. Which jobs
-    start together is decided by `cognate.embedding.waves`.
+    One D1 call, whatever the size of the batch. A queued job can be started. So can a running job
+    if its message came back or its lease is over: its consumer has died. `cognate.embedding.waves`
+    decides which jobs start together.
 
     Args:
         database: D1.
         collections: all that the schema has.
-        messages: of the batch.
+        received: the messages of the batch.
         now: the time.
-        left: what the claim of the wave before left; None for the first wave of the batch.
+        left: the jobs that the wave before left; None for the first wave of the batch.
 
     Raises:
         DatabaseError: nothing was started.
     """
-    job_of_message = jobs_of(messages)
     arrived: list[dict[str, Any]] = []
     scopes: set[str] = set()
-    for delivery, message in messages:
-        match message:
-            case JobReference():
-                scopes.add(message.scope)
-            case ForeignText():
-                scopes.add(message.collection.scope)
-                arrived.append(_arrival(job_of_message[delivery.message_id], message))
-            case Malformed():
-                arrived.append(_rejection(derived_id(JOB_PREFIX, delivery.message_id), message))
-    redelivered = [
-        job_of_message[delivery.message_id]
-        for delivery, _ in messages
-        if delivery.attempts > 1 and delivery.message_id in job_of_message
-    ]
-    # A reference without a scope that is known may be about any table.
+    for item in received:
+        match item.message:
+            case JobReference(scope=scope):
+                scopes.add(scope)
+            case ForeignText(collection=collection) as text:
+                scopes.add(collection.scope)
+                arrived.append(_arrival(item.job_id, text))
+            case Malformed() as malformed:
+                arrived.append(_rejection(item.job_id, malformed))
+    jobs = [item for item in received if not isinstance(item.message, Malformed)]
+    redelivered = [item.job_id for item in jobs if item.attempts > 1]
+    # A reference to an unknown scope may be about any table.
     known = [collections.get(scope) for scope in sorted(scopes)]
     reads = [item for item in known if item] if all(known) else list(collections)
-    ids = sorted(set(job_of_message.values())) if left is None else left
+    ids = sorted({item.job_id for item in jobs}) if left is None else left
     moment, lease_end = to_iso(now), to_iso(now + LEASE)
     statements = [
         *(_arrival_statements(arrived, now) if left is None else ()),
@@ -193,43 +188,44 @@ async def claim(
         )
         reads = [*reads, *missed]
     started = {
-        row["id"]: ClaimedJob(row["id"], row["source"], row["charges"], row["attempts"])
+        row["id"]: StartedJob(row["id"], row["source"], row["charges"], row["attempts"])
         for row in started_rows
     }
-    tasks: dict[tuple[str, str, str], Task] = {}
-    seen: set[str] = set()
+    records: dict[tuple[str, str, str], RecordState] = {}
     for collection, rows in zip(reads, read_rows, strict=True):
         for row in rows:
             if row["job_id"] in started:
-                seen.add(row["job_id"])
-                _add_task(tasks, collection, row, started[row["job_id"]])
-    orphans = [job for job_id, job in started.items() if job_id not in seen]
-    waiting = [row["organization_id"] for row in waiting_rows]
-    rest = [row["id"] for row in startable if row["id"] not in started]
-    return Claim(list(tasks.values()), orphans, waiting, rest)
+                key = (collection.scope, row["organization_id"], row["record_id"])
+                records[key] = _state(collection, row, started[row["job_id"]], records.get(key))
+    seen = {job.id for record in records.values() for job in record.jobs}
+    return Wave(
+        records=list(records.values()),
+        orphans=[job for job_id, job in started.items() if job_id not in seen],
+        waiting=[row["organization_id"] for row in waiting_rows],
+        left=[row["id"] for row in startable if row["id"] not in started],
+    )
 
 
-def _add_task(
-    tasks: dict[tuple[str, str, str], Task], collection: Collection, row: Row, job: ClaimedJob
-) -> None:
-    key = (collection.scope, row["organization_id"], row["record_id"])
-    earlier = tasks.get(key)
+def _state(
+    collection: Collection, row: Row, job: StartedJob, earlier: RecordState | None
+) -> RecordState:
+    """The state of a record, for a job and for the earlier jobs of the same record."""
     fields = {column: row[f"field_{column}"] for column in collection.columns}
     exists = row["found"] is not None
     rendered = collection.text_of(fields) if exists else ""
-    chunks: list[list[int]] = json.loads(row["chunks"])
+    chunks = stored_chunks(row["chunks"])
     # A record that was deleted and made again has lost the vectors that its state row tells of.
     has_vectors = row["stored_bytes"] == (len(chunks) * collection.model.dimensions * FLOAT32_BYTES)
     # A job that was started before may have written to the index and died before it said so.
     uncertain = (
         bool(row["forced"]) or job.attempts > 1 or (earlier is not None and earlier.is_uncertain)
     )
-    tasks[key] = Task(
+    return RecordState(
         collection=collection,
         organization_id=row["organization_id"],
         record_id=row["record_id"],
         vector_key=row["vector_key"],
-        jobs=[job, *(earlier.jobs if earlier else [])],
+        jobs=(job, *(earlier.jobs if earlier else ())),
         embeds=bool(row["embeds"]) or (earlier is not None and earlier.embeds),
         exists=exists,
         text=(rendered if row["posted_text"] is None else row["posted_text"]) if exists else "",
@@ -243,6 +239,11 @@ def _add_task(
         index_bindings=tuple(json.loads(row["index_bindings"])),
         is_uncertain=uncertain,
     )
+
+
+def stored_chunks(column: str) -> tuple[Chunk, ...]:
+    """The chunks that the column `chunks` of a state row lists."""
+    return tuple(Chunk(start, end) for start, end in json.loads(column))
 
 
 def _arrival(job_id: str, message: ForeignText) -> dict[str, Any]:
