@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cognate.embedding.read import LEASE
+from cognate.embedding.load import LEASE
 from cognate.errors import DatabaseError
 from cognate.jobs.queue import OVERDUE_PLACES, WINDOW
 from cognate.jobs.stalled import MAX_HELPED

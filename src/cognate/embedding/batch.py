@@ -1,4 +1,4 @@
-"""One batch of job messages: read, decide, embed, index and keep its records, wave by wave."""
+"""One batch of job messages: load, decide, embed, index and keep its records, wave by wave."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from cognate.embedding.embed import embed_records
 from cognate.embedding.finish import Finished, finish
 from cognate.embedding.halving import isolating
 from cognate.embedding.index import index_records
+from cognate.embedding.load import load_records
 from cognate.embedding.outcomes import JobOutcome, orphan, outcomes_of
-from cognate.embedding.read import read_records
 from cognate.embedding.waves import MAX_WAVE_NUMBERS, grouped
 from cognate.errors import DatabaseError, MissingColumn, MissingTable, PlatformError
 from cognate.events import emit
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from cognate.embedding.decide import Decided
     from cognate.embedding.index_progress import Mutation
-    from cognate.embedding.read import RecordState
+    from cognate.embedding.load import RecordState
     from cognate.jobs.messages import RetryDelays
     from cognate.ports import Database, Platform
     from cognate.schema.collections import Collection, Collections
@@ -103,7 +103,7 @@ async def _run(
     while left is None or left:
         now = platform.clock.now()
         try:
-            wave = await read_records(platform.database, collections, received, now, left)
+            wave = await load_records(platform.database, collections, received, now, left)
         except DatabaseError as error:
             if left is None and isinstance(error, MissingTable | MissingColumn):
                 raise

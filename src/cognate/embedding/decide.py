@@ -13,7 +13,7 @@ from cognate.schema.collections import index_metadata
 from cognate.text_limits import chunks_problem, length_problem, metadata_problem
 
 if TYPE_CHECKING:
-    from cognate.embedding.read import RecordState
+    from cognate.embedding.load import RecordState
 
 
 class Action(Enum):

@@ -65,7 +65,7 @@ async def embed_records(platform: Platform, decided: Sequence[Decided]) -> list[
         Every record, in order. If D1 fails, that is the error of each.
     """
     try:
-        loaded = await _load(platform.database, decided)
+        loaded = await _load_vectors(platform.database, decided)
     except DatabaseError as error:
         return [Embedded(**{**vars(item), "error": item.error or error}) for item in decided]
     pending = [item for item in loaded if item.action is Action.EMBED and item.error is None]
@@ -140,7 +140,7 @@ async def _answers(embed: Callable[[Sequence[str]], Awaitable[Vectors]]) -> bool
     return True
 
 
-async def _load(database: Database, decided: Sequence[Decided]) -> list[Embedded]:
+async def _load_vectors(database: Database, decided: Sequence[Decided]) -> list[Embedded]:
     """Load the vectors of the records that are indexed again: one D1 call for all of them.
 
     Raises:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cognate.embedding.index import Indexed
-    from cognate.embedding.read import StartedJob
+    from cognate.embedding.load import StartedJob
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 from cognate.chunking import Chunk, chunk
 from cognate.embedding.decide import Action, decide_record
 from cognate.embedding.fingerprint import content_hash, index_hash
-from cognate.embedding.read import RecordState, StartedJob
+from cognate.embedding.load import RecordState, StartedJob
 from cognate.errors import MetadataTooLarge, TextTooLong
 from cognate.ids import vector_id
 from cognate.text_limits import MAX_METADATA_BYTES, MAX_TEXT_CHARACTERS, text_problem

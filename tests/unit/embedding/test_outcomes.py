@@ -8,8 +8,8 @@ import pytest
 
 from cognate.embedding.decide import decide_record
 from cognate.embedding.index import Indexed
+from cognate.embedding.load import StartedJob
 from cognate.embedding.outcomes import SENTENCES, JobOutcome, orphan, outcomes_of, sentence
-from cognate.embedding.read import StartedJob
 from cognate.errors import (
     CognateError,
     ConfigurationError,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cognate.consumer import consume
-from cognate.embedding.read import LEASE
+from cognate.embedding.load import LEASE
 from cognate.embedding.waves import (
     MAX_CALL_NUMBERS,
     MAX_WAVE_CHARACTERS,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cognate.consumer import receive
-from cognate.embedding.read import LEASE, Wave, read_records
+from cognate.embedding.load import LEASE, Wave, load_records
 from cognate.ids import derived_id
 from cognate.jobs.messages import Delivery, reference
 from cognate.times import to_milliseconds
@@ -25,7 +25,7 @@ async def take(stage: Stage, *bodies: object, attempts: int = 1, message_id: str
         Delivery(f"{message_id}{number}", body, attempts) for number, body in enumerate(bodies)
     ]
     received = [receive(item, COLLECTIONS) for item in deliveries]
-    return await read_records(stage.local.database, COLLECTIONS, received, stage.local.clock.now())
+    return await load_records(stage.local.database, COLLECTIONS, received, stage.local.clock.now())
 
 
 async def test_a_job_is_started_once() -> None:

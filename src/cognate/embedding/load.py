@@ -1,4 +1,4 @@
-"""Read: start the jobs of a wave, and read the records that they are about, in one D1 call."""
+"""Load: start the jobs of a wave, and read the records that they are about, in one D1 call."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class Wave:
     left: list[str]
 
 
-async def read_records(
+async def load_records(
     database: Database,
     collections: Collections,
     received: Sequence[Received],
