@@ -1,6 +1,7 @@
-"""Turn pydantic's errors into ours: a JSON pointer and a sentence for each broken rule.
+"""Turn pydantic's errors into `InvalidInput`: a JSON pointer and a message for each broken rule.
 
-A message continues the field's name: `/limit` *must be at most 50*. It never repeats the input.
+A message is the end of a sentence that starts with the field: `/limit` *must be at most 50*. No
+message repeats the input.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 MAX_REPORTED_ERRORS: Final = 20
-"""Broken rules that one answer names: a body of a megabyte can break as many."""
+"""Broken rules that one answer lists. A body of a megabyte can break a rule in every byte."""
 
 MAX_READ_ERRORS: Final = 1000
-"""Broken rules that are looked at: of a hundred thousand, pydantic takes half a second to tell."""
+"""Broken rules that are read. Pydantic needs half a second to list a hundred thousand."""
 
 MAX_POINTER_NAME: Final = 64
-"""Characters of an unknown field's name that an answer repeats in a pointer."""
+"""The longest name of an unknown field that a pointer repeats, in characters."""
 
 REFUSED: Final = "refused"
-"""Pydantic's name for the errors that our own validators raise."""
+"""The type of the errors that the validators of this project raise."""
 
 NOT_VALID: Final = "is not a valid value"
-"""Said of an error whose own sentence might repeat the input."""
+"""The message of an error whose own message may repeat the input."""
 
 _DATETIME: Final = "must be a date and time in ISO 8601"
 _DATE: Final = "must be a date in ISO 8601"
@@ -96,12 +97,12 @@ _MESSAGES: Final = {
     "url_syntax_violation": _URL,
     "bytes_invalid_encoding": "must be text in {encoding}",
     "json_invalid": "must be JSON",
-    # Raised by a validator of the schema: what it says is its author's to answer for.
+    # A validator of the user's schema raised these, and its author wrote the message.
     "value_error": "is not valid: {error}",
     "assertion_error": "is not valid: {error}",
     REFUSED: "{message}",
 }
-"""Our sentences by pydantic's name of the error. For all others pydantic's own is taken."""
+"""Messages by the type of pydantic's error. Other types keep the message of pydantic."""
 
 _OF_THE_SCHEMA: Final = frozenset(
     # Bounds and lengths.
@@ -111,22 +112,22 @@ _OF_THE_SCHEMA: Final = frozenset(
     | {"field_type", "class", "class_name", "pattern", "expected", "discriminator"}
     | {"expected_tags", "expected_schemes", "expected_version"}
 )
-"""What a sentence of pydantic's may say: rules of the schema, and counts; never the input."""
+"""Values that a message of pydantic may contain: rules of the schema and counts, not the input."""
 
 _SUBJECT: Final = "Input should "
-"""Opens most of pydantic's sentences; ours leave it out."""
+"""The start of most messages of pydantic."""
 
 
 def invalid_input(
     error: ValidationError, prefix: str = "", fields: Sequence[str] = (), what: str = "request"
 ) -> InvalidInput:
-    """The error that pydantic's stands for, with the first 20 broken rules.
+    """Convert an error of pydantic, with its first 20 broken rules.
 
     Args:
-        error: of a model whose aliases are the names in JSON.
-        prefix: the JSON pointer to what was validated.
-        fields: the names in JSON that the model has; told where there is another one.
-        what: has these fields, a request or a record.
+        error: raised by a model whose aliases are the names in JSON.
+        prefix: the JSON pointer to the value that was validated.
+        fields: the names in JSON that the model has, listed when there is an unknown one.
+        what: the noun for the owner of these fields: a request or a record.
     """
     if error.error_count() > MAX_READ_ERRORS:
         message = f"breaks {error.error_count():,} rules, which are too many to be told one by one"
@@ -136,24 +137,24 @@ def invalid_input(
 
 
 def json_names(model: type[BaseModel]) -> list[str]:
-    """The fields of a model, by their names in JSON."""
+    """Return the names in JSON of the fields of a model."""
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def refuse_field(pointer: str, message: str) -> NoReturn:
-    """Refuse from a validator of a whole model, naming the field that has to change.
+    """Refuse a value from a validator, and name the field that has to change.
 
     Args:
-        pointer: below the model, such as `/id`.
-        message: what it must be, without anything of the input.
+        pointer: relative to the value that is validated, such as `/id`.
+        message: the rule, without any part of the input.
     """
     raise PydanticCustomError(REFUSED, "{message}", {"pointer": pointer, "message": message})
 
 
 def pointer_to(*location: str | int) -> str:
-    """The JSON pointer (RFC 6901) of a location; of names that are too long, none."""
+    """Return the JSON pointer (RFC 6901) of a location, without names that are too long."""
     known = list(location)
-    # The name of an unknown field is the caller's own; a long one is not handed back.
+    # The name of an unknown field is the caller's own text, so a long one is not repeated.
     while known and len(str(known[-1])) > MAX_POINTER_NAME:
         known.pop()
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in known)
@@ -170,7 +171,7 @@ def _field_error(detail: ErrorDetails, prefix: str, fields: Sequence[str], what:
 
 def _sentence(detail: ErrorDetails, context: Mapping[str, Any]) -> str:
     try:
-        # A validator of the schema may use a name of pydantic's without its context.
+        # A validator of the user's schema may use a type of pydantic without its context.
         known = _MESSAGES[detail["type"]]
         return known.format_map({name: _told(value) for name, value in context.items()})
     except KeyError:
@@ -184,5 +185,5 @@ def _sentence(detail: ErrorDetails, context: Mapping[str, Any]) -> str:
 
 
 def _told(value: Any) -> str:  # noqa: ANN401 - a bound of any type
-    """A value of a rule as a person writes it; pydantic has made texts of dates and durations."""
+    """Format a value of a rule as a person writes it. Dates and durations are text already."""
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""Cursors: read back as they were written, and for the list that they were written for."""
+"""Cursors are read back as they were written, and only for their own list."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ VALUES = st.lists(
 
 
 def encoded(value: object) -> str:
-    """What a cursor would be made of."""
+    """Encodes any JSON as a cursor."""
     return urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
 @given(values=VALUES, context=st.text(max_size=20))
 def test_a_cursor_is_read_as_it_was_written(values: list[object], context: str) -> None:
-    """With every digit and character, in a form that a URL takes as it is."""
+    """A cursor keeps every digit and character, and is safe in a URL."""
     cursor = encode_cursor(values, context)  # type: ignore[arg-type]  # of the strategy's values
 
     assert re.fullmatch(r"[A-Za-z0-9_-]+", cursor)
@@ -39,7 +39,7 @@ def test_a_cursor_is_read_as_it_was_written(values: list[object], context: str) 
 
 
 def test_a_cursor_is_for_one_list() -> None:
-    """Another context refuses it, and so does another number of values."""
+    """A cursor of another context or another number of values is refused."""
     cursor = encode_cursor(["x", 1], "claims by id")
 
     for context, count in (("claims by time", None), ("", 2), ("claims by id", 1)):
@@ -69,7 +69,7 @@ def test_a_cursor_is_for_one_list() -> None:
     ],
 )
 def test_anything_else_is_refused(cursor: str) -> None:
-    """In one sentence that says how to go on."""
+    """The error says how to continue."""
     with pytest.raises(InvalidInput) as caught:
         decode_cursor(cursor, "context")
 
@@ -82,7 +82,7 @@ def test_anything_else_is_refused(cursor: str) -> None:
     "value", ["a\x00b", "\ud800", True, [1], {"a": 1}, float("inf"), float("nan"), 10**400]
 )
 def test_what_cannot_be_bound_is_refused(value: object) -> None:
-    """A forged cursor of the right list holds nothing that D1 would stumble over."""
+    """A forged cursor cannot contain a value that D1 refuses."""
     tie = json.loads(_decoded(encode_cursor([], "context")))
 
     with pytest.raises(InvalidInput):
@@ -94,13 +94,13 @@ def _decoded(cursor: str) -> bytes:
 
 
 def test_a_page_says_whether_there_is_another() -> None:
-    """By its cursor."""
+    """A page with a cursor has a next page."""
     assert Page([1], 1, "cursor").has_more
     assert not Page([1], 1, None).has_more
 
 
 def test_the_largest_number_of_a_list_can_end_a_page() -> None:
-    """Whatever a column holds, the cursor behind it is read again."""
+    """A cursor can hold any number that a column holds."""
     assert decode_cursor(encode_cursor([sys.float_info.max, "id"], "x"), "x") == [
         sys.float_info.max,
         "id",

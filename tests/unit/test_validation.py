@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in our words."""
+"""The messages that pydantic's errors become."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class Size(Enum):
-    """A closed set."""
+    """A closed set of values."""
 
     SMALL = "s"
 
@@ -52,7 +52,7 @@ def _even(number: int) -> int:
 
 
 class Model(BaseModel, extra="forbid"):
-    """A rule of each kind."""
+    """A model with a rule of each kind."""
 
     text: Annotated[str, Field(min_length=2, max_length=3, pattern="^a")] = "ab"
     whole: Annotated[int, Field(gt=0, lt=10)] = 2
@@ -107,7 +107,7 @@ class Model(BaseModel, extra="forbid"):
     ],
 )
 def test_each_rule_has_a_sentence(value: Any, pointer: str, message: str) -> None:
-    """It continues the field's name."""
+    """A message is the end of a sentence that starts with the field."""
     [error] = _errors(value)
 
     assert error == (pointer, message)
@@ -121,7 +121,7 @@ def _errors(value: Any, prefix: str = "") -> list[tuple[str, str]]:
 
 
 def test_the_input_is_not_repeated() -> None:
-    """Not even as the name of a field, where it is long."""
+    """Neither a message nor a pointer repeats the input."""
     secret = "s" * (MAX_POINTER_NAME + 1)
 
     assert "sss" not in str(_errors({secret: 1, "text": secret, "state": secret}))
@@ -129,17 +129,17 @@ def test_the_input_is_not_repeated() -> None:
 
 
 def test_a_pointer_can_be_into_a_part() -> None:
-    """Of a list of such models, for one."""
+    """A prefix makes pointers relative to the whole request."""
     assert _errors({"truth": 1}, "/items/3")[0][0] == "/items/3/truth"
 
 
 def test_the_first_broken_rules_are_named() -> None:
-    """A body of a megabyte can break as many as it likes."""
+    """Only the first broken rules are listed."""
     assert len(_errors({f"x{number}": 1 for number in range(100)})) == MAX_REPORTED_ERRORS
 
 
 def test_too_many_broken_rules_are_counted_only() -> None:
-    """To spell out each of a hundred thousand would take longer than all else together."""
+    """Above a limit the broken rules are counted and not listed."""
     few, many = ({f"x{n}": 1 for n in range(MAX_READ_ERRORS + more)} for more in (0, 1))
 
     assert len(_errors(few)) == MAX_REPORTED_ERRORS
@@ -149,13 +149,13 @@ def test_too_many_broken_rules_are_counted_only() -> None:
 
 
 def test_pointers_are_escaped() -> None:
-    """As RFC 6901 has it."""
+    """Pointers follow RFC 6901."""
     assert pointer_to() == ""
     assert pointer_to("a", 0, "b/c~d", "") == "/a/0/b~1c~0d/"
 
 
 class Bounds(BaseModel):
-    """Bounds of every type that has an order."""
+    """A model with a bound of every ordered type."""
 
     day: Annotated[date, Field(gt=date(2026, 1, 1))] = date(2026, 2, 1)
     at: Annotated[datetime, Field(le=datetime(2026, 1, 1, tzinfo=UTC))] | None = None
@@ -181,7 +181,7 @@ class Bounds(BaseModel):
     ],
 )
 def test_a_bound_of_any_type_is_told(value: Any, message: str) -> None:
-    """As it is written in JSON."""
+    """A message writes a bound as JSON does."""
     with pytest.raises(ValidationError) as caught:
         Bounds.model_validate_json(json.dumps(value), strict=True)
 
@@ -195,7 +195,7 @@ OF_THE_INPUT = {"error", "tag", "encoding_error", "attribute", "method_name"}
 
 @pytest.mark.parametrize("kind", list_all_errors(), ids=lambda kind: kind["type"])
 def test_every_error_of_pydantic_has_a_sentence(kind: ErrorTypeInfo) -> None:
-    """With its own context, never an exception, and never with anything of the input in it."""
+    """Each error of pydantic becomes a message without any part of the input."""
     context = dict(kind.get("example_context") or {})
     told = {name: SECRET if name in OF_THE_INPUT else value for name, value in context.items()}
     line = InitErrorDetails(type=kind["type"], loc=("field",), input=SECRET, ctx=told)
@@ -211,12 +211,12 @@ def test_every_error_of_pydantic_has_a_sentence(kind: ErrorTypeInfo) -> None:
 
 
 def test_the_list_of_pydantics_errors_is_whole() -> None:
-    """So that an error of a later version is not forgotten."""
+    """A new error type of pydantic fails this test."""
     assert set(get_args(core_schema.ErrorType)) == {kind["type"] for kind in list_all_errors()}
 
 
 def test_pydantics_own_sentence_stands_in_for_ours() -> None:
-    """For an error that we have no sentence for."""
+    """An unknown error type keeps the message of pydantic."""
     steps = InitErrorDetails(type="multiple_of", input=3, ctx={"multiple_of": 5})
     digits = InitErrorDetails(type="decimal_max_digits", input=3, ctx={"max_digits": 5})
     error = ValidationError.from_exception_data("Model", [steps, digits])
@@ -237,7 +237,7 @@ def test_pydantics_own_sentence_stands_in_for_ours() -> None:
     ],
 )
 def test_an_error_of_a_schemas_own_has_its_words(raised: Exception, message: str) -> None:
-    """As far as they are constant."""
+    """An error of a user's validator keeps its constant message."""
 
     def refuse(_value: str) -> str:
         raise raised

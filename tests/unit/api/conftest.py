@@ -1,4 +1,4 @@
-"""A fresh stage for each test."""
+"""The stage of the API tests."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from tests.stage.http import ApiStage as Stage
 
 @pytest.fixture
 def stage() -> Stage:
-    """An application with two organizations and nothing in them."""
+    """Two organizations and no records."""
     return Stage()

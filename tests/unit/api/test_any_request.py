@@ -1,4 +1,4 @@
-"""Whatever is sent, it is answered, and never by a 500."""
+"""No request is answered by a 500."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ POSTS = [route for route in ROUTES if route.method == "POST"]
 async def test_any_object_is_taken_or_refused(
     stage: Stage, route: Route, body: dict[str, Any]
 ) -> None:
-    """With fields of the right and of the wrong names, types and depths."""
+    """A JSON object with any names, types and depth is accepted or refused."""
     answer = await stage.ask("POST", route.path.replace("{service}", "claimSimilarity"), body)
 
     assert answer.status in {200, 202, 207, 400, 404, 409, 422}, answer.json
@@ -71,7 +71,7 @@ async def test_any_object_is_taken_or_refused(
     raw=st.binary(min_size=1, max_size=60) | VALUES.map(lambda value: json.dumps(value).encode())
 )
 async def test_any_bytes_are_refused(stage: Stage, raw: bytes) -> None:
-    """They are no request, and may not even be JSON."""
+    """A body of any bytes is refused or accepted."""
     answer = await stage.ask("POST", POSTS[0].path, headers=ADA, raw=raw)
 
     assert answer.status in {202, 400, 404, 422}
@@ -80,7 +80,7 @@ async def test_any_bytes_are_refused(stage: Stage, raw: bytes) -> None:
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(path=st.text("/aA1.%2fF~{}\u00e9 +", max_size=30), header=st.text(max_size=40))
 async def test_any_path_and_credential_are_refused(stage: Stage, path: str, header: str) -> None:
-    """Odd characters in either are nobody's."""
+    """A path or credential of odd characters is refused."""
     job = f"/api/v1/embeddings/jobs/{path}"
 
     assert (await stage.ask("GET", f"/{path}", headers={"authorization": header})).status in {

@@ -1,4 +1,4 @@
-"""From a request to its response: the order of refusals, the headers, the log."""
+"""The order of refusals, the headers of every response, and the log event."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ class CallerAnswer(AnswerModel):
 
 
 async def tell_caller(call: Call) -> CallerAnswer:
-    """Say who asks."""
+    """Answers the caller and the organization."""
     return CallerAnswer(caller=f"{call.principal.user_id} of {call.organization_id}")
 
 
 async def fail_by_accident(call: Call) -> CallerAnswer:
-    """Raise what nobody expected, with a text in it."""
+    """Raises an unexpected error that contains a text of the request."""
     raise KeyError(call.request.query["text"][0])
 
 
 async def fail_by_platform(_call: Call) -> CallerAnswer:
-    """Raise what an adapter would."""
+    """Raises an error of an adapter."""
     message = "D1_ERROR: no such table"
     raise DatabaseError(message)
 
 
 async def answer_anybody(_call: Call) -> CallerAnswer:
-    """Say nothing."""
+    """Answers any caller."""
     return CallerAnswer(caller="anybody")
 
 
 async def answer_with_headers(_call: Call) -> Reply:
-    """Set a header of every response, and another one."""
+    """Sets a header that every response has, and one of its own."""
     return Reply(CallerAnswer(caller="anybody"), {"cache-control": "public", "etag": '"1"'}, 203)
 
 
@@ -65,17 +65,17 @@ ROUTES = (
 
 @pytest.fixture
 def small() -> Stage:
-    """An application with the routes above only."""
+    """An application with these routes only."""
     return Stage(ROUTES)
 
 
 def events(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """What was logged."""
+    """Returns the log events."""
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
 async def test_a_caller_acts_for_the_active_organization(small: Stage) -> None:
-    """By bearer token or cookie, whatever organization the request itself names."""
+    """An organization that the request names is ignored."""
     cookie = f"better-auth.session_token={quote(sign('token-of-bob', SECRET), safe='')}"
     named = {"x-organization-id": "org_acme"}
 
@@ -87,7 +87,7 @@ async def test_a_caller_acts_for_the_active_organization(small: Stage) -> None:
 
 
 async def test_refusals_come_in_order(stage: Stage) -> None:
-    """With everything wrong at once, each repair uncovers the next refusal."""
+    """A request with every mistake meets the refusals one by one."""
     stage.settings = Settings()
     stage.database.change("UPDATE session SET active_organization_id = NULL")
     headers = {"content-type": "text/plain", "origin": "https://evil.example.com"}
@@ -156,7 +156,7 @@ async def test_refusals_come_in_order(stage: Stage) -> None:
     ids=["expired", "banned", "signed out"],
 )
 async def test_a_dead_session_is_refused(small: Stage, change: str) -> None:
-    """With the challenge that tells a client what to send."""
+    """The response has a WWW-Authenticate challenge."""
     small.database.change(change)
 
     answer = await small.ask("GET", "/caller", headers=ADA)
@@ -166,7 +166,7 @@ async def test_a_dead_session_is_refused(small: Stage, change: str) -> None:
 
 
 async def test_an_outage_of_the_auth_tables_signs_nobody_out(small: Stage) -> None:
-    """It is a 503, without the database's own words."""
+    """An outage is answered by 503, without the words of the database."""
     small.database.is_away = True
 
     answer = await small.ask("GET", "/caller", headers=ADA)
@@ -177,7 +177,7 @@ async def test_an_outage_of_the_auth_tables_signs_nobody_out(small: Stage) -> No
 
 
 async def test_a_missing_secret_is_named(small: Stage) -> None:
-    """In the answer to every route that needs it."""
+    """Every route that needs the secret names it."""
     small.settings = Settings()
 
     answer = await small.ask("GET", "/caller", headers=ADA)
@@ -194,7 +194,7 @@ async def test_a_missing_secret_is_named(small: Stage) -> None:
 async def test_every_response_has_the_common_headers(
     small: Stage, method: str, path: str, status: int
 ) -> None:
-    """Nobody caches an organization's data, and nobody guesses its type."""
+    """No response may be cached or sniffed."""
     answer = await small.ask(method, path, headers=ADA)
 
     assert answer.status == status
@@ -216,7 +216,7 @@ async def test_a_route_adds_headers_and_replaces_none_of_every_response(small: S
 
 
 async def test_head_is_get_without_a_body(small: Stage) -> None:
-    """Errors too."""
+    """HEAD has the headers of GET, for errors too."""
     found = await small.ask("HEAD", "/caller", headers=ADA)
     missing = await small.ask("HEAD", "/nothing", headers=ADA)
 
@@ -229,7 +229,7 @@ async def test_head_is_get_without_a_body(small: Stage) -> None:
     "given", ["a", "0f8fad5b-d9cb-469f-a165-70867728950e", "x" * 64, "A.b_c-1"]
 )
 async def test_a_sane_request_id_is_kept(small: Stage, given: str) -> None:
-    """So that a caller finds its request in the logs."""
+    """A caller finds its request in the logs by its own id."""
     answer = await small.ask("GET", "/nothing", headers={"x-request-id": given})
 
     assert answer.headers["x-request-id"] == answer.json["requestId"] == given
@@ -237,7 +237,7 @@ async def test_a_sane_request_id_is_kept(small: Stage, given: str) -> None:
 
 @pytest.mark.parametrize("given", ["", " ", "x" * 65, "a b", "-a", "a\nb", "\u00e9", '"'])
 async def test_any_other_request_id_is_replaced(small: Stage, given: str) -> None:
-    """It goes into logs and headers."""
+    """An id that is unsafe in logs or headers is replaced."""
     answer = await small.ask("GET", "/nothing", headers={"x-request-id": given})
 
     assert answer.headers["x-request-id"].startswith("req_")
@@ -245,14 +245,14 @@ async def test_any_other_request_id_is_replaced(small: Stage, given: str) -> Non
 
 
 async def test_request_ids_differ(small: Stage) -> None:
-    """Each request has its own."""
+    """Each request gets its own id."""
     first, second = [(await small.ask("GET", "/caller")).headers["x-request-id"] for _ in range(2)]
 
     assert first != second
 
 
 async def test_an_accident_tells_nothing(small: Stage, capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither to the caller nor to the log, which learns where it was."""
+    """The caller learns nothing of an unexpected error, and the log only its class and position."""
     answer = await small.ask("GET", "/accident?text=canary", headers=ADA)
     (event,) = events(capsys)
 
@@ -267,7 +267,7 @@ async def test_an_accident_tells_nothing(small: Stage, capsys: pytest.CaptureFix
 async def test_an_outage_is_explained_in_the_log_only(
     small: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An adapter wrote its message for that."""
+    """The message of a platform error is logged, not answered."""
     answer = await small.ask("GET", "/outage", headers=ADA)
     (event,) = events(capsys)
 
@@ -277,7 +277,7 @@ async def test_an_outage_is_explained_in_the_log_only(
 
 
 async def test_each_request_is_one_event(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
-    """With what it takes to find it, and without texts, credentials or paths."""
+    """The event has no text, credential or path."""
     stage.add_claim("org_acme", "record-canary")
     body = {"content": "text-canary", "table": "claims", "id": "record-canary"}
     await stage.ask("POST", POST, body, {**ADA, "x-request-id": "r1"})
@@ -312,7 +312,7 @@ async def test_each_request_is_one_event(stage: Stage, capsys: pytest.CaptureFix
 
 
 async def test_a_broken_deployment_is_named_by_every_route_that_needs_it(small: Stage) -> None:
-    """Before the caller is looked at; public paths and unknown ones are answered as ever."""
+    """Only public and unknown paths are answered as usual."""
     small.broken = [ConfigurationError("S", "S is wrong"), ConfigurationError("T", "T is wrong")]
     small.database.is_away = True
 
@@ -324,17 +324,17 @@ async def test_a_broken_deployment_is_named_by_every_route_that_needs_it(small: 
 
 
 async def test_a_method_in_lower_case_is_the_same(small: Stage) -> None:
-    """The edge hands over what came."""
+    """The method is read in any case."""
     assert (await small.ask("get", "/caller", headers=ADA)).status == 200
 
 
 async def test_the_body_is_read_by_no_route_without_one(small: Stage) -> None:
-    """A GET with a body is not worth an error."""
+    """The body of a GET is ignored."""
     assert (await small.ask("GET", "/caller", headers=ADA, raw=b"junk")).status == 200
 
 
 async def test_tables_are_listed(stage: Stage) -> None:
-    """An end-to-end check of an ordinary answer."""
+    """An ordinary request is answered by its route."""
     answer = await stage.ask("GET", TABLES)
 
     assert answer.headers["content-type"] == "application/json"

@@ -1,4 +1,4 @@
-"""Which tables a call about embeddings may be about."""
+"""The permission checks of the embedding routes."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ ACME = OrganizationId("org_acme")
 
 
 class Claim(Record):
-    """The migrations' `claims`."""
+    """The table `claims` of the migrations."""
 
     content: str
     story_id: str | None = None
 
 
 class Note(Record):
-    """A table that embeds nothing."""
+    """A table without embeddings."""
 
     title: str
 
@@ -51,13 +51,13 @@ APP = Cognate(tables=[claims, notes])
 
 
 def call(role: str, user_id: str = "ada") -> Call:
-    """A call of somebody with this role."""
+    """Makes a call of a member with this role."""
     caller = Principal(user_id, ACME, frozenset({role}))
     return Call(APP, local_platform(APP), Request.of("POST", "https://example.com/"), {}, caller)
 
 
 async def refused(function: Any, *arguments: Any) -> type[CognateError] | None:
-    """The class of the error that a check raises."""
+    """Returns the class of the error that a check raises."""
     try:
         result = function(*arguments)
         if asyncio.iscoroutine(result):
@@ -83,19 +83,19 @@ async def refused(function: Any, *arguments: Any) -> type[CognateError] | None:
 async def test_a_table_is_open_to_its_roles(
     role: str, table: str | None, operation: str, expected: type[CognateError] | None
 ) -> None:
-    """By the access that the schema gives it."""
+    """The access of the table decides."""
     assert await refused(permit, call(role), table, operation) is expected
 
 
 async def test_a_job_of_no_table_is_the_organizations() -> None:
-    """So is one of a table that has left the schema."""
+    """Any member may act on a job without a table, or of a table that left the schema."""
     assert await refused(permit_job, call("member"), None, "update") is None
     assert await refused(permit_job, call("member"), "gone", "update") is None
     assert await refused(permit_job, call("member"), "claims", "update") is AccessDenied
 
 
 async def test_a_text_is_posted_for_ones_own_record_only() -> None:
-    """Where an owner rule holds; a record that is not there is not found."""
+    """An owner rule refuses other members, and a missing record is not found."""
     places = [("claims", "c1"), ("claims", "c2"), ("nothing", "c1"), (None, None)]
     for name, own in (("ada", type(None)), ("bob", AccessDenied)):
         one = call("admin", name)
@@ -111,7 +111,7 @@ async def test_a_text_is_posted_for_ones_own_record_only() -> None:
 
 
 async def test_what_is_embedded_of_a_table() -> None:
-    """A table that embeds nothing is not found, whoever asks with the right to read it."""
+    """A table without embeddings is not found."""
     assert collection_for(call("member"), "claims", "read").scope == "claims"
     assert await refused(collection_for, call("editor"), "notes", "read") is NotFound
     assert [item.scope for item in readable_collections(call("member"))] == ["claims"]

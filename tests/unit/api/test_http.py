@@ -1,4 +1,4 @@
-"""HTTP requests and responses as plain values: headers, JSON bodies and CORS."""
+"""HTTP requests: headers, JSON bodies, CORS and CSRF."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("name", ["X-Request-Id", "x-request-id", "X-REQUEST-ID"])
 def test_a_header_is_found_in_any_case(name: str) -> None:
-    """As HTTP has it."""
+    """The name of a header has no case."""
     headers = Headers([("X-Request-Id", "1")])
 
     assert headers[name] == "1"
@@ -30,14 +30,14 @@ def test_a_header_is_found_in_any_case(name: str) -> None:
 
 
 def test_a_repeated_header_is_joined() -> None:
-    """Cookies by their own separator."""
+    """Cookies are joined by semicolons, other headers by commas."""
     headers = Headers([("Accept", "a"), ("accept", "b"), ("Cookie", "c=1"), ("cookie", "d=2")])
 
     assert dict(headers) == {"accept": "a, b", "cookie": "c=1; d=2"}
 
 
 def test_a_request_is_made_of_a_url() -> None:
-    """The path stays encoded; the query is decoded and keeps every value."""
+    """The path stays encoded, and the query keeps every value."""
     request = Request.of("post", "https://API.example.com:8443/a%2Fb/?x=1&x=%C3%A9&y=&z")
 
     assert request.method == "POST"
@@ -47,7 +47,7 @@ def test_a_request_is_made_of_a_url() -> None:
 
 
 def test_a_url_without_a_path_asks_for_the_root() -> None:
-    """Its path is one slash."""
+    """An empty path is a slash."""
     assert Request.of("GET", "https://api.example.com").path == "/"
 
 
@@ -55,7 +55,7 @@ JSON = "application/json"
 
 
 class Body:
-    """A body that knows whether it was read."""
+    """A body that remembers whether it was read."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -70,14 +70,14 @@ class Body:
 async def read(
     content: bytes, content_type: str | None = JSON, length: str | None = None, limit: int = 1000
 ) -> dict[str, Any]:
-    """The object in a body."""
+    """Reads a body as a JSON object."""
     return await read_from(Body(content), content_type, length, limit)
 
 
 async def read_from(
     body: Body, content_type: str | None = JSON, length: str | None = None, limit: int = 1000
 ) -> dict[str, Any]:
-    """The object in that body."""
+    """Reads this body as a JSON object."""
     named = {"content-type": content_type, "content-length": length}
     headers = [(name, value) for name, value in named.items() if value is not None]
     request = Request.of("POST", "https://a.example/", headers, body.read)
@@ -94,7 +94,7 @@ async def read_from(
     ],
 )
 async def test_reads_json(content_type: str) -> None:
-    """However its media type is written."""
+    """The content type may be written in any case, with the charset UTF-8."""
     assert await read(' {"a": "\u00e9"}\n'.encode(), content_type) == {"a": "\u00e9"}
 
 
@@ -111,7 +111,7 @@ async def test_reads_json(content_type: str) -> None:
     ],
 )
 async def test_refuses_another_media_type_without_reading(content_type: str | None) -> None:
-    """A form of a foreign page can send text/plain, and needs no preflight for it."""
+    """A form of a foreign page can send only other types without a preflight."""
     body = Body(b"{}")
 
     with pytest.raises(UnsupportedMediaType):
@@ -121,7 +121,7 @@ async def test_refuses_another_media_type_without_reading(content_type: str | No
 
 @pytest.mark.parametrize("length", ["1001", "99999999999", "9" * 5000, "01001"])
 async def test_a_declared_length_over_the_limit_is_refused_without_reading(length: str) -> None:
-    """Nothing of it is loaded."""
+    """A Content-Length over the limit is enough to refuse."""
     body = Body(b"{}")
 
     with pytest.raises(PayloadTooLarge):
@@ -131,19 +131,19 @@ async def test_a_declared_length_over_the_limit_is_refused_without_reading(lengt
 
 @pytest.mark.parametrize("length", [None, "2", "0", "-1", "a lot", "\u0661"])
 async def test_a_length_that_lies_is_found_out(length: str | None) -> None:
-    """The body itself is measured as well."""
+    """A body over the limit is refused whatever its Content-Length."""
     with pytest.raises(PayloadTooLarge):
         await read(b'"' + b"x" * 999 + b'"', length=length)
 
 
 @pytest.mark.parametrize("length", [None, "1000", "0001000"])
 async def test_a_body_of_exactly_the_limit_is_read(length: str | None) -> None:
-    """One byte more is too much, this is not."""
+    """The limit itself is allowed."""
     assert await read(b'{"a":"' + b"x" * 992 + b'"}', length=length) == {"a": "x" * 992}
 
 
 def test_the_limit_is_a_mebibyte() -> None:
-    """A hundred thousand characters of six bytes each, as escapes, have room."""
+    """A text of 100,000 characters fits as escapes."""
     assert MAX_BODY_BYTES == 1_048_576
 
 
@@ -172,13 +172,13 @@ def test_the_limit_is_a_mebibyte() -> None:
     ],
 )
 async def test_malformed_json_is_refused(content: bytes) -> None:
-    """What is no JSON, and what two readers would read differently."""
+    """A body is refused if it is not JSON, or if two parsers may read it differently."""
     with pytest.raises(MalformedJson):
         await read(content, limit=10_000)
 
 
 async def test_a_request_without_a_body_is_malformed() -> None:
-    """It reads as an empty one."""
+    """A missing body is an empty one."""
     request = Request.of("POST", "https://a.example/", [("content-type", JSON)])
 
     with pytest.raises(MalformedJson):
@@ -186,7 +186,7 @@ async def test_a_request_without_a_body_is_malformed() -> None:
 
 
 async def test_the_place_is_told_and_the_text_is_not() -> None:
-    """The parser's own message could quote the body."""
+    """The error has the line and column, and no part of the body."""
     with pytest.raises(MalformedJson) as caught:
         await read(b'{"secret":\n "canary" canary}')
     assert str(caught.value) == "The body is not valid JSON: see line 2 column 11."
@@ -194,7 +194,7 @@ async def test_the_place_is_told_and_the_text_is_not() -> None:
 
 @pytest.mark.parametrize("content", [b"[]", b'"text"', b"1", b"null", b"true", b"[{}]"])
 async def test_anything_but_an_object_breaks_a_rule(content: bytes) -> None:
-    """It is JSON, but no request of ours."""
+    """JSON that is not an object is refused."""
     with pytest.raises(InvalidInput) as caught:
         await read(content)
     assert [field.pointer for field in caught.value.fields] == [""]
@@ -211,7 +211,7 @@ POST = "/api/v1/embeddings"
 async def preflight(
     stage: Stage, path: str, origin: str, method: str = "POST"
 ) -> Mapping[str, str]:
-    """The headers of the answer to a browser that asks first."""
+    """Returns the response headers of a preflight."""
     headers = {
         "origin": origin,
         "access-control-request-method": method,
@@ -223,7 +223,7 @@ async def preflight(
 
 
 async def test_an_allowed_origin_may_read_the_answer(stage: Stage) -> None:
-    """With credentials, and with the headers that a frontend needs."""
+    """The response allows the origin, with credentials and exposed headers."""
     headers = (await stage.ask("GET", TABLES, headers={**ADA, "origin": FRONTEND})).headers
 
     assert headers["access-control-allow-origin"] == FRONTEND
@@ -250,7 +250,7 @@ async def test_an_allowed_origin_may_read_the_answer(stage: Stage) -> None:
     ],
 )
 async def test_any_other_origin_may_not(stage: Stage, origin: str) -> None:
-    """Origins are compared as they are; the answer still varies by them."""
+    """An origin must be equal to an allowed one, and every response varies by origin."""
     headers = (await stage.ask("GET", TABLES, headers={**ADA, "origin": origin})).headers
 
     assert not [name for name in headers if name.startswith("access-control-")]
@@ -269,7 +269,7 @@ async def test_any_other_origin_may_not(stage: Stage, origin: str) -> None:
 async def test_errors_can_be_read_too(
     stage: Stage, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
-    """Or a frontend would see a network failure in place of each of them."""
+    """An allowed origin can read every error."""
     answer = await stage.ask(method, path, headers={**headers, "origin": FRONTEND})
 
     assert answer.status == status
@@ -288,7 +288,7 @@ async def test_errors_can_be_read_too(
 async def test_a_preflight_permits_the_methods_of_the_path(
     stage: Stage, path: str, methods: str
 ) -> None:
-    """Those and no others; it needs no credential."""
+    """A preflight needs no credential and permits the methods of its path."""
     headers = await preflight(stage, path, FRONTEND)
 
     assert headers["access-control-allow-methods"] == methods
@@ -301,21 +301,21 @@ async def test_a_preflight_permits_the_methods_of_the_path(
 
 
 async def test_a_preflight_of_a_foreign_origin_permits_nothing(stage: Stage) -> None:
-    """It is answered, without a word that a browser would take for permission."""
+    """The response has no CORS permission."""
     headers = await preflight(stage, POST, FOREIGN)
 
     assert not [name for name in headers if name.startswith("access-control-")]
 
 
 async def test_a_preflight_of_an_unknown_path_is_not_found(stage: Stage) -> None:
-    """There is nothing to permit."""
+    """An unknown path is answered by 404."""
     headers = {"origin": FRONTEND, "access-control-request-method": "POST"}
 
     assert (await stage.ask("OPTIONS", "/api/v0/claims", headers=headers)).status == 404
 
 
 async def test_plain_options_lists_the_methods(stage: Stage) -> None:
-    """For whoever asks by hand."""
+    """OPTIONS without a preflight returns `allow`."""
     answer = await stage.ask("OPTIONS", POST, headers={})
 
     assert (answer.status, answer.headers["allow"]) == (204, "OPTIONS, POST")
@@ -323,7 +323,7 @@ async def test_plain_options_lists_the_methods(stage: Stage) -> None:
 
 @pytest.mark.parametrize("origin", [FOREIGN, "null", "http://api.example.com", FRONTEND + "."])
 async def test_a_foreign_page_cannot_act_with_a_cookie(stage: Stage, origin: str) -> None:
-    """Whatever it sends, and before anything is read or written."""
+    """The request is refused before any read or write."""
     answer = await stage.ask("POST", POST, {"content": "x"}, {**COOKIE, "origin": origin})
 
     assert (answer.status, answer.code) == (403, "ORIGIN_NOT_ALLOWED")
@@ -332,14 +332,14 @@ async def test_a_foreign_page_cannot_act_with_a_cookie(stage: Stage, origin: str
 
 @pytest.mark.parametrize("origin", [FRONTEND, OWN_ORIGIN, None])
 async def test_known_pages_and_programs_can(stage: Stage, origin: str | None) -> None:
-    """A frontend, a page of this very origin, and a program, which sends no Origin."""
+    """An allowed origin, this origin, and a client without an origin may write."""
     headers = {**COOKIE, **({} if origin is None else {"origin": origin})}
 
     assert (await stage.ask("POST", POST, {"content": "x"}, headers)).status == 202
 
 
 async def test_a_foreign_page_may_look_but_not_read(stage: Stage) -> None:
-    """A safe request changes nothing; its browser keeps the answer from the page."""
+    """A safe request is answered, but the browser hides the response from the page."""
     answer = await stage.ask("GET", TABLES, headers={**COOKIE, "origin": FOREIGN})
 
     assert answer.status == 200
@@ -347,19 +347,19 @@ async def test_a_foreign_page_may_look_but_not_read(stage: Stage) -> None:
 
 
 async def test_a_bearer_token_is_never_sent_unasked(stage: Stage) -> None:
-    """So its origin does not matter."""
+    """With a bearer token the origin does not matter."""
     answer = await stage.ask("POST", POST, {"content": "x"}, {**ADA, "origin": FOREIGN})
 
     assert answer.status == 202
 
 
 async def test_a_foreign_page_without_a_valid_cookie_is_nobody(stage: Stage) -> None:
-    """The credential comes first."""
+    """The credential is checked before the origin."""
     assert (await stage.ask("POST", POST, {}, {"origin": FOREIGN})).status == 401
 
 
 async def test_no_frontends_is_the_default() -> None:
-    """Until origins are configured, no other page may read anything."""
+    """Without a setting no other origin may read a response."""
     stage = Stage(settings=Settings(auth_secret=SECRET))
 
     headers = (await stage.ask("GET", TABLES, headers={**ADA, "origin": FRONTEND})).headers

@@ -1,4 +1,4 @@
-"""The one table from errors to responses."""
+"""The table from errors to responses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def every_error(
     above: type[errors.CognateError] = errors.CognateError,
 ) -> Iterator[type[errors.CognateError]]:
-    """All error classes of the project."""
+    """Returns all error classes of the project."""
     yield above
     for child in above.__subclasses__():
         if child.__module__.startswith("cognate."):
@@ -27,7 +27,7 @@ def every_error(
 
 
 def example(kind: type[errors.CognateError]) -> errors.CognateError:
-    """An error of that class."""
+    """Makes an error of this class."""
     special: dict[type[errors.CognateError], tuple[Any, ...]] = {
         errors.ConfigurationError: ("SETTING", "SETTING is not set"),
         errors.NotFound: ("job", "no such job"),
@@ -43,7 +43,7 @@ def example(kind: type[errors.CognateError]) -> errors.CognateError:
 
 
 def body_of(error: Exception) -> dict[str, Any]:
-    """The problem of an error."""
+    """Returns the body of the response to an error."""
     response = problem_response(error, path="/a", request_id="r1")
     body: dict[str, Any] = json.loads(response.body)
     return body
@@ -51,7 +51,7 @@ def body_of(error: Exception) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", list(every_error()), ids=lambda kind: kind.__name__)
 def test_every_error_is_mapped(kind: type[errors.CognateError]) -> None:
-    """By its own entry, not by that of a parent: a new class needs a decision."""
+    """Each error class has its own entry in the table."""
     assert kind in PROBLEMS
 
     response = problem_response(example(kind), path="/a%20b", request_id="r1")
@@ -69,7 +69,7 @@ def test_every_error_is_mapped(kind: type[errors.CognateError]) -> None:
 
 
 def test_codes_are_one_to_a_class() -> None:
-    """A caller can tell every error from every other."""
+    """No two error classes have the same code."""
     codes = [example(kind).code for kind in every_error()]
 
     assert len(set(codes)) == len(codes)
@@ -109,7 +109,7 @@ def test_codes_are_one_to_a_class() -> None:
     ],
 )
 def test_the_contract_of_each_error(error: Exception, status: int, code: str, layer: str) -> None:
-    """Status, code and layer are promised to callers."""
+    """Status, code and layer of each error stay as they are."""
     body = body_of(error)
 
     assert (body["status"], body["code"], body["layer"]) == (status, code, layer)
@@ -129,17 +129,17 @@ def test_the_contract_of_each_error(error: Exception, status: int, code: str, la
     ids=lambda error: type(error).__name__,
 )
 def test_messages_for_the_log_stay_there(error: Exception) -> None:
-    """Unknown errors and those of the platform tell a caller nothing of themselves."""
+    """The message of an unexpected or a platform error is not answered."""
     assert "secret" not in json.dumps(body_of(error))
 
 
 def test_a_missing_setting_is_named() -> None:
-    """Whoever deployed it reads there what to do."""
+    """The answer names the setting for the operator."""
     assert body_of(errors.ConfigurationError("S", "S is not set"))["detail"] == "S is not set"
 
 
 def test_validation_points_at_fields() -> None:
-    """With every pointer and message."""
+    """The answer has the pointer and message of each broken rule."""
     body = body_of(
         errors.InvalidInput(errors.FieldError("/a", "must be b"), errors.FieldError("?c", "d"))
     )
@@ -152,7 +152,7 @@ def test_validation_points_at_fields() -> None:
 
 
 def test_the_number_of_told_errors_is_bounded() -> None:
-    """A filter of a megabyte could break as many rules."""
+    """An answer lists at most so many broken rules."""
     fields = [errors.FieldError(f"/{number}", "m") for number in range(1000)]
 
     assert len(body_of(errors.InvalidInput(*fields))["errors"]) == MAX_REPORTED_ERRORS
@@ -160,7 +160,7 @@ def test_the_number_of_told_errors_is_bounded() -> None:
 
 @pytest.mark.parametrize("kind", list(every_error()), ids=lambda kind: kind.__name__)
 def test_headers_follow_the_status(kind: type[errors.CognateError]) -> None:
-    """401 challenges, 405 allows, 503 says when to come back."""
+    """401 has a challenge, 405 the methods, and 503 a Retry-After."""
     response = problem_response(example(kind), path="/", request_id="r")
 
     challenged = response.headers.get("www-authenticate")
@@ -184,24 +184,24 @@ def test_headers_follow_the_status(kind: type[errors.CognateError]) -> None:
     ],
 )
 def test_how_long_a_caller_should_wait(error: errors.CognateError, seconds: str) -> None:
-    """About as long as it lasts."""
+    """Retry-After is about as long as the cause lasts."""
     response = problem_response(error, path="/", request_id="r")
 
     assert response.headers["retry-after"] == seconds
 
 
 def test_a_new_child_is_answered_as_its_parent() -> None:
-    """Until it has an entry of its own, it is at least no 500."""
+    """An error class without an entry is answered by its parent's."""
 
     class Fresh(errors.EmbedderBusy):
-        """Defined in a test."""
+        """An error class without an entry."""
 
     assert kind_of(Fresh("m")) is PROBLEMS[errors.EmbedderBusy]
 
 
 @pytest.mark.parametrize("error", [errors.MissingTable("claims"), errors.MissingColumn("claims")])
 def test_what_is_not_migrated_is_named(error: errors.DatabaseError) -> None:
-    """By one sentence that says what to do; nobody is told to try again later."""
+    """The answer says what to do and has no Retry-After."""
     response = problem_response(error, path="/a", request_id="r1")
     detail = json.loads(response.body)["detail"]
 

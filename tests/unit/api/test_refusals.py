@@ -1,4 +1,4 @@
-"""What only HTTP can get wrong, said so that it can be mended."""
+"""The messages of HTTP protocol errors."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ from cognate.api import refusals
     ],
 )
 def test_a_refusal_says_what_to_do(error: refusals.Refusal, words: str) -> None:
-    """Its message is shown to the caller as it is."""
+    """The message tells the caller what to change."""
     assert words in str(error)

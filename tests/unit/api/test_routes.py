@@ -1,4 +1,4 @@
-"""The list of routes is complete and says enough to be documented."""
+"""The list of routes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def test_the_routes_of_this_version() -> None:
-    """A route more or less is a decision."""
+    """No route is added or removed by accident."""
     assert sorted(f"{route.method} {route.path}" for route in ROUTES) == [
         "DELETE /api/v1/embeddings/texts/{jobId}",
         "DELETE /api/v1/{table}/{id}",
@@ -51,7 +51,7 @@ def test_the_routes_of_this_version() -> None:
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
 def test_each_route_can_be_documented(route: Route) -> None:
-    """One sentence, and models that pydantic can describe; a body only where there may be one."""
+    """A route has a summary and models with a JSON schema, and a body only if it can use one."""
     assert route.summary.endswith(".")
     assert "\n" not in route.summary
     assert route.response.model_json_schema(by_alias=True)["type"] == "object"
@@ -67,7 +67,7 @@ def test_each_route_can_be_documented(route: Route) -> None:
 async def test_each_route_needs_a_credential_unless_it_is_public(
     stage: Stage, route: Route
 ) -> None:
-    """Health is the only public one."""
+    """Only health is public."""
     path = route.path.replace("{service}", "claimSimilarity")
     path = path.replace("{jobId}", "j").replace("{backfillId}", "b")
 

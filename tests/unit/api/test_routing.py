@@ -1,4 +1,4 @@
-"""Routes find their paths, and handlers get what their routes declare."""
+"""Routes are found by path, and handlers get what their routes declare."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.stage.http import ApiStage as Stage
 
 
 def route(method: Method, path: str) -> Route:
-    """A route that is named after itself."""
+    """Makes a route that is named after its method and path."""
     return Route(method, path, f"{method} {path}", "A route.", get_health, Health)
 
 
@@ -53,7 +53,7 @@ ROUTER = Router(
     ],
 )
 def test_finds_the_route(path: str, template: str, parameters: dict[str, str]) -> None:
-    """A literal segment goes before a parameter, which is decoded once."""
+    """A literal segment goes before a parameter, and a parameter is decoded once."""
     found, values = ROUTER.route("GET", path)
 
     assert found.path == template
@@ -77,7 +77,7 @@ def test_finds_the_route(path: str, template: str, parameters: dict[str, str]) -
     ],
 )
 def test_any_other_path_is_not_found(path: str) -> None:
-    """A slash at the end, an empty segment, other letters, bytes that are no UTF-8."""
+    """A trailing slash, an empty segment, another case and invalid UTF-8 make another path."""
     with pytest.raises(NotFound) as caught:
         ROUTER.route("GET", path)
     assert caught.value.code == "ROUTE_NOT_FOUND"
@@ -86,7 +86,7 @@ def test_any_other_path_is_not_found(path: str) -> None:
 
 
 def test_head_is_get() -> None:
-    """Wherever there is GET."""
+    """HEAD finds the route of GET."""
     found, _ = ROUTER.route("HEAD", "/api/tables")
 
     assert found.method == "GET"
@@ -102,7 +102,7 @@ def test_head_is_get() -> None:
     ],
 )
 def test_another_method_is_not_allowed(path: str, methods: tuple[str, ...]) -> None:
-    """And the path says which are."""
+    """The error has the methods of the path."""
     assert ROUTER.methods(path) == methods
     with pytest.raises(MethodNotAllowed) as caught:
         ROUTER.route("PATCH", path)
@@ -110,45 +110,45 @@ def test_another_method_is_not_allowed(path: str, methods: tuple[str, ...]) -> N
 
 
 def test_parameters_have_the_names_of_the_route_that_was_asked() -> None:
-    """Two routes of one shape may call them differently."""
+    """Two methods of one path may name its parameters differently."""
     _, parameters = ROUTER.route("DELETE", "/api/claims/1")
 
     assert parameters == {"name": "claims", "key": "1"}
 
 
 def test_two_routes_of_one_shape_and_method_are_a_mistake() -> None:
-    """The second one would never be reached."""
+    """The router refuses a route that another one hides."""
     with pytest.raises(ValueError, match="another route"):
         Router([route("GET", "/api/{a}"), route("GET", "/api/{b}")])
 
 
 def call(stage: Stage) -> Call:
-    """A call without a caller and with a body of one kind."""
+    """Makes a call without a caller, with a body."""
     request = Request("POST", "https://api.example.com", "/")
     return Call(SCHEMA, stage.platform, request, {}, parsed=SearchRequest(query="x"))
 
 
 def test_a_body_is_of_the_declared_model(stage: Stage) -> None:
-    """Asking for another is a mistake in the list of routes."""
+    """A handler cannot read the body by another model."""
     assert call(stage).body(SearchRequest).query == "x"
     with pytest.raises(RuntimeError, match="does not declare PostEmbedding"):
         call(stage).body(PostEmbedding)
 
 
 def test_parameters_are_of_the_declared_model(stage: Stage) -> None:
-    """Asking where the route declares none is a mistake in the list of routes."""
+    """A handler cannot read a query that its route does not declare."""
     with pytest.raises(RuntimeError, match="does not declare PageQuery"):
         call(stage).query(PageQuery)
 
 
 def test_a_public_route_has_no_organization(stage: Stage) -> None:
-    """It cannot act for one by accident: there is no default."""
+    """A public call has no principal and no default organization."""
     with pytest.raises(RuntimeError, match="no principal"):
         _ = call(stage).organization_id
 
 
 class Search(QueryModel):
-    """A query of two words."""
+    """A query with a name of two words."""
 
     story_id: str | None = None
 
@@ -160,7 +160,7 @@ def _pointers(query: dict[str, list[str]]) -> list[str]:
 
 
 def test_what_is_not_given_has_its_default() -> None:
-    """And what is given becomes a number."""
+    """A missing parameter has its default, and a given one becomes a number."""
     assert parse_parameters(PageQuery, {}) == PageQuery(limit=DEFAULT_PAGE_ITEMS, cursor=None)
     assert parse_parameters(PageQuery, {"limit": ["7"], "cursor": ["x"]}) == PageQuery(
         limit=7, cursor="x"
@@ -168,18 +168,18 @@ def test_what_is_not_given_has_its_default() -> None:
 
 
 def test_names_are_those_of_json() -> None:
-    """No others."""
+    """Parameters have camelCase names only."""
     assert parse_parameters(Search, {"storyId": ["s"]}).story_id == "s"
     with pytest.raises(InvalidInput):
         parse_parameters(Search, {"story_id": ["s"]})
 
 
 def test_each_parameter_is_given_once() -> None:
-    """Which of two would be meant?"""
+    """A repeated parameter is refused."""
     assert _pointers({"limit": ["1", "2"], "cursor": ["a", "a"]}) == ["?limit", "?cursor"]
 
 
 def test_a_long_name_is_not_handed_back() -> None:
-    """It is the caller's own, whatever it is."""
+    """The pointer does not repeat a long unknown name."""
     assert _pointers({"x" * 65: ["1"]}) == ["?"]
     assert _pointers({"x" * 64: ["1"]}) == ["?" + "x" * 64]

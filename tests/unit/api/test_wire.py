@@ -1,4 +1,4 @@
-"""Requests are taken at their word, and errors point at fields."""
+"""Request models convert nothing and point at fields, and answer models read the core."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from cognate.validation import MAX_REPORTED_ERRORS, pointer_to
 
 
 class Item(RequestModel):
-    """Something inside a body."""
+    """An object inside a body."""
 
     text_value: Text
 
 
 class Body(RequestModel):
-    """One field of each kind."""
+    """A body with a field of each kind."""
 
     some_text: Text = "text"
     limit: Annotated[int, Field(ge=1, le=50)] = 1
@@ -46,7 +46,7 @@ class Body(RequestModel):
 
 
 class Answer(AnswerModel):
-    """An answer of two words."""
+    """An answer with names of two words."""
 
     job_id: str
     high_confidence: Annotated[int, Field(alias="high_confidence")]
@@ -60,7 +60,7 @@ UNKNOWN = (
 
 
 def errors_of(value: dict[str, Any]) -> list[tuple[str, str]]:
-    """Pointer and message of every rule that a body breaks."""
+    """Returns the pointer and message of each rule that a body breaks."""
     with pytest.raises(InvalidInput) as caught:
         parse_request(Body, value)
     return [(field.pointer, field.message) for field in caught.value.fields]
@@ -106,12 +106,12 @@ def errors_of(value: dict[str, Any]) -> list[tuple[str, str]]:
     ],
 )
 def test_says_what_each_field_must_be(value: dict[str, Any], pointer: str, message: str) -> None:
-    """Nothing is converted; the message says what to do, the pointer where."""
+    """No value is converted, and the message states the rule."""
     assert errors_of(value) == [(pointer, message)]
 
 
 def test_a_text_may_have_exactly_the_limit() -> None:
-    """And one character more is too many."""
+    """A text of the limit is accepted, and one more character is refused."""
     longest = "\u00e9" * MAX_TEXT_CHARACTERS
 
     assert parse_request(Body, {"someText": longest}).some_text == longest
@@ -123,24 +123,24 @@ def test_a_text_may_have_exactly_the_limit() -> None:
 
 
 def test_a_text_keeps_its_white_space() -> None:
-    """It is checked, not changed."""
+    """A text is checked and not changed."""
     assert parse_request(Body, {"someText": "  a\n"}).some_text == "  a\n"
 
 
 def test_every_broken_rule_is_told_at_once() -> None:
-    """So that a form can show all of them."""
+    """One answer lists all broken rules."""
     pointers = [pointer for pointer, _ in errors_of({"limit": 0, "flag": 1, "x": 1})]
 
     assert pointers == ["/limit", "/flag", "/x"]
 
 
 def test_the_number_of_told_errors_is_bounded() -> None:
-    """A hostile body could break a rule in every byte."""
+    """An answer lists at most so many broken rules."""
     assert len(errors_of({f"x{number}": 1 for number in range(1000)})) == MAX_REPORTED_ERRORS
 
 
 def test_a_long_unknown_name_is_not_handed_back() -> None:
-    """Its place is told instead."""
+    """The pointer does not repeat a long unknown name."""
     assert errors_of({"x" * 65: 1}) == [("", UNKNOWN)]
 
 
@@ -156,31 +156,31 @@ def test_a_long_unknown_name_is_not_handed_back() -> None:
     ],
 )
 def test_no_error_repeats_the_input(value: dict[str, Any]) -> None:
-    """It may be document text."""
+    """No message contains a value of the body."""
     assert "canary" not in json.dumps(errors_of(value))
 
 
 def test_an_answer_is_made_by_python_names_and_sent_in_camel_case() -> None:
-    """But for the names that the contract spells otherwise."""
+    """A field may have another name in JSON if the contract needs it."""
     answer = Answer(job_id="j", high_confidence=1)
 
     assert json.loads(answer.model_dump_json()) == {"jobId": "j", "high_confidence": 1}
 
 
 def test_an_answer_has_no_other_fields() -> None:
-    """A column that nobody declared cannot slip out."""
+    """An undeclared field is refused."""
     with pytest.raises(ValidationError):
         Answer.model_validate({"jobId": "j", "high_confidence": 1, "embedding": "x"})
 
 
 def test_pointers_are_escaped() -> None:
-    """RFC 6901."""
+    """Pointers follow RFC 6901."""
     assert pointer_to("a/b", 0, "c~d") == "/a~1b/0/c~0d"
     assert pointer_to() == ""
 
 
 def test_a_page_in_the_middle_says_where_the_next_one_begins() -> None:
-    """`total` is left out unless it was asked for."""
+    """The page has a cursor, and no total unless it was asked for."""
     page = Page(items=["a", "b"], limit=2, next_cursor="abc")
 
     assert Pagination.model_validate(page).model_dump() == {
@@ -192,7 +192,7 @@ def test_a_page_in_the_middle_says_where_the_next_one_begins() -> None:
 
 
 def test_the_last_page_has_no_next_one() -> None:
-    """And a total is there where it was asked for, also when it is 0."""
+    """The last page has no cursor, and a total of 0 is kept."""
     page = Page[str](items=[], limit=50, next_cursor=None, total=0)
 
     assert Pagination.model_validate(page).model_dump() == {

@@ -1,4 +1,4 @@
-"""Starting, watching and ending backfills over HTTP."""
+"""The backfill routes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BACKFILL = "/api/v1/embeddings/backfill"
 
 
 async def test_a_backfill_is_started_and_watched(stage: Stage) -> None:
-    """Its first step is on its way."""
+    """Starting a backfill sends the message of its first step."""
     answer = await stage.ask("POST", BACKFILL, {"table": "claims", "rate": 60})
 
     backfill = answer.json["backfillId"]
@@ -40,7 +40,7 @@ async def test_a_backfill_is_started_and_watched(stage: Stage) -> None:
 
 
 async def test_a_table_has_one_backfill_at_a_time(stage: Stage) -> None:
-    """The same one again is the one that runs; another waits for its end or its cancellation."""
+    """A second start returns the running backfill if it is the same, else it conflicts."""
     first = await stage.ask("POST", BACKFILL, {"table": "claims"})
 
     same = await stage.ask("POST", BACKFILL, {"table": "claims", "only": "missing"})
@@ -67,21 +67,21 @@ async def test_a_table_has_one_backfill_at_a_time(stage: Stage) -> None:
 async def test_broken_rules_are_pointed_at(
     stage: Stage, body: dict[str, object], pointers: list[str]
 ) -> None:
-    """And nothing is started."""
+    """An invalid request names its fields and starts nothing."""
     assert (await stage.ask("POST", BACKFILL, body)).pointers == pointers
     assert stage.queue.waiting == []
 
 
 @pytest.mark.parametrize("table", ["nothing", "notes", "user", "cognate_jobs"])
 async def test_only_tables_with_embeddings_are_walked_over(stage: Stage, table: str) -> None:
-    """Others are not there."""
+    """A table without embeddings is not found."""
     answer = await stage.ask("POST", BACKFILL, {"table": table})
 
     assert (answer.status, answer.code) == (404, "TABLE_NOT_FOUND")
 
 
 async def test_a_backfill_of_another_organization_does_not_exist(stage: Stage) -> None:
-    """Its answers differ from those of none in nothing but the path that was asked."""
+    """Except for the path, the answer is that of a backfill that never existed."""
     backfill = (await stage.ask("POST", BACKFILL, {"table": "claims"})).json["backfillId"]
     headers = {**BOB, "x-request-id": "same"}
 
@@ -96,7 +96,7 @@ async def test_a_backfill_of_another_organization_does_not_exist(stage: Stage) -
 
 
 async def test_a_failed_backfill_says_why(stage: Stage) -> None:
-    """By a stable code and a sentence."""
+    """A failed backfill has an error code and a sentence."""
     backfill = (await stage.ask("POST", BACKFILL, {"table": "claims"})).json["backfillId"]
     stage.database.change(
         "UPDATE cognate_backfills SET status = 'failed', error_code = 'TABLE_UNKNOWN', "

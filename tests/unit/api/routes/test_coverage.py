@@ -1,4 +1,4 @@
-"""Coverage over HTTP."""
+"""The coverage route."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.stage.platform import claims
 
 
 class Pet(Record):
-    """A record of a table that no migration makes."""
+    """A table that no migration creates."""
 
     name: str
 
@@ -21,7 +21,7 @@ COVERAGE = "/api/v1/embeddings/coverage"
 
 
 async def test_the_records_of_each_table_are_counted(stage: Stage) -> None:
-    """Of the caller's organization, and of tables that embed something."""
+    """Coverage counts the records of the caller's organization, by table with embeddings."""
     stage.add_claim("org_acme", "c1")
     stage.add_embedded_claim("org_acme", "c2", 1)
     stage.add_claim("org_acme", "c3")
@@ -52,7 +52,7 @@ async def test_the_records_of_each_table_are_counted(stage: Stage) -> None:
 
 
 async def test_a_table_that_is_not_migrated_is_named_beside_the_others(stage: Stage) -> None:
-    """With what to do; the others are counted."""
+    """A missing table is reported with what to do, and the other tables are counted."""
     stage.application = Application(Cognate(tables=[claims, pets]))
     stage.add_claim("org_acme", "c1")
 

@@ -1,4 +1,4 @@
-"""Posting texts and watching jobs over HTTP."""
+"""The routes that accept texts to embed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SMALL_MODEL = "@cf/baai/bge-small-en-v1.5"
 
 
 async def test_a_text_is_queued(stage: Stage) -> None:
-    """Without a table, by the model that it names or else the default one."""
+    """A text without a table is queued for the named model, or for the default one."""
     answer = await stage.ask("POST", POST, {"content": "a text"})
 
     job_id = answer.json["jobId"]
@@ -35,7 +35,7 @@ async def test_a_text_is_queued(stage: Stage) -> None:
 
 
 async def test_a_record_is_queued(stage: Stage) -> None:
-    """What was given is repeated."""
+    """The answer repeats the table and the id."""
     stage.add_claim("org_acme", "c1")
     body = {"content": "a text", "table": "claims", "id": "c1", "model": DEFAULT_MODEL}
 
@@ -59,7 +59,7 @@ async def test_a_record_is_queued(stage: Stage) -> None:
 async def test_the_answer_names_the_model_that_will_be_used(
     path: str, body: dict[str, str], model: str
 ) -> None:
-    """The one that was sent, else the table's, else the default one."""
+    """The model is that of the request, else the table's, else the default."""
     small = Table("claims", Claim, embeddings=Embeddings(fields=["content"], model=SMALL_MODEL))
     stage = Stage(schema=Cognate(tables=[small]))
     stage.add_claim("org_acme", "c1")
@@ -71,12 +71,12 @@ async def test_the_answer_names_the_model_that_will_be_used(
 
 
 def without_content(body: dict[str, str]) -> dict[str, str]:
-    """What the answer repeats."""
+    """The fields of a request that the answer repeats."""
     return {name: value for name, value in body.items() if name != "content"}
 
 
 async def test_explicit_nulls_are_not_given(stage: Stage) -> None:
-    """A client may send all its fields."""
+    """A field that is null counts as absent."""
     body = {"content": "a text", "table": None, "id": None, "model": None}
 
     assert (await stage.ask("POST", POST, body)).status == 202
@@ -105,7 +105,7 @@ async def test_explicit_nulls_are_not_given(stage: Stage) -> None:
 async def test_broken_rules_are_pointed_at(
     stage: Stage, body: dict[str, object], pointers: list[str]
 ) -> None:
-    """And nothing is queued."""
+    """An invalid request names its fields and queues nothing."""
     answer = await stage.ask("POST", POST, body)
 
     assert answer.status == 400
@@ -114,7 +114,7 @@ async def test_broken_rules_are_pointed_at(
 
 
 async def test_a_record_of_another_organization_does_not_exist(stage: Stage) -> None:
-    """Status and body are those of a record that never was."""
+    """Status and body are those of a record that never existed."""
     stage.add_claim("org_acme", "c1")
 
     async def ask(record_id: str) -> tuple[int, dict[str, object]]:
@@ -129,14 +129,14 @@ async def test_a_record_of_another_organization_does_not_exist(stage: Stage) -> 
 
 @pytest.mark.parametrize("table", ["nothing", "user", "session", "cognate_jobs", "notes", "Claims"])
 async def test_only_tables_with_embeddings_take_texts(stage: Stage, table: str) -> None:
-    """Others are not there, whatever else the database holds."""
+    """A table without embeddings is not found, and neither is any other table of the database."""
     answer = await stage.ask("POST", POST, {"content": "x", "table": table, "id": "1"})
 
     assert (answer.status, answer.code) == (404, "TABLE_NOT_FOUND")
 
 
 async def test_another_model_than_the_tables_is_refused(stage: Stage) -> None:
-    """Their vectors could not be compared."""
+    """A record is embedded by the model of its table only."""
     stage.add_claim("org_acme", "c1")
     body = {"content": "x", "table": "claims", "id": "c1", "model": "@cf/baai/bge-m3"}
 
@@ -147,7 +147,7 @@ async def test_another_model_than_the_tables_is_refused(stage: Stage) -> None:
 
 
 async def test_a_queue_in_an_outage_loses_nothing(stage: Stage) -> None:
-    """The job is there; its message follows later."""
+    """The job is stored although its message cannot be sent."""
     stage.queue.outage = QueueError("out of reach")
 
     answer = await stage.ask("POST", POST, {"content": "x"})
@@ -157,7 +157,7 @@ async def test_a_queue_in_an_outage_loses_nothing(stage: Stage) -> None:
 
 
 async def test_tables_with_embeddings_are_listed(stage: Stage) -> None:
-    """With exactly these keys, and without tables that embed nothing."""
+    """The list has exactly these keys, and no table without embeddings."""
     answer = await stage.ask("GET", "/api/v1/embeddings/tables")
 
     assert answer.json == {
@@ -169,7 +169,7 @@ AGAIN = {**ADA, "idempotency-key": "order-66"}
 
 
 async def test_a_request_under_a_key_is_answered_again(stage: Stage) -> None:
-    """With the same body, and a header that says so."""
+    """A repeated key returns the first answer, and a header says so."""
     first = await stage.ask("POST", POST, {"content": "x"}, AGAIN)
 
     again = await stage.ask("POST", POST, {"content": "x", "table": None}, AGAIN)
@@ -182,7 +182,7 @@ async def test_a_request_under_a_key_is_answered_again(stage: Stage) -> None:
 
 
 async def test_another_request_under_the_key_conflicts(stage: Stage) -> None:
-    """In its body or in its route."""
+    """A key cannot be used again with another body or another route."""
     await stage.ask("POST", POST, {"content": "x"}, AGAIN)
 
     other = await stage.ask("POST", POST, {"content": "y"}, AGAIN)
@@ -195,7 +195,7 @@ async def test_another_request_under_the_key_conflicts(stage: Stage) -> None:
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a b", "ä", "tab\t"])
 async def test_a_key_is_visible_ascii(stage: Stage, key: str) -> None:
-    """Of at most 255 characters; nothing is queued under another."""
+    """A key that is empty, too long or not visible ASCII is refused, and nothing is queued."""
     headers = {**ADA, "idempotency-key": key}
 
     answer = await stage.ask("POST", POST, {"content": "x"}, headers)
@@ -207,7 +207,7 @@ async def test_a_key_is_visible_ascii(stage: Stage, key: str) -> None:
 
 
 async def test_a_batch_has_one_result_for_each_item(stage: Stage) -> None:
-    """Each as the route for one item answers it."""
+    """Each result is what the route for a single item answers."""
     stage.add_claim("org_acme", "c1")
     stage.add_claim("org_globex", "c2")
     items: list[dict[str, object]] = [
@@ -239,7 +239,7 @@ async def test_a_batch_has_one_result_for_each_item(stage: Stage) -> None:
 
 @pytest.mark.parametrize("item", [None, "x", 5, True, [], [{"content": "x"}]])
 async def test_an_item_that_is_no_object_is_refused_alone(stage: Stage, item: object) -> None:
-    """Its neighbours are queued."""
+    """The other items of the batch are queued."""
     answer = await stage.ask("POST", BATCH, {"items": [{"content": "x"}, item, {"content": "y"}]})
 
     assert 207 == answer.status
@@ -250,7 +250,7 @@ async def test_an_item_that_is_no_object_is_refused_alone(stage: Stage, item: ob
 
 
 async def test_a_batch_for_owned_records_reads_once_whatever_its_size() -> None:
-    """Whose records they are is one read more, for one item and for a hundred."""
+    """The owners of the records are read once, for one item and for a hundred."""
     owned = Table(
         "claims",
         Claim,
@@ -280,7 +280,7 @@ async def test_a_batch_for_owned_records_reads_once_whatever_its_size() -> None:
 
 
 async def test_a_batch_under_a_key_is_answered_again(stage: Stage) -> None:
-    """Good and bad items alike."""
+    """A repeated key returns accepted and refused items alike."""
     stage.add_claim("org_acme", "c1")
     body = {"items": [{"content": "x", "table": "claims", "id": name} for name in ("c1", "c2")]}
     headers = {**AGAIN, "x-request-id": "same"}
@@ -307,6 +307,6 @@ async def test_a_batch_under_a_key_is_answered_again(stage: Stage) -> None:
 async def test_a_batch_has_one_to_a_hundred_items(
     stage: Stage, body: dict[str, object], pointer: str
 ) -> None:
-    """An array of them, and nothing else."""
+    """A batch that is empty, too long or not an array is refused."""
     assert (await stage.ask("POST", BATCH, body)).pointers == [pointer]
     assert (await stage.ask("POST", BATCH, {"items": [{"content": "x"}] * 100})).status == 207

@@ -1,4 +1,4 @@
-"""Whether the Worker answers at all, and whether its deployment is complete."""
+"""The health and readiness routes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ READY = "/api/v1/ready"
 
 
 async def test_health_is_public(stage: Stage) -> None:
-    """It asks nothing and nobody, not even for the secret."""
+    """Health answers without a credential, a secret or a call of any service."""
     stage.settings = Settings()
     stage.database.is_away = True
 
@@ -28,7 +28,7 @@ async def test_health_is_public(stage: Stage) -> None:
 
 
 async def test_a_complete_deployment_is_ready(stage: Stage) -> None:
-    """Nothing is missing."""
+    """A complete deployment lacks nothing."""
     stage.application = Application(Cognate(tables=[claims]))
     stage.indexes |= dict.fromkeys(INDEX_BINDINGS.values(), stage.index)
 
@@ -38,7 +38,7 @@ async def test_a_complete_deployment_is_ready(stage: Stage) -> None:
 
 
 async def test_each_missing_part_is_named_with_what_to_do(stage: Stage) -> None:
-    """A binding, a setting, a Vectorize index, a table and a column; with 503."""
+    """Each missing binding, setting, index, table and column is named, with status 503."""
     stage.broken = [
         ConfigurationError("EMBEDDINGS_QUEUE", "The binding is missing."),
         ConfigurationError(ALLOWED_ORIGINS, "It cannot be meant."),
@@ -60,7 +60,7 @@ async def test_each_missing_part_is_named_with_what_to_do(stage: Stage) -> None:
 
 
 async def test_without_its_database_the_other_parts_are_named(stage: Stage) -> None:
-    """Where the tables of Better Auth are in another one, which answers who asks."""
+    """Without the database the other missing parts are named."""
     stage.broken = [ConfigurationError("DB", "The binding DB is missing.")]
 
     answer = await stage.ask("GET", READY)
@@ -70,14 +70,14 @@ async def test_without_its_database_the_other_parts_are_named(stage: Stage) -> N
 
 
 async def test_readiness_is_for_members_only(stage: Stage) -> None:
-    """It tells how the deployment is made."""
+    """Readiness needs a credential, because it describes the deployment."""
     stage.broken = [ConfigurationError("S", "S is wrong")]
 
     assert (await stage.ask("GET", READY, headers={})).status == 401
 
 
 async def test_the_routes_of_a_missing_table_name_it(stage: Stage) -> None:
-    """Whatever is asked of it; nobody is told to try again later."""
+    """Each route of a missing table names it, and sends no Retry-After."""
     stage.database.change("DROP TABLE claims")
     for method, path, body in (
         ("GET", "/claims", None),
@@ -100,7 +100,7 @@ async def test_the_routes_of_a_missing_table_name_it(stage: Stage) -> None:
 
 
 async def test_a_missing_table_of_better_auth_is_named_too(stage: Stage) -> None:
-    """Before anybody can be known, so as a problem of every route."""
+    """Each route names a missing table of Better Auth."""
     stage.database.change("DROP TABLE session")
 
     answer = await stage.ask("GET", READY)

@@ -1,4 +1,4 @@
-"""Watching embedding jobs over HTTP, and trying failed ones again."""
+"""The routes of embedding jobs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ READ_ONLY = Cognate(
 
 
 async def _failed(stage: Stage, count: int = 1, headers: dict[str, str] = ADA) -> list[str]:
-    """So many posted texts whose jobs have failed."""
+    """Posts texts whose jobs fail, and returns the ids of the jobs."""
     ids = [
         (await stage.ask("POST", POST, {"content": "x"}, headers)).json["jobId"]
         for _ in range(count)
@@ -49,7 +49,7 @@ async def _list(stage: Stage, query: str = "", headers: dict[str, str] = ADA) ->
 
 
 async def test_jobs_are_listed_in_pages(stage: Stage) -> None:
-    """Each as it is shown alone."""
+    """A job in a list is equal to the job that is read alone."""
     ids = [(await stage.ask("POST", POST, {"content": "x"})).json["jobId"] for _ in range(3)]
 
     first = await _list(stage, "limit=2")
@@ -68,7 +68,7 @@ async def test_jobs_are_listed_in_pages(stage: Stage) -> None:
 
 
 async def test_jobs_are_listed_by_what_they_are(stage: Stage) -> None:
-    """And only those of the caller's organization."""
+    """Filters select among the jobs of the caller's organization."""
     stage.add_claim("org_acme", "c1")
     [failed] = await _failed(stage)
     await _failed(stage, headers=BOB)
@@ -100,7 +100,7 @@ async def test_jobs_are_listed_by_what_they_are(stage: Stage) -> None:
     ],
 )
 async def test_broken_rules_are_pointed_at(stage: Stage, query: str, pointer: str) -> None:
-    """What is not known is refused, not ignored."""
+    """An unknown parameter or value is refused."""
     answer = await stage.ask("GET", f"{JOBS}?{query}")
 
     assert answer.status == 400
@@ -108,7 +108,7 @@ async def test_broken_rules_are_pointed_at(stage: Stage, query: str, pointer: st
 
 
 async def test_a_table_that_is_not_there_has_no_jobs(stage: Stage) -> None:
-    """A name that is mistyped is told from one that has none."""
+    """The name of an unknown table is not found."""
     for answer in (
         await stage.ask("GET", f"{JOBS}?table=nothing"),
         await stage.ask("POST", f"{JOBS}/retry", {"table": "nothing"}),
@@ -117,7 +117,7 @@ async def test_a_table_that_is_not_there_has_no_jobs(stage: Stage) -> None:
 
 
 async def test_a_failed_job_is_tried_again(stage: Stage) -> None:
-    """Once; then it is queued, and there is nothing to try."""
+    """A failed job is retried once, and then conflicts because it is queued."""
     [job_id] = await _failed(stage)
     stage.queue.drop()
 
@@ -132,7 +132,7 @@ async def test_a_failed_job_is_tried_again(stage: Stage) -> None:
 
 
 async def test_failed_jobs_are_tried_again(stage: Stage) -> None:
-    """Of the caller's organization, and those that were asked for."""
+    """The chosen failed jobs of the caller's organization are retried."""
     ids = await _failed(stage, 3)
     [foreign] = await _failed(stage, headers=BOB)
 
@@ -148,7 +148,7 @@ async def test_failed_jobs_are_tried_again(stage: Stage) -> None:
 
 
 async def test_a_job_can_be_watched(stage: Stage) -> None:
-    """From the id that the post answered."""
+    """The id that a post returns finds the job."""
     stage.add_claim("org_acme", "c1")
     posted = await stage.ask("POST", POST, {"content": "x", "table": "claims", "id": "c1"})
 
@@ -170,7 +170,7 @@ async def test_a_job_can_be_watched(stage: Stage) -> None:
 
 
 async def test_a_failed_job_says_why(stage: Stage) -> None:
-    """By a stable code and a sentence."""
+    """A failed job has an error code and a sentence."""
     job_id = (await stage.ask("POST", POST, {"content": "x"})).json["jobId"]
     stage.database.change(
         "UPDATE cognate_jobs SET status = 'failed', attempts = 3, error_code = 'AI_CAPACITY', "
@@ -185,7 +185,7 @@ async def test_a_failed_job_says_why(stage: Stage) -> None:
 
 
 async def test_a_job_of_another_organization_does_not_exist(stage: Stage) -> None:
-    """Its answers differ from those of no job in nothing but the path that was asked."""
+    """Except for the path, the answer is that of a job that never existed."""
     [job_id] = await _failed(stage)
     headers = {**BOB, "x-request-id": "same"}
 
@@ -198,7 +198,7 @@ async def test_a_job_of_another_organization_does_not_exist(stage: Stage) -> Non
 
 
 async def test_a_failed_job_is_dismissed(stage: Stage) -> None:
-    """Then it has nothing to try again; one that has not failed cannot be."""
+    """A dismissed job cannot be retried, and only a failed job can be dismissed."""
     [job_id] = await _failed(stage)
     queued = (await stage.ask("POST", POST, {"content": "x"})).json["jobId"]
 
@@ -214,7 +214,7 @@ async def test_a_failed_job_is_dismissed(stage: Stage) -> None:
 
 
 async def test_failed_jobs_are_dismissed(stage: Stage) -> None:
-    """Of the caller's organization, and those that were asked for; of no table that exists, too."""
+    """The chosen failed jobs are dismissed, also those of a table that left the schema."""
     ids = await _failed(stage, 3)
     [foreign] = await _failed(stage, headers=BOB)
 
@@ -234,7 +234,7 @@ async def test_failed_jobs_are_dismissed(stage: Stage) -> None:
 async def test_who_may_not_change_a_table_dismisses_none_of_its_jobs(
     stage: Stage, path: str
 ) -> None:
-    """As none of its jobs is tried again by them."""
+    """To retry or dismiss jobs a caller needs the permission to update their table."""
     stage.application = Application(READ_ONLY)
     stage.add_claim("org_acme", "c1")
     stage.database.insert(

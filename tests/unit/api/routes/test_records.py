@@ -1,4 +1,4 @@
-"""Records over HTTP: the wire, its headers and its refusals."""
+"""The routes of records."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ QUERY = {"query": "x"}
 
 
 async def create(stage: Stage, record_id: str, headers: dict[str, str] = ADA, **fields: Any) -> Any:
-    """A claim of this id; its JSON."""
+    """Creates a claim with this id, and returns its JSON."""
     answer = await stage.ask("POST", PATH, {"id": record_id, "content": "x", **fields}, headers)
     assert answer.status == 201, answer.json
     return answer.json
 
 
 async def test_a_created_record_is_answered_bare(stage: Stage) -> None:
-    """With its place and its ETag; what was left out has its default."""
+    """The answer is the record with its defaults, its location and its ETag."""
     answer = await stage.ask("POST", PATH, {"content": "The ferry sank \u00e9"})
 
     record = answer.json
@@ -41,7 +41,7 @@ async def test_a_created_record_is_answered_bare(stage: Stage) -> None:
 
 
 async def test_a_caller_may_choose_the_id(stage: Stage) -> None:
-    """Each once in an organization; the location has it as a path needs it."""
+    """An id that is taken conflicts, and the location encodes the id."""
     body = {"id": "a~b:c", "content": "x"}
     answer = await stage.ask("POST", PATH, body)
 
@@ -70,7 +70,7 @@ async def test_a_caller_may_choose_the_id(stage: Stage) -> None:
 async def test_broken_rules_are_pointed_at(
     stage: Stage, body: dict[str, Any], pointers: list[str]
 ) -> None:
-    """And nothing is written or queued."""
+    """An invalid record names its fields, and nothing is written or queued."""
     answer = await stage.ask("POST", PATH, body)
 
     assert (answer.status, answer.pointers) == (400, pointers)
@@ -79,7 +79,7 @@ async def test_broken_rules_are_pointed_at(
 
 
 async def test_a_patch_changes_what_it_names(stage: Stage) -> None:
-    """And answers the whole record."""
+    """The answer is the complete record."""
     await create(stage, "c1", storyId="s1")
     answer = await stage.ask("PATCH", f"{PATH}/c1", {"storyId": None})
 
@@ -90,7 +90,7 @@ async def test_a_patch_changes_what_it_names(stage: Stage) -> None:
 
 
 async def test_a_deleted_record_is_gone(stage: Stage) -> None:
-    """At once, and for a second deletion."""
+    """A deleted record is not found, also by a second delete."""
     await create(stage, "c1")
     answer = await stage.ask("DELETE", f"{PATH}/c1")
 
@@ -101,7 +101,7 @@ async def test_a_deleted_record_is_gone(stage: Stage) -> None:
 
 
 async def test_if_none_match_saves_the_body(stage: Stage) -> None:
-    """While nothing has changed."""
+    """A record that did not change is answered by 304 without a body."""
     await create(stage, "c1")
     etag = (await stage.ask("GET", f"{PATH}/c1")).headers["etag"]
 
@@ -114,7 +114,7 @@ async def test_if_none_match_saves_the_body(stage: Stage) -> None:
 
 @pytest.mark.parametrize(("method", "body"), [("PATCH", {"content": "mine"}), ("DELETE", None)])
 async def test_if_match_protects_against_lost_updates(stage: Stage, method: str, body: Any) -> None:
-    """A state that has passed is refused, the one there is is not."""
+    """A change with an old ETag is refused, and one with the current ETag is made."""
     await create(stage, "c1")
     stale = {**ADA, "if-match": (await stage.ask("GET", f"{PATH}/c1")).headers["etag"]}
     await stage.ask("PATCH", f"{PATH}/c1", {"content": "theirs"})
@@ -128,7 +128,7 @@ async def test_if_match_protects_against_lost_updates(stage: Stage, method: str,
 
 
 async def test_a_list_is_a_page(stage: Stage) -> None:
-    """Of the caller's organization, with where to go on."""
+    """A page has records of the caller's organization and a cursor."""
     for number in range(3):
         await create(stage, f"c{number}", storyId=f"s{number % 2}")
     await create(stage, "c0", BOB, storyId="s0")
@@ -153,7 +153,7 @@ async def test_a_list_is_a_page(stage: Stage) -> None:
 
 @pytest.mark.parametrize("query", ["limit=0", "story_id=s1", "sort=x", "content=a&content=b"])
 async def test_a_list_that_cannot_be_meant_is_refused(stage: Stage, query: str) -> None:
-    """With the parameter's name."""
+    """The error names the parameter."""
     answer = await stage.ask("GET", f"{PATH}?{query}")
 
     assert (answer.status, answer.pointers) == (400, [f"?{query.partition('=')[0]}"])
@@ -162,7 +162,7 @@ async def test_a_list_that_cannot_be_meant_is_refused(stage: Stage, query: str) 
 @pytest.mark.parametrize("table", ["nothing", "user", "cognate_jobs", "Claims", "_texts"])
 @pytest.mark.parametrize("rest", ["", "/c1", "/batch"])
 async def test_an_unknown_table_is_not_there(stage: Stage, table: str, rest: str) -> None:
-    """Whatever else the database holds."""
+    """A table that is not in the schema is not found, whatever the database holds."""
     bodies = {"": {"content": "x"}, "/batch": {"operations": [{"operation": "delete", "id": "x"}]}}
     method = "GET" if rest == "/c1" else "POST"
     answer = await stage.ask(method, f"/api/v1/{table}{rest}", bodies.get(rest))
@@ -173,14 +173,14 @@ async def test_an_unknown_table_is_not_there(stage: Stage, table: str, rest: str
 
 @pytest.mark.parametrize("path", ["embeddings", "similarity", "vectors/query", "claims/batch"])
 async def test_paths_of_the_api_are_no_tables(stage: Stage, path: str) -> None:
-    """They answer to their own methods only."""
+    """A path of the API answers only its own methods."""
     answer = await stage.ask("PATCH", f"/api/v1/{path}", {})
 
     assert (answer.status, answer.code) == (405, "METHOD_NOT_ALLOWED")
 
 
 async def test_another_organizations_records_were_never_there(stage: Stage) -> None:
-    """Status and body are those of a record that never was."""
+    """Status and body are those of a record that never existed."""
     await create(stage, "theirs", BOB)
     headers = {**ADA, "x-request-id": "same"}
 
@@ -196,7 +196,7 @@ async def test_another_organizations_records_were_never_there(stage: Stage) -> N
 
 
 async def test_who_may_not_is_told_so(stage: Stage) -> None:
-    """By their role, before anything is said of the record."""
+    """The role is checked before the record is looked up."""
     stage.database.change("UPDATE member SET role = 'viewer' WHERE user_id = 'bob'")
     operations = [{"operation": "create", "record": {}}]
 
@@ -216,7 +216,7 @@ async def test_who_may_not_is_told_so(stage: Stage) -> None:
 
 
 async def test_a_batch_has_a_result_for_each_operation(stage: Stage) -> None:
-    """In order; pointers are into the operation."""
+    """Results are in order, and JSON pointers are relative to the operation."""
     await create(stage, "c1")
     await create(stage, "c2")
     operations = [
@@ -247,7 +247,7 @@ async def test_a_batch_has_a_result_for_each_operation(stage: Stage) -> None:
 
 
 async def test_a_batch_can_change_and_delete(stage: Stage) -> None:
-    """What is deleted has `success` in place of a record."""
+    """The result of a delete has `success` in place of a record."""
     await create(stage, "c1")
     await create(stage, "c2")
     operations = [
@@ -262,7 +262,7 @@ async def test_a_batch_can_change_and_delete(stage: Stage) -> None:
 
 
 async def test_with_fail_fast_the_rest_is_not_attempted(stage: Stage) -> None:
-    """And says so."""
+    """Operations after the refused one have their own error code."""
     operations = [
         {"operation": "delete", "id": "missing"},
         {"operation": "create", "record": {"content": "x"}},
@@ -284,7 +284,7 @@ async def test_with_fail_fast_the_rest_is_not_attempted(stage: Stage) -> None:
     ],
 )
 async def test_a_batch_that_cannot_be_meant_is_refused_whole(stage: Stage, operations: Any) -> None:
-    """Before any of it is done."""
+    """An invalid batch changes nothing."""
     answer = await stage.ask("POST", BATCH, {"operations": operations})
 
     assert (answer.status, answer.code) == (400, "VALIDATION_FAILED")
@@ -314,7 +314,7 @@ async def test_a_batch_that_cannot_be_meant_is_refused_whole(stage: Stage, opera
 async def test_an_operation_that_cannot_be_understood_is_refused_alone(
     stage: Stage, operation: Any, pointer: str, message: str
 ) -> None:
-    """With pointers into the operation; its neighbours are done, without failFast."""
+    """Without failFast the other operations are done."""
     one, other = ({"operation": "create", "record": {"content": "x"}, "id": n} for n in ("a", "b"))
 
     answer = await stage.ask("POST", BATCH, {"operations": [one, operation, other]})
@@ -329,7 +329,7 @@ async def test_an_operation_that_cannot_be_understood_is_refused_alone(
 
 
 async def test_where_d1_fails_the_answer_is_503(stage: Stage) -> None:
-    """For one record and for a batch; nothing of the cause is told."""
+    """A record and a batch answer 503, without the cause."""
     await create(stage, "c1")
     stage.database.is_away = True
 
@@ -339,14 +339,14 @@ async def test_where_d1_fails_the_answer_is_503(stage: Stage) -> None:
 
 
 async def test_where_the_queue_fails_the_record_is_created(stage: Stage) -> None:
-    """Its job waits for the sweeper."""
+    """The job waits for the sweeper."""
     stage.queue.outage = QueueError("out of reach")
 
     assert (await create(stage, "c1"))["id"] == "c1"
 
 
 async def test_head_is_a_list_or_a_record_without_its_body(stage: Stage) -> None:
-    """With the same headers."""
+    """HEAD has the headers of GET."""
     await create(stage, "c1")
 
     answer = await stage.ask("HEAD", f"{PATH}/c1")
@@ -370,7 +370,7 @@ async def test_head_is_a_list_or_a_record_without_its_body(stage: Stage) -> None
 async def test_without_access_to_its_records_a_table_is_closed(
     stage: Stage, method: str, path: str, body: Any
 ) -> None:
-    """By the same role, with the same answer; a member gets in."""
+    """Every embedding route of a table needs its role."""
     stage.add_claim("org_acme", "c1")
     stage.add_claim("org_globex", "c1")
 
@@ -384,7 +384,7 @@ async def test_without_access_to_its_records_a_table_is_closed(
 
 
 async def test_a_text_without_a_table_is_anybodys(stage: Stage) -> None:
-    """Of the organization."""
+    """Any member may post, see and search texts without a table."""
     stage.database.change("UPDATE member SET role = 'viewer' WHERE user_id = 'bob'")
 
     job_id = (await stage.ask("POST", "/api/v1/embeddings", {"content": "x"}, BOB)).json["jobId"]
@@ -393,7 +393,7 @@ async def test_a_text_without_a_table_is_anybodys(stage: Stage) -> None:
 
 
 async def test_coverage_is_of_the_tables_that_may_be_read(stage: Stage) -> None:
-    """Others are left out."""
+    """Coverage leaves out a table that the caller may not read."""
 
     async def tables() -> list[str]:
         answer = (await stage.ask("GET", "/api/v1/embeddings/coverage", headers=BOB)).json
@@ -405,7 +405,7 @@ async def test_coverage_is_of_the_tables_that_may_be_read(stage: Stage) -> None:
 
 
 def test_a_field_may_be_called_as_anything_in_python() -> None:
-    """Names of the code that makes the answer are no exception."""
+    """A field may have the name of a method of the answer model."""
     fields = {"id": "r1", "cls": "x", "self": 1, "_fields_set": 2, "to_json": [3]}
     fields |= {"model_dump_json": 4, "model_extra": {"a": 5}}
 

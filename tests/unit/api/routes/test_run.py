@@ -1,4 +1,4 @@
-"""Workers AI's own form: held to the JSON schema that Workers AI publishes."""
+"""The route in Workers AI's own form, checked against the JSON schema that Workers AI publishes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _TYPES: Final[dict[str, type | tuple[type, ...]]] = {
 
 
 def conforms(value: Any, schema: dict[str, Any]) -> bool:
-    """Whether a value meets a JSON schema, of the keywords that the two above use."""
+    """Tells whether a value meets a JSON schema that uses only the keywords above."""
     unknown = schema.keys() - {"type", "properties", "required", "items", "oneOf"}
     assert not unknown, f"the test does not know the keywords {unknown}"
     if "oneOf" in schema:
@@ -73,7 +73,7 @@ def conforms(value: Any, schema: dict[str, Any]) -> bool:
     ],
 )
 def test_the_check_of_a_schema_tells_good_from_bad(value: Any, *, expected: bool) -> None:
-    """What the tests below rely on."""
+    """The schema check accepts good values and refuses bad ones."""
     assert conforms(value, INPUT_SCHEMA) is expected
 
 
@@ -82,7 +82,7 @@ def test_the_check_of_a_schema_tells_good_from_bad(value: Any, *, expected: bool
 async def test_each_model_answers_in_workers_ais_form(
     stage: Stage, model: str | None, text: str | list[str]
 ) -> None:
-    """A request that meets the published schema gets an answer that meets it."""
+    """A valid request by the published schema gets a valid answer."""
     body = {"text": text} if model is None else {"text": text, "model": model}
     assert conforms(body, INPUT_SCHEMA)
 
@@ -99,7 +99,7 @@ async def test_each_model_answers_in_workers_ais_form(
 
 
 def test_the_request_is_described_by_the_published_schema() -> None:
-    """The schema of our request has Workers AI's own for `text`."""
+    """The request model has Workers AI's own schema for `text`."""
     described = RunRequest.model_json_schema()
 
     assert described["required"] == INPUT_SCHEMA["required"]
@@ -108,7 +108,7 @@ def test_the_request_is_described_by_the_published_schema() -> None:
 
 
 async def test_nothing_is_stored(stage: Stage) -> None:
-    """No text, no job, no message."""
+    """No text, job or message is stored."""
     before = stage.database.contents()
 
     await stage.ask("POST", RUN, {"text": ["one", "two"]})
@@ -118,7 +118,7 @@ async def test_nothing_is_stored(stage: Stage) -> None:
 
 
 async def test_a_hundred_texts_are_one_call(stage: Stage) -> None:
-    """As many as one call of Workers AI takes."""
+    """A hundred texts are embedded in one Workers AI call."""
     answer = await stage.ask("POST", RUN, {"text": ["a text"] * MAX_TEXTS})
 
     assert answer.json["shape"] == [MAX_TEXTS, 768]
@@ -148,7 +148,7 @@ async def test_a_hundred_texts_are_one_call(stage: Stage) -> None:
 async def test_broken_rules_are_pointed_at(
     stage: Stage, body: dict[str, object], pointers: list[str]
 ) -> None:
-    """And the model is not called."""
+    """An invalid request names its fields, and the model is not called."""
     answer = await stage.ask("POST", RUN, body)
 
     assert (answer.status, answer.pointers) == (400, pointers)
@@ -156,7 +156,7 @@ async def test_broken_rules_are_pointed_at(
 
 
 async def test_a_busy_model_is_503(stage: Stage) -> None:
-    """As for a search."""
+    """A busy model is answered by 503."""
     stage.embedder.error = EmbedderBusy("3040: out of capacity")
 
     answer = await stage.ask("POST", RUN, {"text": "a text"})

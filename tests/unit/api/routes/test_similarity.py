@@ -1,4 +1,4 @@
-"""The similarity services over HTTP."""
+"""The routes of the similarity services."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EMBED = "/api/v1/similarity/claimSimilarity/embed"
 
 @pytest.fixture
 def filled(stage: Stage) -> Stage:
-    """Claims of Acme from near to far, and one of Globex under the id of the nearest."""
+    """Claims of Acme at several distances, and a claim of Globex with the id of the nearest one."""
     stage.add_embedded_claim("org_acme", "near", 0.95, "s1")
     stage.add_embedded_claim("org_acme", "middle", 0.875, "s2")
     stage.add_embedded_claim("org_acme", "far", 0.6)
@@ -34,7 +34,7 @@ def filled(stage: Stage) -> Stage:
 
 
 async def test_services_are_listed(stage: Stage) -> None:
-    """With their thresholds, and the fields that filters may name in JSON's spelling."""
+    """A service has its thresholds, and the JSON names of the fields that filters may use."""
     assert (await stage.ask("GET", "/api/v1/similarity")).json == {
         "services": [
             {
@@ -50,7 +50,7 @@ async def test_services_are_listed(stage: Stage) -> None:
 
 
 async def test_a_search_answers_verdict_and_results(filled: Stage) -> None:
-    """Best first, with the classes of the service and each record's metadata."""
+    """Results are best first, with their class and metadata."""
     answer = await filled.ask("POST", SEARCH, {"query": "anything"})
 
     near, middle = answer.json.pop("results")
@@ -70,7 +70,7 @@ async def test_a_search_answers_verdict_and_results(filled: Stage) -> None:
 
 
 async def test_each_organization_finds_its_own(filled: Stage) -> None:
-    """Under one and the same id."""
+    """Two organizations use the same id, and each finds its own record."""
     acme = (await filled.ask("POST", SEARCH, {"query": "anything", "threshold": -1})).json[
         "results"
     ]
@@ -83,7 +83,7 @@ async def test_each_organization_finds_its_own(filled: Stage) -> None:
 
 
 async def test_limit_threshold_and_filter_narrow(filled: Stage) -> None:
-    """Each by itself."""
+    """Each of the three narrows the results."""
 
     async def found(**options: object) -> list[str]:
         answer = await filled.ask("POST", SEARCH, {"query": "anything", **options})
@@ -98,7 +98,7 @@ async def test_limit_threshold_and_filter_narrow(filled: Stage) -> None:
 
 
 async def test_nothing_near_is_new(stage: Stage) -> None:
-    """An empty organization has no duplicates."""
+    """The verdict for an empty organization is NEW."""
     answer = await stage.ask("POST", SEARCH, {"query": "anything"})
 
     assert answer.json == {
@@ -111,7 +111,7 @@ async def test_nothing_near_is_new(stage: Stage) -> None:
 
 
 async def test_an_index_in_an_outage_degrades_the_answer(stage: Stage) -> None:
-    """It never says NEW for lack of an index."""
+    """The verdict is null, not NEW, when the index does not answer."""
     stage.index.error = VectorIndexUnavailable("VECTOR_QUERY_ERROR")
 
     answer = await stage.ask("POST", SEARCH, {"query": "anything"})
@@ -140,7 +140,7 @@ async def test_an_index_in_an_outage_degrades_the_answer(stage: Stage) -> None:
 async def test_a_text_that_the_model_refuses_is_its_callers_to_change(
     stage: Stage, path: str, body: dict[str, str]
 ) -> None:
-    """Trying again would not help, and the model's own words stay with us."""
+    """The status is 422, without the words of the model."""
     stage.embedder.error = EmbedderRejected("5006: the secret detail")
 
     answer = await stage.ask("POST", path, body)
@@ -154,7 +154,7 @@ async def test_a_text_that_the_model_refuses_is_its_callers_to_change(
 async def test_what_is_not_the_texts_fault_is_a_503(
     stage: Stage, error: type[EmbedderError]
 ) -> None:
-    """A model that was retired, an account, an outage."""
+    """A retired model, a refused account and an outage are answered by 503."""
     stage.embedder.error = error("5007: no such model")
 
     answer = await stage.ask(
@@ -165,7 +165,7 @@ async def test_what_is_not_the_texts_fault_is_a_503(
 
 
 async def test_a_busy_model_is_a_503(stage: Stage) -> None:
-    """That says when to come back."""
+    """A busy model is answered by 503 with Retry-After."""
     stage.embedder.error = EmbedderBusy("3040: Capacity temporarily exceeded")
 
     answer = await stage.ask("POST", SEARCH, {"query": "anything"})
@@ -176,7 +176,7 @@ async def test_a_busy_model_is_a_503(stage: Stage) -> None:
 
 
 async def test_the_gray_zone_splits(filled: Stage) -> None:
-    """By the service's bounds or those of the request, under the keys of the contract."""
+    """The bounds are those of the request, or else of the service."""
     by_service = (await filled.ask("POST", GRAY_ZONE, {"query": "anything"})).json
     by_request = (
         await filled.ask("POST", GRAY_ZONE, {"query": "anything", "min": 0.7, "max": 0.9})
@@ -197,7 +197,7 @@ async def test_the_gray_zone_splits(filled: Stage) -> None:
 
 
 async def test_a_degraded_gray_zone_says_so(stage: Stage) -> None:
-    """Empty lists alone would look like nothing near."""
+    """A degraded answer has a reason."""
     stage.index.error = VectorIndexUnavailable("VECTOR_QUERY_ERROR")
 
     assert (await stage.ask("POST", GRAY_ZONE, {"query": "anything"})).json == {
@@ -209,7 +209,7 @@ async def test_a_degraded_gray_zone_says_so(stage: Stage) -> None:
 
 
 async def test_a_text_is_embedded(stage: Stage) -> None:
-    """By the model of the service's table."""
+    """The vector is made by the model of the service's table."""
     answer = (await stage.ask("POST", EMBED, {"query": "anything"})).json
 
     assert answer == {"vector": [1.0] + [0.0] * 767, "dimensions": 768, "model": DEFAULT_MODEL}
@@ -242,7 +242,7 @@ async def test_a_text_is_embedded(stage: Stage) -> None:
 async def test_a_search_that_breaks_a_rule_is_refused(
     stage: Stage, options: dict[str, object], pointers: list[str]
 ) -> None:
-    """Before anything is embedded."""
+    """An invalid search names its fields, and nothing is embedded."""
     raw = None
     if options.get("threshold") == 1e999:
         raw, options = b'{"query": "x", "threshold": 1e999}', {}
@@ -258,7 +258,7 @@ async def test_a_search_that_breaks_a_rule_is_refused(
 async def test_the_bounds_themselves_are_allowed(
     stage: Stage, limit: int, threshold: float
 ) -> None:
-    """From one to fifty results, from opposite to equal."""
+    """The smallest and the largest limit and threshold are accepted."""
     body = {"query": "x" * MAX_TEXT_CHARACTERS, "limit": limit, "threshold": threshold}
 
     assert (await stage.ask("POST", SEARCH, body)).status == 200
@@ -279,7 +279,7 @@ async def test_the_bounds_themselves_are_allowed(
 async def test_a_gray_zone_that_cannot_be_is_refused(
     stage: Stage, bounds: dict[str, object], pointers: list[str]
 ) -> None:
-    """Even where only one bound is given and the other is the service's."""
+    """A bound of the request is checked against the other bound of the service."""
     answer = await stage.ask("POST", GRAY_ZONE, {"query": "anything", **bounds})
 
     assert (answer.status, answer.pointers) == (400, pointers)
@@ -288,7 +288,7 @@ async def test_a_gray_zone_that_cannot_be_is_refused(
 @pytest.mark.parametrize("action", ["search", "gray-zone", "embed"])
 @pytest.mark.parametrize("service", ["nothing", "claims", "claim_similarity", "%20", "..%2F"])
 async def test_an_unknown_service_is_not_found(stage: Stage, service: str, action: str) -> None:
-    """The answer lists those there are."""
+    """The error lists the services of the schema."""
     answer = await stage.ask("POST", f"/api/v1/similarity/{service}/{action}", {"query": "x"})
 
     assert (answer.status, answer.code) == (404, "SERVICE_NOT_FOUND")

@@ -1,4 +1,4 @@
-"""Posted texts over HTTP: shown and deleted by the id of their job."""
+"""The routes of posted texts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TEXTS = "/api/v1/embeddings/texts"
 
 
 async def test_a_text_is_shown_by_the_id_of_its_job(stage: Stage) -> None:
-    """With the model that embeds it."""
+    """The answer has the text and the model that embeds it."""
     job_id = (await stage.ask("POST", POST, {"content": "A text"})).json["jobId"]
 
     answer = await stage.ask("GET", f"{TEXTS}/{job_id}")
@@ -27,7 +27,7 @@ async def test_a_text_is_shown_by_the_id_of_its_job(stage: Stage) -> None:
 
 
 async def test_a_text_is_deleted_once(stage: Stage) -> None:
-    """Then it is as unknown as one that never was; a job removes its vectors."""
+    """A deleted text is not found, and a job removes its vectors."""
     job_id = (await stage.ask("POST", POST, {"content": "A text"})).json["jobId"]
 
     answer = await stage.ask("DELETE", f"{TEXTS}/{job_id}")
@@ -40,7 +40,7 @@ async def test_a_text_is_deleted_once(stage: Stage) -> None:
 
 
 async def test_a_match_names_a_job_that_can_be_asked_for(stage: Stage) -> None:
-    """Though its row was removed long ago; and the text itself."""
+    """The job and the text are found after the row of the job is pruned."""
     stage.add_embedded_text("org_acme", "job_old", DEFAULT_MODEL)
 
     answer = await stage.ask("POST", "/api/v1/vectors/query", {"query": "A text"})
@@ -53,7 +53,7 @@ async def test_a_match_names_a_job_that_can_be_asked_for(stage: Stage) -> None:
 
 
 async def test_a_text_of_another_organization_does_not_exist(stage: Stage) -> None:
-    """Its answers differ from those of no text in nothing but the path that was asked."""
+    """Except for the path, the answer is that of a text that never existed."""
     job_id = (await stage.ask("POST", POST, {"content": "A text"})).json["jobId"]
     headers = {**BOB, "x-request-id": "same"}
 

@@ -1,4 +1,4 @@
-"""The raw query over HTTP."""
+"""The route of the raw vector query."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ QUERY = "/api/v1/vectors/query"
 
 @pytest.fixture
 def filled(stage: Stage) -> Stage:
-    """Two claims of Acme, one of Globex, and a posted text of each."""
+    """Two claims of Acme, one claim of Globex, and a posted text of each organization."""
     stage.add_embedded_claim("org_acme", "c1", 0.9, "s1")
     stage.add_embedded_claim("org_acme", "c2", 0.1)
     stage.add_embedded_claim("org_globex", "c1", 0.5, "globex")
@@ -24,7 +24,7 @@ def filled(stage: Stage) -> Stage:
 
 
 async def test_a_text_finds_the_nearest_records_of_a_table(filled: Stage) -> None:
-    """Without any threshold, with exactly the contract's keys."""
+    """The answer has exactly the keys of the contract, and no threshold applies."""
     answer = await filled.ask("POST", QUERY, {"table": "claims", "query": "anything"})
 
     first, second = answer.json["matches"]
@@ -37,7 +37,7 @@ async def test_a_text_finds_the_nearest_records_of_a_table(filled: Stage) -> Non
 
 
 async def test_a_vector_finds_the_same_without_the_model(filled: Stage) -> None:
-    """It is not embedded again."""
+    """A query by vector does not call the model."""
     vector = [1, *[0.0] * 767]
 
     answer = await filled.ask("POST", QUERY, {"table": "claims", "vector": vector, "topK": 1})
@@ -47,7 +47,7 @@ async def test_a_vector_finds_the_same_without_the_model(filled: Stage) -> None:
 
 
 async def test_without_a_table_posted_texts_are_found(filled: Stage) -> None:
-    """Under their job's id, by each organization its own."""
+    """Each organization finds its own texts, by the ids of their jobs."""
     acme = (await filled.ask("POST", QUERY, {"query": "anything"})).json
     globex = (await filled.ask("POST", QUERY, {"query": "anything"}, BOB)).json
 
@@ -56,7 +56,7 @@ async def test_without_a_table_posted_texts_are_found(filled: Stage) -> None:
 
 
 async def test_metadata_can_be_left_out(filled: Stage) -> None:
-    """As Vectorize does it."""
+    """With `returnMetadata` none the metadata is empty."""
     body = {"table": "claims", "query": "anything", "topK": 1}
 
     async def metadata(option: str) -> dict[str, object]:
@@ -69,14 +69,14 @@ async def test_metadata_can_be_left_out(filled: Stage) -> None:
 
 
 async def test_a_filter_narrows(filled: Stage) -> None:
-    """By the metadata that the table declares."""
+    """A filter uses the metadata that the table declares."""
     body = {"table": "claims", "query": "anything", "filter": {"storyId": {"$ne": "s1"}}}
 
     assert (await filled.ask("POST", QUERY, body)).json == {"count": 0, "matches": []}
 
 
 async def test_an_outage_of_the_index_is_told(filled: Stage) -> None:
-    """An empty list alone would look like nothing stored."""
+    """The answer says that it is degraded."""
     filled.index.error = VectorIndexUnavailable("VECTOR_QUERY_ERROR")
 
     assert (await filled.ask("POST", QUERY, {"query": "anything"})).json == {
@@ -113,7 +113,7 @@ async def test_an_outage_of_the_index_is_told(filled: Stage) -> None:
 async def test_a_query_that_breaks_a_rule_is_refused(
     stage: Stage, body: dict[str, object], pointers: list[str]
 ) -> None:
-    """With a pointer to each."""
+    """An invalid query names its fields."""
     answer = await stage.ask("POST", QUERY, body)
 
     assert (answer.status, answer.pointers) == (400, pointers)
@@ -121,7 +121,7 @@ async def test_a_query_that_breaks_a_rule_is_refused(
 
 @pytest.mark.parametrize("table", ["nothing", "notes", "session", "_texts:" + DEFAULT_MODEL])
 async def test_only_tables_with_embeddings_can_be_asked(stage: Stage, table: str) -> None:
-    """Whatever else the database or the index holds."""
+    """Any other table is not found."""
     answer = await stage.ask("POST", QUERY, {"table": table, "query": "x"})
 
     assert (answer.status, answer.code) == (404, "TABLE_NOT_FOUND")
