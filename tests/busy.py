@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from cognate.embedding.fingerprint import fingerprint
 from cognate.embedding.sketches import sketch
 from cognate.ids import vector_key
 from cognate.models import DEFAULT_MODEL, MODELS
@@ -91,7 +90,7 @@ class Busy:
         for records in json_groups([self._record(number) for number in range(len(self.vectors))]):
             yield Statement(INSERT_CLAIMS, (self.organization_id, records))
             yield Statement(
-                INSERT_STATES, (self.organization_id, records, fingerprint(MODEL), indexed_at)
+                INSERT_STATES, (self.organization_id, records, MODEL.fingerprint, indexed_at)
             )
 
     def _record(self, number: int) -> dict[str, str]:

@@ -11,7 +11,7 @@ from array import array
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from cognate.chunking import chunk
-from cognate.embedding.fingerprint import content_hash, fingerprint
+from cognate.embedding.fingerprint import content_hash
 from cognate.ids import vector_id, vector_key
 from cognate.models import INDEX_BINDINGS
 from cognate.ports import FLOAT32_BYTES
@@ -228,7 +228,7 @@ class _Inspection:
             return [*found, f"{name}: no state"]
         spans = [[part.start, part.end] for part in chunk(text, model.max_tokens)]
         known = (state["content_hash"], state["fingerprint"], json.loads(state["chunks"]))
-        if known != (content_hash(text, model), fingerprint(model), spans):
+        if known != (content_hash(text, model), model.fingerprint, spans):
             found.append(f"{name}: another state")
         if state["max_chunks"] < len(parts):
             found.append(f"{name}: max_chunks is too low")

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 
 from cognate.chunking import chunk
-from cognate.embedding.fingerprint import fingerprint
 from cognate.search.similarity import Classification, classify
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ class Oracle:
         if row["pending"]:
             yield from self._embedded(str(row["posted_text"] or self.collection.text_of(dict(row))))
             return
-        if row["fingerprint"] != fingerprint(self.collection.model):
+        if row["fingerprint"] != self.collection.model.fingerprint:
             return  # A search that cannot compare it says so.
         data = np.frombuffer(bytes.fromhex(str(row["vectors"])), dtype="<f4")
         stored = data.reshape(-1, self.collection.model.dimensions).astype(np.float64)

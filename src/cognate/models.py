@@ -7,9 +7,11 @@ for bge-small, a typing error: the model answers 384.)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
+from cognate.chunking import CHUNKER_VERSION
 from cognate.errors import DefinitionError, FieldError, InvalidInput
 
 if TYPE_CHECKING:
@@ -45,10 +47,20 @@ class EmbeddingModel:
     max_texts: int
     pooling: Pooling | None
 
-    @property
+    @cached_property
     def index_binding(self) -> str:
         """The name of the Vectorize binding that holds this model's vectors."""
         return INDEX_BINDINGS[self.dimensions]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Everything, besides the text itself, that decides the vectors of a text.
+
+        Vectors of two fingerprints are not compared. They come from another model, another pooling
+        of the same model, or other chunks.
+        """
+        parts = (self.name, str(self.dimensions), self.pooling or "-", f"chunks-{CHUNKER_VERSION}")
+        return ":".join(parts)
 
 
 MODELS: Final[Mapping[str, EmbeddingModel]] = MappingProxyType(

@@ -12,7 +12,6 @@ import numpy as np
 from cognate.api.application import Application
 from cognate.api.http import Request
 from cognate.api.routes import ROUTES
-from cognate.embedding.fingerprint import fingerprint
 from cognate.ids import vector_id, vector_key
 from cognate.models import DEFAULT_MODEL, MODELS
 from cognate.ports import Platform
@@ -219,7 +218,7 @@ class ApiStage(PlatformStage):
             revision=1,
             content_hash="hash",
             index_hash="hash",
-            fingerprint=fingerprint(model),
+            fingerprint=model.fingerprint,
             chunks="[[0, 4]]",
             embedded_at="2026-11-01T00:00:00.000Z",
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cognate.errors import CognateError, NotFound
-from cognate.records.permissions import refusals_to_embed
+from cognate.records import refusals_to_embed
 from cognate.schema.access import require_access
 
 if TYPE_CHECKING:

@@ -26,7 +26,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from cognate.embedding.fingerprint import fingerprint
 from cognate.errors import MissingColumn, MissingTable
 from cognate.jobs.job import resolved_by
 from cognate.ports import Statement
@@ -186,7 +185,7 @@ def count_statement(
         (
             organization_id,
             collection.scope,
-            fingerprint(collection.model),
+            collection.model.fingerprint,
             to_iso(now - KEPT_FOR),
             to_iso(now),
         ),

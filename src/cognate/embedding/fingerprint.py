@@ -1,12 +1,10 @@
-"""What decides whether stored vectors are still right: how they were made, and of which text."""
+"""Hashes that say whether stored vectors, and what the index has of them, are still right."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from typing import TYPE_CHECKING
-
-from cognate.chunking import CHUNKER_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,19 +13,9 @@ if TYPE_CHECKING:
     from cognate.ports import Scalar
 
 
-def fingerprint(model: EmbeddingModel) -> str:
-    """All that decides a text's vectors beside the text.
-
-    Vectors of two fingerprints are not compared: another model, another pooling of the same model,
-    or other chunks.
-    """
-    parts = (model.name, str(model.dimensions), model.pooling or "-", f"chunks-{CHUNKER_VERSION}")
-    return ":".join(parts)
-
-
 def content_hash(text: str, model: EmbeddingModel) -> str:
     """SHA-256 in hex over the fingerprint and the rendered text."""
-    seed = f"{fingerprint(model)}\n{text}"
+    seed = f"{model.fingerprint}\n{text}"
     return hashlib.sha256(seed.encode("utf-8", "surrogatepass")).hexdigest()
 
 

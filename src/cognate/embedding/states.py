@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from cognate.embedding.decide import Action
-from cognate.embedding.fingerprint import content_hash, fingerprint
+from cognate.embedding.fingerprint import content_hash
 from cognate.ports import Statement
 from cognate.sql import json_groups
 from cognate.times import to_iso, to_milliseconds
@@ -245,7 +245,7 @@ def revision_of(item: Decided) -> dict[str, Any]:
 
 def fingerprint_of(item: Decided) -> str | None:
     """The fingerprint to store for a record; None if the record is gone."""
-    return None if _content_hash(item) is None else fingerprint(item.record.collection.model)
+    return None if _content_hash(item) is None else item.record.collection.model.fingerprint
 
 
 def _content_hash(item: Decided) -> str | None:

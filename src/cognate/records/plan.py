@@ -168,7 +168,7 @@ def _require_settable(
     forbidden = [
         FieldError(pointer_to(name), f"cannot be set by a caller when a record is {operation}d")
         for field, name in table.json_names.items()
-        if name in record and not table.is_settable(operation, field)
+        if name in record and field in table.guarded[operation]
     ]
     if forbidden:
         raise FieldNotWritable(*forbidden)

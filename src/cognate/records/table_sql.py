@@ -307,7 +307,7 @@ def _payloads(organization_id: OrganizationId, plans: Sequence[Plan]) -> list[st
         fields = {f"field_{field}": value for field, value in columns.items()}
         key = {"organization": organization_id, "record": item.id}
         items.append({**key, "version": item.version, **fields})
-    return list(json_groups(items))
+    return list(json_groups(items)) if items else []
 
 
 def _value(field: str) -> str:

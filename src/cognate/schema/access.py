@@ -101,15 +101,18 @@ class Access:
         return not allowed.isdisjoint(roles)
 
 
-def require_access(principal: Principal, table: Table, operation: Permission) -> None:
+def require_access(principal: Principal, table: Table, permission: Permission) -> None:
     """Refuse a caller without a role that may do this with records of the table.
+
+    A search needs the permission to read. A table whose records only their owners may read has no
+    embeddings (see `Owner`), so the roles are all that must be checked.
 
     Raises:
         AccessDenied: the message names the roles that may.
     """
-    if not table.access.allows(operation, principal.roles):
-        allowed = ", ".join(sorted(getattr(table.access, operation))) or "nobody"
+    if not table.access.allows(permission, principal.roles):
+        allowed = ", ".join(sorted(getattr(table.access, permission))) or "nobody"
         raise AccessDenied(
-            f"Your roles in this organization do not let you {operation} records of "
+            f"Your roles in this organization do not let you {permission} records of "
             f"{table.name!r}; these do: {allowed}."
         )

@@ -57,7 +57,7 @@ class Collection:
             f"AND r.id = json_each.value ->> 'record'{self.not_deleted})"
         )
 
-    @property
+    @cached_property
     def not_deleted(self) -> str:
         """An SQL condition on a row `r`, opened by AND; empty where deleting removes the row."""
         return " AND r.deleted_at IS NULL" if self.soft_delete else ""

@@ -128,9 +128,18 @@ class Table:
         fields = self.record.model_fields.items()
         return frozenset(camel_case(name) for name, info in fields if allows_none(info.annotation))
 
-    def is_settable(self, operation: Literal["create", "update"], field: str) -> bool:
-        """Whether a caller may set this field in this operation."""
-        return field != self._owner_field and self.guards.allows(operation, field)
+    @cached_property
+    def guarded(self) -> dict[Literal["create", "update"], frozenset[str]]:
+        """The fields that no caller may set, by operation."""
+        operations: tuple[Literal["create", "update"], ...] = ("create", "update")
+        return {
+            operation: frozenset(
+                field
+                for field in self.fields
+                if field == self._owner_field or not self.guards.allows(operation, field)
+            )
+            for operation in operations
+        }
 
     def _check_names(self) -> None:
         require_snake_case(self.name, "the table")

@@ -16,7 +16,6 @@ import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from cognate.embedding.fingerprint import fingerprint
 from cognate.embedding.sketches import letters_of
 from cognate.ports import FLOAT32_BYTES, Statement
 from cognate.times import to_iso
@@ -104,7 +103,7 @@ def read_matched(
             organization_id,
             collection.scope,
             json.dumps(keys),
-            fingerprint(collection.model),
+            collection.model.fingerprint,
             collection.model.index_binding,
             to_iso(started),
         ),
@@ -193,7 +192,7 @@ def read_stale(collection: Collection, organization_id: OrganizationId) -> State
         f'SELECT 1 FROM other o CROSS JOIN "{collection.sql_table}" r '
         "ON r.organization_id = o.organization_id AND r.id = o.record_id"
         f"{collection.not_deleted})",
-        (organization_id, collection.scope, fingerprint(collection.model), MAX_ORPHANS_READ),
+        (organization_id, collection.scope, collection.model.fingerprint, MAX_ORPHANS_READ),
     )
 
 
@@ -215,7 +214,7 @@ def read_pending(
     parameters: list[Parameter] = [
         organization_id,
         collection.scope,
-        fingerprint(collection.model),
+        collection.model.fingerprint,
         MAX_COUNTED,
         collection.model.max_texts,
         MAX_PENDING_CHARACTERS,
@@ -272,7 +271,7 @@ def read_first_vector(
         "LEFT JOIN cognate_embeddings s ON s.organization_id = r.organization_id "
         "AND s.scope = ?2 AND s.record_id = r.id "
         f"WHERE r.organization_id = ?1 AND r.id = ?3{collection.not_deleted}",
-        (organization_id, collection.scope, record_id, fingerprint(collection.model)),
+        (organization_id, collection.scope, record_id, collection.model.fingerprint),
     )
 
 
@@ -294,7 +293,7 @@ def _recent(
     parameters: list[Parameter] = [
         organization_id,
         collection.scope,
-        fingerprint(collection.model),
+        collection.model.fingerprint,
         collection.model.index_binding,
         to_iso(started),
     ]

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from cognate.backfill.backfills import start_backfill
 from cognate.backfill.coverage import LARGE, Coverage, Uncounted, count_statement, coverage
 from cognate.backfill.needs import Selection
-from cognate.embedding.fingerprint import fingerprint
 from cognate.jobs.queue import Wanted, announce, queue_statements, release_statement
 from cognate.ports import Statement
 from cognate.times import to_iso
@@ -24,7 +23,7 @@ from tests.steps import steps_of
 if TYPE_CHECKING:
     from cognate.schema.collections import Collection
 
-NOW = fingerprint(CLAIMS.model)
+NOW = CLAIMS.model.fingerprint
 PENDING = {"queued", "running"}
 
 

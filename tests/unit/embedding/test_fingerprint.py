@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cognate import models
 from cognate.chunking import CHUNKER_VERSION
-from cognate.embedding import fingerprint as module
-from cognate.embedding.fingerprint import content_hash, fingerprint, index_hash
+from cognate.embedding.fingerprint import content_hash, index_hash
 from cognate.models import MODELS
 from tests.stage.platform import BASE
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 def test_every_model_has_its_own_fingerprint() -> None:
     """Vectors of two models are never compared."""
-    assert len({fingerprint(model) for model in MODELS.values()}) == len(MODELS)
+    assert len({model.fingerprint for model in MODELS.values()}) == len(MODELS)
 
 
 def test_pooling_and_dimension_are_part_of_it() -> None:
     """Vectors of two poolings of one model cannot be compared either."""
     others = [replace(BASE, pooling="mean"), replace(BASE, dimensions=384)]
-    assert fingerprint(BASE) not in [fingerprint(other) for other in others]
+    assert BASE.fingerprint not in [other.fingerprint for other in others]
 
 
 def test_the_chunker_is_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A chunker that cuts elsewhere makes other vectors."""
-    before = fingerprint(BASE)
-    monkeypatch.setattr(module, "CHUNKER_VERSION", CHUNKER_VERSION + 1)
-    assert fingerprint(BASE) != before
+    before = BASE.fingerprint
+    monkeypatch.setattr(models, "CHUNKER_VERSION", CHUNKER_VERSION + 1)
+    assert replace(BASE).fingerprint != before
 
 
 def test_the_same_text_has_another_hash_for_another_model() -> None:
