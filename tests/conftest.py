@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests.repeating import repetitions
 from tests.scheduling import LongestFirst
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 # cost CPU while they do. The libraries read this once, when numpy is imported.
 for variable in ("OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
     os.environ.setdefault(variable, "1")
+
+
+# A busy machine makes a test slow, and a slow test is not a wrong one.
+settings.register_profile("unhurried", settings(), deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")
