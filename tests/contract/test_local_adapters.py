@@ -19,6 +19,8 @@ from tests.contract.embedder_suite import EmbedderSuite
 from tests.contract.queue_suite import QueueSuite, verdicts_of
 from tests.contract.vector_index_suite import MODEL, VectorIndexSuite
 from tests.demonstration import app
+from tests.stage.between import Between
+from tests.stage.faults import FailingDatabase
 from tests.stage.watched import WatchedDatabase, WatchedEmbedder, WatchedIndex
 
 if TYPE_CHECKING:
@@ -133,6 +135,25 @@ class WatchedSqlite(LocalDatabase):
         return WatchedDatabase(self._database)
 
 
+class FailingSqlite(LocalDatabase):
+    """The database of the tests in which a call fails, while none does."""
+
+    def database(self) -> Database:
+        """The platform's database, with no call that fails."""
+        return FailingDatabase(self._database)
+
+
+class InterruptedSqlite(LocalDatabase):
+    """The database of the tests in which two callers meet, while nobody else calls."""
+
+    def database(self) -> Database:
+        """The platform's database, behind whose calls nothing happens."""
+        return Between(self._database, "no statement says this", self.elapse)
+
+    async def elapse(self) -> None:
+        """Do nothing."""
+
+
 class WatchedWords(WordsEmbedder):
     """The embedder of the tests that look at what is embedded."""
 
@@ -157,6 +178,8 @@ IMPLEMENTATIONS: Final[Sequence[type[Suite]]] = (
     LocalQueue,
     LocalIndex,
     WatchedSqlite,
+    FailingSqlite,
+    InterruptedSqlite,
     WatchedWords,
     WatchedVectorize,
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,20 +16,19 @@ from cognate.models import DEFAULT_MODEL, MODELS
 from cognate.ports import Platform
 from cognate.schema import Cognate, GrayZone, Record, Similarity, Table
 from cognate.settings import Settings
+from tests.stage.one_direction import OneDirection, at_cosine
 from tests.stage.people import enrol_two
 from tests.stage.platform import PlatformStage, claims
 from tests.stage.watched import WatchedDatabase, WatchedEmbedder, WatchedIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from cognate.api.http import Response
     from cognate.api.routing import Route
     from cognate.errors import ConfigurationError
     from cognate.models import EmbeddingModel
     from cognate.ports import VectorIndex
-    from local.ai.embedding_spaces import Pooling
-    from local.ai.sentence_model import Matrix
 
 SECRET: Final = "the secret of the tests"
 FRONTEND: Final = "https://app.example.com"
@@ -48,25 +46,6 @@ class Note(Record):
 notes = Table("notes", Note)
 claim_similarity = Similarity("claimSimilarity", claims, gray_zone=GrayZone(min=0.5, max=0.8))
 SCHEMA: Final = Cognate(tables=[claims, notes], similarities=[claim_similarity])
-
-
-class OneDirection:
-    """A `TextEncoder` for which every text has the same vector."""
-
-    def count_tokens(self, model: str, text: str) -> int:
-        """Count the words."""
-        del model
-        return len(text.split())
-
-    def encode(self, model: str, dimensions: int, pooling: Pooling, texts: Sequence[str]) -> Matrix:
-        """Return the vector once for each text."""
-        del model, pooling
-        return np.array([at_cosine(1, dimensions)] * len(texts), dtype=np.float32)
-
-
-def at_cosine(cosine: float, dimensions: int) -> list[float]:
-    """Make a unit vector at that cosine to the vector of every text."""
-    return [cosine, math.sqrt(1 - cosine**2)] + [0.0] * (dimensions - 2)
 
 
 @dataclass

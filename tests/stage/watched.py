@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
     from cognate.errors import EmbedderError, VectorIndexError
     from cognate.models import EmbeddingModel
-    from cognate.ports import Database, Embedder, IndexMatch, Row, Vectors
+    from cognate.ports import (
+        Database,
+        Embedder,
+        IndexMatch,
+        IndexState,
+        Row,
+        VectorEntry,
+        Vectors,
+    )
 
 
 def run_now(database: Database, sql: str, *parameters: str | float | None) -> list[Row]:
@@ -84,9 +92,10 @@ class WatchedDatabase:
 
 @dataclass
 class WatchedEmbedder:
-    """An embedder that keeps the texts it was given, and fails while `error` is set.
+    """An embedder that keeps the texts that it embedded, and fails while `error` is set.
 
     Attributes:
+        calls: how often it was called.
         is_waited_for: every call must be urgent, because somebody waits for its answer.
     """
 
@@ -94,12 +103,14 @@ class WatchedEmbedder:
     error: EmbedderError | None = None
     is_waited_for: bool = False
     texts: list[str] = field(default_factory=list)
+    calls: int = 0
 
     async def embed(
         self, model: EmbeddingModel, texts: Sequence[str], *, urgent: bool = False
     ) -> Vectors:
         """See `ports.Embedder.embed`."""
         assert urgent or not self.is_waited_for, "somebody waits"
+        self.calls += 1
         if self.error is not None:
             raise self.error
         self.texts.extend(texts)
@@ -108,14 +119,34 @@ class WatchedEmbedder:
 
 @dataclass
 class WatchedIndex(ForwardingIndex):
-    """An index whose queries fail while `error` is set."""
+    """An index that counts its calls, and fails each of them while `error` is set."""
 
     error: VectorIndexError | None = None
+    calls: int = 0
+
+    async def upsert(self, entries: Sequence[VectorEntry]) -> str:
+        """See `ports.VectorIndex.upsert`."""
+        self._count()
+        return await super().upsert(entries)
+
+    async def delete(self, ids: Sequence[str]) -> list[str]:
+        """See `ports.VectorIndex.delete`."""
+        self._count()
+        return await super().delete(ids)
 
     async def query(
         self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]
     ) -> list[IndexMatch]:
         """See `ports.VectorIndex.query`."""
+        self._count()
+        return await super().query(vectors, top_k=top_k, conditions=conditions)
+
+    async def describe(self) -> IndexState:
+        """See `ports.VectorIndex.describe`."""
+        self._count()
+        return await super().describe()
+
+    def _count(self) -> None:
+        self.calls += 1
         if self.error is not None:
             raise self.error
-        return await super().query(vectors, top_k=top_k, conditions=conditions)

@@ -25,8 +25,10 @@ from cognate.api.http import Request
 from cognate.api.routes import ROUTES
 from cognate.ports import Platform, Statement
 from cognate.settings import Settings
+from tests.stage.people import enrol
 from tests.stage.platform import ACME, GLOBEX, Stage
 from tests.stage.records import SCHEMA, TABLES, TRIGGERS
+from tests.stage.watched import WatchedDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,7 +121,12 @@ class World:
         for statement in (*filter(str.strip, TABLES.split(";")), *TRIGGERS):
             self.rows(statement)
         for party in PARTIES:
-            self._enrol(party)
+            enrol(
+                WatchedDatabase(self.stage.local.database),
+                party.name,
+                party.organization_id,
+                "owner",
+            )
             self._write(party)
         self.drain()
         for party in PARTIES:
@@ -219,20 +226,6 @@ class World:
         ]
         assert any(vectors)
         return json.dumps([rows, vectors])
-
-    def _enrol(self, party: Party) -> None:
-        organization = (party.organization_id, party.name)
-        self.rows("INSERT INTO user (id, name, email) VALUES (?1, ?1, ?1)", party.name)
-        self.rows("INSERT INTO organization (id, name, slug) VALUES (?1, ?2, ?2)", *organization)
-        self.rows(
-            "INSERT INTO member (id, organization_id, user_id, role) VALUES (?2, ?1, ?2, 'owner')",
-            *organization,
-        )
-        self.rows(
-            "INSERT INTO session (id, token, user_id, expires_at, active_organization_id) "
-            "VALUES (?2, 'token-of-' || ?2, ?2, '2099-01-01T00:00:00.000Z', ?1)",
-            *organization,
-        )
 
     def _write(self, party: Party) -> None:
         canary = party.canary

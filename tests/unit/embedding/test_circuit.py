@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -13,59 +12,21 @@ from cognate.jobs.retry import REJECTIONS
 from local.bindings.faults import Fault
 from tests.stage.errors import platform_errors
 from tests.stage.platform import ACME, ARTICLES, BASE, CLAIMS, Stage, long_text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from cognate.models import EmbeddingModel
-    from cognate.ports import IndexMatch, IndexState, VectorEntry, Vectors
+from tests.stage.watched import WatchedEmbedder, WatchedIndex
 
 SMALL = ARTICLES.model
 
 
-class Broken:
-    """An embedder and an index of which each call fails in the same way."""
-
-    def __init__(self, error: errors.PlatformError) -> None:
-        self.error = error
-        self.calls = 0
-
-    async def embed(
-        self, model: EmbeddingModel, texts: Sequence[str], *, urgent: bool = False
-    ) -> Vectors:
-        """See `ports.Embedder.embed`."""
-        del model, texts, urgent
-        await self._fail()
-
-    async def upsert(self, entries: Sequence[VectorEntry]) -> str:
-        """See `ports.VectorIndex.upsert`."""
-        del entries
-        await self._fail()
-
-    async def delete(self, ids: Sequence[str]) -> list[str]:
-        """See `ports.VectorIndex.delete`."""
-        del ids
-        await self._fail()
-
-    async def query(
-        self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]
-    ) -> list[IndexMatch]:
-        """See `ports.VectorIndex.query`."""
-        del vectors, top_k, conditions
-        await self._fail()
-
-    async def describe(self) -> IndexState:
-        """See `ports.VectorIndex.describe`."""
-        await self._fail()
-
-    async def _fail(self) -> NoReturn:
-        self.calls += 1
-        raise self.error
+def broken_embedder(kind: type[errors.EmbedderError], number: int | None = None) -> WatchedEmbedder:
+    """Make an embedder of which each call fails with an error of this class."""
+    error = kind("the secret text")
+    error.number = number
+    return WatchedEmbedder(Stage().local.embedder, error)
 
 
-def of(kind: type[errors.PlatformError]) -> Broken:
-    """Each call fails with an error of this class."""
-    return Broken(kind("the secret text"))
+def broken_index(kind: type[errors.VectorIndexError]) -> WatchedIndex:
+    """Make an index of which each call fails with an error of this class."""
+    return WatchedIndex(Stage().local.indexes["VECTORIZE"], kind("the secret text"))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +36,7 @@ async def test_a_model_is_called_again_only_where_its_input_failed(
     kind: type[errors.EmbedderError],
 ) -> None:
     """Every error that blames nobody opens the circuit of that model, and of no other."""
-    broken = of(kind)
+    broken = broken_embedder(kind)
     embedder = CircuitEmbedder(broken)
     for model in (BASE, BASE, BASE, SMALL, SMALL):
         with pytest.raises(kind):
@@ -90,7 +51,7 @@ async def test_an_index_is_called_again_only_where_its_input_failed(
     kind: type[errors.VectorIndexError],
 ) -> None:
     """Its methods share the circuit: one that is throttled is throttled."""
-    broken = of(kind)
+    broken = broken_index(kind)
     index = CircuitIndex(broken, "VECTORIZE")
     with pytest.raises(kind):
         await index.upsert([])
@@ -119,9 +80,7 @@ async def test_an_open_circuit_of_a_model_is_one_event(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """It names the model, the code and the platform's number, and none of the platform's words."""
-    broken = of(kind)
-    broken.error.number = number
-    embedder = CircuitEmbedder(broken)
+    embedder = CircuitEmbedder(broken_embedder(kind, number))
     for _ in range(3):
         with pytest.raises(kind):
             await embedder.embed(BASE, ["a text"])
@@ -142,7 +101,7 @@ async def test_an_open_circuit_of_an_index_is_one_event(
     kind: type[errors.VectorIndexError], event: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It names the binding."""
-    index = CircuitIndex(of(kind), "VECTORIZE")
+    index = CircuitIndex(broken_index(kind), "VECTORIZE")
     for _ in range(3):
         with pytest.raises(kind):
             await index.delete([])

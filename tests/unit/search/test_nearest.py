@@ -24,12 +24,13 @@ from cognate.search.nearest import (
     nearest,
 )
 from cognate.search.similarity import embed_query
+from tests.stage.forwarding import ForwardingIndex
 from tests.stage.platform import ACME, BASE, CLAIMS, GLOBEX, Stage, long_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from cognate.ports import IndexState, VectorEntry, Vectors
+    from cognate.ports import Vectors
 
 
 async def find(
@@ -53,18 +54,10 @@ def ids(found: Nearest) -> list[str]:
 
 
 @dataclass
-class LyingIndex:
-    """An index that answers what it likes."""
+class LyingIndex(ForwardingIndex):
+    """An index that answers a query with what it likes."""
 
     matches: list[IndexMatch]
-
-    async def upsert(self, entries: Sequence[VectorEntry]) -> str:
-        """Nothing is written here."""
-        raise NotImplementedError(entries)
-
-    async def delete(self, ids: Sequence[str]) -> list[str]:
-        """Nothing is deleted here."""
-        raise NotImplementedError(ids)
 
     async def query(
         self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]
@@ -73,16 +66,12 @@ class LyingIndex:
         del vectors, top_k, conditions
         return self.matches
 
-    async def describe(self) -> IndexState:
-        """See `ports.VectorIndex.describe`; nothing here is looked at."""
-        raise NotImplementedError
-
 
 def with_index(stage: Stage, matches: list[IndexMatch]) -> None:
     """Let the claims' index answer this."""
     stage.platform = Platform(
         embedder=stage.local.embedder,
-        indexes={"VECTORIZE": LyingIndex(matches)},
+        indexes={"VECTORIZE": LyingIndex(stage.local.indexes["VECTORIZE"], matches)},
         database=stage.local.database,
         auth_database=stage.local.database,
         queue=stage.local.queue,

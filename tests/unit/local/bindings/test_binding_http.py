@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -18,34 +17,15 @@ from local.bindings.calls import Bindings
 from local.bindings.faults import Fault
 from local.bindings.server import create_app
 from local.vectorize.local_vectorize import LocalVectorize
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from local.ai.embedding_spaces import Pooling
-    from local.ai.sentence_model import Matrix
+from tests.stage.one_direction import OneDirection
 
 BASE = "@cf/baai/bge-base-en-v1.5"
-
-
-class Ones:
-    """An encoder without a model."""
-
-    def count_tokens(self, model: str, text: str) -> int:
-        """Count characters."""
-        del model
-        return len(text)
-
-    def encode(self, model: str, dimensions: int, pooling: Pooling, texts: Sequence[str]) -> Matrix:
-        """Return ones."""
-        del model, pooling
-        return np.ones((len(texts), dimensions), dtype=np.float32)
 
 
 @pytest.fixture
 def bindings() -> Bindings:
     """`AI` and one index of two dimensions."""
-    return Bindings(LocalWorkersAI(Ones()), [LocalVectorize.in_memory(2)])
+    return Bindings(LocalWorkersAI(OneDirection()), [LocalVectorize.in_memory(2)])
 
 
 @pytest.fixture

@@ -1,35 +1,23 @@
 """Tests of `local.bindings.calls`: counting, faults, and handing a call on."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
-from local.ai.embedding_spaces import Pooling
 from local.ai.local_workers_ai import LocalWorkersAI
-from local.ai.sentence_model import Matrix
 from local.bindings.calls import Bindings
 from local.bindings.faults import Fault
 from local.failures import BindingError
 from local.vectorize.local_vectorize import LocalVectorize
+from tests.stage.one_direction import OneDirection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BASE = "@cf/baai/bge-base-en-v1.5"
 VECTOR = {"id": "a", "values": [1, 0]}
-
-
-class Ones:
-    """An encoder without a model."""
-
-    def count_tokens(self, model: str, text: str) -> int:
-        """Count characters."""
-        del model
-        return len(text)
-
-    def encode(self, model: str, dimensions: int, pooling: Pooling, texts: Sequence[str]) -> Matrix:
-        """Return ones."""
-        del model, pooling
-        return np.ones((len(texts), dimensions), dtype=np.float32)
 
 
 class Sleeper:
@@ -54,7 +42,7 @@ def sleeper() -> Sleeper:
 @pytest.fixture
 def bindings(sleeper: Sleeper) -> Bindings:
     """`AI` and one index of two dimensions."""
-    return Bindings(LocalWorkersAI(Ones()), [LocalVectorize.in_memory(2)], sleeper)
+    return Bindings(LocalWorkersAI(OneDirection()), [LocalVectorize.in_memory(2)], sleeper)
 
 
 async def call(bindings: Bindings, binding: str, method: str, *arguments: object) -> dict[str, Any]:

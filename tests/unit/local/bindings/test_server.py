@@ -7,36 +7,20 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from local.ai.embedding_spaces import Pooling, StandInEncoder
-from local.ai.sentence_model import Matrix
+from local.ai.embedding_spaces import StandInEncoder
 from local.bindings.server import create_app, create_bindings, create_encoder, serve
 from local.failures import StartError
+from tests.stage.one_direction import OneDirection
 
 BASE = "@cf/baai/bge-base-en-v1.5"
 DEADLINE_SECONDS = 20.0
-
-
-class Ones:
-    """An encoder without a model."""
-
-    def count_tokens(self, model: str, text: str) -> int:
-        """Count characters."""
-        del model
-        return len(text)
-
-    def encode(self, model: str, dimensions: int, pooling: Pooling, texts: Sequence[str]) -> Matrix:
-        """Return ones."""
-        del model, pooling
-        return np.ones((len(texts), dimensions), dtype=np.float32)
 
 
 @pytest.fixture
@@ -64,7 +48,7 @@ def index_config(tmp_path: Path) -> Path:
 @pytest.fixture
 def client(index_config: Path, tmp_path: Path) -> TestClient:
     """The platform over an encoder that costs nothing."""
-    app = create_app(create_bindings(Ones(), index_config, tmp_path / "state"))
+    app = create_app(create_bindings(OneDirection(), index_config, tmp_path / "state"))
     return TestClient(app, base_url="http://127.0.0.1")
 
 
@@ -152,7 +136,7 @@ def test_a_state_folder_that_cannot_be_made_is_one_sentence(
 ) -> None:
     """The configuration file is no folder."""
     with pytest.raises(StartError, match="cannot be made"):
-        create_bindings(Ones(), index_config, index_config / "state")
+        create_bindings(OneDirection(), index_config, index_config / "state")
 
 
 def test_the_process_serves_keeps_its_data_and_stops(index_config: Path, tmp_path: Path) -> None:
