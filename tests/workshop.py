@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Final
 
-from local.commands.table_migration import migration_of
+from cognate.schema.ddl import migration_of
 from local.setup.layout import ROOT, Layout
 from tests.demonstration import app
 

@@ -107,7 +107,7 @@ def describe(app: Cognate) -> SchemaSummary:
         for index in app.vector_indexes()
     ]
     # Not at the top: the sources to check are on the path by now, and no others.
-    needed_columns = importlib.import_module("cognate.schema.readiness").needed_columns
+    needed_columns = importlib.import_module("cognate.schema.ddl").needed_columns
     columns = {name: list(needed_columns(table)) for name, table in app.tables.items()}
     return SchemaSummary(indexes, columns, list(app.similarities))
 

@@ -30,7 +30,7 @@ from cognate.schema import (
     Similarity,
     Table,
 )
-from cognate.schema.triggers import triggers_of
+from cognate.schema.ddl import triggers_of
 from tests.stage.platform import ACME, GLOBEX, QUEUE, Claim, PlatformStage
 from tests.stage.watched import WatchedDatabase
 

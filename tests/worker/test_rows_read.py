@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from cognate.api.routes import ROUTES
-from local.commands.table_migration import migration_of
+from cognate.schema.ddl import migration_of
 from local.running.local_worker import LocalConfig, LocalWorker
 from local.setup.layout import ROOT
 from tests.worker.everything import Everything

@@ -35,6 +35,11 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
 
 
+def quoted(name: str) -> str:
+    """A table or column name in SQL; in quotes, also a word of SQL can be a name."""
+    return f'"{name}"'
+
+
 def require_snake_case(name: str, what: str) -> None:
     """Refuse a table or column name that SQL or JSON could not carry as it is.
 

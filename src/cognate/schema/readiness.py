@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from cognate.ports import Statement
-from cognate.schema.triggers import missing_triggers
+from cognate.schema.ddl import missing_triggers, needed_columns
 from cognate.settings import VARIABLES
 
 if TYPE_CHECKING:
@@ -124,19 +124,6 @@ async def existing_columns(database: Database, tables: Sequence[str]) -> dict[st
     for row in rows:
         found.setdefault(row["table"], set()).add(row["column"])
     return found
-
-
-def needed_columns(table: Table) -> tuple[str, ...]:
-    """The columns that the SQL table of a table needs."""
-    return (
-        "organization_id",
-        "id",
-        *table.fields,
-        *([] if table.embeddings is None else [table.embeddings.embedding_column]),
-        "created_at",
-        "updated_at",
-        *(["deleted_at"] if table.soft_delete else []),
-    )
 
 
 def _table(name: str, columns: Sequence[str], found: Mapping[str, set[str]]) -> list[Gap]:

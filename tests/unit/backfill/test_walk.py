@@ -16,7 +16,7 @@ from cognate.errors import QueueError
 from cognate.jobs.messages import BackfillStep, parse
 from cognate.jobs.queue import WINDOW
 from cognate.ports import Statement
-from cognate.schema.triggers import triggers_of
+from cognate.schema.ddl import triggers_of
 from tests.stage.faults import FailingDatabase
 from tests.stage.platform import ACME, CLAIMS, COLLECTIONS, GLOBEX, Stage, claims
 

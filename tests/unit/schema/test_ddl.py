@@ -1,14 +1,17 @@
-"""Each table has the triggers that it needs, and they mark what is written behind the API."""
+"""The SQL of a table: its columns, and triggers that mark what is written outside of the API."""
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from cognate.backfill.coverage import Coverage, coverage
 from cognate.schema import Cognate, Embeddings, Record, Table
-from cognate.schema.triggers import missing_triggers, triggers_of
+from cognate.schema.ddl import migration_of, missing_triggers, needed_columns, triggers_of
+from local.setup.layout import ROOT
 from schema import app
 from tests.stage.platform import ACME, CLAIMS, GLOBEX, SCHEMA, Stage, articles, claims
 from tests.stage.records import TABLES, TRIGGERS, notes, posts
@@ -26,6 +29,20 @@ class Odd(Record):
     group: str | None = None
 
 
+class Order(Record):
+    """A record whose fields have names of SQL, and every kind of value."""
+
+    group: str
+    select: int
+    weight: float | None = None
+    is_paid: bool
+    day: str
+    tags: list[str] | None = None
+
+
+orders = Table("orders", Order, soft_delete=True, embeddings=Embeddings(fields=["group"]))
+
+
 async def _triggers(stage: Stage) -> dict[str, str]:
     rows = await stage.rows("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
     return {row["name"]: row["sql"] for row in rows}
@@ -34,6 +51,38 @@ async def _triggers(stage: Stage) -> dict[str, str]:
 async def _marks(stage: Stage, record_id: str, scope: str = "claims") -> dict[str, Any]:
     row: Row = await stage.state(ACME, record_id, scope)
     return {name: row[name] for name in MARKS}
+
+
+def test_the_sample_migration_is_what_is_printed() -> None:
+    """Word for word: a user takes it as an example."""
+    migration = (ROOT / "migrations" / "0003_create_sample_tables.sql").read_text("utf-8")
+
+    assert migration.endswith(f"{migration_of(claims)}\n{migration_of(articles)}")
+
+
+def test_the_table_has_the_columns_and_triggers_that_it_needs() -> None:
+    """In the database that it makes, and nothing else."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(migration_of(orders))
+        columns = connection.execute(
+            'SELECT name, type, "notnull" FROM pragma_table_info(?)', ["orders"]
+        )
+        made = {name: (kind, bool(required)) for name, kind, required in columns}
+        triggers = dict(
+            connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        )
+
+    assert sorted(made) == sorted(needed_columns(orders))
+    assert missing_triggers(orders, triggers) == []
+    assert triggers.keys() == triggers_of(orders).keys()
+    assert {name: made[name] for name in orders.fields} == {
+        "group": ("TEXT", True),
+        "select": ("INTEGER", True),
+        "weight": ("REAL", False),
+        "is_paid": ("INTEGER", True),
+        "day": ("TEXT", True),
+        "tags": ("TEXT", False),
+    }
 
 
 @pytest.mark.parametrize("table", [*app.tables.values(), claims, articles], ids=str)
