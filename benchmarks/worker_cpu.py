@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 
 from local.demo.organizations import DEMO_ORGANIZATIONS
-from local.running.local_worker import LocalConfig, LocalWorker
+from local.development.local_cognate import LocalCognate
+from local.running.local_worker import LocalConfig
 from local.running.workerd_processes import workerd_processes
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def main() -> int:
     """Measure and print a table."""
     with (
         tempfile.TemporaryDirectory() as state,
-        LocalWorker(LocalConfig(state=Path(state))) as worker,
+        LocalCognate(LocalConfig(state=Path(state))) as worker,
         httpx.Client(base_url=worker.url, timeout=60, trust_env=False) as client,
     ):
         client.headers["authorization"] = f"Bearer {DEMO_ORGANIZATIONS[0].session_token}"
@@ -68,7 +69,7 @@ def main() -> int:
 class Bench:
     """A running Worker and its CPU clock."""
 
-    def __init__(self, worker: LocalWorker, client: httpx.Client) -> None:
+    def __init__(self, worker: LocalCognate, client: httpx.Client) -> None:
         """Find the processes of this Worker's runtime."""
         self.client = client
         self._processes = workerd_processes(worker.config.state)

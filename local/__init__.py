@@ -1,1 +1,7 @@
-"""The local platform: Workers AI and Vectorize for a laptop and for tests. Never deployed."""
+"""What a laptop needs and Cloudflare does not: set-up, local bindings, `make dev`, `make deploy`.
+
+Never deployed. Python of any version must be able to import this module.
+"""
+
+PROJECT = "Cognate"
+"""The name of the project, for sentences that a person reads."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 AI_HOST: Final = "workers-binding.ai"
 VECTORIZE_HOST: Final = "vector-search"
 
-BINDING_HEADER: Final = "cognate-binding"
+BINDING_HEADER: Final = "local-binding"
 """Name of the binding that calls; `local/bindings/bindings.mjs` adds it."""
 
 _MODEL_HEADER: Final = "cf-consn-model-id"

@@ -2,7 +2,7 @@
 //
 // The code of both bindings is in workerd: JavaScript that runs inside the isolate of the Worker,
 // writes the JSON of each call there and parses the answer there. Only the service behind it is
-// missing on a laptop. This plugin binds the same code, and puts the Python process (local/platform)
+// missing on a laptop. This plugin binds the same code, and puts the Python process (local/bindings)
 // behind it; so what a call costs in CPU and memory is what it costs in production.
 const TYPE = "unsafe:local-platform"; // as in wrangler.toml
 
@@ -38,7 +38,7 @@ export const plugins = {
         name: serviceOf(name),
         external: {
           address: host,
-          http: { injectRequestHeaders: [{ name: "cognate-binding", value: name }] },
+          http: { injectRequestHeaders: [{ name: "local-binding", value: name }] },
         },
       }));
     },

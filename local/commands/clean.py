@@ -1,6 +1,6 @@
-"""`make clean`: forget the data of `make dev`, unless it is running.
+"""`make clean`: remove the data of `make dev`, unless `make dev` is running.
 
-It imports the standard library only, because it must work where nothing is installed.
+It uses the standard library alone, because it must work where nothing is installed.
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from local import PROJECT
+
 STATE: Final = Path(__file__).parents[2] / ".local" / "state"
 LOCK: Final = "lock"
-"""Whoever runs holds this file in the state's folder, see `local.running.local_worker`."""
+"""The file of the state folder that a running `local.running.local_worker` holds."""
 
 
 def clean(state: Path = STATE) -> str | None:
-    """Remove the folder of the state.
+    """Remove the state folder.
 
     Returns:
-        Why it was left alone, in one sentence; None where it is gone.
+        One sentence that says why it was left alone; None if it is removed.
     """
     if not state.exists():
         return None
@@ -28,7 +30,7 @@ def clean(state: Path = STATE) -> str | None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            return "Cognate is running: end it first, with Ctrl-C in its terminal."
+            return f"{PROJECT} is running: end it first, with Ctrl-C in its terminal."
         shutil.rmtree(state)
     return None
 

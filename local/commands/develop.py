@@ -1,4 +1,4 @@
-"""`make dev`: start Cognate, say how to try it, and end everything on Ctrl-C."""
+"""`make dev`: start Cognate, print how to try it, and end everything on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cognate.settings import SECRET
 from local.demo.greeting import greeting
 from local.demo.sample_claims import add_demo_claims_once
+from local.development.local_cognate import LocalCognate
 from local.failures import StartError
-from local.running.local_worker import LocalConfig, LocalWorker
+from local.running.local_worker import LocalConfig
 from local.running.supervisor import Supervisor
 from local.setup.layout import Layout, MissingToolError
 
@@ -19,31 +21,38 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DEFAULT_PORT: Final = 8787
-"""wrangler's own."""
+"""The default of wrangler."""
 
-_BROKEN = 1
+_FAILED: Final = 1
 
 
 def develop(arguments: Sequence[str] | None = None) -> int:
-    """Run Cognate until it is interrupted; the answer is the exit status."""
+    """Run Cognate until it is interrupted. Returns the exit status."""
     options = _parser().parse_args(arguments)
-    # Whoever ends the launcher means what Ctrl-C means, also where a shell started it in the
-    # background and so with SIGINT ignored.
+    # Each of these signals ends it as Ctrl-C does. A shell starts a background process with SIGINT
+    # ignored, so SIGINT is set too.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    worker = LocalWorker(LocalConfig(state=options.state.resolve(), port=options.port))
+    worker = LocalCognate(LocalConfig(state=options.state.resolve(), port=options.port))
     try:
         _say("Starting Cognate; the runtime takes some seconds ...\n")
         with worker:
             supervisor = Supervisor(worker, _say)
-            for sentence in worker.missing_tables():
+            for sentence in worker.notices():
                 _say(f"\n{sentence}\n")
-            _demonstrate(worker)
-            _say(greeting(worker))
+            _add_demo_claims(worker)
+            _say(
+                greeting(
+                    port=worker.config.port,
+                    state=worker.config.state,
+                    secret=worker.variable(SECRET),
+                    services=worker.schema.services,
+                )
+            )
             supervisor.run()
     except (StartError, MissingToolError) as error:
         _say(f"{error}\n")
-        return _BROKEN
+        return _FAILED
     except KeyboardInterrupt:
         _say("\nCognate has stopped; its data is kept.\n")
     return 0
@@ -61,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _demonstrate(worker: LocalWorker) -> None:
+def _add_demo_claims(worker: LocalCognate) -> None:
     try:
         add_demo_claims_once(worker.url, worker.config.state)
     except OSError as error:

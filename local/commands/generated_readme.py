@@ -7,7 +7,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from cognate.api.routes import ROUTES
-from local.deployment.planning import ExistingResources, plan_deployment, required_resources
+from local.commands.deploy import required_resources
+from local.deployment.planning import ExistingResources, plan_deployment
 from local.setup.layout import ROOT
 from schema import app
 
@@ -18,7 +19,7 @@ README: Final = ROOT / "README.md"
 
 
 def generated(text: str) -> str:
-    """The README with its generated parts as they must be now."""
+    """The text of the README with its generated parts made anew."""
     for name, lines in (("routes", _routes()), ("deployment", _deployment())):
         start, rest = text.split(f"<!-- {name}:", 1)
         comment, rest = rest.split("-->\n", 1)

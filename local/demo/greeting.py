@@ -1,4 +1,4 @@
-"""What `make dev` says when Cognate is up: where it listens and what to paste."""
+"""The text that `make dev` prints when Cognate is up, with commands to paste."""
 
 from __future__ import annotations
 
@@ -8,23 +8,31 @@ from urllib.parse import quote
 
 from cognate.auth.credentials import COOKIE_NAMES
 from cognate.auth.signature import sign
-from cognate.settings import SECRET
 from local.demo.organizations import DEMO_ORGANIZATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from local.demo.organizations import DemoOrganization
-    from local.running.local_worker import LocalWorker
 
 _, _COOKIE = COOKIE_NAMES
 _DEMO_SERVICE: Final = "claimSimilarity"
 
 
-def greeting(worker: LocalWorker) -> str:
-    """The text for a person, with a command to paste for each demo organization."""
-    url = f"http://localhost:{worker.config.port}"
-    organizations = "\n\n".join(_try_it(url, each, worker) for each in DEMO_ORGANIZATIONS)
+def greeting(*, port: int, state: Path, secret: str | None, services: Sequence[str]) -> str:
+    """The greeting, with a command to paste for each demo organization.
+
+    Args:
+        port: of the Worker.
+        state: the folder of its data and logs.
+        secret: the Worker's secret, which signs the cookies. None: no cookies are shown.
+        services: the names of the similarity services. None of them: the commands list the tables.
+    """
+    url = f"http://localhost:{port}"
+    organizations = "\n\n".join(
+        _example(url, organization, secret, services) for organization in DEMO_ORGANIZATIONS
+    )
     return f"""
 Cognate listens on {url}
 
@@ -32,21 +40,21 @@ Two organizations have a session each, as a bearer token and as a cookie. Ask fo
 
 {organizations}
 
-Its data and logs are in {worker.config.state}; `make clean` forgets them.
+Its data and logs are in {state}; `make clean` forgets them.
 Saved changes of src/ are reloaded. Press Ctrl-C to stop. What the Worker prints follows.
 
 """
 
 
-def _try_it(url: str, organization: DemoOrganization, worker: LocalWorker) -> str:
-    secret = worker.variable(SECRET)
+def _example(
+    url: str, organization: DemoOrganization, secret: str | None, services: Sequence[str]
+) -> str:
     cookie = f"\n  # or -H 'cookie: {session_cookie(organization, secret)}'" if secret else ""
-    command = _command(url, organization, worker.schema.services)
-    return f"  # {organization.name}\n{command}{cookie}"
+    return f"  # {organization.name}\n{_command(url, organization, services)}{cookie}"
 
 
 def _command(url: str, organization: DemoOrganization, services: Sequence[str]) -> str:
-    """A search in the demonstration's service or in the first one, if there is any."""
+    """A search in the demonstration's service, or in the first service if there is no such one."""
     service = _DEMO_SERVICE if _DEMO_SERVICE in services else next(iter(services), None)
     if service is None:
         return curl(f"{url}/api/v1/embeddings/tables", organization)
@@ -60,7 +68,7 @@ def session_cookie(organization: DemoOrganization, secret: str) -> str:
 
 
 def curl(url: str, organization: DemoOrganization, body: Mapping[str, object] | None = None) -> str:
-    """A command for a shell: ask `url` in the session of `organization`, posting a `body`."""
+    """A curl command in the session of `organization`. With a `body` it posts JSON."""
     command = f"  curl -s {url} \\\n    -H 'authorization: Bearer {organization.session_token}'"
     if body is None:
         return command

@@ -1,4 +1,4 @@
-"""Ask wrangler what a Cloudflare account has. Every answer of wrangler is understood here."""
+"""Ask wrangler what a Cloudflare account has. Only this module parses the output of wrangler."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _ERROR: Final = re.compile(r"✘ \[ERROR\] (.*?)(?=\s+If you think this is a bug|\n🪵|\Z)", re.DOTALL)
-"""wrangler writes an error so; what follows is whom to tell, and where it keeps its log."""
+"""An error of wrangler, without the advice and the path of its log that follow."""
 
 ACCOUNT_VARIABLE: Final = "CLOUDFLARE_ACCOUNT_ID"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a call of wrangler wrote, and its exit status."""
+    """The output and the exit status of one call of wrangler."""
 
     status: int
     output: str
@@ -43,9 +43,9 @@ class Wrangler:
     """The wrangler of a checkout.
 
     Attributes:
-        command: the start of each command line.
-        folder: that has `wrangler.toml`.
-        environment: of its processes.
+        command: the first words of each command line.
+        folder: the folder with `wrangler.toml`.
+        environment: the variables of its processes.
     """
 
     command: Sequence[str]
@@ -53,7 +53,7 @@ class Wrangler:
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     def ask(self, *arguments: str) -> Answer:
-        """Call it for its answer."""
+        """Run it and capture its output."""
         done = subprocess.run(
             [*self.command, *arguments],
             cwd=self.folder,
@@ -66,11 +66,11 @@ class Wrangler:
         return Answer(done.returncode, done.stdout, _COLOUR.sub("", done.stderr))
 
     def run(self, *arguments: str, without: Sequence[str] = ()) -> int:
-        """Call it for its effect, and show what it writes; the answer is the exit status.
+        """Run it in the terminal. Returns the exit status.
 
         Args:
-            arguments: of the call.
-            without: variables that are left out of its environment.
+            arguments: the arguments of wrangler.
+            without: variables to leave out of its environment.
         """
         environment = {
             name: value for name, value in self.environment.items() if name not in without
@@ -80,10 +80,10 @@ class Wrangler:
         ).returncode
 
     def json(self, *arguments: str) -> Any:  # noqa: ANN401 - whatever wrangler prints
-        """What a call prints as JSON.
+        """Run it and parse the JSON that it prints.
 
         Raises:
-            DeploymentError: it failed, or printed something else.
+            DeploymentError: it failed, or did not print JSON.
         """
         answer = self.ask(*arguments)
         if answer.status != 0:
@@ -99,17 +99,17 @@ class Wrangler:
 
 @dataclass(frozen=True)
 class Account:
-    """The account that is deployed to."""
+    """The account to deploy to."""
 
     id: str
     name: str
 
 
 def find_account(wrangler: Wrangler) -> Account:
-    """The account of the login: the only one, or the one that the environment names.
+    """The account that the environment names, or else the only account of the login.
 
     Raises:
-        DeploymentError: nobody is logged in, or it is not clear which account is meant.
+        DeploymentError: nobody is logged in, or the login has several accounts.
     """
     arguments = ("whoami", "--json")
     answer = wrangler.ask(*arguments)
@@ -125,7 +125,7 @@ def find_account(wrangler: Wrangler) -> Account:
     chosen = wrangler.environment.get(ACCOUNT_VARIABLE)
     if chosen:
         named = [each for each in accounts if each.id == chosen]
-        # A token may be allowed to use an account, and not to read its name.
+        # A token may use an account whose name it must not read.
         return named[0] if named else Account(chosen, chosen)
     if len(accounts) != 1:
         names = ", ".join(f"{each.id} ({each.name})" for each in accounts) or "none"
@@ -137,10 +137,10 @@ def find_account(wrangler: Wrangler) -> Account:
 
 
 def existing_resources(wrangler: Wrangler, need: RequiredResources) -> ExistingResources:
-    """What the account has of what is needed; nothing is changed.
+    """The required resources that the account has already. Changes nothing.
 
     Raises:
-        DeploymentError: wrangler failed, or answered in an unknown way.
+        DeploymentError: wrangler failed, or its output is unknown.
     """
     databases = wrangler.json("d1", "list", "--json")
     queues = [queue for queue in need.queues if _has_queue(wrangler, queue)]
@@ -165,7 +165,7 @@ def _metadata(wrangler: Wrangler, index: str) -> dict[str, str]:
 
 
 def _has_queue(wrangler: Wrangler, queue: str) -> bool:
-    # `queues list` prints a table that is cut to the width of the terminal.
+    # `queues list` cuts its table to the width of the terminal.
     arguments = ("queues", "info", queue)
     answer = wrangler.ask(*arguments)
     if answer.status == 0:

@@ -1,7 +1,7 @@
-"""Plan a deployment: compare what this checkout needs with what the Cloudflare account has.
+"""Plan a deployment: compare the resources that a checkout needs with those of the account.
 
-What is needed follows from `wrangler.toml` and `src/schema.py`, so nothing is listed twice. The
-plan is a list of wrangler's own commands. `local.commands.deploy` runs it; the README shows it.
+The needed resources follow from `wrangler.toml` and from the Vectorize indexes that the caller
+names, so nothing is listed twice. The plan is a list of wrangler's own commands.
 """
 
 from __future__ import annotations
@@ -11,38 +11,28 @@ import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from local.setup.layout import ROOT
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from cognate.schema import Cognate
-
 LOCATIONS: Final = ("weur", "eeur", "apac", "oc", "wnam", "enam")
-"""Where wrangler lets a D1 database be made."""
+"""The location hints that wrangler takes for a new D1 database."""
 JURISDICTIONS: Final = ("eu", "us", "fedramp")
+"""The jurisdictions that wrangler takes for a new D1 database."""
 
 SECRETS_FILE: Final = ".local/secrets.json"
-"""`make deploy` writes it for one command and removes it; git ignores it."""
+"""Holds the secrets during one command. Git ignores it."""
 
-RECORDS: Final = "DB"
-"""The binding of the only database that a deployment makes and migrates."""
-
-_NOBODYS_DOMAIN: Final = "example.com"
-_AFTER_A_NEW_FILTER: Final = (
-    "It covers vectors written from now on. After the deployment start a backfill of the table "
-    'with "only": "all".'
-)
+_PLACEHOLDER_DOMAIN: Final = "example.com"
 
 
 class DeploymentError(Exception):
-    """A deployment cannot go on; the message is the one sentence that a person needs."""
+    """A deployment cannot go on. The message is one sentence that says why and what to change."""
 
 
 @dataclass(frozen=True)
 class DatabaseResource:
-    """A D1 database as a configuration or an account names it; an id says more than a name."""
+    """A D1 database. Where it has an id, the id identifies it; otherwise the name does."""
 
     name: str
     id: str | None = None
@@ -50,7 +40,7 @@ class DatabaseResource:
 
 @dataclass(frozen=True)
 class IndexResource:
-    """A Vectorize index with its metadata indexes, from property to type."""
+    """A Vectorize index. `metadata` maps the property of each metadata index to its type."""
 
     dimensions: int
     metric: str
@@ -59,31 +49,69 @@ class IndexResource:
 
 @dataclass(frozen=True)
 class RequiredResources:
-    """What a checkout needs in an account.
+    """The resources that a checkout needs in an account.
 
     Attributes:
-        worker: its name.
-        hosts: the host names at which it is reached; none where it is on workers.dev.
+        worker: the name of the Worker.
+        hosts: the host names of its routes. Empty: the Worker is on workers.dev.
         databases: by binding.
-        queues: the dead-letter queue among them.
-        indexes: by name.
-        secrets: the names of those that it cannot do without.
+        migrated: the binding of the database that a deployment creates and migrates.
+        queues: the names of all queues, dead-letter queues included.
+        indexes: the Vectorize indexes by name.
+        secrets: the names of the secrets that the Worker requires.
+        after_new_metadata_index: what to do once a metadata index was added to an index that
+            exists already. The plan shows this sentence.
     """
 
     worker: str
     hosts: tuple[str, ...]
     databases: Mapping[str, DatabaseResource]
+    migrated: str
     queues: tuple[str, ...]
     indexes: Mapping[str, IndexResource]
     secrets: tuple[str, ...]
+    after_new_metadata_index: str = ""
+
+    @classmethod
+    def read(
+        cls,
+        configuration: Path,
+        indexes: Mapping[str, IndexResource],
+        *,
+        migrated: str,
+        after_new_metadata_index: str = "",
+    ) -> RequiredResources:
+        """Read the required resources from a `wrangler.toml`.
+
+        Args:
+            configuration: the file. It names the Vectorize indexes.
+            indexes: what each Vectorize binding needs, by binding.
+            migrated: see the attribute.
+            after_new_metadata_index: see the attribute.
+        """
+        values = tomllib.loads(configuration.read_text("utf-8"))
+        names = {item["binding"]: item["index_name"] for item in values["vectorize"]}
+        return cls(
+            worker=values["name"],
+            hosts=tuple(_host(route) for route in values.get("routes", [])),
+            databases={
+                item["binding"]: DatabaseResource(item["database_name"], item.get("database_id"))
+                for item in values["d1_databases"]
+            },
+            migrated=migrated,
+            queues=tuple(item["queue"] for item in values["queues"]["consumers"]),
+            indexes={names[binding]: index for binding, index in indexes.items()},
+            secrets=tuple(values.get("secrets", {}).get("required", [])),
+            after_new_metadata_index=after_new_metadata_index,
+        )
 
 
 @dataclass(frozen=True)
 class ExistingResources:
-    """What an account has of it.
+    """The resources that an account has already.
 
     Attributes:
-        secrets: of the Worker; none where it was never deployed.
+        secrets: the names of the Worker's secrets. Empty: the Worker was never deployed.
     """
 
     databases: tuple[DatabaseResource, ...] = ()
@@ -97,8 +125,8 @@ class Command:
     """One call of wrangler.
 
     Attributes:
-        arguments: of the call.
-        reason: why it is made, for a person; empty where the command before it says so.
+        arguments: the arguments of wrangler.
+        reason: why it runs, for a person. Empty: the reason of the command before it covers it.
     """
 
     arguments: tuple[str, ...]
@@ -108,55 +136,33 @@ class Command:
         return shlex.join(["npx", "wrangler", *self.arguments])
 
 
-def required_resources(app: Cognate, root: Path = ROOT) -> RequiredResources:
-    """What the schema and `wrangler.toml` of a checkout need."""
-    configuration = tomllib.loads((root / "wrangler.toml").read_text("utf-8"))
-    names = {item["binding"]: item["index_name"] for item in configuration["vectorize"]}
-    return RequiredResources(
-        worker=configuration["name"],
-        hosts=tuple(_host(route) for route in configuration.get("routes", [])),
-        databases={
-            item["binding"]: DatabaseResource(item["database_name"], item.get("database_id"))
-            for item in configuration["d1_databases"]
-        },
-        queues=tuple(item["queue"] for item in configuration["queues"]["consumers"]),
-        indexes={
-            names[index.binding]: IndexResource(
-                index.dimensions, index.metric, index.metadata_indexes
-            )
-            for index in app.vector_indexes()
-        },
-        secrets=tuple(configuration.get("secrets", {}).get("required", [])),
-    )
-
-
 def _host(route: str | Mapping[str, Any]) -> str:
     pattern = route if isinstance(route, str) else str(route["pattern"])
     return pattern.split("/", 1)[0]
 
 
 def refuse_unfinished(need: RequiredResources) -> None:
-    """Check that `wrangler.toml` names a domain of its owner.
+    """Check that the routes of `wrangler.toml` are on a real domain.
 
     Raises:
-        DeploymentError: it still names the one that it came with.
+        DeploymentError: a route is still on the placeholder domain.
     """
     for host in need.hosts:
-        if host == _NOBODYS_DOMAIN or host.endswith(f".{_NOBODYS_DOMAIN}"):
+        if host == _PLACEHOLDER_DOMAIN or host.endswith(f".{_PLACEHOLDER_DOMAIN}"):
             raise DeploymentError(
-                f"The route {host} in wrangler.toml is nobody's: write a host name below your own "
-                "domain. Without a domain, remove `routes` and set `workers_dev = true`; callers "
-                "then need bearer tokens, because workers.dev gets no cookies of yours."
+                f"The route {host} in wrangler.toml is a placeholder: write a host name below "
+                "your own domain. Without a domain, remove `routes` and set `workers_dev = true`; "
+                "callers then need bearer tokens, because workers.dev gets no cookies of yours."
             )
 
 
 def missing_secrets(need: RequiredResources, found: ExistingResources) -> tuple[str, ...]:
-    """The names of the secrets that a deployment must bring along."""
+    """The names of the required secrets that the Worker does not have."""
     return tuple(name for name in need.secrets if name not in found.secrets)
 
 
 def exists(database: DatabaseResource, found: ExistingResources) -> bool:
-    """Whether an account has a database: by its id where one is configured, else by its name."""
+    """Whether the account has a database, by its id if it has one and otherwise by its name."""
     if database.id is not None:
         return any(each.id == database.id for each in found.databases)
     return any(each.name == database.name for each in found.databases)
@@ -165,26 +171,26 @@ def exists(database: DatabaseResource, found: ExistingResources) -> bool:
 def plan_deployment(
     need: RequiredResources, found: ExistingResources, place: str | None
 ) -> list[Command]:
-    """The commands that are still to run, in their order.
+    """The commands that create what is missing, migrate, and upload the Worker, in their order.
 
-    The database is made before its migrations run, and they run before the Worker is uploaded that
-    reads it. Queues, indexes and metadata indexes are made before the Worker is uploaded too, so
-    each metadata index is there before the first vector.
+    The database is created before its migrations run, and they run before the upload of the Worker
+    that reads it. Queues, indexes and metadata indexes are created before the upload too, so each
+    metadata index exists before the first vector.
 
     Args:
-        need: what there must be.
-        found: what there is.
-        place: wrangler's option that says where a new database is kept, such as `--location=weur`.
+        need: the required resources.
+        found: the existing resources.
+        place: wrangler's option for the place of a new database, such as `--location=weur`.
 
     Raises:
-        DeploymentError: something is there and cannot be used, or a choice is missing.
+        DeploymentError: an existing resource cannot be used, or `place` is needed and None.
     """
     return [
         *_databases(need, found, place),
         *_queues(need, found),
         *_indexes(need, found),
         Command(
-            ("d1", "migrations", "apply", RECORDS, "--remote", "--env="),
+            ("d1", "migrations", "apply", need.migrated, "--remote", "--env="),
             "The migrations that are new.",
         ),
         _deploy(missing_secrets(need, found)),
@@ -197,7 +203,7 @@ def _databases(
     for binding, database in need.databases.items():
         if exists(database, found):
             continue
-        if binding != RECORDS or database.id is not None:
+        if binding != need.migrated or database.id is not None:
             raise DeploymentError(
                 f"The account has no D1 database {database.id or database.name!r}, which "
                 f"wrangler.toml binds as {binding}: correct its name or id there."
@@ -216,7 +222,7 @@ def _databases(
 def _queues(need: RequiredResources, found: ExistingResources) -> Iterator[Command]:
     missing = [queue for queue in need.queues if queue not in found.queues]
     for position, queue in enumerate(missing):
-        reason = "" if position else "The queue of jobs, and the one that records dead letters."
+        reason = "" if position else "The queues, dead-letter queues included."
         yield Command(("queues", "create", queue), reason)
 
 
@@ -231,7 +237,7 @@ def _indexes(need: RequiredResources, found: ExistingResources) -> Iterator[Comm
             )
             missing, reason = dict(index.metadata), ""
         else:
-            missing, reason = _missing_metadata(name, index, there), _AFTER_A_NEW_FILTER
+            missing, reason = _missing_metadata(name, index, there), need.after_new_metadata_index
         for key, kind in missing.items():
             options = (f"--propertyName={key}", f"--type={kind}")
             yield Command(("vectorize", "create-metadata-index", name, *options), reason)

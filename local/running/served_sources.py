@@ -1,23 +1,23 @@
-"""The copy of the Worker's sources that `wrangler dev` serves.
+"""The checked copy of the Worker's sources that `wrangler dev` serves.
 
-wrangler reloads whatever it watches as soon as it changes, and a source with a mistake would take
-the running Worker's place. So it watches a copy, and the copy changes only after what was saved
-could be imported.
+wrangler reloads a file that it watches as soon as the file changes, so a source with a mistake
+would replace the running Worker. Therefore wrangler watches a copy, and the copy changes only after
+the saved sources have passed the check.
 """
 
 from __future__ import annotations
 
 import tomllib
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic
 
-from local.running.source_check import SourceMistake, check_sources
+from local.running.source_check import SourceMistake, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from local.running.source_check import SchemaSummary
+    from local.running.source_check import SourceCheck
     from local.setup.layout import Layout
 
 _CONFIGURATION: Final = "wrangler.toml"
@@ -27,16 +27,18 @@ Contents = dict[str, bytes]
 """The content of each file by its path below the checkout."""
 
 
-class ServedSources:
+class ServedSources(Generic[Summary]):
     """A checked copy of the sources of one checkout.
 
     Attributes:
-        folder: the copy; wrangler runs in it.
+        folder: the copy. wrangler runs in it.
     """
 
-    def __init__(self, layout: Layout, folder: Path) -> None:
+    def __init__(self, layout: Layout, folder: Path, check: SourceCheck[Summary]) -> None:
+        """Keep the copy of the sources of `layout` below `folder`, checked by `check`."""
         self.folder = folder / "served"
         self._layout = layout
+        self._source_check = check
         self._candidate = folder / "candidate"
         self._cache = folder / "compiled"
         self._seen: Mapping[str, object] = {}
@@ -44,11 +46,11 @@ class ServedSources:
         self._served: Contents = {}
         self._proven: Contents = {}
 
-    def start(self) -> SchemaSummary:
+    def start(self) -> Summary:
         """Copy the sources as they are now.
 
         Raises:
-            SourceMistake: they cannot be served; the copy stays as it is.
+            SourceMistake: they cannot be served. The copy stays as it is.
         """
         self._seen = self._looked_at = self._scan()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -61,26 +63,26 @@ class ServedSources:
         return summary
 
     def have_changed(self) -> bool:
-        """Whether files were saved since the last look, and none was between this one and that.
+        """Whether files were saved since the last check, and none since the last call.
 
-        Editors and git write several files one after the other; a second look that finds the same
-        as the first one has seen all of them.
+        Editors and git write several files one after the other. Two calls that find the same files
+        show that the last one is written.
         """
         now = self._scan()
         is_settled, self._looked_at = now == self._looked_at, now
         return is_settled and now != self._seen
 
-    def check(self) -> tuple[Contents, SchemaSummary]:
-        """Read and check what was saved; `serve` takes the answer.
+    def check(self) -> tuple[Contents, Summary]:
+        """Read and check the saved sources. Pass the contents to `serve`.
 
         Raises:
-            SourceMistake: it cannot be served; the copy stays as it is.
+            SourceMistake: they cannot be served. The copy stays as it is.
         """
         self._seen = self._looked_at
         return self._check()
 
     def serve(self, contents: Contents) -> bool:
-        """Write checked sources to the copy; whether there was anything to write."""
+        """Write checked sources to the copy. Returns whether anything differed."""
         if self._served == contents:
             return False
         _rewrite(self.folder, self._served, contents)
@@ -88,29 +90,29 @@ class ServedSources:
         return True
 
     def touch(self) -> None:
-        """Have wrangler look again: it overlooks new files, and changes while it builds."""
-        (self.folder / "src" / "schema.py").touch()
+        """Make wrangler look again. It overlooks new files, and changes while it builds."""
+        (self.folder / self._source_check.first_file).touch()
 
     def keep(self) -> None:
-        """Remember what is served: the Worker runs with it."""
+        """Remember the served sources as good, because the Worker runs with them."""
         self._proven = self._served
 
     def roll_back(self) -> None:
-        """Serve again what was there at the last `keep`, or at the start."""
+        """Serve the sources of the last `keep`, or those of the start."""
         self.serve(self._proven)
 
-    def _check(self) -> tuple[Contents, SchemaSummary]:
-        # The check is of a copy too: a file that is saved meanwhile is not served unchecked.
+    def _check(self) -> tuple[Contents, Summary]:
+        # The check reads a copy, so a file that is saved meanwhile is not served unchecked.
         contents = _read(self._layout.root)
         _parse_configuration(contents)
         _write(self._candidate, contents)
-        packages = self._layout.python_modules.resolve()
-        return contents, check_sources(self._candidate / "src", packages, self._cache)
+        packages = self._layout.python_modules
+        return contents, self._source_check.run(self._candidate / "src", packages, self._cache)
 
     def _scan(self) -> Mapping[str, object]:
         found: dict[str, object] = {}
         for name, path in _files(self._layout.root):
-            # An editor may just be putting another file in this one's place.
+            # An editor may be replacing this file right now.
             with suppress(FileNotFoundError):
                 status = path.stat()
                 found[name] = (status.st_mtime_ns, status.st_size, status.st_ino)
@@ -142,7 +144,7 @@ def _read(folder: Path) -> Contents:
 
 
 def _write(folder: Path, contents: Contents) -> None:
-    """Make the files below `folder` these; what is the same already is not touched."""
+    """Make the files below `folder` these. A file with the same content is not touched."""
     before = _read(folder)
     for name in before.keys() - contents.keys():
         (folder / name).unlink()
@@ -154,11 +156,11 @@ def _write(folder: Path, contents: Contents) -> None:
 
 
 def _rewrite(folder: Path, before: Contents, contents: Contents) -> None:
-    """Change the files that wrangler watches, each by one call of the system.
+    """Change the files that wrangler watches, each by one write.
 
-    wrangler reads a file at its first event and drops a second one within 50 ms. An event before
-    the content is complete could have it run the old content for good. So a file that becomes
-    shorter is filled up with empty lines: cutting it off would be a second event.
+    wrangler reads a file at its first event and ignores a second event within 50 ms. If the content
+    were incomplete at the first event, wrangler would run it for good. So a file that becomes
+    shorter is padded with empty lines, because cutting it off would be a second event.
     """
     for name in before.keys() - contents.keys():
         (folder / name).unlink()

@@ -1,7 +1,7 @@
-"""Check the Worker's sources before wrangler serves them: import them and describe the schema.
+"""Import the Worker's sources on the host before wrangler serves them, and describe them.
 
-`check_sources` runs `python -m local.running.source_check SRC PACKAGES` in its own process, so
-that no mistake in a source can end `make dev`, and so that each check imports the files anew.
+`SourceCheck.run` does it in a process of its own (`python -m local.running.source_check`). So no
+mistake in a source can end `make dev`, and each check imports the files anew.
 """
 
 from __future__ import annotations
@@ -18,102 +18,108 @@ import traceback
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from importlib.machinery import ModuleSpec
 
-    from cognate import Cognate
-
 _CHECK_SECONDS: Final = 30.0
-"""An import takes one second, or some on a busy machine; a loop in a source takes for ever."""
+"""An import takes one second, or several on a busy machine."""
 
 _RUNTIME_MODULES: Final = re.compile(r"_?(js|pyodide\w*|workers|cloudflare\w*)")
-"""Modules that exist in the Worker's runtime only: what imports them is checked for syntax."""
+"""Modules that only the Worker's runtime has. A source that imports one is compiled instead."""
 
 
 class SourceMistake(Exception):
-    """The sources cannot be served; the message is one sentence that says where and why."""
+    """The sources cannot be served. The message is one sentence that says where and why."""
 
 
 @dataclass(frozen=True)
-class SchemaSummary:
-    """What `make dev` needs to know of `src/schema.py`.
+class SourceSummary:
+    """What a local run must know of the sources. A project adds attributes of its own.
 
     Attributes:
-        indexes: the Vectorize indexes, as the platform's `--index-config` takes them.
-        columns: each table with the columns that its SQL table must have.
-        services: the names of the similarity services.
+        indexes: the Vectorize indexes, as `--index-config` of `local.bindings.server` takes them.
     """
 
     indexes: Sequence[Mapping[str, Any]]
-    columns: Mapping[str, Sequence[str]]
-    services: Sequence[str]
 
 
-def check_sources(src: Path, packages: Path, cache: Path) -> SchemaSummary:
-    """Import every module below `src` as the Worker would, and describe the schema.
+Summary = TypeVar("Summary", bound=SourceSummary)
 
-    Args:
-        src: the folder of `schema.py`.
-        packages: the folder of the Worker's packages; a source may import no others.
-        cache: a folder for compiled modules, so that the next check is faster.
 
-    Raises:
-        SourceMistake: a module cannot be imported, or the schema has a mistake.
+@dataclass(frozen=True)
+class SourceCheck(Generic[Summary]):
+    """How to check the sources of a project.
+
+    Attributes:
+        summary: the class of the summary.
+        describe: a function of this machine, as `module:name`. It takes the module `first` and
+            returns the attributes of the summary as JSON values. It runs after all imports, and
+            may raise an error for a mistake that no import finds.
+        first: the module below `src/` to import first, the one that people edit. A mistake without
+            a place of its own is reported there.
+        library: the package below `src/` that people do not edit. If it raises an error, the line
+            that called it is reported, and the message of an error class of its own is taken as a
+            sentence.
     """
-    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(cache)}
-    # The sources to check are those in `src` and no others.
-    environment.pop("PYTHONPATH", None)
-    # It would keep the cache empty.
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "local.running.source_check", str(src), str(packages)],
-            cwd=Path(__file__).parents[2],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_CHECK_SECONDS,
-            check=False,
-            # Ctrl-C in the terminal is for `make dev`, and no mistake in the sources.
-            start_new_session=True,
-        )
-    except subprocess.TimeoutExpired:
-        message = f"src/: importing the sources took more than {_CHECK_SECONDS:.0f} seconds."
-        raise SourceMistake(message) from None
-    try:
-        answer = json.loads(done.stdout)
-    except ValueError:
-        message = f"src/: importing the sources ended Python with status {done.returncode}."
-        raise SourceMistake(message) from None
-    if "mistake" in answer:
-        raise SourceMistake(answer["mistake"])
-    return SchemaSummary(**answer)
 
+    summary: type[Summary]
+    describe: str
+    first: str
+    library: str
 
-def describe(app: Cognate) -> SchemaSummary:
-    """What `make dev` needs to know of a schema."""
-    indexes = [
-        {
-            "binding": index.binding,
-            "name": index.name,
-            "dimensions": index.dimensions,
-            "metric": index.metric,
-            "metadataIndexes": index.metadata_indexes,
-        }
-        for index in app.vector_indexes()
-    ]
-    # Not at the top: the sources to check are on the path by now, and no others.
-    needed_columns = importlib.import_module("cognate.schema.ddl").needed_columns
-    columns = {name: list(needed_columns(table)) for name, table in app.tables.items()}
-    return SchemaSummary(indexes, columns, list(app.similarities))
+    @property
+    def first_file(self) -> str:
+        """The path of the module `first` below the checkout."""
+        return f"src/{self.first}.py"
+
+    def run(self, src: Path, packages: Path, cache: Path) -> Summary:
+        """Import every module below `src` as the Worker would, and describe them.
+
+        Args:
+            src: the folder of the sources.
+            packages: the folder of the Worker's packages. A source may import no others.
+            cache: a folder for compiled modules. It makes the next check faster.
+
+        Raises:
+            SourceMistake: a module cannot be imported, or `describe` raised an error.
+        """
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(cache)}
+        # No other copy of the sources may be found.
+        environment.pop("PYTHONPATH", None)
+        # It would keep the cache empty.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        options = [str(src), str(packages), self.describe, self.first, self.library]
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "local.running.source_check", *options],
+                cwd=Path(__file__).parents[2],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=_CHECK_SECONDS,
+                check=False,
+                # Ctrl-C in the terminal must end `make dev` only, not the check.
+                start_new_session=True,
+            )
+        except subprocess.TimeoutExpired:
+            message = f"src/: importing the sources took more than {_CHECK_SECONDS:.0f} seconds."
+            raise SourceMistake(message) from None
+        try:
+            answer = json.loads(done.stdout)
+        except ValueError:
+            message = f"src/: importing the sources ended Python with status {done.returncode}."
+            raise SourceMistake(message) from None
+        if "mistake" in answer:
+            raise SourceMistake(answer["mistake"])
+        return self.summary(**answer)
 
 
 class _WorkerPackagesOnly(MetaPathFinder):
-    """Refuses packages that are installed on this machine and not in the Worker."""
+    """Refuses packages that this machine has and the Worker does not."""
 
     def __init__(self, src: Path, packages: Path) -> None:
         installed = Path(sysconfig.get_path("purelib"))
@@ -137,24 +143,23 @@ def _modules_in(folder: Path) -> set[str]:
     return {path.name.split(".")[0] for path in folder.iterdir()}
 
 
-def _check(src: Path, packages: Path) -> dict[str, Any]:
-    """The summary as JSON, or `{"mistake": sentence}`."""
+def _check(src: Path, packages: Path, describe: str, first: str, library: str) -> dict[str, Any]:
+    """The attributes of the summary as JSON, or `{"mistake": sentence}`."""
     sys.path.insert(0, str(src))
     sys.meta_path.insert(0, _WorkerPackagesOnly(src, packages))
     try:
-        schema = importlib.import_module("schema")
+        edited = importlib.import_module(first)
         for path in sorted(src.rglob("*.py")):
             _import(path, path.relative_to(src))
-        # Some mistakes show only when the API is made from the schema.
-        importlib.import_module("cognate.api.application").Application(schema.app)
-        summary = describe(schema.app)
+        module, name = describe.split(":")
+        summary: dict[str, Any] = getattr(importlib.import_module(module), name)(edited)
     except BaseException as error:  # noqa: BLE001 - a source may raise anything, SystemExit too
-        return {"mistake": _sentence(error, src)}
-    return vars(summary)
+        return {"mistake": _sentence(error, src, first, library)}
+    return summary
 
 
 def _import(path: Path, relative: Path) -> None:
-    """Import a module; compile it where it, or its package, needs the Worker's runtime."""
+    """Import a module. If it, or its package, needs the Worker's runtime, compile it."""
     parts = relative.with_suffix("").parts
     name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
     try:
@@ -165,15 +170,16 @@ def _import(path: Path, relative: Path) -> None:
         compile(path.read_bytes(), path, "exec")
 
 
-def _sentence(error: BaseException, src: Path) -> str:
+def _sentence(error: BaseException, src: Path, first: str, library: str) -> str:
     if isinstance(error, SyntaxError) and error.filename is not None:
         place, what = _place(error.filename, error.lineno, src), f"{error.msg}"
     else:
         files = [frame for frame in traceback.extract_tb(error.__traceback__) if _in(frame, src)]
-        # A mistake in a definition is found below `cognate/`, and made where that was called.
-        own = [frame for frame in files if not _in(frame, src / "cognate")] or files
-        place = _place(own[-1].filename, own[-1].lineno, src) if own else "src/schema.py"
-        what = str(error) if type(error).__name__ == "DefinitionError" else _named(error)
+        # The library finds a mistake in a definition; the line that called it has the mistake.
+        own = [frame for frame in files if not _in(frame, src / library)] or files
+        place = _place(own[-1].filename, own[-1].lineno, src) if own else f"src/{first}.py"
+        is_sentence = type(error).__module__.split(".")[0] == library
+        what = str(error) if is_sentence else _named(error)
     return f"{place}: {' '.join(what.split()).rstrip('.')}."
 
 
@@ -193,5 +199,5 @@ def _place(filename: str, line: int | None, src: Path) -> str:
 
 if __name__ == "__main__":
     with contextlib.redirect_stdout(sys.stderr):
-        found = _check(Path(sys.argv[1]), Path(sys.argv[2]))
+        found = _check(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
     sys.stdout.write(json.dumps(found))

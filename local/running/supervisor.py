@@ -1,13 +1,12 @@
-"""While `make dev` runs: show the log, tick, reload saved files, and restart what ended."""
+"""Supervise a local Worker: show its log, tick, reload saved files, restart what ended."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from local.development.lost_messages import are_due, make_due
 from local.failures import StartError
 from local.running.loopback import is_listening
 from local.running.source_check import SourceMistake
@@ -23,42 +22,42 @@ _TICK_SECONDS: Final = 60.0
 """As the cron trigger in wrangler.toml says."""
 
 _CLOSED_LOOKS: Final = 7
-"""Looks in a row, about two seconds, after which a closed port will not open by itself."""
+"""A port that is closed at so many looks in a row, for two seconds, will not open by itself."""
 
 _NOTICE_SECONDS: Final = 5.0
-"""Until wrangler is reminded of what was saved: a second after it was saved, it reloads."""
+"""wrangler reloads a second after a save. After this time it is reminded of the save."""
 
 _RELOAD_SECONDS: Final = 90.0
-"""Until the Worker is started anew with what was saved, should wrangler never have reloaded it."""
+"""If wrangler has not reloaded a save after this time, the Worker is restarted with it."""
 
 _AGAIN_SECONDS: Final = 20.0
-"""A runtime that wrangler starts again takes two to five; a proxy without its Worker hangs."""
+"""A runtime that wrangler restarts takes two to five. A proxy without its Worker hangs."""
 
 _MAX_RESTARTS: Final = 3
 _RESTART_WINDOW_SECONDS: Final = 120.0
-"""What ends more often than that within this time is not started again."""
+"""A part that ends more often than `_MAX_RESTARTS` within this time is not started again."""
 
-_MAX_ANNOUNCING_TICKS: Final = 50
-"""The sweeper announces 500 jobs a tick; what is left then waits for the ticks of the clock."""
+_MAX_RECOVERY_TICKS: Final = 50
+"""Extra ticks, without a pause, that send lost messages. The rest waits for the minute's ticks."""
 
 _RELOADING: Final = "reloading local server"
 _READY: Final = "updated and ready"
 _CRASHED: Final = "runtime crashed unexpectedly"
-"""What wrangler prints, in lower case: before a reload, after a start, and when it needs one."""
+"""What wrangler prints, in lower case: before a reload, after a start, after a crash."""
 
 _MODULE_LIST: Final = re.compile(r"^(Attaching additional modules:|[┌│├└].*)\n", re.MULTILINE)
-"""A hundred lines that wrangler prints at each reload."""
+"""A table of a hundred lines that wrangler prints at each reload. It is not shown."""
 
 
 class Supervisor:
-    """Looks after a running Worker until somebody presses Ctrl-C."""
+    """Supervises a running Worker until somebody presses Ctrl-C."""
 
-    def __init__(self, worker: LocalWorker, say: Callable[[str], None]) -> None:
-        """Supervise `worker`, which was started, and show text with `say`."""
+    def __init__(self, worker: LocalWorker[Any], say: Callable[[str], None]) -> None:
+        """Supervise `worker`, which has started, and show text with `say`."""
         self._worker = worker
         self._say = say
         self._next_tick = time.monotonic()
-        self._announcing_ticks = 0
+        self._recovery_ticks = 0
         self._closed_looks = 0
         self._restarts: deque[float] = deque(maxlen=_MAX_RESTARTS)
         self._unproven_since: float | None = None
@@ -66,13 +65,13 @@ class Supervisor:
         self._next_touch = 0.0
         self._had_mistake = False
         self._unread = ""
-        self._announce_again()
+        self._recover_messages()
 
     def run(self) -> None:
-        """Look after the Worker.
+        """Supervise the Worker.
 
         Raises:
-            StartError: something ended that could not be started again.
+            StartError: a part ended and could not be started again.
         """
         self._log = self._open_log()
         try:
@@ -86,7 +85,7 @@ class Supervisor:
             self._log.close()
 
     def _open_log(self) -> TextIO:
-        """The log, from what is printed next: what a start prints is told in fewer words."""
+        """Open the log at its end. The launcher describes a start in its own words."""
         log = self._worker.wrangler_log.open(encoding="utf-8", errors="replace")
         log.seek(0, 2)
         return log
@@ -94,7 +93,7 @@ class Supervisor:
     def _follow_log(self) -> None:
         text = self._log.read()
         self._say(_MODULE_LIST.sub("", text))
-        # The end of a line may still be to come.
+        # The last line may be incomplete.
         said, _, self._unread = (self._unread + text.lower()).rpartition("\n")
         if _RELOADING in said:
             self._is_noticed = True
@@ -102,29 +101,29 @@ class Supervisor:
             self._check_what_started_again()
 
     def _check_what_started_again(self) -> None:
-        """Start the Worker anew if it does not answer; else remember what it runs with."""
+        """Restart the Worker if it does not answer. Otherwise keep the sources it runs with."""
         if not self._worker.answers(_AGAIN_SECONDS):
             self._restart_worker()
         elif self._unproven_since is not None and not self._is_noticed:
-            # That was an earlier reload.
+            # This was the end of an earlier reload.
             self._worker.touch_sources()
         else:
             self._unproven_since = None
             self._worker.keep_sources()
-            self._announce_again()
+            self._recover_messages()
 
     # Time
 
-    def _announce_again(self) -> None:
-        """Send the messages of all unfinished jobs again: a runtime that ended has lost them."""
-        if make_due(self._worker.database):
-            self._announcing_ticks = _MAX_ANNOUNCING_TICKS
+    def _recover_messages(self) -> None:
+        """Have lost messages sent again: a runtime that ended has lost those in its queues."""
+        if self._worker.requeue_lost_messages():
+            self._recovery_ticks = _MAX_RECOVERY_TICKS
 
     def _tick(self) -> None:
-        if self._announcing_ticks and are_due(self._worker.database):
-            self._announcing_ticks -= 1
+        if self._recovery_ticks and self._worker.has_lost_messages():
+            self._recovery_ticks -= 1
         else:
-            self._announcing_ticks = 0
+            self._recovery_ticks = 0
             if time.monotonic() < self._next_tick:
                 return
         self._next_tick = time.monotonic() + _TICK_SECONDS
@@ -134,7 +133,7 @@ class Supervisor:
 
     def _reload_what_was_saved(self) -> None:
         if self._unproven_since is not None:
-            # One save after the other, so that a rollback knows which of them is to blame.
+            # Only one save at a time is tried, so that a rollback takes back the right one.
             self._wait_for_reload(time.monotonic() - self._unproven_since)
             return
         if not self._worker.has_changed_sources():
@@ -149,14 +148,14 @@ class Supervisor:
             self._unproven_since, self._is_noticed = time.monotonic(), False
             self._next_touch = self._unproven_since + _NOTICE_SECONDS
             self._say("\nReloading what was saved ...\n")
-            for sentence in self._worker.missing_tables():
+            for sentence in self._worker.notices():
                 self._say(f"{sentence}\n")
         elif self._had_mistake:
             self._say("\nThe sources are again what the Worker runs.\n")
         self._had_mistake = False
 
     def _wait_for_reload(self, seconds: float) -> None:
-        """Remind wrangler of what was saved; start anew if it never says that it has reloaded."""
+        """Remind wrangler of a save. Restart the Worker if wrangler never reloads it."""
         if seconds > _RELOAD_SECONDS:
             self._restart_worker()
         elif not self._is_noticed and time.monotonic() > self._next_touch:
@@ -184,7 +183,7 @@ class Supervisor:
         self._restart_worker()
 
     def _restart_worker(self) -> None:
-        """Start the Worker anew; with what was saved last, unless that is why it ended."""
+        """Restart the Worker, with the last save unless the save is why it ended."""
         is_unproven, self._unproven_since = self._unproven_since is not None, None
         if is_unproven and not self._worker.is_running():
             self._roll_back()
@@ -200,7 +199,7 @@ class Supervisor:
         self._closed_looks = 0
         self._log.close()
         self._log = self._open_log()
-        self._announce_again()
+        self._recover_messages()
 
     def _restart(self, what: str, restart: Callable[[], None]) -> None:
         now = time.monotonic()

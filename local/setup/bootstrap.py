@@ -1,7 +1,7 @@
 """Make a checkout ready to run, from nothing but Python, pip and the package registries.
 
-Run by the system's own Python (`python3 -m local.setup.bootstrap`), so it uses the standard
-library alone. Every version is pinned and every download is checked by its hash. A second run does
+The system's Python runs it (`python3 -m local.setup.bootstrap`), so it uses the standard library
+alone. Every version is pinned, and the hash of every download is checked. A second run does
 nothing.
 """
 
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import sys
 
+from local import PROJECT
+
 if sys.version_info < (3, 11):  # noqa: UP036 - the system's Python may be any
     sys.exit(
-        "Cognate needs Python 3.11 or newer, and this is Python {}.{}: install one and name it, "
-        "as in `make dev PYTHON=python3.12`.".format(*sys.version_info[:2])
+        "{} needs Python 3.11 or newer, and this is Python {}.{}: install one and name it, "
+        "as in `make dev PYTHON=python3.12`.".format(PROJECT, *sys.version_info[:2])
     )
 
 import fcntl
@@ -32,7 +34,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def _alone(layout: Layout) -> Iterator[None]:
-    """Let one set-up of a checkout run at a time: `make dev` and `make test` may start together."""
+    """Let one set-up run at a time. `make dev` and `make test` may start together."""
     layout.generated.mkdir(parents=True, exist_ok=True)
     with (layout.generated / "setup.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -40,12 +42,12 @@ def _alone(layout: Layout) -> Iterator[None]:
 
 
 def set_up() -> int:
-    """Install what is missing; the answer is the exit status."""
+    """Install what is missing. Returns the exit status."""
     layout = Layout()
     try:
         other = python_to_change_to(layout)
         if other is not None:
-            os.execv(other, [other, "-m", "local.setup.bootstrap"])  # noqa: S606 - the same program again
+            os.execv(other, [other, "-m", "local.setup.bootstrap"])  # noqa: S606 - this program again
         with _alone(layout):
             run_steps(installation_steps(layout), layout.generated / "stamps", say)
     except SetupError as error:

@@ -38,10 +38,9 @@ from local.vectorize.store import StoredVector, VectorMutation, VectorStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from local.ai.sentence_model import Matrix
     from local.vectorize.index_config import MetadataType
     from local.vectorize.matrix import Entry, Scored
-    from local.vectorize.store import MutationKind
+    from local.vectorize.store import Float32Array, MutationKind
 
 
 class LocalVectorize:
@@ -175,7 +174,7 @@ class LocalVectorize:
             self._store.clear(self.config.name)
             self._matrix = None
 
-    def _query(self, values: Matrix, options: QueryOptions) -> dict[str, Any]:
+    def _query(self, values: Float32Array, options: QueryOptions) -> dict[str, Any]:
         def accepts(entry: Entry) -> bool:
             return (options.namespace is None or entry.namespace == options.namespace) and (
                 options.filter is None or options.filter.matches(entry.indexed)
@@ -184,7 +183,7 @@ class LocalVectorize:
         noise = 0.0 if options.return_values else self.score_noise
         with self._lock:
             found = self._visible().search(values, options.top_k, accepts, noise)
-            components: dict[str, Matrix] = {}
+            components: dict[str, Float32Array] = {}
             if options.return_values:
                 components = self._store.values(
                     self.config.name, [scored.entry.id for scored in found]
@@ -242,7 +241,7 @@ class LocalVectorize:
 
 
 def _match(
-    scored: Scored, options: QueryOptions, components: Mapping[str, Matrix]
+    scored: Scored, options: QueryOptions, components: Mapping[str, Float32Array]
 ) -> dict[str, Any]:
     match: dict[str, Any] = {"id": scored.entry.id, "score": scored.score}
     if options.return_values:

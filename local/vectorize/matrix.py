@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from local.ai.sentence_model import Matrix
     from local.vectorize.metadata_index import Scalar
-    from local.vectorize.store import StoredVector
+    from local.vectorize.store import Float32Array, StoredVector
 
 _FIRST_CAPACITY: Final = 256
 
@@ -42,7 +41,7 @@ class VectorMatrix:
     """Unit vectors, one row each, float32. A row freed by a delete is filled with the last one."""
 
     def __init__(self, dimensions: int) -> None:
-        self._rows: Matrix = np.zeros((_FIRST_CAPACITY, dimensions), dtype=np.float32)
+        self._rows: Float32Array = np.zeros((_FIRST_CAPACITY, dimensions), dtype=np.float32)
         self._entries: list[Entry] = []
         self._row_of: dict[str, int] = {}
 
@@ -87,7 +86,7 @@ class VectorMatrix:
             self._rows[row] = self._rows[len(self._entries)]
 
     def search(
-        self, query: Matrix, top_k: int, accepts: Callable[[Entry], bool], noise: float = 0.0
+        self, query: Float32Array, top_k: int, accepts: Callable[[Entry], bool], noise: float = 0.0
     ) -> list[Scored]:
         """Return the `top_k` nearest accepted vectors by cosine, best first, ties by id.
 
@@ -115,9 +114,9 @@ class VectorMatrix:
         return best[:top_k]
 
 
-def _unit(values: Matrix) -> Matrix:
+def _unit(values: Float32Array) -> Float32Array:
     length = float(np.linalg.norm(values.astype(np.float64)))
-    unit: Matrix = (values / length if length else values).astype(np.float32)
+    unit: Float32Array = (values / length if length else values).astype(np.float32)
     return unit
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from local.failures import StartError
 from local.vectorize.limits import compact_json
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from local.ai.sentence_model import Matrix
     from local.vectorize.index_config import IndexConfig
     from local.vectorize.metadata_index import Scalar
+
+Float32Array = NDArray[np.float32]
+"""A vector `[dimensions]`, or several `[n, dimensions]`."""
 
 MutationKind = Literal["insert", "upsert", "delete"]
 
@@ -70,7 +73,7 @@ class StoredVector:
     """A vector with what the metadata indexes of its time hold of it."""
 
     id: str
-    values: Matrix
+    values: Float32Array
     namespace: str | None
     metadata: Mapping[str, Any] | None
     indexed: Mapping[str, Scalar]
@@ -207,7 +210,7 @@ class VectorStore:
             )
             return [_vector(row) for row in rows]
 
-    def values(self, index: str, ids: Sequence[str]) -> dict[str, Matrix]:
+    def values(self, index: str, ids: Sequence[str]) -> dict[str, Float32Array]:
         """Return the components, `[dimensions]`, of those of the vectors that are visible."""
         with self._lock:
             rows = self._connection.execute(

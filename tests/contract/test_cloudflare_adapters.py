@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from local.running.local_worker import LocalConfig, LocalWorker
+from local.development.local_cognate import LocalCognate
+from local.running.local_worker import LocalConfig
 from tests.contract.cases import case_names
 from tests.contract.workshop import contract_checkout
 
@@ -28,7 +29,7 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     layout = contract_checkout(tmp_path_factory.mktemp("checkout"))
     config = LocalConfig(state=tmp_path_factory.mktemp("state"))
     with (
-        LocalWorker(config, layout) as running,
+        LocalCognate(config, layout) as running,
         httpx.Client(base_url=running.url, timeout=120, trust_env=False) as client,
     ):
         visibility = f"{running.platform_url}/control/visibility"

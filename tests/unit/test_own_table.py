@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from local.running.source_check import check_sources
+from local.development.schema_summary import SCHEMA_CHECK
 from local.setup.layout import ROOT
 from tests.demonstration import app
 from tests.workshop import checkout_with
@@ -104,7 +104,7 @@ def test_a_table_of_ones_own_turns_no_test_red(checkout: Path) -> None:
 def test_the_worker_is_tested_with_the_demonstrations_schema(tmp_path: Path) -> None:
     """In the checkouts that the tests start, and on the host's side of these tests."""
     layout = checkout_with(tmp_path, ROOT / "src" / "entry.py", [])
-    served = check_sources(tmp_path / "src", layout.python_modules, tmp_path / "compiled")
+    served = SCHEMA_CHECK.run(tmp_path / "src", layout.python_modules, tmp_path / "compiled")
     with closing(sqlite3.connect(":memory:")) as connection:
         for migration in sorted((tmp_path / "migrations").glob("*.sql")):
             connection.executescript(migration.read_text("utf-8"))

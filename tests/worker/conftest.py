@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from local.demo.organizations import DEMO_ORGANIZATIONS
-from local.running.local_worker import LocalConfig, LocalWorker
+from local.development.local_cognate import LocalCognate
+from local.running.local_worker import LocalConfig
 from local.setup.layout import ROOT
 from tests.worker.instruments import Instruments
 from tests.worker.organization import STORY_ORGANIZATIONS
@@ -70,29 +71,27 @@ def _client(address: str) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorker]:
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCognate]:
     """The running Worker: its `url`, `platform_url`, `database`, `config.state` and logs.
 
     It runs from a copy, because wrangler starts a Worker anew whenever a source of it changes.
     """
     layout = checkout_with(tmp_path_factory.mktemp("checkout"), ROOT / "src" / "entry.py", [])
-    config = LocalConfig(
-        state=tmp_path_factory.mktemp("state"),
-        organizations=(*DEMO_ORGANIZATIONS, *STORY_ORGANIZATIONS),
-    )
-    with LocalWorker(config, layout) as running:
+    config = LocalConfig(state=tmp_path_factory.mktemp("state"))
+    organizations = (*DEMO_ORGANIZATIONS, *STORY_ORGANIZATIONS)
+    with LocalCognate(config, layout, organizations) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def http(worker: LocalWorker) -> Iterator[httpx.Client]:
+def http(worker: LocalCognate) -> Iterator[httpx.Client]:
     """A client of the Worker."""
     with _client(worker.url) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def platform(worker: LocalWorker) -> Iterator[httpx.Client]:
+def platform(worker: LocalCognate) -> Iterator[httpx.Client]:
     """A client of the Python platform, where faults are ordered and calls counted."""
     with _client(worker.platform_url) as client:
         yield client
@@ -107,7 +106,7 @@ def instrumented_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[In
     )
     config = LocalConfig(state=tmp_path_factory.mktemp("state"))
     with (
-        LocalWorker(config, layout) as running,
+        LocalCognate(config, layout) as running,
         _client(running.url) as worker,
         _client(running.platform_url) as platform,
     ):

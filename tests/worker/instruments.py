@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from local.bindings.faults import FaultKind
-    from local.running.local_worker import LocalWorker
+    from local.development.local_cognate import LocalCognate
 
 Event = dict[str, Any]
 
@@ -26,7 +26,7 @@ ANY_TYPE: Final = "any"
 class Instruments:
     """The running Worker, its platform, its database and what it wrote in its log."""
 
-    worker: LocalWorker
+    worker: LocalCognate
     http: httpx.Client
     platform: httpx.Client
     _events: list[Event] = field(default_factory=list)

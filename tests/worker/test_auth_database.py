@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from local.demo.organizations import DEMO_ORGANIZATIONS
-from local.running.local_worker import LocalConfig, LocalWorker
+from local.development.local_cognate import LocalCognate
+from local.running.local_worker import LocalConfig
 from local.setup.layout import ROOT
 from tests.workshop import checkout_with
 
@@ -30,17 +31,17 @@ HEADERS = {"authorization": f"Bearer {DEMO_ORGANIZATIONS[0].session_token}"}
 
 
 @contextmanager
-def worker_with(folder: Path, bindings: str, **variables: str) -> Iterator[LocalWorker]:
+def worker_with(folder: Path, bindings: str, **variables: str) -> Iterator[LocalCognate]:
     """The Worker with more bindings and variables."""
     (folder / "checkout").mkdir()
     layout = checkout_with(folder / "checkout", ROOT / "src" / "entry.py", [])
     with (layout.root / "wrangler.toml").open("a", encoding="utf-8") as configuration:
         configuration.write(bindings)
-    with LocalWorker(LocalConfig(state=folder / "state", variables=variables), layout) as worker:
+    with LocalCognate(LocalConfig(state=folder / "state", variables=variables), layout) as worker:
         yield worker
 
 
-def ask(worker: LocalWorker) -> httpx.Response:
+def ask(worker: LocalCognate) -> httpx.Response:
     """A request in the session of the first demo organization."""
     return httpx.get(f"{worker.url}{SERVICES}", headers=HEADERS, trust_env=False)
 

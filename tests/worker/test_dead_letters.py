@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 import httpx
 import pytest
 
-from local.running.local_worker import LocalConfig, LocalWorker
+from local.development.local_cognate import LocalCognate
+from local.running.local_worker import LocalConfig
 from local.setup.layout import ROOT
 from tests.worker.instruments import Instruments
 from tests.worker.matrix_row import LONG_AGO
@@ -38,7 +39,7 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instruments]
     wrangler.write_text(configuration.replace(PATIENT, IMPATIENT), "utf-8")
     config = LocalConfig(state=tmp_path_factory.mktemp("state"))
     with (
-        LocalWorker(config, layout) as running,
+        LocalCognate(config, layout) as running,
         httpx.Client(base_url=running.url, timeout=30, trust_env=False) as worker,
         httpx.Client(base_url=running.platform_url, timeout=30, trust_env=False) as platform,
     ):

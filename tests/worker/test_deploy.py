@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from local.commands import deploy
+from local.commands.deploy import deploy, required_resources
 from local.deployment.cloudflare_account import Wrangler, find_account
-from local.deployment.planning import DeploymentError, required_resources
+from local.deployment.planning import DeploymentError
 from local.setup.layout import ROOT, Layout
 from schema import app
 from tests.deploying.account import NO_MIGRATIONS, FakeAccount
@@ -68,9 +68,9 @@ def test_the_real_wrangler_deploys_as_its_stand_in_does(
     half_there().save(stand_in)
     with FakeCloudflare(real) as api:
         wrangler = Wrangler(layout.wrangler(), checkout, {**environment, **api.variables})
-        first = deploy.deploy(OPTIONS, wrangler), capfd.readouterr().out
+        first = deploy(OPTIONS, wrangler), capfd.readouterr().out
         real.refused = ""
-        second = deploy.deploy(OPTIONS, wrangler), capfd.readouterr().out
+        second = deploy(OPTIONS, wrangler), capfd.readouterr().out
         migrated = api.database.execute("SELECT name FROM cognate_migrations ORDER BY name")
         with closing(migrated):
             migrations = [name for (name,) in migrated]
@@ -82,7 +82,7 @@ def test_the_real_wrangler_deploys_as_its_stand_in_does(
         account = FakeAccount.load(stand_in)
         account.refused = refused
         account.save(stand_in)
-        expected.append((deploy.deploy(OPTIONS, imitated), capfd.readouterr().out))
+        expected.append((deploy(OPTIONS, imitated), capfd.readouterr().out))
 
     shown = [(status, shown_before_the_commands(output)) for status, output in (first, second)]
     assert shown == [(status, shown_before_the_commands(output)) for status, output in expected]

@@ -23,7 +23,8 @@ from cognate.ports import Statement
 from cognate.schema.collections import POSTED_TEXTS
 from cognate.text_limits import MAX_TEXT_CHARACTERS
 from local.adapters.sqlite_database import SqliteDatabase
-from local.running.local_worker import LocalConfig, LocalWorker
+from local.development.local_cognate import LocalCognate
+from local.running.local_worker import LocalConfig
 from local.running.workerd_processes import workerd_processes
 from local.setup.layout import ROOT
 from tests.worker.instruments import Instruments
@@ -145,7 +146,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
         environment.setenv("LOCAL_AI", "words")
         environment.setenv("MINIFLARE_WORKERD_V8_FLAGS", f"--max-heap-size={JAVASCRIPT_MEGABYTES}")
         with (
-            LocalWorker(config, layout) as running,
+            LocalCognate(config, layout) as running,
             httpx.Client(base_url=running.url, timeout=30, trust_env=False) as http,
             httpx.Client(base_url=running.platform_url, timeout=30, trust_env=False) as platform,
         ):

@@ -15,8 +15,9 @@ import httpx
 import pytest
 
 from local.demo.organizations import DEMO_ORGANIZATIONS
+from local.development.local_cognate import LocalCognate
 from local.failures import StartError
-from local.running.local_worker import LocalConfig, LocalWorker
+from local.running.local_worker import LocalConfig
 from local.setup.layout import ROOT, Layout
 from local.setup.memory_snapshot import (
     DEDICATED_FLAG,
@@ -50,7 +51,7 @@ def _start_with(layout: Layout, options: list[str]) -> None:
     write_workerd_script(layout.real_workerd, [RUNTIME[1], *options], layout.workerd)
 
 
-def _start(worker: LocalWorker, stack: ExitStack) -> None:
+def _start(worker: LocalCognate, stack: ExitStack) -> None:
     """Start a Worker, or fail with the reason why it cannot be imported."""
     try:
         stack.enter_context(worker)
@@ -59,7 +60,7 @@ def _start(worker: LocalWorker, stack: ExitStack) -> None:
 
 
 @pytest.fixture(scope="module")
-def restored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorker]:
+def restored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCognate]:
     """The Worker of production, started from a snapshot of its memory."""
     layout = checkout_with(tmp_path_factory.mktemp("checkout"), ROOT / "src" / "entry.py", [])
     wrangler = layout.root / "wrangler.toml"
@@ -70,7 +71,7 @@ def restored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorker]:
     )
     folder = tmp_path_factory.mktemp("snapshots")
     _start_with(layout, save_options(folder, Layout().snapshot))
-    worker = LocalWorker(LocalConfig(state=tmp_path_factory.mktemp("state")), layout)
+    worker = LocalCognate(LocalConfig(state=tmp_path_factory.mktemp("state")), layout)
     with ExitStack() as stack:
         _start(worker, stack)
         worker.crash()
@@ -83,7 +84,7 @@ def restored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorker]:
 
 
 @pytest.fixture
-def client(restored: LocalWorker) -> Iterator[httpx.Client]:
+def client(restored: LocalCognate) -> Iterator[httpx.Client]:
     """A client of the restored Worker."""
     with httpx.Client(base_url=restored.url, timeout=30, trust_env=False) as client:
         yield client
@@ -117,7 +118,7 @@ def test_a_restored_worker_embeds_and_searches(client: httpx.Client) -> None:
 
 
 def test_two_workers_restored_from_one_snapshot_draw_different_numbers(
-    restored: LocalWorker, client: httpx.Client
+    restored: LocalCognate, client: httpx.Client
 ) -> None:
     """Ids made in one isolate never repeat in another that starts from the same memory."""
     drawn = []

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 import pytest
 
-from local.running.local_worker import LocalConfig, LocalWorker
+from local.development.local_cognate import LocalCognate
+from local.running.local_worker import LocalConfig
 from local.setup.layout import ROOT
 from tests.worker.instruments import Instruments
 from tests.worker.waiting import wait_for
@@ -70,7 +71,7 @@ def instruments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instrument
         neighbours=[write_other_worker(layout.root / "other")],
     )
     with (
-        LocalWorker(config, layout) as running,
+        LocalCognate(config, layout) as running,
         httpx.Client(base_url=running.url, timeout=30, trust_env=False) as worker,
         httpx.Client(base_url=running.platform_url, timeout=30, trust_env=False) as platform,
     ):

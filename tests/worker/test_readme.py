@@ -16,7 +16,7 @@ from tests.worker.waiting import PATIENCE_SECONDS
 if TYPE_CHECKING:
     import httpx
 
-    from local.running.local_worker import LocalWorker
+    from local.development.local_cognate import LocalCognate
 
 README_HOST: Final = "localhost:8787"
 SESSIONS: Final = re.findall(
@@ -36,7 +36,7 @@ def _steps() -> list[tuple[str, Any]]:
     return steps
 
 
-def test_the_sessions_of_the_readme(worker: LocalWorker, http: httpx.Client) -> None:
+def test_the_sessions_of_the_readme(worker: LocalCognate, http: httpx.Client) -> None:
     """Every command answers what the README shows, within the seconds that the queue takes."""
     steps = _steps()
     assert len(steps) >= 3

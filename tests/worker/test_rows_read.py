@@ -21,7 +21,8 @@ import pytest
 
 from cognate.api.routes import ROUTES
 from cognate.schema.ddl import migration_of
-from local.running.local_worker import LocalConfig, LocalWorker
+from local.development.local_cognate import LocalCognate
+from local.running.local_worker import LocalConfig
 from local.setup.layout import ROOT
 from tests.worker.everything import Everything
 from tests.worker.filled import CROWDED, fill, organization
@@ -128,7 +129,7 @@ def filled_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instrume
         state=tmp_path_factory.mktemp("state"), variables={"TEXT_RETENTION_DAYS": "365"}
     )
     with ExitStack() as stack:
-        worker = stack.enter_context(LocalWorker(config, layout))
+        worker = stack.enter_context(LocalCognate(config, layout))
         http, platform = [
             stack.enter_context(httpx.Client(base_url=url, timeout=60, trust_env=False))
             for url in (worker.url, worker.platform_url)

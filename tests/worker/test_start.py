@@ -11,7 +11,7 @@ from local.demo.organizations import DEMO_ORGANIZATIONS, DemoOrganization
 if TYPE_CHECKING:
     import httpx
 
-    from local.running.local_worker import LocalWorker
+    from local.development.local_cognate import LocalCognate
 
 
 def test_it_is_healthy(http: httpx.Client) -> None:
@@ -36,7 +36,7 @@ def test_the_platform_behind_it_is_up(platform: httpx.Client) -> None:
     assert platform.get("/healthz").status_code == 200
 
 
-def test_the_state_is_its_own(worker: LocalWorker) -> None:
+def test_the_state_is_its_own(worker: LocalCognate) -> None:
     """Nothing of the tests lands in the data of `make dev`."""
     assert worker.config.state in worker.database.parents
     assert worker.layout.root not in worker.config.state.parents

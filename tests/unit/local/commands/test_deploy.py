@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from local.commands import deploy
+from local.commands.deploy import deploy, required_resources
 from local.deployment.cloudflare_account import Wrangler
-from local.deployment.planning import SECRETS_FILE, required_resources
+from local.deployment.planning import SECRETS_FILE
 from local.setup.layout import ROOT
 from schema import app
 from tests.deploying.account import NO_MIGRATIONS, FakeAccount
@@ -59,7 +59,7 @@ class Stage:
         """`make deploy` with options; its exit status and all that it shows."""
         environment = {"PATH": os.environ["PATH"], "BETTER_AUTH_SECRET": SECRET, **variables}
         command = [sys.executable, "-I", "-S", str(STAND_IN), str(self.folder / "account.json")]
-        status = deploy.deploy(arguments, Wrangler(command, self.folder, environment))
+        status = deploy(arguments, Wrangler(command, self.folder, environment))
         return status, self.output.readouterr().out
 
     def deploy(self) -> str:

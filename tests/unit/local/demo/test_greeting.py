@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cognate.auth.credentials import credential_from
-from cognate.settings import SECRET
 from local.demo.greeting import curl, greeting
 from local.demo.organizations import DEMO_ORGANIZATIONS
-from local.running.local_worker import LocalConfig, LocalWorker
-from local.running.source_check import SchemaSummary
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -30,17 +28,14 @@ def test_a_command_carries_address_session_and_body() -> None:
     assert json.loads(words[-1]) == {"content": "a b"}
 
 
-@pytest.fixture
-def worker(tmp_path: Path) -> LocalWorker:
-    """A Worker of the demonstration that nobody has started."""
-    made = LocalWorker(LocalConfig(state=tmp_path, port=4711, variables={SECRET: "a secret"}))
-    made.schema = SchemaSummary(indexes=[], columns={}, services=["claimSimilarity"])
-    return made
+def shown(tmp_path: Path, services: Sequence[str] = ("claimSimilarity",)) -> str:
+    """The greeting of a Worker of the demonstration."""
+    return greeting(port=4711, state=tmp_path, secret="a secret", services=services)
 
 
-def test_the_greeting_names_address_sessions_and_how_to_stop(worker: LocalWorker) -> None:
+def test_the_greeting_names_address_sessions_and_how_to_stop(tmp_path: Path) -> None:
     """Everything that a person needs next is in one screen."""
-    text = greeting(worker)
+    text = shown(tmp_path)
 
     assert "http://localhost:4711" in text
     assert all(each.session_token in text for each in DEMO_ORGANIZATIONS)
@@ -48,9 +43,9 @@ def test_the_greeting_names_address_sessions_and_how_to_stop(worker: LocalWorker
     assert len(text.splitlines()) < 30
 
 
-def test_the_cookie_is_the_one_that_better_auth_would_set(worker: LocalWorker) -> None:
+def test_the_cookie_is_the_one_that_better_auth_would_set(tmp_path: Path) -> None:
     """The Worker finds the session's token in it, with the secret of the local environment."""
-    cookies = re.findall(r"-H 'cookie: ([^']+)'", greeting(worker))
+    cookies = re.findall(r"-H 'cookie: ([^']+)'", shown(tmp_path))
 
     assert [each.session_token for each in DEMO_ORGANIZATIONS] == [
         credential_from({"cookie": cookie}, "a secret").token for cookie in cookies
@@ -66,9 +61,7 @@ def test_the_cookie_is_the_one_that_better_auth_would_set(worker: LocalWorker) -
     ],
 )
 def test_the_commands_ask_what_the_schema_has(
-    worker: LocalWorker, services: list[str], path: str
+    tmp_path: Path, services: list[str], path: str
 ) -> None:
     """Somebody's own schema need not have the demonstration's service, or any."""
-    worker.schema = SchemaSummary(indexes=[], columns={}, services=services)
-
-    assert f"http://localhost:4711{path} " in greeting(worker)
+    assert f"http://localhost:4711{path} " in shown(tmp_path, services)

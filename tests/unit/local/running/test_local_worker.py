@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
-import sqlite3
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
+from local.development.local_cognate import LocalCognate
 from local.failures import StartError
-from local.running.local_worker import LocalConfig, LocalWorker
+from local.running.local_worker import LocalConfig
 from local.running.loopback import HOST, free_port
 from local.setup.layout import ROOT, Layout, MissingToolError
 from tests.workshop import checkout_with
@@ -24,7 +23,7 @@ def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
     """A person learns which port it is and how to choose another."""
     port = free_port()
     with socket.create_server((HOST, port)), pytest.raises(StartError) as failure:
-        LocalWorker(LocalConfig(state=tmp_path, port=port)).__enter__()
+        LocalCognate(LocalConfig(state=tmp_path, port=port)).__enter__()
 
     assert str(failure.value).startswith(f"Port {port} is taken by another program")
     assert f"make dev PORT={port + 1}" in str(failure.value)
@@ -37,48 +36,13 @@ def test_one_state_is_used_by_one_at_a_time(tmp_path: Path) -> None:
         config = LocalConfig(state=tmp_path, port=port)
         for _ in range(2):
             with pytest.raises(StartError, match="taken"):
-                LocalWorker(config).__enter__()
+                LocalCognate(config).__enter__()
 
 
 def test_the_database_is_named_when_it_is_missing(tmp_path: Path) -> None:
     """A state that somebody half deleted says how to make it anew."""
     with pytest.raises(StartError, match="make clean"):
-        _ = LocalWorker(LocalConfig(state=tmp_path)).database
-
-
-AUTH_DB = """
-[env.local]
-d1_databases = [{ binding = "DB" }, { binding = "AUTH_DB" }]
-"""
-
-
-def test_sessions_are_written_where_auth_db_is_bound(tmp_path: Path) -> None:
-    """Into the file of that binding, whatever other databases there are."""
-    (tmp_path / "wrangler.toml").write_text(AUTH_DB, "utf-8")
-    worker = LocalWorker(LocalConfig(state=tmp_path), Layout(tmp_path))
-
-    worker.sign_in()
-
-    with closing(sqlite3.connect(worker.auth_database)) as connection:
-        assert connection.execute("SELECT count(*) FROM session").fetchone() == (2,)
-
-
-def test_tables_of_another_naming_are_one_sentence(tmp_path: Path) -> None:
-    """That names the setting and the file; nothing is half written."""
-    (tmp_path / "wrangler.toml").write_text(AUTH_DB, "utf-8")
-    layout = Layout(tmp_path)
-    LocalWorker(LocalConfig(state=tmp_path), layout).sign_in()
-    camel = LocalConfig(state=tmp_path, variables={"AUTH_COLUMN_NAMING": "camelCase"})
-    with pytest.raises(StartError, match="AUTH_COLUMN_NAMING may be wrong"):
-        LocalWorker(camel, layout).sign_in()
-
-
-def test_a_naming_that_cannot_be_meant_is_one_sentence(tmp_path: Path) -> None:
-    """Before anything is made."""
-    (tmp_path / "wrangler.toml").write_text(AUTH_DB, "utf-8")
-    odd = LocalConfig(state=tmp_path, variables={"AUTH_COLUMN_NAMING": "kebab"})
-    with pytest.raises(StartError, match="AUTH_COLUMN_NAMING must be one of"):
-        LocalWorker(odd, Layout(tmp_path)).sign_in()
+        _ = LocalCognate(LocalConfig(state=tmp_path)).database
 
 
 def test_a_missing_installation_says_how_to_get_it(tmp_path: Path) -> None:
@@ -93,7 +57,7 @@ def test_an_applied_migration_that_was_changed_is_named(tmp_path: Path) -> None:
     (tmp_path / "migrations.json").write_text(json.dumps({migration: "another hash"}), "utf-8")
 
     with pytest.raises(StartError) as failure:
-        LocalWorker(LocalConfig(state=tmp_path)).__enter__()
+        LocalCognate(LocalConfig(state=tmp_path)).__enter__()
 
     assert f"migrations/{migration} was changed after it had been applied" in str(failure.value)
 
@@ -106,7 +70,7 @@ def test_a_mistake_in_the_schema_is_named_before_anything_starts(tmp_path: Path)
     (checkout / "src" / "schema.py").write_text("app = Cognate(tables=[])\n", "utf-8")
 
     with pytest.raises(StartError) as failure:
-        LocalWorker(LocalConfig(state=tmp_path / "state"), layout).__enter__()
+        LocalCognate(LocalConfig(state=tmp_path / "state"), layout).__enter__()
 
     sentence = "src/schema.py, line 1: NameError: name 'Cognate' is not defined."
     assert sentence == str(failure.value)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from local.development.schema_summary import SCHEMA_CHECK, SchemaSummary
 from local.running.served_sources import ServedSources
 from local.running.source_check import SourceMistake
 from local.setup.layout import ROOT, Layout
@@ -26,23 +27,23 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def sources(checkout: Path, tmp_path: Path, compiled: Path) -> ServedSources:
+def sources(checkout: Path, tmp_path: Path, compiled: Path) -> ServedSources[SchemaSummary]:
     """What is served of it, from the start."""
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "compiled").symlink_to(compiled)
-    served = ServedSources(Layout(checkout), tmp_path / "state")
+    served = ServedSources(Layout(checkout), tmp_path / "state", SCHEMA_CHECK)
     served.start()
     return served
 
 
-def settle(sources: ServedSources) -> bool:
+def settle(sources: ServedSources[SchemaSummary]) -> bool:
     """Whether something was saved, asked as often as needed."""
     sources.have_changed()
     return sources.have_changed()
 
 
 def test_the_copy_has_what_wrangler_reads_and_nothing_else(
-    sources: ServedSources, checkout: Path
+    sources: ServedSources[SchemaSummary], checkout: Path
 ) -> None:
     """The sources and the configuration; the packages are linked."""
     served = sources.folder
@@ -56,7 +57,9 @@ def test_the_copy_has_what_wrangler_reads_and_nothing_else(
     ]
 
 
-def test_what_is_saved_without_a_mistake_is_served(sources: ServedSources, checkout: Path) -> None:
+def test_what_is_saved_without_a_mistake_is_served(
+    sources: ServedSources[SchemaSummary], checkout: Path
+) -> None:
     """Changed, new and removed files, and only once."""
     assert not settle(sources)
     (checkout / "src" / "schema.py").write_text(
@@ -79,7 +82,7 @@ def test_what_is_saved_without_a_mistake_is_served(sources: ServedSources, check
 
 
 def test_several_files_saved_one_after_the_other_are_one_change(
-    sources: ServedSources, checkout: Path
+    sources: ServedSources[SchemaSummary], checkout: Path
 ) -> None:
     """While files still change, nothing is checked."""
     (checkout / "src" / "one.py").write_text("", "utf-8")
@@ -97,7 +100,7 @@ def test_several_files_saved_one_after_the_other_are_one_change(
     ],
 )
 def test_what_has_a_mistake_is_not_served(
-    sources: ServedSources, checkout: Path, name: str, text: str, sentence: str
+    sources: ServedSources[SchemaSummary], checkout: Path, name: str, text: str, sentence: str
 ) -> None:
     """The copy stays as it is, and the same save is not told again."""
     before = (sources.folder / name).read_bytes()
@@ -113,7 +116,7 @@ def test_what_has_a_mistake_is_not_served(
 
 
 def test_saving_what_is_served_already_changes_nothing(
-    sources: ServedSources, checkout: Path
+    sources: ServedSources[SchemaSummary], checkout: Path
 ) -> None:
     """It would make wrangler start the Worker anew."""
     (checkout / "src" / "schema.py").touch()
@@ -122,7 +125,9 @@ def test_saving_what_is_served_already_changes_nothing(
     assert not sources.serve(sources.check()[0])
 
 
-def test_what_the_runtime_refuses_can_be_taken_back(sources: ServedSources, checkout: Path) -> None:
+def test_what_the_runtime_refuses_can_be_taken_back(
+    sources: ServedSources[SchemaSummary], checkout: Path
+) -> None:
     """The host's import does not find every mistake."""
     before = (sources.folder / "src" / "schema.py").read_bytes()
     with (checkout / "src" / "schema.py").open("a", encoding="utf-8") as schema:
@@ -135,7 +140,9 @@ def test_what_the_runtime_refuses_can_be_taken_back(sources: ServedSources, chec
     assert before == (sources.folder / "src" / "schema.py").read_bytes().rstrip() + b"\n"
 
 
-def test_what_is_taken_back_is_what_was_kept(sources: ServedSources, checkout: Path) -> None:
+def test_what_is_taken_back_is_what_was_kept(
+    sources: ServedSources[SchemaSummary], checkout: Path
+) -> None:
     """Not what was served last, which the runtime may never have run."""
     for number in range(3):
         (checkout / "src" / "number.py").write_text(f"NUMBER = {number}\n", "utf-8")
@@ -150,7 +157,7 @@ def test_what_is_taken_back_is_what_was_kept(sources: ServedSources, checkout: P
 
 
 def test_a_mistake_at_the_start_is_told_before_anything_runs(
-    sources: ServedSources, checkout: Path
+    sources: ServedSources[SchemaSummary], checkout: Path
 ) -> None:
     """What an earlier start served stays as it was."""
     before = (sources.folder / "wrangler.toml").read_bytes()
@@ -163,7 +170,7 @@ def test_a_mistake_at_the_start_is_told_before_anything_runs(
 
 
 def test_a_served_file_that_becomes_shorter_is_not_cut_off(
-    sources: ServedSources, checkout: Path
+    sources: ServedSources[SchemaSummary], checkout: Path
 ) -> None:
     """That would be a second event, and wrangler could read between the two."""
     served = sources.folder / "src" / "schema.py"

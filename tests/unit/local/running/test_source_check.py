@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.running.source_check import SchemaSummary, SourceMistake, check_sources
+from local.development.schema_summary import SCHEMA_CHECK, SchemaSummary
+from local.running.source_check import SourceMistake
 from local.setup.layout import ROOT, Layout
 from local.vectorize.index_config import parse_index_config
 
@@ -39,7 +40,7 @@ def src(tmp_path: Path, compiled: Path) -> Path:
 
 def check(src: Path) -> SchemaSummary:
     """Check a copy of the sources."""
-    return check_sources(src, Layout().python_modules.resolve(), src.parent / "compiled")
+    return SCHEMA_CHECK.run(src, Layout().python_modules.resolve(), src.parent / "compiled")
 
 
 def mistake_of(src: Path) -> str:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.adapters.sqlite_database import SqliteDatabase
+from local.development.local_cognate import LocalCognate
 from local.failures import StartError
-from local.running.local_worker import LocalConfig, LocalWorker
+from local.running.local_worker import LocalConfig
 from local.running.loopback import free_port
 from local.running.source_check import SourceMistake
 from local.running.supervisor import Supervisor
@@ -32,7 +33,7 @@ class Enough(Exception):
     """The test has seen what it came for."""
 
 
-class ScriptedWorker(LocalWorker):
+class ScriptedWorker(LocalCognate):
     """A Worker without processes, that says of them what a test wants.
 
     Attributes:
@@ -108,7 +109,7 @@ class ScriptedWorker(LocalWorker):
         with self.wrangler_log.open("a", encoding="utf-8") as log:
             log.write(_RELOADED)
 
-    def missing_tables(self) -> list[str]:
+    def notices(self) -> list[str]:
         """None."""
         return []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from local.running.d1_files import d1_file
+from local.running.local_d1 import d1_file
 
 STATE = Path("/state")
 ENVIRONMENT = {
