@@ -75,6 +75,27 @@ STATE_COLUMNS: Final = (
 _COMPARISONS: Final = {"$eq": "=", "$ne": "<>", "$lt": "<", "$lte": "<=", "$gt": ">", "$gte": ">="}
 
 
+def read_candidates(
+    collection: Collection,
+    organization_id: OrganizationId,
+    keys: Sequence[Mapping[str, Any]],
+    started: datetime,
+    filter: Filter,  # noqa: A002 - the field's word
+) -> list[Statement]:
+    """Read everything that the first look of a search needs from D1.
+
+    Returns:
+        Five statements: `read_matched`, `read_recent`, `read_stale`, `read_pending`, `read_index`.
+    """
+    return [
+        read_matched(collection, organization_id, keys, started),
+        read_recent(collection, organization_id, started, filter),
+        read_stale(collection, organization_id),
+        read_pending(collection, organization_id, filter),
+        read_index(collection),
+    ]
+
+
 def read_matched(
     collection: Collection,
     organization_id: OrganizationId,

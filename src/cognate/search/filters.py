@@ -1,12 +1,11 @@
-"""Similarity filters: what a caller may ask of a table's metadata, checked before anything runs.
+"""Similarity filters over the metadata of a table. They are checked before the search begins.
 
-A filter is used twice. Vectorize gets its `conditions`, which may let too much through but never
-too little: it indexes the first 64 bytes of a string, so what it cannot decide is widened or left
-out. Every match is then read from D1, where `matches` decides exactly.
+A filter is used twice. Vectorize gets its `conditions`. They may let too many vectors through, but
+never too few. Vectorize indexes only the first 64 bytes of a string, so a condition that it cannot
+decide is widened or left out. Every match is then read from D1, and `matches` decides exactly.
 
-Vectorize does not document what `$ne` and `$nin` answer for a vector without the key, nor what null
-means. So that no answer depends on it, null is refused, and a record without a value meets no
-condition at all, as in SQL.
+Vectorize does not document how `$ne` and `$nin` treat a vector without the key, or what null means.
+So null is refused, and a record without a value meets no condition, as in SQL.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ if TYPE_CHECKING:
     from cognate.schema.field_types import MetadataType
 
 MAX_LIST: Final = 100
-"""Values in one `$in` or `$nin`; our own limit, the filter's length is Vectorize's."""
+"""Values in one `$in` or `$nin`. This limit is ours; Vectorize limits the filter's length."""
 
 MAX_INDEXED_BYTES: Final = 64
 """Bytes of a string's UTF-8 that Vectorize indexes, cut between characters."""
 
 MAX_DECIDABLE_BYTES: Final = MAX_INDEXED_BYTES - 4
-"""Up to here a string is never what is left of a longer one: a cut leaves at least 61 bytes."""
+"""A string of up to this length was never cut, because a cut leaves at least 61 bytes."""
 
 MAX_EXACT_INTEGER: Final = 2**53 - 1
 """The index and JavaScript hold numbers as float64, exact for integers up to this."""
@@ -65,14 +64,14 @@ _COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One condition on one key; `value` is a tuple for `$in` and `$nin`."""
+    """One condition on one key. `value` is a tuple for `$in` and `$nin`."""
 
     key: str
     operator: str
     value: Scalar | tuple[Scalar, ...]
 
     def matches(self, value: Scalar | None) -> bool:
-        """Whether a record's own value meets the condition; None and another type never do."""
+        """Whether the value of a record meets the condition. None and other types never do."""
         sample = self.value[0] if isinstance(self.value, tuple) else self.value
         if value is None or not _comparable(value, sample):
             return False
@@ -80,11 +79,11 @@ class Clause:
 
     @property
     def is_range(self) -> bool:
-        """Whether it orders values, which large indexes do less accurately."""
+        """Whether the clause orders values. Large indexes do that less accurately."""
         return self.operator in LOWER_BOUNDS | UPPER_BOUNDS
 
     def indexed(self) -> Scalar | list[Scalar] | None:
-        """What to ask of Vectorize, so that every match is found; None: nothing."""
+        """The value for Vectorize, such that no match is lost; None to leave the clause out."""
         if isinstance(self.value, tuple):
             if self.operator == "$in":
                 return list(dict.fromkeys(map(_cut, self.value)))
@@ -96,11 +95,11 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A checked filter: all of its clauses must hold. One without clauses lets everything through.
+    """A checked filter. A record must meet all clauses; without clauses, every record does.
 
     Attributes:
-        clauses: in the order the caller gave them.
-        pointer: where the filter stands in the request, for messages.
+        clauses: in the order of the request.
+        pointer: the place of the filter in the request, for messages.
     """
 
     clauses: tuple[Clause, ...] = ()
@@ -108,16 +107,16 @@ class Filter:
 
     @property
     def has_ranges(self) -> bool:
-        """Whether a clause orders values."""
+        """Whether any clause orders values."""
         return any(clause.is_range for clause in self.clauses)
 
     def without_ranges(self) -> Filter:
-        """The clauses that do not order values."""
+        """The same filter without the clauses that order values."""
         return replace(self, clauses=tuple(item for item in self.clauses if not item.is_range))
 
     @property
     def conditions(self) -> dict[str, Any]:
-        """These clauses as Vectorize takes them: never narrower than `matches`, at times wider."""
+        """The clauses for Vectorize, never narrower than `matches` and sometimes wider."""
         found: dict[str, Any] = {}
         for clause in self.clauses:
             value = clause.indexed()
@@ -126,10 +125,10 @@ class Filter:
         return found
 
     def with_scope(self, organization_id: str, table: str) -> dict[str, Any]:
-        """The complete Vectorize filter: these conditions inside one organization's table.
+        """The complete Vectorize filter: the conditions, the organization and the table.
 
         Raises:
-            InvalidInput: it is longer than Vectorize takes.
+            InvalidInput: the filter is longer than Vectorize takes.
         """
         scope = {"organizationId": _cut(organization_id), "table": _cut(table)}
         complete = {**self.conditions, **scope}
@@ -143,11 +142,11 @@ class Filter:
         return complete
 
     def matches(self, metadata: Mapping[str, Scalar | None]) -> bool:
-        """Whether a record's own values, by JSON name, meet every clause exactly.
+        """Whether the metadata of a record, by JSON name, meets every clause exactly.
 
         Strings compare by code points, which is the order of their UTF-8. A record without a value
-        (None, or no such key) meets no clause, not even `$ne` or `$nin`. For a boolean 0 and 1 will
-        do, since that is how D1 stores it.
+        (None, or no such key) meets no clause, not even `$ne` or `$nin`. A boolean may be 0 or 1,
+        because D1 stores it so.
         """
         return all(clause.matches(metadata.get(clause.key)) for clause in self.clauses)
 
@@ -157,12 +156,12 @@ def parse_filter(
     fields: Mapping[str, MetadataType],
     pointer: str = "/filter",
 ) -> Filter:
-    """Check a filter as it came in JSON against the metadata that a table declares.
+    """Check the JSON of a filter against the metadata that a table declares.
 
     Args:
-        filter: an object of keys to a bare value (`$eq`) or an object of operators.
-        fields: what may be filtered by, JSON name to type.
-        pointer: where the filter stands in the request.
+        filter: an object. Each key has a bare value (`$eq`) or an object of operators.
+        fields: the metadata fields, JSON name to type.
+        pointer: the place of the filter in the request, for messages.
 
     Raises:
         InvalidInput: with one entry for each broken rule.
@@ -194,7 +193,7 @@ def parse_filter(
 
 
 def _reserved(key: object) -> str | None:
-    """What is wrong with a key that no table can declare; None if nothing is."""
+    """Why no table can declare this key; None if one can."""
     if not isinstance(key, str) or not key:
         return "must be the name of a metadata field"
     if key in _SCOPE_NAMES:
@@ -267,7 +266,7 @@ def _expected(value: object, kind: MetadataType) -> str:
 
 
 def _comparable(value: Scalar, sample: Scalar) -> bool:
-    """Whether a record's value is of the type of a filter's."""
+    """Whether the value of a record has the type of the filter's value."""
     if isinstance(sample, bool):
         return isinstance(value, (bool, int)) and value in (0, 1)
     if isinstance(sample, str) or isinstance(value, (str, bool)):
@@ -276,17 +275,17 @@ def _comparable(value: Scalar, sample: Scalar) -> bool:
 
 
 def _cut(value: Scalar) -> Scalar:
-    """A value as the index holds it."""
+    """The value as the index holds it."""
     if isinstance(value, str):
         return value.encode()[:MAX_INDEXED_BYTES].decode(errors="ignore")
     return value
 
 
 def _is_decidable(value: Scalar) -> bool:
-    """Whether the index can tell the value from every longer one, and order it among them."""
+    """Whether the index can tell the value from every longer string, and order it among them."""
     return not isinstance(value, str) or len(value.encode()) <= MAX_DECIDABLE_BYTES
 
 
 def _escaped(name: str) -> str:
-    """A name as part of a JSON pointer (RFC 6901)."""
+    """Escape a name for a JSON pointer (RFC 6901)."""
     return name.replace("~", "~0").replace("/", "~1")

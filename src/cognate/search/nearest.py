@@ -26,12 +26,9 @@ from cognate.ports import FLOAT32_BYTES, MAX_TOP_K, IndexMatch, Row, Statement
 from cognate.search.candidates import (
     MAX_SKETCHES,
     PARTS,
-    read_index,
+    read_candidates,
     read_matched,
-    read_pending,
-    read_recent,
     read_sketches,
-    read_stale,
 )
 from cognate.search.cosine import QueryVector
 from cognate.search.pending import Pending, embed_pending
@@ -138,15 +135,11 @@ async def nearest(  # noqa: PLR0913 - a query has these parts
         platform.clock.now() - CLOCK_SKEW,
     )
     scope = (collection, organization_id)
+    # The index proposes.
     named = await _ask_index(search, filter, min(MAX_TOP_K, 2 * wanted + 10))
+    # D1 has the vectors of what it named, and what it does not show yet.
     matched, recent, stale, waiting, index = await platform.database.batch(
-        [
-            _read_matched(search, named.keys),
-            read_recent(*scope, search.started, filter),
-            read_stale(*scope),
-            read_pending(*scope, filter),
-            read_index(collection),
-        ]
+        read_candidates(*scope, named.keys, search.started, filter)
     )
     reasons = [named.problem, STALE_VECTORS if stale else None]
     if any(row["left_out"] for row in recent):
@@ -157,12 +150,10 @@ async def nearest(  # noqa: PLR0913 - a query has these parts
         pending = await embed_pending(platform, *scope, waiting)
         reasons.append(None if pending.is_complete else TOO_MANY_PENDING)
     unshown = _Unshown(
-        [
-            *_compare(search, recent, pending.replaced),
-            *_compare_pending(search, pending),
-        ],
+        [*_compare(search, recent, pending.replaced), *_compare_pending(search, pending)],
         pending.replaced,
     )
+    # The exact cosine ranks. If too few candidates are left, the index is asked once more.
     found = _rank(search, named, matched, unshown)
     found, problem = await _look_again(search, found, unshown, index)
     given = [reason for reason in (*reasons, problem) if reason is not None]

@@ -1,4 +1,4 @@
-"""The nearest vectors themselves, over a table or over the texts that were posted without one."""
+"""Find the nearest vectors without thresholds, in a table or in texts posted without a table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cognate.schema import Cognate
 
 LARGEST_COMPONENT: Final = 3.4e38
-"""Of a float32, nearly: more is infinite, and has no cosine."""
+"""About the largest float32. A larger component is infinite, and has no cosine."""
 
 
 async def query_vectors(  # noqa: PLR0913 - a query has these parts
@@ -36,22 +36,22 @@ async def query_vectors(  # noqa: PLR0913 - a query has these parts
     top_k: int = 5,
     filter: Mapping[str, Any] | None = None,  # noqa: A002 - the field's word
 ) -> Nearest:
-    """The `top_k` nearest to a vector or a text, without thresholds.
+    """Find the `top_k` records or texts nearest to a vector or a text, without thresholds.
 
     Args:
         platform: the ports.
         app: the schema.
-        organization_id: within which organization.
-        table: whose records; None for the texts that were posted without one.
-        model: of those texts; None for the default one. A table has its own.
-        vector: `[dimensions]` of the model; one of `vector` and `text` is given.
-        text: embedded by the model.
+        organization_id: whose records.
+        table: of the records; None for texts that were posted without a table.
+        model: of these texts, by default the default model. A table has its own model.
+        vector: the query, `[dimensions]` of the model; give either `vector` or `text`.
+        text: the query, embedded by the model.
         top_k: 1 to 50.
         filter: over the table's metadata, by JSON name.
 
     Raises:
-        NotFound: no such table, or one that embeds nothing.
-        InvalidInput: a wrong number of components, a wrong model, a filter that cannot be.
+        NotFound: there is no such table, or it embeds nothing.
+        InvalidInput: a wrong number of components, a wrong model, or a filter that is not valid.
         EmbedderError: the text could not be embedded.
         DatabaseError: D1 failed.
     """
@@ -59,7 +59,7 @@ async def query_vectors(  # noqa: PLR0913 - a query has these parts
     conditions = parse_filter(filter or {}, collection.filter_fields)
     query: Vectors
     if vector is not None:
-        query = _query(vector, collection)
+        query = _checked_query(vector, collection)
     else:
         query = await embed_query(platform, collection, text or "")
     found = await nearest(
@@ -78,7 +78,7 @@ def _collection(app: Cognate, table: str | None, model: str | None) -> Collectio
     return collection
 
 
-def _query(vector: Sequence[float], collection: Collection) -> StoredVectors:
+def _checked_query(vector: Sequence[float], collection: Collection) -> StoredVectors:
     model = collection.model
     if len(vector) != model.dimensions:
         message = f"must have {model.dimensions} numbers, as {model.name} has; it has {len(vector)}"

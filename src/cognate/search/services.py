@@ -1,4 +1,4 @@
-"""The similarity services of a schema, bound to one organization, as Python objects."""
+"""The similarity services of a schema as Python objects, each bound to one organization."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class OrganizationEmbeddings:
-    """One attribute a service: `Similarity("claimSimilarity", ...)` is `claim_similarity`."""
+    """Has one attribute for each service: `Similarity("claimSimilarity")` is `claim_similarity`."""
 
     def __init__(self, app: Cognate, platform: Platform, organization_id: OrganizationId) -> None:
         """Bind the services of `app`.
 
         Raises:
-            ValueError: no organization.
+            ValueError: the organization is empty.
         """
         if not organization_id:
             message = (
@@ -40,10 +40,10 @@ class OrganizationEmbeddings:
             vars(self)[similarity.attribute] = bound
 
     def __getattr__(self, name: str) -> BoundSimilarity:
-        """Refuse a service that the schema does not have; those it has are attributes.
+        """Refuse a service that is not in the schema.
 
         Raises:
-            AttributeError: always; the services that there are are listed.
+            AttributeError: always; the message lists the services.
         """
         known = ", ".join(vars(self)) or "none"
         message = f"there is no similarity service {name!r}; the services are: {known}"
@@ -51,7 +51,7 @@ class OrganizationEmbeddings:
 
 
 class BoundSimilarity:
-    """One service within one organization."""
+    """One similarity service, bound to one organization."""
 
     def __init__(
         self, similarity: Similarity, platform: Platform, organization_id: OrganizationId
@@ -71,8 +71,8 @@ class BoundSimilarity:
     ) -> SearchAnswer:
         """Find the records most similar to a text; see `cognate.search.search`.
 
-        The answer is the sequence of its results: `for match in await service.search(text)`.
-        `metadata` filters by the table's metadata: `story_id="story_123"`, or `storyId=`.
+        The answer is the sequence of its results: `for match in await service.search(text)`. Other
+        keywords filter by the table's metadata: `story_id="story_123"`, or `storyId="story_123"`.
         """
         return await search(
             self._platform,
@@ -92,7 +92,10 @@ class BoundSimilarity:
         max: float | None = None,  # noqa: A002 - the field's word
         **metadata: Scalar,
     ) -> GrayZoneAnswer:
-        """Split the nearest records into certain and uncertain matches; see `cognate.search`."""
+        """Split the records near a text into certain and uncertain matches.
+
+        See `cognate.search.find_with_gray_zone`.
+        """
         return await find_with_gray_zone(
             self._platform,
             self._organization_id,
@@ -110,17 +113,17 @@ class BoundSimilarity:
     async def embed(self, text: list[str]) -> list[list[float]]: ...
 
     async def embed(self, text: str | list[str]) -> list[float] | list[list[float]]:
-        """Embed a text, or up to 100 texts in one call; a list for each text."""
+        """Embed a text, or up to 100 texts in one call. Each text becomes a list of numbers."""
         if isinstance(text, str):
             return await embed(self._platform, self._similarity, text)
         return await embed_all(self._platform, self._similarity, text)
 
 
 def _filter(metadata: dict[str, Scalar]) -> dict[str, Scalar]:
-    """The filter by JSON name; a keyword is a column's name or its JSON name.
+    """The filter by JSON name. A keyword is the name of a column or its JSON name.
 
     Raises:
-        TypeError: both names of one field.
+        TypeError: a field is given under both names.
     """
     found: dict[str, Scalar] = {}
     for name, value in metadata.items():
