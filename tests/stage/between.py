@@ -1,4 +1,4 @@
-"""A database between whose calls something happens: what two callers can do to each other."""
+"""A database that lets a test act between two calls, as a second caller would."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Between:
-    """Once, something happens right behind the first call that has a statement with these words.
+    """A database that calls `happens` once, after the first batch with these words in a statement.
 
     Attributes:
         happened: whether it did.

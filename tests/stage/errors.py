@@ -1,4 +1,4 @@
-"""Every class of a tree of errors, for tests that are about all of them."""
+"""The classes of platform errors, for tests that run over all of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def platform_errors(kind: type[PlatformError] = PlatformError) -> Iterator[type[PlatformError]]:
-    """`PlatformError` and all of its children in `cognate.errors`."""
+    """Yield an error class and all of its subclasses in `cognate.errors`."""
     if kind.__module__ == PlatformError.__module__:
         yield kind
     for child in kind.__subclasses__():

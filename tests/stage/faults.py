@@ -1,4 +1,4 @@
-"""Ports that fail when a test says so, and that wait until it lets them go on."""
+"""Ports that fail or stop on a test's request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 
 @dataclass
 class FailingDatabase:
-    """A database of which some calls fail.
+    """A database that fails some calls.
 
     Attributes:
         refused: numbers of the calls, from 1, that fail and write nothing.
@@ -55,7 +55,7 @@ class FailingDatabase:
 
 @dataclass
 class Worker(Generic[Result]):
-    """A piece of work on a platform of its own, that stops before each call of D1 and the indexes.
+    """A task that stops before each of its calls of D1 and of the indexes.
 
     Calls that nobody else could see, such as those of the embedder, are not stops.
     """
@@ -68,7 +68,7 @@ class Worker(Generic[Result]):
     _task: asyncio.Task[Result] | None = None
 
     async def step(self) -> bool:
-        """Let it make its next call and come to the one after; False when it was done before."""
+        """Let it make its next call and stop before the one after; False if it was done."""
         if self._task is None:
             self._task = asyncio.ensure_future(self._run())
             await self._until_stopped()
@@ -80,7 +80,7 @@ class Worker(Generic[Result]):
         return True
 
     async def kill(self) -> None:
-        """End it where it stands, unless it was done before."""
+        """Cancel it where it stands, unless it is done."""
         if self._task is not None and self._task.done():
             return
         self.is_killed = True
@@ -89,13 +89,13 @@ class Worker(Generic[Result]):
             await asyncio.wait([self._task])
 
     async def finish(self) -> Result:
-        """Let it go on to its end; its result."""
+        """Let it run to its end, and return its result."""
         while await self.step():
             pass
         return self.result()
 
     def result(self) -> Result:
-        """What it answered, once it is done."""
+        """Return its result once it is done."""
         assert self._task is not None
         return self._task.result()
 

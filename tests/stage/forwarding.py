@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ForwardingIndex:
-    """`ports.VectorIndex`, answered by another one."""
+    """A `ports.VectorIndex` that hands every call on to `inner`."""
 
     inner: VectorIndex
 

@@ -50,7 +50,7 @@ SCHEMA: Final = Cognate(tables=[claims, notes], similarities=[claim_similarity])
 
 @dataclass
 class Answer:
-    """A response, read."""
+    """A response of the application."""
 
     status: int
     headers: Mapping[str, str]
@@ -58,18 +58,18 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """The body as JSON."""
+        """The parsed JSON body."""
         return json.loads(self.body)
 
     @property
     def code(self) -> str:
-        """The code of a problem."""
+        """The `code` of a problem."""
         assert self.headers["content-type"] == "application/problem+json"
         return str(self.json["code"])
 
     @property
     def pointers(self) -> list[str]:
-        """Where a request broke a rule."""
+        """The JSON pointers of a validation problem."""
         assert self.code == "VALIDATION_FAILED"
         return [error["pointer"] for error in self.json["errors"]]
 
@@ -120,7 +120,7 @@ class ApiStage(PlatformStage):
         *,
         raw: bytes | None = None,
     ) -> Answer:
-        """Send one request: `body` as JSON, or `raw` as it is."""
+        """Send one request, with `body` as JSON or with the bytes of `raw`."""
         content = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         sent = dict(headers or {})
         if content:
@@ -139,7 +139,7 @@ class ApiStage(PlatformStage):
         return Answer(response.status, response.headers, response.body)
 
     def add_claim(self, organization_id: str, record_id: str, content: str = "text") -> None:
-        """Put a record in, behind the API."""
+        """Insert a record by SQL."""
         self.database.insert(
             "claims", organization_id=organization_id, id=record_id, content=content
         )
@@ -147,7 +147,7 @@ class ApiStage(PlatformStage):
     def add_embedded_claim(
         self, organization_id: str, record_id: str, cosine: float, story_id: str | None = None
     ) -> None:
-        """Put a record in whose vector is at that cosine to every query."""
+        """Insert a record whose vector has that cosine to every query."""
         model = MODELS[DEFAULT_MODEL]
         self.database.insert(
             "claims",
@@ -163,7 +163,7 @@ class ApiStage(PlatformStage):
         )
 
     def add_embedded_text(self, organization_id: str, job_id: str, model_name: str) -> None:
-        """Put a posted text in whose vector is every query's own."""
+        """Insert a posted text whose vector is that of every query."""
         model = MODELS[model_name]
         self.database.insert(
             "cognate_texts",

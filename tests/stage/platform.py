@@ -18,7 +18,7 @@ from cognate.jobs.queue import Wanted, announce, queue_statements, release_state
 from cognate.models import MODELS
 from cognate.ports import Platform, Statement, StoredVectors
 from cognate.principal import OrganizationId
-from cognate.schema import Cognate, Embeddings, Record, Similarity, Table
+from cognate.schema import Cognate, Embeddings, Similarity, Table
 from cognate.settings import Retention
 from cognate.sweeper import sweep
 from cognate.texts.post import Posting, enqueue
@@ -28,6 +28,7 @@ from local.ai.local_workers_ai import LONG_CONTEXT_MODELS
 from local.ai.word_encoder import WordEncoder
 from local.bindings.faults import Fault
 from local.vectorize.limits import MAX_IDS_PER_GET
+from tests.demonstration import Article, Claim
 from tests.inspection import discrepancies
 from tests.stage.watched import run_now
 
@@ -49,22 +50,6 @@ DEAD_LETTERS: Final = "cognate-embeddings-dlq"
 RETENTION: Final = Retention()
 BASE: Final = MODELS["@cf/baai/bge-base-en-v1.5"]
 SPARSE_CHUNKS: Final = 60
-
-
-class Claim(Record):
-    """The migrations' `claims`."""
-
-    content: str
-    story_id: str | None = None
-
-
-class Article(Record):
-    """The migrations' `articles`."""
-
-    title: str
-    body: str
-    section: str | None = None
-    year: int | None = None
 
 
 claims = Table("claims", Claim, embeddings=Embeddings(fields=["content"], metadata=["story_id"]))
@@ -90,7 +75,7 @@ small_claims = Table(
 OTHER_MODEL: Final = Cognate(
     tables=[small_claims, articles], similarities=[Similarity("claimSimilarity", small_claims)]
 )
-"""The same tables, the claims embedded by a model of another dimension."""
+"""The same tables, but a model of another dimension embeds the claims."""
 COLLECTIONS: Final = SCHEMA.collections
 CLAIMS: Final = COLLECTIONS["claims"]
 ARTICLES: Final = COLLECTIONS["articles"]
@@ -98,7 +83,7 @@ ARTICLES: Final = COLLECTIONS["articles"]
 
 @cache
 def long_text(chunks: int, word: str = "word") -> str:
-    """A text that is cut into so many chunks, and is short enough to be embedded."""
+    """Make a text that is cut into so many chunks, and that is short enough to be embedded."""
     text, number = "", 0
     # Each of these characters is a token, so that many chunks are few characters.
     dense = f" {'字' * 200}" if chunks > SPARSE_CHUNKS else ""
@@ -115,9 +100,9 @@ class PlatformStage:
     """One platform for all organizations.
 
     Attributes:
-        encoder: what the local Workers AI embeds by.
+        encoder: computes the vectors of the local Workers AI.
         local: the platform below, whose faults and counts the tests use.
-        platform: what the core is given; a test may put something in between.
+        platform: the ports that the core is given; a test may replace some of them.
     """
 
     def __init__(
@@ -156,7 +141,7 @@ class PlatformStage:
         await sweep(self.platform, self.app, RETENTION)
 
     async def show(self) -> None:
-        """Let time pass until every index shows what it has accepted, and is known to."""
+        """Let time pass until every index shows what it accepted, and the core knows it."""
         for _ in range(3):
             self.local.clock.advance(CLOCK_SKEW.total_seconds() + 1)
             for index in self.local.bindings.indexes.values():
@@ -165,7 +150,7 @@ class PlatformStage:
         self.local.clock.advance(CLOCK_SKEW.total_seconds() + 1)
 
     async def settle(self) -> None:
-        """Without any faults, let time pass until every job is final."""
+        """End all faults, and let time pass until every job is final."""
         self.platform = self.local
         self.local.bindings.faults.clear()
         for _ in range(50):
@@ -199,7 +184,7 @@ class PlatformStage:
         )
 
     def with_database(self, database: Database) -> None:
-        """Put a database in between."""
+        """Give the core another database, which may hand on to the platform's own."""
         self.platform = Platform(
             embedder=self.local.embedder,
             indexes=self.local.indexes,
@@ -210,7 +195,7 @@ class PlatformStage:
         )
 
     def calls(self, name: str) -> int:
-        """Calls of a binding so far, such as `AI.run`."""
+        """Count the calls of a binding so far, such as `AI.run`."""
         return self.local.bindings.counts.calls[name]
 
     # What is there
@@ -220,25 +205,25 @@ class PlatformStage:
         return run_now(self.local.database, sql, *parameters)
 
     async def rows(self, sql: str, *parameters: str) -> list[Row]:
-        """The rows of one statement."""
+        """Run one statement and return its rows."""
         [found] = await self.local.database.batch([Statement(sql, parameters)])
         return found
 
     async def job(self, job_id: str) -> Row:
-        """One job."""
+        """Read one job."""
         [found] = await self.rows("SELECT * FROM cognate_jobs WHERE id = ?1", job_id)
         return found
 
     async def status(self, job_id: str) -> str:
-        """The status of one job."""
+        """Read the status of one job."""
         return str((await self.job(job_id))["status"])
 
     async def unfinished(self) -> list[Row]:
-        """Jobs that are queued or running."""
+        """Read the jobs that are queued or running."""
         return await self.rows("SELECT * FROM cognate_jobs WHERE status IN ('queued', 'running')")
 
     async def state(self, organization_id: str, record_id: str, scope: str = "claims") -> Row:
-        """What is known of the vectors of a record."""
+        """Read the state row of a record."""
         [found] = await self.rows(
             "SELECT * FROM cognate_embeddings WHERE organization_id = ?1 AND record_id = ?2 "
             "AND scope = ?3",
@@ -249,32 +234,32 @@ class PlatformStage:
         return found
 
     def indexed(self, collection: Collection = CLAIMS) -> dict[str, dict[str, Any]]:
-        """The metadata of every vector of the collection's index, by id."""
+        """Map each vector id of the collection's index to its metadata."""
         index = self.local.bindings.indexes[collection.model.index_binding]
         return {entry.id: dict(entry.metadata or {}) for entry in index.entries()}
 
     def vector_ids(self, organization_id: str, record_id: str) -> list[str]:
-        """The ids of the indexed vectors of a claim."""
+        """List the ids of the indexed vectors of a claim."""
         key = vector_key(organization_id, "claims", record_id)
         return sorted(found for found in self.indexed() if found.startswith(key))
 
     async def discrepancies(self) -> list[str]:
-        """Where indexes and stored vectors are not what the records say; see `tests.inspection`."""
+        """List where indexes and stored vectors differ from the records; see `tests.inspection`."""
         return await discrepancies(self, self.collections)
 
     # What `tests.inspection` asks for
 
     async def embedded(self, model: EmbeddingModel, texts: Sequence[str]) -> bytes:
-        """What the model answers for these texts now."""
+        """Embed these texts now."""
         return (await self.local.embedder.embed(model, texts)).float32()
 
     async def metadata(self, binding: str) -> dict[str, dict[str, Any]]:
-        """The metadata of every vector in an index, by id."""
+        """Map each vector id of an index to its metadata."""
         entries = self.local.bindings.indexes[binding].entries()
         return {entry.id: dict(entry.metadata or {}) for entry in entries}
 
     async def values(self, binding: str, ids: Sequence[str]) -> dict[str, bytes]:
-        """The components of vectors in an index, by id."""
+        """Map the ids of vectors in an index to their components."""
         index = self.local.bindings.indexes[binding]
         return {
             entry["id"]: StoredVectors.of(entry["values"]).float32()
@@ -292,7 +277,7 @@ class Stage(PlatformStage):
     async def write(
         self, organization_id: str, record_id: str, content: str, story_id: str | None = None
     ) -> str:
-        """Create or change a claim; answers the id of its job."""
+        """Create or change a claim, and return the id of its job."""
         return await self.put(
             CLAIMS, organization_id, record_id, content=content, story_id=story_id
         )
@@ -305,7 +290,7 @@ class Stage(PlatformStage):
     async def put(
         self, collection: Collection, organization_id: str, record_id: str, **fields: Scalar | None
     ) -> str:
-        """Create or change a record of a table; answers the id of its job."""
+        """Create or change a record of a table, and return the id of its job."""
         names = ["organization_id", "id", *(f'"{name}"' for name in fields)]
         marks = ", ".join(f"?{number}" for number in range(1, len(names) + 1))
         changes = ", ".join(f'"{name}" = excluded."{name}"' for name in fields)
@@ -319,7 +304,7 @@ class Stage(PlatformStage):
     async def post(
         self, organization_id: OrganizationId, content: str, record_id: str | None = None
     ) -> str:
-        """Post a text, for a claim or for none; answers the id of its job."""
+        """Post a text, for a claim or for none, and return the id of its job."""
         posting = Posting(content, record_id and "claims", record_id)
         [result] = (await enqueue(self.platform, self.app, organization_id, [posting])).results
         if isinstance(result, CognateError):
@@ -327,7 +312,7 @@ class Stage(PlatformStage):
         return result
 
     async def delete(self, organization_id: str, record_id: str) -> str:
-        """Delete a claim; answers the id of the job that removes its vectors."""
+        """Delete a claim, and return the id of the job that removes its vectors."""
         delete = Statement(
             "DELETE FROM claims WHERE organization_id = ?1 AND id = ?2",
             (organization_id, record_id),
@@ -353,6 +338,6 @@ class Stage(PlatformStage):
         return str(queued[0]["id"])
 
     async def jobs(self) -> list[str]:
-        """The status of every job, the oldest first."""
+        """List the status of every job, the oldest first."""
         found = await self.rows("SELECT status FROM cognate_jobs ORDER BY id")
         return [row["status"] for row in found]

@@ -31,7 +31,8 @@ from cognate.schema import (
     Table,
 )
 from cognate.schema.ddl import triggers_of
-from tests.stage.platform import ACME, GLOBEX, QUEUE, Claim, PlatformStage
+from tests.demonstration import Claim
+from tests.stage.platform import ACME, GLOBEX, QUEUE, PlatformStage
 from tests.stage.watched import WatchedDatabase
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ CREATE TABLE notes (
 
 
 class Post(Record):
-    """A field of every kind; one of them is called as a column of SQLite's `json_each`."""
+    """A record with a field of every kind; one has the name of a column of SQLite's `json_each`."""
 
     title: str
     slug: str | None = None
@@ -73,7 +74,7 @@ class Post(Record):
 
 
 class Note(Record):
-    """Something that only its author may read."""
+    """A record that only its author may read."""
 
     text: str | None = None
     author: str | None = None
@@ -96,12 +97,12 @@ posts = Table(
 )
 notes = Table("notes", Note, owner=Owner("author", only=["read", "update", "delete"]))
 TRIGGERS: Final = [*triggers_of(posts).values()]
-"""What `posts` needs beside its table; `claims` has its own by the migrations."""
+"""The triggers of `posts`; the migrations make those of `claims`."""
 SCHEMA: Final = Cognate(tables=[claims, posts, notes], similarities=[Similarity("near", claims)])
 
 
 def person(*roles: str, name: str = "ada", organization: OrganizationId = ACME) -> Principal:
-    """Somebody with these roles."""
+    """Make a caller with these roles."""
     return Principal(name, organization, frozenset(roles))
 
 
@@ -137,7 +138,7 @@ class RecordsStage(PlatformStage):
     async def codes(
         self, table: Table, *operations: Change, by: Principal = ADA, fail_fast: bool = False
     ) -> list[str]:
-        """Write records: for each `record`, `deleted` or the code of its error."""
+        """Write records, and return `record`, `deleted` or the code of the error for each."""
         return [
             code(item) for item in await self.write(table, *operations, by=by, fail_fast=fail_fast)
         ]
@@ -145,7 +146,7 @@ class RecordsStage(PlatformStage):
     async def create(
         self, table: Table, record_id: str | None = None, by: Principal = ADA, **fields: Any
     ) -> StoredRecord:
-        """Create one record; `fields` by JSON name."""
+        """Create one record from `fields`, which have their JSON names."""
         [outcome] = await self.write(table, Create(fields, record_id), by=by)
         assert isinstance(outcome, StoredRecord), outcome
         return outcome
@@ -159,27 +160,27 @@ class RecordsStage(PlatformStage):
         return outcome
 
     async def get(self, table: Table, record_id: str, by: Principal = ADA) -> StoredRecord:
-        """One record."""
+        """Read one record."""
         return await get_record(self.platform, by, table, record_id)
 
     async def page(
         self, table: Table, by: Principal = ADA, **query: str
     ) -> Page[Mapping[str, Any]]:
-        """One page; `query` as in a URL, with `__` for the dot before an operator."""
+        """Read one page; `query` is as in a URL, with `__` for the dot before an operator."""
         parameters = {name.replace("__", "."): [value] for name, value in query.items()}
         return await list_records(self.platform, by, table, parse_list_query(table, parameters))
 
     async def ids(self, table: Table, by: Principal = ADA, **query: str) -> list[str]:
-        """The ids of one page."""
+        """List the ids of one page."""
         return [record["id"] for record in (await self.page(table, by, **query)).items]
 
     def jobs(self, status: str = "%") -> list[tuple[str, str, int]]:
-        """Record, source and `embeds` of every job, the oldest first."""
+        """List record, source and `embeds` of every job, the oldest first."""
         rows = self.sql("SELECT * FROM cognate_jobs WHERE status LIKE ?1 ORDER BY rowid", status)
         return [(row["record_id"], row["source"], row["embeds"]) for row in rows]
 
     def vector_count(self, table: Table = claims) -> int:
-        """How many vectors the index of a table holds."""
+        """Count the vectors in the index of a table."""
         assert table.embeddings is not None
         binding = table.embeddings.embedding_model.index_binding
         return len(list(self.local.bindings.indexes[binding].entries()))

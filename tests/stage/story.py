@@ -1,6 +1,6 @@
-"""A random story: records come and go while consumers overlap, fail, die, and start again.
+"""A random story: records come and go while consumers overlap, fail, die and start again.
 
-They are written by the API and by SQL, texts are posted for them, and the model changes.
+The story writes records as the API does and by SQL, posts texts for them, and changes the model.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ MOST_DELIVERIES: Final = 21
 
 
 class RandomStory:
-    """Everything that may happen, drawn from one seed."""
+    """A sequence of random moves from one seed."""
 
     REFUSED: ClassVar = 0.08
     UNHEARD: ClassVar = 0.05
@@ -79,7 +79,7 @@ class RandomStory:
         self.records: list[str] = ["r1", "r2"]
 
     async def play(self, moves: int) -> list[str]:
-        """What is wrong at the end, when the faults have stopped and every message was handled."""
+        """Play the moves, end the faults, handle every message, and list what is wrong then."""
         self.local = self.stage.local
         choices = (
             (self.write, 30),
@@ -127,7 +127,7 @@ class RandomStory:
         ]
 
     async def heal(self) -> None:
-        """Backfills end; others find what SQL wrote and what another model embedded."""
+        """End the backfills, and start those that find what SQL wrote or another model embedded."""
         for _ in range(3):
             self.local.clock.advance(1000)
             await self.stage.sweep()
@@ -139,7 +139,7 @@ class RandomStory:
             await self.stage.settle()
 
     async def lost_texts(self) -> list[str]:
-        """Records whose posted text is not the one that counts."""
+        """List the records whose posted text is not the one that counts."""
         rows = await self.stage.rows(
             "SELECT r.organization_id, r.id, s.posted_text FROM claims r "
             "LEFT JOIN cognate_embeddings s ON s.organization_id = r.organization_id "
@@ -152,15 +152,15 @@ class RandomStory:
         ]
 
     def record(self) -> tuple[OrganizationId, str]:
-        """One of a few records; all organizations have the same ids."""
+        """Draw one of a few records; all organizations have the same ids."""
         return self.random.choice(self.organizations), self.random.choice(self.records)
 
     def text(self, _organization_id: str) -> str:
-        """What a record may say."""
+        """Draw the text of a record."""
         return self.random.choice([*TEXTS, *TEXTS, POISON])
 
     async def write(self) -> None:
-        """A record is created or changed."""
+        """Create or change a record."""
         organization_id, record_id = self.record()
         text = self.text(organization_id)
         story = self.random.choice(["one", "two", None])
@@ -169,14 +169,14 @@ class RandomStory:
         self.posted.pop((organization_id, record_id), None)
 
     async def delete(self) -> None:
-        """A record is deleted."""
+        """Delete a record."""
         organization_id, record_id = self.record()
         self.log.append(f"delete {organization_id} {record_id}")
         await self.stage.delete(organization_id, record_id)
         self.posted.pop((organization_id, record_id), None)
 
     async def write_by_sql(self) -> None:
-        """A record is written behind the API."""
+        """Write a record by SQL."""
         author = SqlAuthor(
             self.random, self.stage.rows, self.organizations, self.records, self.text
         )
@@ -186,7 +186,7 @@ class RandomStory:
             self.posted.pop((write.organization_id, write.record_id), None)
 
     async def post(self) -> None:
-        """A text is posted for a record, if it is there."""
+        """Post a text for a record, if there is that record."""
         organization_id, record_id = self.record()
         text = self.random.choice([text for text in TEXTS if text.strip()])
         self.log.append(f"post {organization_id} {record_id} {text[:12]!r}")
@@ -197,7 +197,7 @@ class RandomStory:
         self.posted[organization_id, record_id] = text
 
     async def backfill(self) -> None:
-        """A backfill of the claims is started, unless one is running."""
+        """Start a backfill of the claims, unless one is running."""
         organization_id, _ = self.record()
         selection = self.random.choice(list(Selection))
         self.log.append(f"backfill {organization_id} {selection}")
@@ -205,7 +205,7 @@ class RandomStory:
             await self._start_backfill(organization_id, "claims", selection)
 
     async def change_model(self) -> None:
-        """The claims are embedded by a model of another dimension; running consumers know not."""
+        """Change the model of the claims; consumers that are at work keep the old schema."""
         self.log.append("model")
         self.use(OTHER_MODEL if self.stage.app is SCHEMA else SCHEMA)
 
@@ -225,7 +225,7 @@ class RandomStory:
         )
 
     async def start(self) -> None:
-        """A consumer gets a batch, perhaps with a message twice."""
+        """Give a consumer a batch, perhaps with a message twice."""
         self.take()
         if not self.waiting or len(self.workers) > 3:
             return
@@ -253,7 +253,7 @@ class RandomStory:
         self.workers.append((worker, batch))
 
     async def step(self) -> None:
-        """One consumer makes its next call."""
+        """Let one consumer make its next call."""
         if self.workers:
             worker, deliveries = self.random.choice(self.workers)
             self.log.append(f"step {self.workers.index((worker, deliveries))}")
@@ -261,7 +261,7 @@ class RandomStory:
                 self.done(worker, deliveries)
 
     async def kill(self) -> None:
-        """One consumer dies."""
+        """Kill one consumer."""
         if self.workers:
             worker, deliveries = self.random.choice(self.workers)
             self.log.append(f"kill {self.workers.index((worker, deliveries))}")
@@ -269,7 +269,7 @@ class RandomStory:
             self.done(worker, deliveries)
 
     async def fail(self) -> None:
-        """A call of the model or of the index will fail."""
+        """Make a coming call of the model or of the index fail."""
         match self.random.randrange(6):
             case 0 | 1:
                 self.stage.fault("run", message=self.random.choice(AI_ERRORS))
@@ -284,20 +284,20 @@ class RandomStory:
         self.stage.fault("run", message="5006: invalid", match=POISON, count=3)
 
     async def outage(self) -> None:
-        """The queue takes nothing for a while, or takes it again."""
+        """Begin or end an outage of the queue."""
         down = self.local.queue.outage is None
         self.local.queue.outage = QueueError("out of reach") if down else None
         self.log.append("queue")
 
     async def lag(self) -> None:
-        """From now on an index shows a write at once, or after up to ten minutes."""
+        """Change how long an index takes to show a write: up to ten minutes."""
         seconds = self.random.choice([0, 0, 5, 60, 600])
         self.log.append(f"lag {seconds}")
         for index in self.local.bindings.indexes.values():
             index.visibility_seconds = seconds
 
     async def search(self) -> None:
-        """Somebody searches: the verdict is a full comparison's, or the answer is degraded."""
+        """Search: the verdict must be that of a full comparison, or the answer is degraded."""
         similarity, organization_id, where = self.service(), self.searcher(), {}
         words = self.random.choice([*TEXTS[:3], "A harbour on the morning of tomorrow."])
         text = self.wording(organization_id, words)
@@ -323,35 +323,35 @@ class RandomStory:
             self.disagreements.append(f"{self.log[-1]}, and a full comparison says {expected}")
 
     def service(self) -> Similarity:
-        """The service that is searched, of the schema that is deployed."""
+        """Return the service of the deployed schema."""
         return self.stage.app.similarity("claimSimilarity")
 
     def wording(self, organization_id: str, words: str) -> str:
-        """How the organization's records say this."""
+        """Say this in the words of the organization's records; here they are the same for all."""
         del organization_id
         return words
 
     def searcher(self) -> OrganizationId:
-        """The organization that searches."""
+        """Draw the organization that searches."""
         return self.random.choice(self.organizations)
 
     async def pass_time(self) -> None:
-        """Minutes go by, and the sweeper comes."""
+        """Let minutes go by, and run the sweeper."""
         self.log.append("time")
         self.local.clock.advance(self.random.choice([10, 400, 1000]))
         await self.stage.sweep()
 
     def take(self) -> None:
-        """Messages that were sent."""
+        """Take the messages that were sent."""
         self.waiting += self.local.queue.take()
         self.local.queue.settle({})
 
     def again(self, item: Delivery) -> Delivery:
-        """The same message, delivered once more."""
+        """Return the same message as its next delivery."""
         return Delivery(item.message_id, item.body, item.attempts + 1)
 
     def done(self, worker: Worker[RetryDelays], deliveries: list[Delivery]) -> None:
-        """A consumer ended: what it did not acknowledge comes back."""
+        """End a consumer: what it did not acknowledge comes back."""
         self.workers.remove((worker, deliveries))
         verdicts = None if worker.is_killed else worker.result()
         self.waiting += [

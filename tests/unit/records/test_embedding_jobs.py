@@ -9,7 +9,7 @@ import pytest
 
 from cognate.records import Create, Delete, Update, write_records
 from cognate.schema import Cognate, Embeddings, Table
-from tests.stage.platform import Claim
+from tests.demonstration import Claim
 from tests.stage.records import ADA, BOB, claims, notes, posts
 from tests.stage.records import RecordsStage as Stage
 

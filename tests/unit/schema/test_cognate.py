@@ -9,7 +9,8 @@ from pydantic import create_model
 
 from cognate.errors import DefinitionError, NotFound
 from cognate.schema import Cognate, Embeddings, Record, Similarity, Table
-from tests.stage.platform import SCHEMA, Claim, articles, claim_similarity, claims
+from tests.demonstration import Claim
+from tests.stage.platform import SCHEMA, articles, claim_similarity, claims
 
 if TYPE_CHECKING:
     from cognate.schema import IndexDefinition

@@ -10,7 +10,8 @@ import pytest
 from cognate.errors import DefinitionError
 from cognate.schema import GrayZone, Similarity, Table, Thresholds
 from cognate.schema.similarities import MAX_LIMIT
-from tests.stage.platform import Claim, claims
+from tests.demonstration import Claim
+from tests.stage.platform import claims
 
 
 def test_the_defaults_are_those_of_short_statements() -> None:

@@ -8,9 +8,9 @@ from cognate.errors import QueueError
 from cognate.models import DEFAULT_MODEL
 from cognate.schema import Cognate, Embeddings, Owner, Table
 from cognate.text_limits import MAX_TEXT_CHARACTERS
+from tests.demonstration import Claim
 from tests.stage.http import ADA, BOB
 from tests.stage.http import ApiStage as Stage
-from tests.stage.platform import Claim
 
 POST = "/api/v1/embeddings"
 BATCH = "/api/v1/embeddings/batch"

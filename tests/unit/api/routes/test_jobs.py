@@ -9,9 +9,9 @@ import pytest
 from cognate.api.application import Application
 from cognate.models import DEFAULT_MODEL
 from cognate.schema import Access, Cognate, Embeddings, Table
+from tests.demonstration import Claim
 from tests.stage.http import ADA, BOB
 from tests.stage.http import ApiStage as Stage
-from tests.stage.platform import Claim
 
 POST = "/api/v1/embeddings"
 JOBS = "/api/v1/embeddings/jobs"
