@@ -221,8 +221,7 @@ def read_statements(collection: Collection, message: BackfillStep) -> list[State
             "FROM cognate_backfills b CROSS JOIN cognate_embeddings s "
             "ON s.organization_id = b.organization_id AND s.scope = ?3 "
             "AND s.record_id > b.after_id "
-            f'LEFT JOIN "{collection.sql_table}" r ON r.organization_id = s.organization_id '
-            f"AND r.id = s.record_id{collection.not_deleted} "
+            f"LEFT JOIN {collection.living_record('s.organization_id', 's.record_id')} "
             f"WHERE {running} ORDER BY s.record_id {limit}",
             step,
         ),

@@ -356,8 +356,7 @@ def _read(collection: Collection, ids: Sequence[str], lease_end: str) -> Stateme
         f"s.max_chunks, s.index_bindings, s.posted_text{fields} FROM cognate_jobs j "
         "JOIN cognate_embeddings s ON s.organization_id = j.organization_id "
         "AND s.scope = j.scope AND s.record_id = j.record_id "
-        f'LEFT JOIN "{collection.sql_table}" r ON r.organization_id = j.organization_id '
-        f"AND r.id = j.record_id{collection.not_deleted} "
+        f"LEFT JOIN {collection.living_record('j.organization_id', 'j.record_id')} "
         "WHERE j.scope = ?2 AND j.status = 'running' AND j.due_at = ?3 "
         "AND j.id IN (SELECT value FROM json_each(?1)) ORDER BY j.id",
         (json.dumps(ids), collection.scope, lease_end),

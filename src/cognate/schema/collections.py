@@ -1,7 +1,8 @@
-"""A collection: vectors that may be compared with each other, and the SQL table behind them.
+"""Collections: sets of vectors that may be compared with each other, and their SQL tables.
 
-A table with embeddings has one collection, made with the table. The texts that were posted without
-a table have one for each model, because vectors of two models cannot be compared.
+A table with embeddings has one collection, which is made with the table. The texts that were posted
+without a table have one collection for each model, because vectors of two models cannot be
+compared.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from cognate.models import MODELS, EmbeddingModel
 from cognate.ports import FLOAT32_BYTES
-from cognate.schema.names import camel_case
+from cognate.schema.names import camel_case, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -22,22 +23,25 @@ if TYPE_CHECKING:
     from cognate.schema.field_types import MetadataType
 
 TEXTS_PREFIX: Final = "_texts:"
-"""Opens the scope of posted texts; no table's name can start with an underscore."""
+"""The start of a scope of posted texts. A table's name cannot start with an underscore."""
 
 
 @dataclass(frozen=True)
 class Collection:
-    """What the core needs to know of a table to embed its rows and to find them.
+    """The embedded rows of one SQL table.
+
+    Some properties are SQL over a row `r` of the table and its state row `s` in
+    `cognate_embeddings`.
 
     Attributes:
-        scope: names it in jobs and, as `table`, in the metadata of its vectors.
+        scope: the collection's name in jobs, and `table` in the metadata of its vectors.
         sql_table: the table of the rows.
-        model: the one model of all its vectors.
-        fields: columns that are joined to the text that is embedded.
-        separator: stands between them.
-        embedding_column: holds the vectors of a row.
-        metadata: column to metadata type, of what filters may ask for.
-        soft_delete: whether a deleted row stays, with its `deleted_at` set.
+        model: the model of all its vectors.
+        fields: the columns whose texts are joined and embedded.
+        separator: the text between two of them.
+        embedding_column: the column of the vectors.
+        metadata: the columns that filters can use, with their types.
+        soft_delete: whether a deleted row stays, with a `deleted_at`.
     """
 
     scope: str
@@ -50,29 +54,9 @@ class Collection:
     soft_delete: bool = False
 
     @property
-    def live_record(self) -> str:
-        """An SQL condition on `json_each`: organization ?1 has the record `value ->> 'record'`."""
-        return (
-            f'EXISTS (SELECT 1 FROM "{self.sql_table}" r WHERE r.organization_id = ?1 '  # noqa: S608 - a name of the schema
-            f"AND r.id = json_each.value ->> 'record'{self.not_deleted})"
-        )
-
-    @cached_property
-    def not_deleted(self) -> str:
-        """An SQL condition on a row `r`, opened by AND; empty where deleting removes the row."""
-        return " AND r.deleted_at IS NULL" if self.soft_delete else ""
-
-    @property
-    def holds_vectors(self) -> str:
-        """An SQL condition on a row `r` and its state `s`: the row has the vectors of its chunks.
-
-        A row that was replaced by SQL has lost them.
-        """
-        size = self.model.dimensions * FLOAT32_BYTES
-        return (
-            f'COALESCE(length(r."{self.embedding_column}"), 0) = '
-            f"json_array_length(s.chunks) * {size}"
-        )
+    def table_name(self) -> str | None:
+        """The name of the user's table; None for posted texts."""
+        return None if self.scope.startswith(TEXTS_PREFIX) else self.scope
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -81,45 +65,77 @@ class Collection:
 
     @cached_property
     def needed_columns(self) -> frozenset[str]:
-        """The columns without which its rows cannot be embedded or found."""
+        """The columns without which rows cannot be embedded or found."""
         deleted = ["deleted_at"] if self.soft_delete else []
         return frozenset(("organization_id", "id", self.embedding_column, *self.columns, *deleted))
 
     @cached_property
-    def filter_fields(self) -> dict[str, MetadataType]:
-        """What filters may ask for, by the name that JSON and Vectorize use."""
-        return {camel_case(column): kind for column, kind in self.metadata.items()}
-
-    @cached_property
     def filter_columns(self) -> dict[str, str]:
-        """The column of each name that filters may ask for."""
+        """The columns that filters can use, by their names in JSON and Vectorize."""
         return {camel_case(column): column for column in self.metadata}
 
-    @property
-    def table_name(self) -> str | None:
-        """The name of the user's table; None for posted texts."""
-        return None if self.scope.startswith(TEXTS_PREFIX) else self.scope
+    @cached_property
+    def filter_fields(self) -> dict[str, MetadataType]:
+        """The types of the columns that filters can use, by their names in JSON and Vectorize."""
+        return {name: self.metadata[column] for name, column in self.filter_columns.items()}
 
     def text_of(self, row: Row) -> str:
-        """The text of a row that is embedded: its non-blank fields, joined; maybe empty."""
-        # A column without text affinity may hold a number; a blob is no text.
+        """The text of a row to embed: its fields that are not blank, joined. It may be empty."""
+        # A column without text affinity may hold a number. A blob is not a text.
         values = (row[field] for field in self.fields)
         texts = [str(value) for value in values if isinstance(value, str | int | float)]
         return self.separator.join(text for text in texts if text.strip())
 
     def metadata_of(self, row: Row) -> dict[str, Scalar]:
-        """The metadata of a row by JSON name; what is null in the row is left out."""
+        """The metadata of a row by JSON name, without null values."""
         return {
-            camel_case(column): bool(row[column]) if kind == "boolean" else row[column]
-            for column, kind in self.metadata.items()
+            name: bool(row[column]) if self.metadata[column] == "boolean" else row[column]
+            for name, column in self.filter_columns.items()
             if row[column] is not None
         }
+
+    def living_record(self, organization: str, record: str) -> str:
+        """The row `r` of a record, with its condition, to follow JOIN; a deleted one has no row.
+
+        Args:
+            organization: an SQL expression, the organization's id.
+            record: an SQL expression, the record's id.
+        """
+        return (
+            f"{quoted(self.sql_table)} r ON r.organization_id = {organization} "
+            f"AND r.id = {record}{self.not_deleted}"
+        )
+
+    @cached_property
+    def live_record(self) -> str:
+        """An SQL condition: the organization ?1 has the record `json_each.value ->> 'record'`."""
+        return (
+            f"EXISTS (SELECT 1 FROM {quoted(self.sql_table)} r WHERE r.organization_id = ?1 "  # noqa: S608 - a name of the schema
+            f"AND r.id = json_each.value ->> 'record'{self.not_deleted})"
+        )
+
+    @cached_property
+    def not_deleted(self) -> str:
+        """An SQL condition that leaves out soft-deleted rows. It starts with AND, or is empty."""
+        return " AND r.deleted_at IS NULL" if self.soft_delete else ""
+
+    @cached_property
+    def holds_vectors(self) -> str:
+        """An SQL condition: the row has the vectors of all its chunks.
+
+        A row that was replaced by SQL has lost them.
+        """
+        size = self.model.dimensions * FLOAT32_BYTES
+        return (
+            f"COALESCE(length(r.{quoted(self.embedding_column)}), 0) = "
+            f"json_array_length(s.chunks) * {size}"
+        )
 
 
 def index_metadata(
     collection: Collection, organization_id: str, metadata: Mapping[str, Scalar]
 ) -> dict[str, Scalar]:
-    """The metadata of a record's vectors in the index: its own, and the fence of a search.
+    """The metadata of a record's vectors in the index: the record's own, and the scope of a search.
 
     The organization and the table are set last, so that no field of the record can replace them.
     """

@@ -152,8 +152,7 @@ def read_recent(
         f"SELECT recent.record_id, recent.chunks, 0 AS first, total > {most} AS left_out, "
         f"CASE WHEN total <= {most} THEN hex(r.\"{collection.embedding_column}\") ELSE '' END "
         f"AS vectors{_metadata(collection)} FROM all_of_them CROSS JOIN recent "
-        f'CROSS JOIN "{collection.sql_table}" r ON r.organization_id = ?1 '
-        "AND r.id = recent.record_id",
+        f"CROSS JOIN {collection.living_record('?1', 'recent.record_id')}",
         tuple(parameters),
     )
 
@@ -210,9 +209,8 @@ def read_stale(collection: Collection, organization_id: OrganizationId) -> State
         f"WITH other AS MATERIALIZED (SELECT * FROM ({other.format('<')}) "
         f"UNION ALL SELECT * FROM ({other.format('>')})) "
         "SELECT 1 AS stale WHERE (SELECT COUNT(*) FROM other) >= ?4 OR EXISTS ("
-        f'SELECT 1 FROM other o CROSS JOIN "{collection.sql_table}" r '
-        "ON r.organization_id = o.organization_id AND r.id = o.record_id"
-        f"{collection.not_deleted})",
+        "SELECT 1 FROM other o "
+        f"CROSS JOIN {collection.living_record('o.organization_id', 'o.record_id')})",
         (organization_id, collection.scope, collection.model.fingerprint, MAX_ORPHANS_READ),
     )
 
@@ -242,7 +240,6 @@ def read_pending(
         MAX_OPEN_JOBS,
     ]
     conditions = _conditions(filter, collection, parameters)
-    record = f'CROSS JOIN "{collection.sql_table}" r ON r.organization_id = ?1 AND r.id = '
     texts = ["f.posted_text", *(f'r."{column}"' for column in collection.fields)]
     length = " + ".join(f"COALESCE(length({text}), 0)" for text in texts)
     read = "".join(f', r."{column}" AS "field_{column}"' for column in collection.columns)
@@ -269,11 +266,12 @@ def read_pending(
         "AND s.record_id = j.record_id AND (s.fingerprint IS NOT ?3 "
         "OR s.changes <> s.changes_seen "
         "OR j.priority = 0 AND s.embedded_revision IS NOT s.revision) "
-        f"{record}j.record_id{collection.not_deleted}{conditions} LIMIT ?4), "
+        f"CROSS JOIN {collection.living_record('?1', 'j.record_id')}{conditions} LIMIT ?4), "
         "first AS MATERIALIZED (SELECT f.*, "
         f'length(r."{collection.embedding_column}") AS stored_bytes{read}, '
         f"SUM({length}) OVER (ORDER BY f.job_id ROWS UNBOUNDED PRECEDING) AS running FROM ("
-        f"SELECT * FROM waiting ORDER BY job_id LIMIT ?5) f {record}f.record_id) "
+        "SELECT * FROM waiting ORDER BY job_id LIMIT ?5) f "
+        f"CROSS JOIN {collection.living_record('?1', 'f.record_id')}) "
         "SELECT m.records, m.is_cut, w.running <= ?6 AS is_read, w.record_id, w.stored_bytes"
         f"{again}{fields} FROM (SELECT (SELECT COUNT(*) FROM waiting) AS records, "
         "(SELECT COUNT(*) FROM open) >= ?7 AS is_cut) m LEFT JOIN first w ORDER BY w.job_id",
@@ -343,10 +341,7 @@ def _shown_before(*, binding: int, started: int) -> str:
 def _join_record(collection: Collection) -> str:
     """Join the living row `r` of the record to its state row `s`."""
     # Without CROSS, SQLite may walk over all records of the organization instead.
-    return (
-        f'CROSS JOIN "{collection.sql_table}" r ON r.organization_id = s.organization_id '
-        f"AND r.id = s.record_id{collection.not_deleted} "
-    )
+    return f"CROSS JOIN {collection.living_record('s.organization_id', 's.record_id')} "
 
 
 def _metadata(collection: Collection) -> str:
