@@ -56,22 +56,22 @@ MORE: Final = {
         None,
         "It counts all records of the organization that meet the filters.",
     ),
-    "coverage.count_statement": (
+    "backfill.coverage.count_statement": (
         None,
         "It counts the records of an organization; of a large table at most once a minute.",
     ),
-    "queueing.release_statement": (600, "It counts the messages of a window, which has 500."),
-    "backfill.step.read_statements": (1100, "It counts up to 1,000 jobs that wait."),
+    "jobs.queue.release_statement": (600, "It counts the messages of a window, which has 500."),
+    "backfill.walk.read_statements": (1100, "It counts up to 1,000 jobs that wait."),
     "search.candidates.read_sketches": (
         2000,
         "It reads what the index does not show yet: some hundreds of records here.",
     ),
-    "pruning.prune_statements": (20_000, "It looks at up to 1,000 jobs that are removed."),
+    "jobs.pruning.prune_statements": (20_000, "It looks at up to 1,000 jobs that are removed."),
 }
 """Functions whose statements may read more: rows, or None for any number, and why."""
 
 MORE_IF_CROWDED: Final = {
-    "search.pending.read_pending": (
+    "search.candidates.read_pending": (
         11_000,
         "It looks at up to 2,000 open jobs, and reads the records of the first that wait.",
     ),
@@ -263,7 +263,7 @@ def test_an_exception_is_needed(played: Played, function: str) -> None:
 
 def test_a_statement_that_reads_an_organization_is_named() -> None:
     """The control: the bound follows what a statement is given, and not how much there is."""
-    [site] = [site for site, function in SITES.items() if function == "jobs.find_job"]
+    [site] = [site for site, function in SITES.items() if function == "jobs.job.find_job"]
     measured = {"site": site, "sql": "SELECT", "parameters": ["[1, 2]"], "written": 0, "found": 1}
     most = FIXED + 3 * PER_ITEM
 
