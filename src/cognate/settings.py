@@ -114,20 +114,6 @@ class Settings:
         )
         return settings, errors
 
-    def require_auth_secret(self) -> str:
-        """The secret of Better Auth.
-
-        Raises:
-            ConfigurationError: it is not set; the message names it.
-        """
-        if self.auth_secret is None:
-            message = (
-                f"{SECRET} is not set, so no session can be verified; "
-                f"set the value that Better Auth uses with `wrangler secret put {SECRET}`"
-            )
-            raise ConfigurationError(SECRET, message)
-        return self.auth_secret
-
 
 def _origins(_: str, value: str) -> frozenset[str]:
     origins = [part.strip() for part in value.split(",") if part.strip()]

@@ -38,18 +38,9 @@ def test_reads_every_variable() -> None:
         }
     )
 
-    assert settings.require_auth_secret() == " secret "
+    assert settings.auth_secret == " secret "
     assert settings.allowed_origins == {"https://a.example.com", "http://localhost:5173"}
     assert settings.auth_naming == "camelCase"
-
-
-def test_a_missing_secret_is_named() -> None:
-    """With the command that sets it."""
-    with pytest.raises(ConfigurationError) as caught:
-        Settings().require_auth_secret()
-
-    assert caught.value.setting == "BETTER_AUTH_SECRET"
-    assert "wrangler secret put BETTER_AUTH_SECRET" in str(caught.value)
 
 
 def test_the_secret_is_not_in_the_representation() -> None:

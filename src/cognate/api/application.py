@@ -16,8 +16,8 @@ from cognate.api.http import Response, cors_headers, options_response, refuse_fo
 from cognate.api.problems import code_of, problem_response
 from cognate.api.routes import ROUTES
 from cognate.api.routing import Call, Reply, Router, parse_parameters, parse_request
-from cognate.auth.authenticate import authenticate
 from cognate.auth.credentials import credential_from
+from cognate.auth.sessions import authenticate
 from cognate.errors import CognateError, PlatformError
 from cognate.events import emit
 
@@ -133,8 +133,7 @@ class Application:
 
 
 async def _authenticate(request: Request, platform: Platform, settings: Settings) -> Principal:
-    secret = settings.require_auth_secret()
-    credential = credential_from(request.headers, secret)
+    credential = credential_from(request.headers, settings.auth_secret)
     refuse_foreign_origin(request, credential, settings.allowed_origins)
     return await authenticate(
         credential, platform.auth_database, platform.clock, settings.auth_naming

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import unquote
 
 from cognate.auth.signature import verify
-from cognate.errors import InvalidCredential, MissingCredential
+from cognate.errors import ConfigurationError, InvalidCredential, MissingCredential
+from cognate.settings import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,17 +45,24 @@ class SessionToken:
     source: Literal["bearer", "cookie"]
 
 
-def credential_from(headers: Mapping[str, str], secret: str) -> SessionToken:
-    """The credential of a request.
+def credential_from(headers: Mapping[str, str], secret: str | None) -> SessionToken:
+    """Read the credential of a request.
 
     Args:
         headers: with names in lower case.
-        secret: Better Auth's.
+        secret: the one of Better Auth; None if it is not configured.
 
     Raises:
+        ConfigurationError: the secret is not configured. The message names it.
         MissingCredential: there is none.
         InvalidCredential: there is one, and it is malformed or its signature is wrong.
     """
+    if secret is None:
+        message = (
+            f"{SECRET} is not set, so no session can be verified; "
+            f"set the value that Better Auth uses with `wrangler secret put {SECRET}`"
+        )
+        raise ConfigurationError(SECRET, message)
     scheme, _, bearer = headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() == "bearer":
         return SessionToken(_plausible(_bearer_token(bearer.strip(), secret)), "bearer")

@@ -1,7 +1,8 @@
-"""Better Auth's tables: one session with its user's ban and its membership, in one round trip.
+"""Authenticate a session token by Better Auth's tables, in one round trip.
 
-Better Auth names its columns in camelCase or snake_case, and writes times as ISO text, seconds or
-milliseconds, depending on the adapter it was set up with. All of these are read here.
+One statement reads the session, the ban of its user and the membership. Better Auth names its
+columns in camelCase or snake_case, and writes times as ISO text, seconds or milliseconds, depending
+on its adapter. This module reads all of them.
 """
 
 from __future__ import annotations
@@ -13,14 +14,20 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from cognate.auth.better_auth_tables import refuse_unusable_tables
-from cognate.errors import DatabaseError
+from cognate.auth.credentials import INVALID, SessionToken
+from cognate.errors import DatabaseError, InvalidCredential, NoActiveOrganization
 from cognate.ports import Statement
+from cognate.principal import OrganizationId, Principal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cognate.ports import Database, Row
+    from cognate.ports import Clock, Database, Row
     from cognate.settings import AuthNaming
+
+MAX_ORGANIZATION_ID_BYTES: Final = 64
+"""UTF-8 bytes of an organization's id. A metadata index of Vectorize reads no more of a string, so
+its filter could not tell two longer ids with the same beginning apart."""
 
 MILLISECONDS_FROM: Final = 100_000_000_000
 """A number from here on is milliseconds: as seconds it would be the year 5138, as milliseconds it
@@ -88,6 +95,51 @@ class Session:
         if self.expires_at is None or self.expires_at <= now:
             return False
         return not self.banned or (self.ban_expires_at is not None and self.ban_expires_at <= now)
+
+
+async def authenticate(
+    credential: SessionToken, database: Database, clock: Clock, naming: AuthNaming
+) -> Principal:
+    """Find the caller of a session token, who acts for the active organization of the session.
+
+    Args:
+        credential: from `credentials.credential_from`.
+        database: the one with Better Auth's tables.
+        clock: for the expiry.
+        naming: the names of Better Auth's columns.
+
+    Raises:
+        InvalidCredential: there is no such session, it is expired, or its user is banned. The
+            message is the same for all three.
+        NoActiveOrganization: no organization is active, or the user is not its member.
+        ConfigurationError: the tables are in another database, or their columns are named
+            otherwise than configured.
+        DatabaseError: the database failed.
+    """
+    session = await find_session(database, naming, credential.token)
+    if session is None or not session.counts_at(clock.now()):
+        raise InvalidCredential(INVALID)
+    if session.organization_id is None or not session.is_member:
+        message = "The session has no active organization of which its user is a member; set one."
+        raise NoActiveOrganization(message)
+    return Principal(
+        user_id=session.user_id,
+        organization_id=usable_organization_id(session.organization_id),
+        roles=session.roles,
+        via="session",
+    )
+
+
+def usable_organization_id(value: str) -> OrganizationId:
+    """Return an organization's id if the filter of Vectorize can tell it from all others.
+
+    Raises:
+        NoActiveOrganization: it is empty or longer than 64 bytes of UTF-8.
+    """
+    if not 1 <= len(value.encode("utf-8", "surrogatepass")) <= MAX_ORGANIZATION_ID_BYTES:
+        message = f"An organization's id must have 1 to {MAX_ORGANIZATION_ID_BYTES} bytes of UTF-8."
+        raise NoActiveOrganization(message)
+    return OrganizationId(value)
 
 
 async def find_session(database: Database, naming: AuthNaming, token: str) -> Session | None:

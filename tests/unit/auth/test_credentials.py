@@ -8,7 +8,8 @@ import pytest
 
 from cognate.auth.credentials import COOKIE_NAMES, MAX_TOKEN_LENGTH, SessionToken, credential_from
 from cognate.auth.signature import sign
-from cognate.errors import InvalidCredential, MissingCredential
+from cognate.errors import ConfigurationError, InvalidCredential, MissingCredential
+from cognate.settings import Settings
 
 SECRET = "the secret"
 SECURE, PLAIN = COOKIE_NAMES
@@ -141,3 +142,12 @@ def test_no_credential_is_missing_not_invalid(headers: dict[str, str]) -> None:
 def test_a_token_is_not_in_its_representation() -> None:
     """It would end in a log."""
     assert "t1" not in repr(SessionToken("t1", "cookie"))
+
+
+def test_a_missing_secret_is_named() -> None:
+    """The error has the command that sets the secret."""
+    with pytest.raises(ConfigurationError) as caught:
+        credential_from(cookie((PLAIN, signed("t1"))), Settings().auth_secret)
+
+    assert caught.value.setting == "BETTER_AUTH_SECRET"
+    assert "wrangler secret put BETTER_AUTH_SECRET" in str(caught.value)
