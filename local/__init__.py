@@ -1,6 +1,6 @@
-"""What a laptop needs and Cloudflare does not: set-up, local bindings, `make dev`, `make deploy`.
+"""The tools of a laptop: set-up, local bindings, `make dev` and `make deploy`. Never deployed.
 
-Never deployed. Python of any version must be able to import this module.
+Python 3.7 and newer can import this module, because the set-up checks the version after it.
 """
 
 PROJECT = "Cognate"

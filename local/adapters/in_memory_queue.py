@@ -1,7 +1,7 @@
-"""A queue in memory, with the limits of Cloudflare's and all that a queue may do to messages.
+"""A queue in memory, with the limits of Cloudflare Queues and all that a queue may do to messages.
 
-At least once, in no order: a test can deliver messages twice, late, shuffled or never, and let the
-consumer die in the middle of a batch.
+Cloudflare delivers at least once and in no order. So a test can deliver messages twice, late,
+shuffled or never, and can let the consumer die in the middle of a batch.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     """Handles one batch and decides about each message: what `cognate.consumer.consume` does."""
 
 MAX_SEND_BYTES: Final = 256_000
-"""All bodies of one `sendBatch`: Cloudflare's page of limits for queues."""
+"""Bytes of all bodies of one `sendBatch`. Source: Cloudflare's limits of queues."""
 MAX_BATCH: Final = 100
-"""Messages in one delivered batch: `max_batch_size` in wrangler.toml, and the platform's most."""
+"""Messages in a batch: `max_batch_size` in wrangler.toml, and the limit of Cloudflare."""
 MAX_RETRIES: Final = 20
-"""Deliveries after the first: `max_retries` in wrangler.toml."""
+"""Deliveries after the first one, as `max_retries` in wrangler.toml."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,17 @@ class _Message:
 
 
 class InMemoryQueue:
-    """`cognate.ports.JobQueue`, with the consumer's side for a test to play.
+    """`cognate.ports.JobQueue`, with methods for a test that plays the consumer.
 
     Attributes:
-        outage: while it is set, `send` raises it.
-        dead_letters: messages that were out of retries, as their own queue delivers them first.
+        outage: an error that `send` raises while it is set.
+        dead_letters: messages out of retries, as the dead-letter queue delivers them first.
     """
 
     def __init__(
         self, clock: Clock, name: str = "cognate-embeddings", *, max_retries: int = MAX_RETRIES
     ) -> None:
-        """Make an empty queue; delays are measured by `clock`."""
+        """Make an empty queue. `clock` measures the delays."""
         self.name = name
         self.outage: QueueError | None = None
         self.dead_letters: list[Delivery] = []
@@ -76,11 +76,11 @@ class InMemoryQueue:
 
     @property
     def waiting(self) -> list[Any]:
-        """The bodies of all messages that are to be delivered, delayed ones too."""
+        """The bodies of all undelivered messages, delayed ones included."""
         return [json.loads(message.body) for message in self._waiting]
 
     def take(self, most: int = MAX_BATCH) -> list[Delivery]:
-        """Deliver the next batch of messages that are due; empty when there is none.
+        """Deliver the next batch of due messages, which may be empty.
 
         The messages are in flight until `settle` or `crash`.
         """
@@ -93,19 +93,19 @@ class InMemoryQueue:
         return [message.delivered() for message in taken]
 
     def settle(self, verdicts: RetryDelays) -> None:
-        """Acknowledge messages in flight, or have them delivered again, as was decided."""
+        """Acknowledge or retry the messages in flight, as the consumer decided."""
         for message in self._take_back():
             after = verdicts.get(message.id)
             if after is not None:
                 self._retry(message, after)
 
     def crash(self) -> None:
-        """The consumer died: every message in flight is delivered again."""
+        """Deliver every message in flight again, as if the consumer had died."""
         for message in self._take_back():
             self._retry(message, 0)
 
     async def drain(self, consumer: Consumer) -> int:
-        """Deliver batches until nothing is due; answers how many messages were delivered."""
+        """Deliver batches until no message is due. Returns the number of deliveries."""
         delivered = 0
         while batch := self.take():
             delivered += len(batch)
@@ -113,15 +113,15 @@ class InMemoryQueue:
         return delivered
 
     def duplicate(self) -> None:
-        """Every waiting message is delivered once more than it should be, under the same id."""
+        """Deliver every waiting message twice, under the same id."""
         self._waiting += self._waiting
 
     def shuffle(self, order: Random) -> None:
-        """Deliver the waiting messages in another order."""
+        """Put the waiting messages in another order."""
         order.shuffle(self._waiting)
 
     def drop(self) -> int:
-        """Lose every waiting message, as no queue should; answers how many there were."""
+        """Lose every waiting message. Returns how many there were."""
         lost = len(self._waiting)
         self._waiting.clear()
         return lost

@@ -1,4 +1,4 @@
-"""The composition root for tests and tools: everything the core needs, in one process."""
+"""The composition root for tests and tools: all ports of the core in one process."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LocalPlatform(Platform):
-    """`cognate.ports.Platform` whose parts show their local side.
+    """`cognate.ports.Platform` with the local adapters.
 
     Attributes:
-        bindings: Workers AI and Vectorize below the ports: `faults` makes calls fail, `counts`
-            counts them, `indexes` sets `visibility_seconds` and sweeps what is stored.
+        bindings: Workers AI and Vectorize below the ports. A test orders `faults`, reads `counts`,
+            and sets `visibility_seconds` of the `indexes`.
     """
 
     embedder: LocalEmbedder
@@ -51,16 +51,16 @@ def local_platform(
     clock: ManualClock | None = None,
     visibility_seconds: float = 0.0,
 ) -> LocalPlatform:
-    """A platform with nothing in it, forgotten with its last reference.
+    """An empty platform, by default in memory.
 
     Args:
-        app: whose Vectorize indexes there are.
-        database: with its tables; one in memory with the project's migrations when None. It is
-            the database of Better Auth too.
-        encoder: a cheap one that knows words and no meaning when None; with the sentence model
-            it is `StandInEncoder(SentenceModel.load(), LONG_CONTEXT_MODELS)`.
-        clock: the time of all parts; one that stands still until it is moved.
-        visibility_seconds: until a write to an index is seen by queries, on that clock.
+        app: the schema. It names the Vectorize indexes.
+        database: has the records and Better Auth's tables. None: a database in memory with the
+            migrations of the checkout.
+        encoder: None: a cheap one that knows words and no meaning. The sentence model is
+            `StandInEncoder(SentenceModel.load(), LONG_CONTEXT_MODELS)`.
+        clock: the clock of all parts. None: a clock that stands still until it is moved.
+        visibility_seconds: the delay until queries see a write to an index.
     """
     clock = clock or ManualClock()
     database = database or SqliteDatabase.migrated()

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 START: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
-"""What a clock shows that nobody has set."""
+"""The time of a new clock."""
 
 
 class ManualClock:
-    """`cognate.ports.Clock` that stands still until it is moved."""
+    """`cognate.ports.Clock` that stands still until a test moves it."""
 
     def __init__(self, now: datetime = START) -> None:
         """Start at `now`."""
@@ -21,10 +21,10 @@ class ManualClock:
         return self._now
 
     def set(self, now: datetime) -> None:
-        """Show this time from now on, in UTC; backwards too, as a clock that is corrected.
+        """Set the time, which may be earlier, as a corrected clock is.
 
         Raises:
-            ValueError: a time without a time zone says nothing.
+            ValueError: `now` has no time zone.
         """
         if now.tzinfo is None:
             message = f"{now} has no time zone: write datetime(..., tzinfo=UTC)"
@@ -32,7 +32,7 @@ class ManualClock:
         self._now = now.astimezone(UTC)
 
     def advance(self, seconds: float) -> None:
-        """Move on by so many seconds."""
+        """Move forward by `seconds`."""
         self._now += timedelta(seconds=seconds)
 
     def timestamp(self) -> float:

@@ -1,7 +1,7 @@
-"""SQLite as the core's database, with D1's rules: what runs here runs there.
+"""SQLite as the core's database, with the rules and limits of D1.
 
-As in D1, numbers arrive as floating point, foreign keys hold, and SQLite's own limits are as low
-as workerd sets them. Rows come back as the JSON that D1 answers would have them.
+As in D1, numbers arrive as floating point, foreign keys are enforced, and SQLite's limits are as
+low as workerd sets them. Rows have the values that the JSON of D1's answers would have.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cognate.ports import Parameter, Row, Statement
 
 MAX_STATEMENT_BYTES: Final = 100_000
-"""Length of one statement: D1's page of limits."""
+"""Bytes of one statement. Source: D1's page of limits."""
 
 _LIMITS: Final = {
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: MAX_STATEMENT_BYTES,
@@ -40,34 +40,34 @@ _LIMITS: Final = {
     sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 50,
     sqlite3.SQLITE_LIMIT_ATTACHED: 0,
 }
-"""D1's page of limits, and where it is silent, what a statement is refused for in workerd."""
+"""From D1's page of limits, or else the limit at which workerd refuses a statement."""
 
 _SCIENTIFIC: Final = 1e21
-"""From here on JavaScript writes whole numbers with an exponent, which makes them floats."""
+"""From this number on JavaScript writes integers with an exponent, so they become floats."""
 
 _CHARACTER_BYTES: Final = 6
-"""The most that one character takes in JSON."""
+"""The most bytes of one character in JSON."""
 _NUMBER_BYTES: Final = 30
-"""The most that a number takes there, with what stands around it."""
+"""The most bytes of a number in JSON, with quotes, colon and comma."""
 
 _BEGIN: Final = "BEGIN IMMEDIATE -- a batch"
 _COMMIT: Final = "COMMIT -- a batch"
-"""Unlike anybody else's: the driver remembers statements that were allowed once."""
+"""Unlike any statement of a caller, because the driver does not ask twice about one statement."""
 
 _PRIMARY_CODE: Final = 0xFF
-"""The bits of an SQLite error code that say its kind; those above say more."""
+"""The bits of an SQLite error code that are its kind. The higher bits are details."""
 
 _HEXADECIMAL: Final = re.compile(r"(?:[0-9A-Fa-f]{2})*")
 
 _FOREIGN_ERRORS: Final = (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError)
-"""What the driver raises for a statement or parameter that it cannot take."""
+"""The errors of the driver for a statement or parameter that it refuses."""
 
 
 class SqliteDatabase:
     """`cognate.ports.Database` over one SQLite file, or over memory."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """Open the file, which is made when it is missing; None keeps everything in memory."""
+        """Open the file, which is made if it is missing. Without a path it is in memory."""
         self._connection = sqlite3.connect(
             path or ":memory:", isolation_level=None, check_same_thread=False
         )
@@ -83,21 +83,20 @@ class SqliteDatabase:
     def migrated(
         cls, path: Path | None = None, folder: Path = ROOT / "migrations"
     ) -> SqliteDatabase:
-        """A database with Better Auth's tables, and with the migrations of `folder`."""
+        """A database with Better Auth's tables and the migrations of `folder`."""
         database = cls(path)
         database._connection.executescript(auth_tables())
         database.migrate(folder)
         return database
 
     def migrate(self, folder: Path = ROOT / "migrations") -> list[str]:
-        """Apply the migrations that are new, in the order of their names, each as a whole.
+        """Apply the new migrations in the order of their names, each in a transaction.
 
         Returns:
-            The names of those that were applied; they are remembered in the table in which
-            wrangler remembers its own.
+            The names of the applied migrations. They are recorded in wrangler's own table.
 
         Raises:
-            DatabaseError: one of them failed; the earlier ones stay applied.
+            DatabaseError: a migration failed. The earlier ones stay applied.
         """
         self._connection.execute(
             "CREATE TABLE IF NOT EXISTS cognate_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, "
@@ -130,7 +129,7 @@ class SqliteDatabase:
             raise database_error(_message(error)) from error
 
     def close(self) -> None:
-        """Close the file; memory is forgotten."""
+        """Close the file."""
         self._connection.close()
 
     def _run_all(self, statements: Sequence[Statement]) -> list[list[Row]]:
@@ -151,13 +150,13 @@ class SqliteDatabase:
         return [dict(zip(names, map(_answered, row), strict=True)) for row in cursor]
 
     def _undo(self) -> None:
-        """Leave no transaction open; nothing happens where there is none."""
+        """Roll back the open transaction, if there is one."""
         self._in_batch = False
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
     def _authorize(self, action: int, *_: str | None) -> int:
-        """Refuse what D1 refuses: a statement cannot begin or end a transaction."""
+        """Refuse statements that begin or end a transaction, as D1 does."""
         if self._in_batch and action in {sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT}:
             return sqlite3.SQLITE_DENY
         return sqlite3.SQLITE_OK
@@ -176,14 +175,14 @@ def unhex(digits: str | float | bytes | None) -> bytes | None:
 
 
 def _message(error: Exception) -> str:
-    """What D1 says of it: the message of a broken constraint ends with its kind."""
+    """The message of D1. For a broken constraint it ends with the kind."""
     number = error.sqlite_errorcode if isinstance(error, sqlite3.IntegrityError) else 0
     is_constraint = number & _PRIMARY_CODE == sqlite3.SQLITE_CONSTRAINT
     return f"{error}: SQLITE_CONSTRAINT" if is_constraint else str(error)
 
 
 def _check_size(answers: Sequence[Sequence[Row]]) -> None:
-    """Refuse an answer that is larger than D1's may be; few are so large that they need a count."""
+    """Refuse an answer that is too large for D1. Only large answers are counted exactly."""
     most = 0
     for rows in answers:
         names = sum(len(name) + _NUMBER_BYTES for row in rows[:1] for name in row)
@@ -194,7 +193,7 @@ def _check_size(answers: Sequence[Sequence[Row]]) -> None:
 
 
 def _bound(parameter: Parameter) -> str | float | None:
-    """A parameter as it arrives in D1: every number is a double, and text is valid Unicode."""
+    """A parameter as D1 gets it: a number is a double, and text is valid Unicode."""
     if parameter is None:
         return None
     if isinstance(parameter, str):
@@ -203,7 +202,7 @@ def _bound(parameter: Parameter) -> str | float | None:
 
 
 def _answered(value: Any) -> Any:  # noqa: ANN401 - any value of SQLite, any value of JSON
-    """A value as it comes back from D1, which sends JSON: it has one kind of number."""
+    """A value as D1 answers it in JSON, which has one kind of number."""
     if isinstance(value, bytes):
         return list(value)
     if isinstance(value, int | float):
@@ -212,7 +211,7 @@ def _answered(value: Any) -> Any:  # noqa: ANN401 - any value of SQLite, any val
 
 
 def _number(value: float) -> float | None:
-    """A number as Python reads what `JSON.stringify` writes."""
+    """A number after `JSON.stringify` and Python's `json.loads`."""
     if not math.isfinite(value):
         return None
     if value.is_integer() and abs(value) < _SCIENTIFIC:

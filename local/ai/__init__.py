@@ -1,1 +1,1 @@
-"""Workers AI on this machine: models that turn sentences into vectors."""
+"""Workers AI on this machine: models that embed sentences."""

@@ -1,7 +1,7 @@
-"""The true bge weights by `fastembed`, for `LOCAL_AI=bge`: vectors equal to production's.
+"""The bge models with their real weights, for `LOCAL_AI=bge`: the same vectors as in production.
 
-They come from a model hub, so this is an option and never a part of the tests. fastembed runs the
-English models with cls pooling, as they were trained; it has no bge-m3.
+The package `fastembed` downloads the weights from a model hub, so this is an option and no test
+uses it. fastembed runs the English models with cls pooling, as they were trained. It has no bge-m3.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ _ERROR: Final = "Error"
 
 
 class TextEmbedding(Protocol):
-    """What is used of fastembed's class of this name."""
+    """The part of `fastembed.TextEmbedding` that is used here."""
 
     def embed(self, documents: list[str]) -> Iterable[NDArray[np.float32]]:
         """Yield one unit vector for each document."""
         ...
 
     def token_count(self, texts: str) -> int:
-        """Return how many tokens the text has."""
+        """The number of tokens of the text."""
         ...
 
 
 class BgeEncoder:
-    """A `TextEncoder` over fastembed; weights are fetched when a model is first used."""
+    """A `TextEncoder` over fastembed. Weights are downloaded when a model is first used."""
 
     def __init__(self, load: Callable[..., TextEmbedding]) -> None:
         self._load = load
@@ -52,9 +52,10 @@ class BgeEncoder:
 
     @classmethod
     def connect(cls, first_model: str) -> BgeEncoder:
-        """Import fastembed and fetch one model, so that a missing hub is known at once.
+        """Import fastembed and download one model, so that a missing hub is found at the start.
 
-        Raises `StartError` where fastembed is not installed or no hub can be reached.
+        Raises:
+            StartError: fastembed is not installed, or no hub can be reached.
         """
         try:
             fastembed = importlib.import_module("fastembed")
@@ -69,11 +70,11 @@ class BgeEncoder:
         return encoder
 
     def count_tokens(self, model: str, text: str) -> int:
-        """Return the model's own token count, before any cut."""
+        """The number of tokens of the whole text."""
         return int(self._usable(model, "cls").token_count(text))
 
     def encode(self, model: str, dimensions: int, pooling: Pooling, texts: Sequence[str]) -> Matrix:
-        """Return unit vectors, `[n, dimensions]`; with cls pooling only."""
+        """Unit vectors, `[n, dimensions]`. Only cls pooling is possible."""
         vectors = np.asarray(
             list(self._usable(model, pooling).embed(list(texts))), dtype=np.float32
         )

@@ -1,14 +1,14 @@
-"""The sentence model in the place of bge: its dimensions, its scale, and its separate spaces.
+"""One sentence model instead of all bge models, with their dimensions, scale and separate spaces.
 
-Three things about the real models matter to whoever builds on them, and are kept here:
+Three properties of the real models are imitated:
 
-- Unrelated texts have a bge cosine of about 0.4, not 0. A constant component whose square is 0.8,
-  appended to the unit vector, maps a cosine c to (c + 0.8) / 1.8.
-- Vectors of two models, or of one model under two poolings, cannot be compared. Each pair of them
-  has its own order and signs of the components, so such a comparison gives a cosine near 0; inside
-  one space no cosine changes.
-- bge-small has 384 components, as many as the sentence model: that one gives up its last component
-  for the constant.
+- Unrelated texts have a bge cosine of about 0.4, not 0. So a constant component is appended to the
+  unit vector. Its square is 0.8, which maps a cosine c to (c + 0.8) / 1.8.
+- Vectors of two models, or of two poolings of one model, cannot be compared. So each model and
+  pooling has its own order and signs of components. A comparison across spaces gives a cosine near
+  0. Inside a space no cosine changes.
+- bge-small has 384 components, as many as the sentence model. So its last component is replaced by
+  the constant.
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ if TYPE_CHECKING:
 Pooling = Literal["cls", "mean"]
 
 CONSTANT_SQUARED: Final = 0.8
-"""Square of the constant component beside a unit vector."""
+"""Square of the constant component, relative to a unit vector."""
 
 
 class TextEncoder(Protocol):
-    """What computes the vectors behind the local Workers AI."""
+    """Computes the vectors of the local Workers AI."""
 
     def count_tokens(self, model: str, text: str) -> int:
-        """Return how many tokens `model` would see in `text`, before any cut."""
+        """The number of tokens of the whole `text`, as `model` counts them."""
         ...
 
     def encode(self, model: str, dimensions: int, pooling: Pooling, texts: Sequence[str]) -> Matrix:
-        """Return unit vectors, `[n, dimensions]`, in the order of the texts."""
+        """Unit vectors, `[n, dimensions]`, in the order of the texts."""
         ...
 
 
 class SentenceEncoder(Protocol):
-    """A sentence model: unit vectors of its own size, in one space."""
+    """A sentence model. Its unit vectors have its own size and are in one space."""
 
     def count_tokens(self, text: str) -> int:
-        """Return how many tokens `text` has."""
+        """The number of tokens of `text`."""
         ...
 
     def encode(self, texts: Sequence[str], *, whole: bool = False) -> Matrix:
-        """Return unit vectors, `[n, size]`, of the first 512 tokens or of the whole text."""
+        """Unit vectors, `[n, size]`, of the first 512 tokens or of the whole text."""
         ...
 
 
@@ -61,7 +61,7 @@ class StandInEncoder:
 
     Args:
         sentences: the model behind every name.
-        whole: names of the models that read more than 512 tokens.
+        whole: the names of the models that read more than 512 tokens.
     """
 
     def __init__(self, sentences: SentenceEncoder, whole: frozenset[str] = frozenset()) -> None:
@@ -69,18 +69,18 @@ class StandInEncoder:
         self._whole = whole
 
     def count_tokens(self, model: str, text: str) -> int:
-        """Return the sentence model's count: for the English bge models it is exact."""
+        """The count of the sentence model. It is exact for the English bge models."""
         del model
         return self._sentences.count_tokens(text)
 
     def encode(self, model: str, dimensions: int, pooling: Pooling, texts: Sequence[str]) -> Matrix:
-        """Return unit vectors, `[n, dimensions]`, in the space of this model and pooling."""
+        """Unit vectors, `[n, dimensions]`, in the space of this model and pooling."""
         vectors = self._sentences.encode(texts, whole=model in self._whole)
         return in_space(bge_scale(vectors, dimensions), model, pooling)
 
 
 def bge_scale(vectors: Matrix, dimensions: int) -> Matrix:
-    """Return unit vectors, `[n, dimensions]`, with the cosines of `vectors` on the bge scale."""
+    """Unit vectors, `[n, dimensions]`, with the cosines of `vectors` on the bge scale."""
     kept = min(vectors.shape[1], dimensions - 1)
     scaled = np.zeros((len(vectors), dimensions), dtype=np.float32)
     scaled[:, :kept] = vectors[:, :kept]
@@ -91,7 +91,7 @@ def bge_scale(vectors: Matrix, dimensions: int) -> Matrix:
 
 
 def in_space(vectors: Matrix, model: str, pooling: Pooling) -> Matrix:
-    """Return the vectors with the order and signs of components of this model and pooling."""
+    """The vectors with the order and signs of components of this model and pooling."""
     order, signs = _space(model, pooling, vectors.shape[1])
     moved: Matrix = vectors[:, order] * signs
     return moved
@@ -99,7 +99,7 @@ def in_space(vectors: Matrix, model: str, pooling: Pooling) -> Matrix:
 
 @lru_cache(maxsize=32)
 def _space(model: str, pooling: Pooling, dimensions: int) -> tuple[NDArray[np.int64], Matrix]:
-    # A hash and not NumPy's generator: vectors on disk outlive a version of NumPy.
+    # A hash, because another version of NumPy may draw other numbers, and vectors stay on disk.
     stream = hashlib.shake_256(f"{model} {pooling}".encode()).digest(8 * dimensions)
     drawn = np.frombuffer(stream, dtype="<u8")
     signs = np.where(drawn % 2, np.float32(1), np.float32(-1))

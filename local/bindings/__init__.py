@@ -1,1 +1,1 @@
-"""The process behind the Worker's AI and Vectorize bindings, and what tests ask of it."""
+"""The process behind the AI and Vectorize bindings of a local Worker, with faults for tests."""

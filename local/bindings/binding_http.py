@@ -1,8 +1,8 @@
-"""The HTTP that Cloudflare's own AI and Vectorize bindings speak, over the local implementations.
+"""Serve the HTTP of Cloudflare's AI and Vectorize bindings with the local implementations.
 
-The code of the bindings is in workerd (`cloudflare-internal:ai-api` and `vectorize-api`), the same
-here and in production: paths, headers and bodies below are what it sends and what it reads. It
-makes its errors from the body of an answer that is not 200, so an error here is written such that
+workerd has the code of the bindings (`cloudflare-internal:ai-api` and `vectorize-api`), and it is
+the same here and in production. It sends the requests and reads the answers that are written below.
+It makes its errors from the body of an answer that is not 200. So the body of an error is such that
 the binding rejects with the message of the `BindingError`.
 """
 
@@ -32,7 +32,7 @@ AI_HOST: Final = "workers-binding.ai"
 VECTORIZE_HOST: Final = "vector-search"
 
 BINDING_HEADER: Final = "local-binding"
-"""Name of the binding that calls; `local/bindings/bindings.mjs` adds it."""
+"""The header with the name of the calling binding. `local/bindings/bindings.mjs` adds it."""
 
 _MODEL_HEADER: Final = "cf-consn-model-id"
 _NUMBERED: Final = re.compile(r"(\d+): (.*)", re.DOTALL)
@@ -40,13 +40,13 @@ _CODED: Final = re.compile(r"[A-Z_]+_ERROR(?: \(code = (\d+)\))?: (.*)", re.DOTA
 
 
 class BindingService:
-    """What answers the bindings of the Worker."""
+    """Answers the requests of the bindings."""
 
     def __init__(self, bindings: Bindings) -> None:
         self._bindings = bindings
 
     def routes(self) -> list[BaseRoute]:
-        """Return one route for the host of each kind of binding."""
+        """One route for the host of each kind of binding."""
         ai = Route("/run", self._run, methods=["POST"])
         index = [
             Route("/info", self._describe, methods=["GET"]),
@@ -99,7 +99,7 @@ class BindingService:
 def _ai_error(error: BindingError) -> Response:
     found = _NUMBERED.fullmatch(error.message)
     if found is None:
-        # The binding takes a body that is no JSON as the message.
+        # The binding takes a body that is not JSON as the message.
         return PlainTextResponse(error.message, HTTPStatus.BAD_GATEWAY)
     content = {"internalCode": int(found[1]), "description": found[2], "name": error.name}
     return JSONResponse(content, HTTPStatus.BAD_REQUEST)
@@ -108,6 +108,6 @@ def _ai_error(error: BindingError) -> Response:
 def _vectorize_error(error: BindingError) -> Response:
     found = _CODED.fullmatch(error.message)
     code, sentence = found.groups() if found else (None, error.message)
-    # The binding writes the operation before it, and the code where there is one.
+    # The binding adds the operation to the sentence, and the code if there is one.
     content: Mapping[str, Any] = {"error": sentence, **({"code": int(code)} if code else {})}
     return JSONResponse(content, HTTPStatus.BAD_REQUEST if code else HTTPStatus.BAD_GATEWAY)

@@ -1,9 +1,9 @@
-// Cloudflare's own AI and Vectorize bindings on a laptop, as a plugin of Miniflare.
+// A plugin of Miniflare: Cloudflare's own AI and Vectorize bindings on a laptop.
 //
-// The code of both bindings is in workerd: JavaScript that runs inside the isolate of the Worker,
-// writes the JSON of each call there and parses the answer there. Only the service behind it is
-// missing on a laptop. This plugin binds the same code, and puts the Python process (local/bindings)
-// behind it; so what a call costs in CPU and memory is what it costs in production.
+// workerd has the code of both bindings. It is JavaScript that runs in the isolate of the Worker,
+// where it writes the JSON of each call and parses the answer. A laptop lacks only the service behind
+// it. This plugin binds the same code to a Python process (local/bindings), so a call costs as much
+// CPU and memory as in production.
 const TYPE = "unsafe:local-platform"; // as in wrangler.toml
 
 function bindingsOf({ config }) {
@@ -23,7 +23,7 @@ export const plugins = {
           moduleName: `cloudflare-internal:${binding.dev.options.api}`,
           innerBindings: [
             { name: "fetcher", service: { name: serviceOf(name) } },
-            // What Cloudflare gives to a Vectorize binding; that of Workers AI reads none of these.
+            // Cloudflare gives these to a Vectorize binding. The AI binding does not read them.
             { name: "indexId", text: name },
             { name: "indexVersion", text: "v2" },
             { name: "useNdJson", json: "true" },

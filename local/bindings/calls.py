@@ -1,4 +1,4 @@
-"""One call of a binding: counted, met by a fault if one waits, and handed to its implementation."""
+"""Call a binding: count the call, apply a waiting fault, and run the implementation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from local.ai.local_workers_ai import LocalWorkersAI
 
 Answer = dict[str, Any] | list[dict[str, Any]]
-"""What a method answers, as JSON values."""
+"""The answer of a method, as JSON values."""
 
 AI_BINDING: Final = "AI"
 
@@ -37,11 +37,11 @@ _CALLERS_MISTAKE: Final = "TypeError"
 
 
 class Bindings:
-    """The bindings of the Worker by name, with the faults and the counts that tests ask for.
+    """The AI and Vectorize bindings of a Worker, with faults and counts for tests.
 
     Attributes:
-        faults: what is to fail next.
-        counts: what was called.
+        faults: the calls that will fail.
+        counts: the calls so far.
     """
 
     def __init__(
@@ -63,7 +63,11 @@ class Bindings:
         return self._indexes
 
     async def call(self, binding: str, method: str, arguments: Sequence[object]) -> Answer:
-        """Answer as the binding does, JSON in and out; raises `BindingError` as it rejects."""
+        """Call a method of a binding with JSON values.
+
+        Raises:
+            BindingError: the binding rejects the call.
+        """
         run = self._implementation(binding, method, arguments)
         with self._lock:
             self.counts.calls[f"{binding}.{method}"] += 1
@@ -83,7 +87,7 @@ class Bindings:
         return answer
 
     def reset_counts(self) -> None:
-        """Count from zero."""
+        """Set the counts to zero."""
         with self._lock:
             self.counts = CallCounts()
 

@@ -1,8 +1,7 @@
-"""Errors of Workers AI and Vectorize in Cloudflare's words, to be ordered by their number.
+"""The errors of Workers AI and Vectorize by number, in Cloudflare's words.
 
-The sentences of Workers AI are those of Cloudflare's page of errors, or of users' reports where a
-line says *seen*. For a number that is marked *unknown* no sentence is published: its words are
-ours.
+The sentences of Workers AI are from Cloudflare's page of errors, or from reports of users if a line
+says *seen*. If a line says *unknown*, no sentence is published, and the words are ours.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ AI_SENTENCES: Final[Mapping[int, str]] = MappingProxyType(
         5035: "The model cannot be used by this account",  # unknown
     }
 )
-"""What follows the number in a message of Workers AI."""
+"""The text after the number in a message of Workers AI."""
 
 INDEX_SENTENCES: Final[Mapping[int, str]] = MappingProxyType(
     {
@@ -58,7 +57,7 @@ INDEX_SENTENCES: Final[Mapping[int, str]] = MappingProxyType(
         50000: "internal error",  # unknown
     }
 )
-"""What follows the code in a message of Vectorize."""
+"""The text after the code in a message of Vectorize."""
 
 _OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
     {
@@ -74,11 +73,11 @@ _OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
 
 
 def cloudflare_error(method: str, number: int) -> BindingError | None:
-    """The error of this number, as the method rejects with it; None for an unknown one.
+    """The error of this number, with which the method rejects; None if the number is unknown.
 
     Args:
-        method: `run` of Workers AI, or one of Vectorize's.
-        number: such as 3040, or 40041.
+        method: `run` of Workers AI, or a method of Vectorize.
+        number: such as 3040 or 40041.
     """
     if method == "run":
         sentence = AI_SENTENCES.get(number)

@@ -1,4 +1,4 @@
-"""`/control`: what tests ask of the local platform beside the bindings themselves."""
+"""`/control`: endpoints with which tests order faults, read counts and look at vectors."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class _NoiseBody(_Strict):
 
 
 class Control:
-    """The endpoints below `/control`, over the bindings they act on."""
+    """The endpoints below `/control`, for these bindings."""
 
     def __init__(self, bindings: Bindings) -> None:
         self._bindings = bindings
 
     def routes(self) -> list[Route]:
-        """Return the routes, relative to where they are mounted."""
+        """The routes, relative to their mount."""
         return [
             Route("/faults", self.add_fault, methods=["POST"]),
             Route("/faults", self.clear_faults, methods=["DELETE"]),
@@ -68,9 +68,9 @@ class Control:
         ]
 
     async def add_fault(self, request: Request) -> Response:
-        """Take a `local.bindings.faults.Fault` as JSON; `binding` and `method` are required.
+        """Add a `local.bindings.faults.Fault`, given as JSON. `binding` and `method` are required.
 
-        `number`, such as 3040 or 40041, stands for the error of that number in Cloudflare's words.
+        `number`, such as 3040 or 40041, selects the error of that number in Cloudflare's words.
         """
         body = _FaultBody.model_validate_json(await request.body())
         if body.kind in SHAPE_KINDS and (body.binding, body.method) != (AI_BINDING, "run"):
@@ -85,7 +85,7 @@ class Control:
         return JSONResponse({"waiting": self._bindings.faults.waiting()})
 
     async def clear_faults(self, _: Request) -> Response:
-        """Forget all faults."""
+        """Remove all faults."""
         self._bindings.faults.clear()
         return JSONResponse({"waiting": 0})
 
@@ -94,19 +94,19 @@ class Control:
         return JSONResponse(self._bindings.counts.to_wire())
 
     async def reset_calls(self, _: Request) -> Response:
-        """Count from zero."""
+        """Set the counts to zero."""
         self._bindings.reset_counts()
         return JSONResponse(self._bindings.counts.to_wire())
 
     async def visibility(self, request: Request) -> Response:
-        """Take `{"seconds": x}`, the delay of later writes, for every index."""
+        """Set the delay of later writes of every index, given as `{"seconds": x}`."""
         body = _VisibilityBody.model_validate_json(await request.body())
         for index in self._bindings.indexes.values():
             index.visibility_seconds = body.seconds
         return JSONResponse(body.model_dump())
 
     async def noise(self, request: Request) -> Response:
-        """Take `{"amount": x}`, the most an approximate score is off, for every index."""
+        """Set the largest error of scores of every index, given as `{"amount": x}`."""
         body = _NoiseBody.model_validate_json(await request.body())
         for index in self._bindings.indexes.values():
             index.score_noise = body.amount
@@ -125,7 +125,7 @@ class Control:
         return JSONResponse({"reset": True})
 
     async def vectors(self, request: Request) -> Response:
-        """Answer `{"vectors": [{id, namespace, metadata}], "pending": n}`; the visible ones."""
+        """Answer the visible vectors: `{"vectors": [{id, namespace, metadata}], "pending": n}`."""
         index = self._bindings.indexes.get(request.path_params["binding"])
         if index is None:
             return _refused(f"no such binding; there are {', '.join(self._bindings.indexes)}")
@@ -137,7 +137,7 @@ class Control:
 
 
 async def invalid_body(_: Request, error: Exception) -> Response:
-    """Answer 422 with the first thing that is wrong in a control request."""
+    """Answer 422 with the first mistake of a control request."""
     if not isinstance(error, ValidationError):
         raise error
     first = error.errors()[0]

@@ -1,4 +1,4 @@
-"""Faults on demand and counts of calls, for tests: the platform fails exactly when told to."""
+"""Faults that a test orders, and counts of calls."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 FaultKind = Literal["error", "after", "slow", "late", "short", "dimension", "empty"]
 FAULT_KINDS: Final[tuple[FaultKind, ...]] = get_args(FaultKind)
 SHAPE_KINDS: Final = frozenset({"short", "dimension", "empty"})
-"""Kinds that spoil the answer of `AI.run`; other methods do not have them."""
+"""Kinds that change the answer of `AI.run`. Other methods do not have them."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to the next `count` calls of one method.
+    """A fault of the next `count` calls of one method.
 
     Attributes:
         binding: such as `AI` or `VECTORIZE`.
         method: such as `run` or `upsert`.
-        kind: `error` fails without effect; `after` takes effect and then fails; `slow` waits
-            `seconds` and then answers; `late` takes effect at once and answers after `seconds`;
-            `short` answers `by` vectors too few, `dimension` vectors with `by` components too few,
-            `empty` none at all.
-        count: calls it applies to.
-        name: of the error of `error` and `after`.
-        message: of the error of `error` and `after`; see `cloudflare_errors`.
-        seconds: of `slow` and `late`.
-        by: of `short` and `dimension`.
-        match: only calls whose arguments, as JSON, contain this text.
+        kind: `error` fails without effect. `after` takes effect and then fails. `slow` waits
+            `seconds` and then takes effect. `late` takes effect and then waits `seconds`. `short`
+            answers `by` vectors too few. `dimension` answers vectors with `by` components too few.
+            `empty` answers no vectors.
+        count: the number of calls.
+        name: the name of the error, for `error` and `after`.
+        message: the message of the error, for `error` and `after`. See `cloudflare_errors`.
+        seconds: for `slow` and `late`.
+        by: for `short` and `dimension`.
+        match: applies only to calls whose arguments, as JSON, contain this text.
     """
 
     binding: str
@@ -49,17 +49,17 @@ class Fault:
     match: str | None = None
 
     def hits(self, binding: str, method: str, arguments: Sequence[object]) -> bool:
-        """Tell whether this call is meant."""
+        """Whether the fault applies to this call."""
         if (self.binding, self.method) != (binding, method):
             return False
         return self.match is None or self.match in compact_json(list(arguments))
 
     def error(self) -> BindingError:
-        """Return the error of `error` and `after`."""
+        """The error of `error` and `after`."""
         return BindingError(self.name, self.message)
 
     def spoil(self, answer: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an answer of `AI.run` as a model that errs would give it."""
+        """Change an answer of `AI.run` as `kind` says."""
         data: list[list[float]] = answer["data"]
         dimensions: int = answer["shape"][1]
         if self.kind == "empty":
@@ -73,29 +73,29 @@ class Fault:
 
 
 class FaultPlan:
-    """The faults still to come, oldest first; safe to use from several threads."""
+    """The waiting faults, oldest first. Several threads may use it."""
 
     def __init__(self) -> None:
         self._left: list[tuple[Fault, int]] = []
         self._lock = threading.Lock()
 
     def add(self, fault: Fault) -> None:
-        """Add a fault behind those that are waiting."""
+        """Add a fault after the waiting ones."""
         with self._lock:
             self._left.append((fault, fault.count))
 
     def clear(self) -> None:
-        """Forget all faults."""
+        """Remove all faults."""
         with self._lock:
             self._left.clear()
 
     def waiting(self) -> int:
-        """Return how many calls are still to be hit."""
+        """The number of calls that the waiting faults apply to."""
         with self._lock:
             return sum(left for _, left in self._left)
 
     def take(self, binding: str, method: str, arguments: Sequence[object]) -> Fault | None:
-        """Return the oldest fault that this call is meant by, and use it up once."""
+        """The oldest fault that applies to this call, which is counted; None if there is none."""
         with self._lock:
             for place, (fault, left) in enumerate(self._left):
                 if fault.hits(binding, method, arguments):
@@ -106,12 +106,12 @@ class FaultPlan:
 
 @dataclass
 class CallCounts:
-    """Calls since the start or the last reset.
+    """Counts since the start or the last reset.
 
     Attributes:
-        calls: by `BINDING.method`, failed ones included.
-        texts: embedded in all.
-        vectors: taken by inserts and upserts in all.
+        calls: calls by `BINDING.method`, failed ones included.
+        texts: embedded texts.
+        vectors: vectors of inserts and upserts.
     """
 
     calls: Counter[str] = field(default_factory=Counter)
@@ -119,5 +119,5 @@ class CallCounts:
     vectors: int = 0
 
     def to_wire(self) -> dict[str, Any]:
-        """Return the answer of `GET /control/calls`."""
+        """The answer of `GET /control/calls`."""
         return {"calls": dict(self.calls), "texts": self.texts, "vectors": self.vectors}

@@ -1,11 +1,11 @@
 """`python -m local.bindings.server`: serve Workers AI and Vectorize to the Worker's bindings.
 
-The bindings speak the HTTP of `local.bindings.binding_http`. For tests and tools outside the
-Worker, `POST /rpc/{binding}/{method}` takes `{"arguments": [...]}` and answers `{"result": ...}` or
-`{"error": {"name", "message"}}`, both with status 200: a rejected call is an answer too.
+The bindings speak the HTTP of `local.bindings.binding_http`. Tests and tools outside the Worker use
+`POST /rpc/{binding}/{method}`. It takes `{"arguments": [...]}` and answers `{"result": ...}`, or
+`{"error": {"name", "message"}}` for a rejected call. Both have status 200.
 
-The process listens on 127.0.0.1 only, has no authentication, and keeps its data in one SQLite file
-in the state folder.
+The process listens on 127.0.0.1 only and has no authentication. Its data is in one SQLite file in
+the state folder.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 HOST: Final = "127.0.0.1"
 HOSTS: Final = [HOST, "localhost", AI_HOST, VECTORIZE_HOST]
 AI_VARIABLE: Final = "LOCAL_AI"
-"""`minilm` (the default) for the built-in sentence model, `bge` for the true bge weights, `words`
-for an encoder that is cheap and knows no meaning."""
+"""The variable that chooses the encoder: `minilm` (the default) for the built-in sentence model,
+`bge` for the real bge weights, `words` for a cheap encoder that knows no meaning."""
 STATE_FILE: Final = "vectorize.sqlite3"
 
 _DEFAULT_MODEL: Final = "@cf/baai/bge-base-en-v1.5"
@@ -61,7 +61,7 @@ _CANNOT_START: Final = 1
 
 
 def create_app(bindings: Bindings, ai: str = "minilm") -> Starlette:
-    """Return the HTTP application over the bindings; `ai` names the encoder in `/healthz`."""
+    """The HTTP application over the bindings. `/healthz` answers `ai`, the name of the encoder."""
 
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "ok", "ai": ai, "indexes": list(bindings.indexes)})
@@ -88,16 +88,17 @@ def create_app(bindings: Bindings, ai: str = "minilm") -> Starlette:
             Route("/rpc/{binding}/{method}", rpc, methods=["POST"]),
             Mount("/control", routes=Control(bindings).routes()),
         ],
-        # A web page that has its name resolve to this machine must not reach the platform.
+        # A web page whose host name resolves to this machine must not reach the bindings.
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)],
         exception_handlers={ValidationError: invalid_body},
     )
 
 
 def create_encoder(environment: Mapping[str, str]) -> tuple[TextEncoder, str]:
-    """Return the encoder that `LOCAL_AI` names, ready for use, and its name.
+    """The encoder that `LOCAL_AI` names, and its name.
 
-    Raises `StartError` where its weights are missing, wrong, or out of reach.
+    Raises:
+        StartError: the name is unknown, or the weights are missing or wrong.
     """
     name = environment.get(AI_VARIABLE) or "minilm"
     if name == "minilm":
@@ -113,9 +114,10 @@ def create_encoder(environment: Mapping[str, str]) -> tuple[TextEncoder, str]:
 def create_bindings(
     encoder: TextEncoder, index_config: Path, state: Path, visibility_seconds: float = 0.0
 ) -> Bindings:
-    """Return the bindings over the data in the folder `state`, which is made if it is not there.
+    """The bindings over the data in the folder `state`, which is made if it is missing.
 
-    Raises `StartError` where the configuration is not valid or does not fit the data.
+    Raises:
+        StartError: the configuration is not valid or does not fit the data.
     """
     configs = read_index_config(index_config)
     try:
@@ -131,7 +133,7 @@ def create_bindings(
 
 
 def serve(arguments: Sequence[str] | None = None) -> int:
-    """Serve until the process is told to stop; return the exit code."""
+    """Serve until the process is stopped. Returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
         listener = _listen(options.port)
@@ -143,7 +145,7 @@ def serve(arguments: Sequence[str] | None = None) -> int:
     config = uvicorn.Config(
         create_app(bindings, ai), log_level="warning", access_log=False, lifespan="off"
     )
-    # Ctrl-C is the usual way to stop it: uvicorn has closed everything when it raises this.
+    # Ctrl-C is the usual way to stop it. uvicorn has closed everything before it raises this.
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
     return 0

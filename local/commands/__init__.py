@@ -1,1 +1,1 @@
-"""The commands of `make` that know this project: one module each."""
+"""The commands of `make` that know Cognate, one module each."""

@@ -9,7 +9,7 @@ from schema import app
 
 
 def print_migration(name: str) -> int:
-    """Print the SQL of the table of this name; the answer is the exit status."""
+    """Print the SQL of the table of this name. Returns the exit status."""
     if name not in app.tables:
         known = ", ".join(app.tables)
         sys.stderr.write(

@@ -1,6 +1,6 @@
-"""Better Auth's tables for the demonstration and the tests, in both namings of its columns.
+"""Better Auth's tables for the demonstration and the tests, in either naming of their columns.
 
-Production reads the tables that the application has made, so no migration makes them.
+In production the application creates these tables, so no migration does.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _WORD_START: Final = re.compile(r"(?<=[a-z])_([a-z])")
 
 
 def auth_tables(naming: AuthNaming = "snake_case") -> str:
-    """The script that makes the tables where they are missing."""
+    """The SQL script that creates the missing tables."""
     return in_naming(_SCRIPT.read_text("utf-8"), naming)
 
 
 def in_naming(sql: str, naming: AuthNaming) -> str:
-    """A statement over these tables, written with snake_case names, in another naming."""
+    """Convert the snake_case names of a statement to another naming."""
     if naming == "snake_case":
         return sql
     return _WORD_START.sub(lambda found: found[1].upper(), sql)

@@ -1,5 +1,5 @@
 -- The tables of Better Auth that Cognate reads, for the demonstration and the tests.
--- In production they are the application's own: it has made them, with more columns, by itself.
+-- In production the application creates them, with more columns.
 CREATE TABLE IF NOT EXISTS "user" (
   id TEXT PRIMARY KEY,
   name TEXT NOT NULL,

@@ -24,10 +24,10 @@ def greeting(*, port: int, state: Path, secret: str | None, services: Sequence[s
     """The greeting, with a command to paste for each demo organization.
 
     Args:
-        port: of the Worker.
+        port: the port of the Worker.
         state: the folder of its data and logs.
         secret: the Worker's secret, which signs the cookies. None: no cookies are shown.
-        services: the names of the similarity services. None of them: the commands list the tables.
+        services: the names of the similarity services. Empty: the commands list the tables.
     """
     url = f"http://localhost:{port}"
     organizations = "\n\n".join(

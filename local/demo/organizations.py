@@ -1,7 +1,7 @@
-"""Two organizations to try things with: the same on every machine, signed in from the start.
+"""Two organizations for the demonstration, the same on every machine, signed in from the start.
 
-They are written straight into the SQLite file in which Miniflare keeps the local D1. The tokens are
-public, which is no risk: they exist on the loopback address of one machine only.
+They are written into the SQLite file in which Miniflare keeps the local D1. Their session tokens
+are public. That is no risk, because they are valid on the loopback address of one machine only.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class DemoOrganization:
     """One organization with one member, who has one session.
 
     Attributes:
-        slug: what the ids of all rows are made from.
-        name: as a person reads it.
+        slug: part of the ids of all rows.
+        name: the name that a person reads.
         member: the name of its only user.
     """
 
@@ -49,7 +49,7 @@ class DemoOrganization:
 
     @property
     def session_token(self) -> str:
-        """What the user sends as `Authorization: Bearer ...`."""
+        """The token that the user sends as `Authorization: Bearer ...`."""
         return f"demo-session-{self.slug}"
 
 
@@ -64,28 +64,28 @@ def seed(
     organizations: Iterable[DemoOrganization] = DEMO_ORGANIZATIONS,
     naming: AuthNaming = "snake_case",
 ) -> None:
-    """Write the organizations, their users and sessions; what is there already stays as it is.
+    """Write the organizations with their users and sessions. Existing rows stay as they are.
 
     Args:
-        database: the SQLite file that has Better Auth's tables; they are made when missing.
-        organizations: to write.
-        naming: of the tables' columns.
+        database: the SQLite file for Better Auth's tables. Missing tables are created.
+        organizations: the organizations to write.
+        naming: the naming of the tables' columns.
 
     Raises:
-        sqlite3.Error: the tables that are there have other columns.
+        sqlite3.Error: the existing tables have other columns.
     """
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.executescript(auth_tables(naming))
         for organization in organizations:
             for table, row in _rows(organization):
                 names, marks = ", ".join(row), ", ".join("?" for _ in row)
-                # A missing column or value is an error; only a row that is there already is not.
+                # An existing row is skipped. A missing column or value is an error.
                 sql = f'INSERT INTO "{table}" ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING'  # noqa: S608 - the names above
                 connection.execute(in_naming(sql, naming), tuple(row.values()))
 
 
 def _rows(organization: DemoOrganization) -> Iterator[tuple[str, dict[str, object]]]:
-    """Each table with a row: the columns that Better Auth's own tables require, and those read."""
+    """A row for each table, with the columns that Better Auth requires or Cognate reads."""
     made = {"created_at": _MADE_AT}
     user, member = organization.user_id, f"member_{organization.slug}"
     email = f"demo@{organization.slug}.example"

@@ -1,7 +1,7 @@
-"""Records for `make dev` to try a search on: the same ids in both organizations, other sentences.
+"""Claims for a first search. Both organizations have the same ids with other sentences.
 
-They are written through the API like any other record, and embedded by that. An application that
-has dropped the sample table gets none.
+They are written through the API like any record, so they are embedded. An application without the
+sample table gets none.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _PRESENT_OR_UNWANTED: Final = {http.HTTPStatus.CONFLICT, http.HTTPStatus.NOT_FOU
 def add_demo_claims_once(url: str, state: Path) -> None:
     """Write the claims if they were never written to the data in `state`.
 
-    A claim that somebody has deleted since is not written again.
+    So a claim that somebody deleted is not written again.
 
     Raises:
-        OSError: the Worker at `url` refused one.
+        OSError: the Worker at `url` refused a claim.
     """
     written = state / "demo-claims-written"
     if not written.exists():
@@ -50,10 +50,10 @@ def add_demo_claims_once(url: str, state: Path) -> None:
 
 
 def add_demo_claims(url: str) -> int:
-    """Write the claims that are not there yet, and count them.
+    """Write the missing claims. Returns how many were written.
 
     Raises:
-        OSError: the Worker at `url` refused one.
+        OSError: the Worker at `url` refused a claim.
     """
     return sum(
         _add(url, organization, {"id": record_id, "content": content, "storyId": _STORY})

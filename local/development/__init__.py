@@ -1,1 +1,1 @@
-"""What `make dev` adds to a local Worker for Cognate: its schema, tables and lost messages."""
+"""Cognate's part of `make dev`: sign-in, schema, tables, lost messages."""

@@ -1,7 +1,7 @@
-"""Have the messages of unfinished jobs sent again, after the runtime that held them has ended.
+"""Have the messages of unfinished jobs sent again, after the local runtime has ended.
 
-Miniflare keeps queues in memory. In production a queue keeps its messages, so this is for a laptop
-only: it makes the jobs due in the local database, and the next run of the sweeper announces them.
+Miniflare keeps queues in memory, so the messages are lost. In production a queue keeps them. The
+jobs are made due in the local database, and the next run of the sweeper sends their messages.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _UNFINISHED: Final = (
     ("cognate_jobs", "status IN ('queued', 'running') AND announced > 0"),
     ("cognate_backfills", "status = 'running'"),
 )
-"""What waits for a message: jobs that were announced, and the next steps of backfills."""
+"""The rows that wait for a message: jobs whose message was sent, and running backfills."""
 
 _DUE: Final = ""
-"""Before every time, as ISO 8601 text."""
+"""Sorts before every ISO 8601 time."""
 
 
 def make_due(database: Path) -> bool:
-    """Make all unfinished jobs and backfills of a local database due; whether there are any."""
+    """Make all unfinished jobs and backfills of a database due. Returns whether there are any."""
     with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
         changed = [
             connection.execute(f"UPDATE {table} SET due_at = ? WHERE {condition}", (_DUE,)).rowcount  # noqa: S608 - constants
@@ -34,7 +34,7 @@ def make_due(database: Path) -> bool:
 
 
 def are_due(database: Path) -> bool:
-    """Whether the sweeper has not yet taken all that `make_due` made due."""
+    """Whether the sweeper has not yet sent the messages of all rows that `make_due` changed."""
     with closing(sqlite3.connect(database, timeout=30)) as connection:
         return any(
             connection.execute(

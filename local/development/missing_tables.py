@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 def missing_tables(
     database: Path, tables: Mapping[str, Sequence[str]], migrations: Path
 ) -> list[str]:
-    """One sentence for each table that lacks its migration: what is missing, and what to write.
+    """One sentence for each table that lacks a migration. It says what is missing and what to do.
 
     Args:
         database: the SQLite file of the local database.
-        tables: the columns that each table must have.
-        migrations: the folder of the migrations, which tells the next number.
+        tables: each table with the columns that it must have.
+        migrations: the folder of the migrations, for the number of the next one.
     """
     number = _next_number(migrations)
     with closing(sqlite3.connect(database, timeout=30)) as connection:
@@ -52,6 +52,6 @@ def _sentences(
 
 
 def _next_number(migrations: Path) -> int:
-    """The number of a migration behind those that are there."""
+    """The number of the next migration."""
     names = (re.match(r"\d+", path.name) for path in migrations.glob("*.sql"))
     return max((int(found[0]) for found in names if found), default=0) + 1

@@ -1,4 +1,4 @@
-"""What `make dev` must know of `src/schema.py`."""
+"""Check Cognate's sources, and describe `src/schema.py` for `make dev`."""
 
 from __future__ import annotations
 

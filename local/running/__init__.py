@@ -1,1 +1,1 @@
-"""`make dev`: run the Worker, its bindings and its data on this machine."""
+"""Run a Worker with its bindings and data on this machine, over `wrangler dev`."""

@@ -1,4 +1,4 @@
-"""Ports and answers on this machine's loopback address."""
+"""Ports and requests on the loopback address."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HOST: Final = "127.0.0.1"
-"""Everything that is started here listens on this address only."""
+"""All servers of a local run listen on this address only."""
 
 _POLL_SECONDS: Final = 0.1
 _ANSWER_SECONDS: Final = 30.0
@@ -22,18 +22,18 @@ _ANSWER_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 2.0
 
 _ERROR_GRACE_SECONDS: Final = 5.0
-"""A server that answers with an error for this long will not mend by itself."""
+"""A server that has answered with errors for this long does not become healthy by itself."""
 
 DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Opens addresses of this machine, for which no proxy of the environment must be asked."""
+"""Opens addresses of this machine. It ignores the proxies of the environment."""
 
 
 class NotHealthyError(Exception):
-    """A server did not come up; the message says what it did instead."""
+    """A server did not become healthy. The message says what it did instead."""
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A port on which no server listens now."""
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         port: int = listener.getsockname()[1]
@@ -41,9 +41,9 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on `port`."""
+    """Whether a server can listen on `port`."""
     with socket.socket() as listener:
-        # As servers do: connections that were closed a moment ago are no reason to refuse.
+        # Servers set this option too. Connections that were just closed must not count.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))
@@ -53,11 +53,11 @@ def is_free(port: int) -> bool:
 
 
 def is_listening(port: int) -> bool:
-    """Whether a server takes connections on `port`."""
+    """Whether a server accepts connections on `port`."""
     try:
         socket.create_connection((HOST, port), timeout=_CONNECT_SECONDS).close()
     except TimeoutError:
-        # It listens and is busy.
+        # It listens but is busy.
         return True
     except OSError:
         return False
@@ -71,11 +71,10 @@ def wait_until_healthy(
     is_running: Callable[[], bool],
     answer_seconds: float = _ANSWER_SECONDS,
 ) -> None:
-    """Ask `url` until it answers 200, waiting for each answer up to `answer_seconds`.
+    """Request `url` until it answers 200. Each answer may take `answer_seconds`.
 
     Raises:
-        NotHealthyError: the process behind it ended, it kept answering with an error, or `seconds`
-            passed.
+        NotHealthyError: its process ended, it kept answering with errors, or `seconds` passed.
     """
     deadline = time.monotonic() + seconds
     erring_since: float | None = None
@@ -97,7 +96,7 @@ def wait_until_healthy(
 
 
 def status_of(url: str, answer_seconds: float = _ANSWER_SECONDS) -> int | None:
-    """The status of one request, None where nothing answered."""
+    """The status of one request; None if there was no answer."""
     try:
         with DIRECT.open(url, timeout=answer_seconds) as response:
             status: int = response.status

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def workerd_processes(state: Path) -> list[Path]:
-    """The folders in `/proc` of the workerd processes that were started for this state folder."""
+    """The folders in `/proc` of the workerd processes that use this state folder."""
     marker = str(state).encode()
     found = []
     for process in Path("/proc").glob("[0-9]*"):
@@ -14,7 +14,7 @@ def workerd_processes(state: Path) -> list[Path]:
             command = (process / "cmdline").read_bytes()
             environment = (process / "environ").read_bytes()
         except OSError:
-            continue  # It has ended, or it is another user's.
+            continue  # The process has ended, or belongs to another user.
         if b"workerd" in command and b"serve" in command and marker in environment:
             found.append(process)
     return found

@@ -1,1 +1,1 @@
-"""Set up a checkout: install the tools, build the Pyodide bundle, and save the memory snapshot."""
+"""Set up a checkout: install the tools, build the Pyodide bundle, save the memory snapshot."""

@@ -1,4 +1,4 @@
-"""Write the one Cap'n Proto message that workerd reads: a struct holding a list of modules.
+"""Write the Cap'n Proto message that workerd reads: a struct with a list of modules.
 
 The layout follows https://capnproto.org/encoding.html. The schema is workerd's ``modules.capnp``::
 
@@ -36,7 +36,7 @@ _MAX_LIST_SIZE: Final = 1 << 29
 
 @dataclass(frozen=True)
 class Module:
-    """One internal module of the runtime: its name, the union's arm and the bytes behind it."""
+    """One internal module of the runtime: its name, the arm of the union, and its content."""
 
     name: str
     arm: Literal["src", "wasm", "data"]
@@ -58,7 +58,7 @@ def _list_pointer(offset_words: int, element_size: int, count: int) -> bytes:
 
 
 def write_bundle(modules: Sequence[Module]) -> bytes:
-    """Return the message with its frame: one segment, unpacked, ready to be written to a file."""
+    """The bytes of the file: a frame with one segment, not packed."""
     heads = bytearray()
     tail = bytearray()
     tail_start = len(modules) * _MODULE_WORDS
@@ -76,7 +76,7 @@ def write_bundle(modules: Sequence[Module]) -> bytes:
 
     root = _struct_pointer(0, 0, 1)
     body = _list_pointer(0, _COMPOSITE_ELEMENTS, tail_start)
-    # The tag before a composite list has a struct pointer's shape; its offset is the element count.
+    # The tag of a composite list looks like a struct pointer; its offset is the element count.
     tag = _struct_pointer(len(modules), _MODULE_DATA_WORDS, _MODULE_POINTERS)
     segment = root + body + tag + bytes(heads) + bytes(tail)
     return struct.pack("<II", 0, len(segment) // _WORD) + segment

@@ -1,4 +1,4 @@
-"""What a checkout needs installed, in order: the list of steps that the set-up runs."""
+"""The steps of the set-up: what a checkout needs installed, in order."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _UV_NAME_OF_PIP_SETTING: Final = {"index-url": "UV_DEFAULT_INDEX", "cert": "SSL_
 
 
 def installation_steps(layout: Layout) -> list[Step]:
-    """The steps that make a fresh clone ready, each with what it is made from."""
+    """The steps that make a fresh clone ready, each with its inputs."""
     run = _Run(layout)
     root = layout.root
     own = root / "local" / "setup"
@@ -56,7 +56,7 @@ def installation_steps(layout: Layout) -> list[Step]:
             "Python packages, the sentence model and Node",
             [layout.requirements / "host.txt"],
             [],
-            # Gone when the environment was made anew, so the packages are installed anew as well.
+            # A new environment lacks pytest, so the packages are installed again.
             [layout.python.parent / "pytest"],
             run.packages,
         ),
@@ -90,14 +90,14 @@ def installation_steps(layout: Layout) -> list[Step]:
             [],
             [layout.python_modules],
             run.worker,
-            # pywrangler notes here that it has put packages of its own choice in their place.
+            # pywrangler writes this file when it has replaced the packages with its own choice.
             [layout.python_modules / ".synced"],
         ),
     ]
 
 
 def _compatibility(root: Path) -> Compatibility:
-    """What `wrangler.toml` says of the runtime; a person edits that file."""
+    """Read the compatibility settings of `wrangler.toml`, which a person may have broken."""
     try:
         return Compatibility.local(root / "wrangler.toml")
     except FileNotFoundError:
@@ -119,7 +119,7 @@ class _Run:
     def python(self) -> None:
         layout, log = self.layout, self._log("python")
         environment = _download_environment()
-        # Without pip inside, which Debian's Python could not put there.
+        # Without pip, because the Python of Debian cannot install it there.
         venv = [sys.executable, "-m", "venv", "--clear", "--without-pip"]
         run_logged(
             [*venv, str(layout.virtual_environment)],
@@ -150,7 +150,7 @@ class _Run:
     def node(self) -> None:
         layout = self.layout
         run_logged(
-            # The packages' install scripts only save a moment at start, so none is run.
+            # The install scripts of the packages are optional, so none is run.
             layout.npm("ci", "--ignore-scripts", "--no-audit", "--no-fund"),
             self._log("node"),
             "Installing wrangler and workerd with npm",
@@ -183,7 +183,7 @@ class _Run:
 
     def worker(self) -> None:
         layout = self.layout
-        # pip only adds to a folder: what an earlier set of versions left would be uploaded too.
+        # pip removes no older versions from a folder, and wrangler would upload them too.
         shutil.rmtree(layout.python_modules, ignore_errors=True)
         run_logged(
             vendor_command(
@@ -223,12 +223,12 @@ def vendor_command(python: Path, requirements: Path, target: Path) -> list[str]:
 
 
 def _download_environment() -> dict[str, str]:
-    """The environment with patience cut to a minute, unless somebody set it: a 'no' comes soon."""
+    """The environment, with downloads that give up within a minute unless it says otherwise."""
     defaults = {
         "PIP_RETRIES": "2",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "UV_HTTP_RETRIES": "2",
-        # As pip does, and npm below.
+        # As pip does, and as `Layout.environment` tells npm.
         "UV_SYSTEM_CERTS": "1",
         "UV_PYTHON_DOWNLOADS": "never",
         "npm_config_fetch_retries": "1",
@@ -240,7 +240,7 @@ def _download_environment() -> dict[str, str]:
 
 
 def _uv_environment(environment: dict[str, str]) -> dict[str, str]:
-    """Tell uv what pip was told: it reads no configuration of pip's, and a mirror is set there."""
+    """Add pip's index and certificates to the environment, because uv does not read pip's files."""
     listing = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
     ).stdout
@@ -248,5 +248,5 @@ def _uv_environment(environment: dict[str, str]) -> dict[str, str]:
 
 
 def uv_settings(listing: str) -> dict[str, str]:
-    """The variables of uv that say what `pip config list` says about index and certificates."""
+    """Convert the output of `pip config list` to variables of uv."""
     return {_UV_NAME_OF_PIP_SETTING[name]: value for name, value in _PIP_SETTING.findall(listing)}

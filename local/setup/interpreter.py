@@ -1,7 +1,7 @@
-"""Choose the Python that runs the set-up: any but that of the environment which the set-up makes.
+"""Choose the Python that runs the set-up. It must not be the Python of `.venv`.
 
-In a shell where `.venv` is activated, `python3` is the environment's own Python. To make an
-environment anew, the set-up first empties it, so that Python would delete itself half-way.
+In a shell where `.venv` is activated, `python3` is the Python of `.venv`. The set-up empties
+`.venv` before it makes it again, so that Python would delete itself.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _NAMES: Final = ("python3", "python")
 def python_to_change_to(
     layout: Layout, prefix: str = sys.prefix, environment: Mapping[str, str] = os.environ
 ) -> str | None:
-    """The Python to run the set-up with instead of this one; None where this one will do.
+    """The Python that must run the set-up instead of this one; None if this one may run it.
 
-    The first choice is the Python that made the environment, the second the first one in PATH.
+    The first choice is the Python that made `.venv`. The second choice is the first one in PATH.
 
     Args:
-        layout: of the checkout that is set up.
-        prefix: of the running Python.
-        environment: has the PATH.
+        layout: the checkout to set up.
+        prefix: the prefix of the running Python.
+        environment: the variables, PATH among them.
 
     Raises:
-        SetupError: this Python is the environment's own, and there is no other.
+        SetupError: this is the Python of `.venv`, and there is no other.
     """
     own = layout.virtual_environment
     if not _same(Path(prefix), own):

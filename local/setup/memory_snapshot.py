@@ -1,9 +1,9 @@
-"""Memory snapshots of Python Workers: save one with workerd, and start workerd from one.
+"""Save a memory snapshot of a Python Worker with workerd, and start workerd from a snapshot.
 
-Cloudflare starts every isolate of a Python Worker from two snapshots, one on top of the other. The
-baseline snapshot holds the started interpreter and depends on no Worker. The dedicated snapshot is
-taken at deploy, after the Worker was imported. Here the set-up saves a baseline snapshot, and every
-local run starts from it.
+Cloudflare starts each isolate of a Python Worker from two snapshots. The baseline snapshot has the
+started interpreter and is the same for all Workers. The dedicated snapshot is taken at deploy,
+after the import of the Worker. Here the set-up saves a baseline snapshot, and every local run
+starts from it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SAVED_NAME: Final = "snapshot.bin"
 """The file name that workerd gives to a snapshot."""
 DEDICATED_FLAG: Final = "python_dedicated_snapshot"
-"""The compatibility flag that moves a snapshot to after the import of the Worker."""
+"""With this compatibility flag, the snapshot is saved after the import of the Worker."""
 OWN_SDK_FLAG: Final = "disable_python_external_sdk"
 """The flag of a Worker that imports `workers` from the runtime and not from `python_modules/`."""
 EMPTY_WORKER: Final = """
@@ -34,32 +34,32 @@ class Default(WorkerEntrypoint):
 """
 _BASE_NAME: Final = "base.bin"
 _SECONDS: Final = 120
-"""Three on an idle machine."""
+"""Three are enough on an idle machine."""
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _REASON: Final = re.compile(r"Uncaught Error: (.*?)(?=\n\s+at |\Z)", re.DOTALL)
-"""What workerd says about an import that failed, without the stack of its own JavaScript."""
+"""The error of a failed import, without the JavaScript stack of workerd."""
 
 
 class SnapshotError(Exception):
-    """A Worker could not be imported, or its memory could not be saved; the message says why."""
+    """A Worker could not be imported, or its memory not saved. The message says why."""
 
 
 @dataclass(frozen=True)
 class Compatibility:
-    """The date and the flags that choose how the runtime behaves."""
+    """The compatibility date and flags of a Worker."""
 
     date: str
     flags: tuple[str, ...]
 
     @classmethod
     def local(cls, configuration: Path) -> Compatibility:
-        """What `wrangler.toml` says for this machine."""
+        """Read those of `[env.local]` in a `wrangler.toml`."""
         values = tomllib.loads(configuration.read_text("utf-8"))
         flags = values["env"]["local"]["compatibility_flags"]
         return cls(values["compatibility_date"], tuple(flags))
 
     def with_flags(self, *flags: str) -> Compatibility:
-        """The same with more flags."""
+        """A copy with more flags."""
         return Compatibility(self.date, (*self.flags, *flags))
 
 
@@ -85,13 +85,13 @@ def save_snapshot(
     """Import a Worker in workerd, and save its memory as `SAVED_NAME` in its folder.
 
     Args:
-        runtime: workerd and the options that it always needs.
-        worker: its main module; every file below the folder of it is uploaded too.
+        runtime: the command line of workerd with the options that it always needs.
+        worker: the main module. Every file below its folder is a module of the Worker too.
         compatibility: without `DEDICATED_FLAG` the memory is saved before the import.
-        base: the snapshot to start from.
+        base: the snapshot to start from. None: start without one.
 
     Raises:
-        SnapshotError: with the reason that workerd gave.
+        SnapshotError: workerd failed.
     """
     folder = worker.parent
     configuration = folder / "worker.capnp"
@@ -117,7 +117,7 @@ def save_snapshot(
 
 
 def reason_of(output: str) -> str:
-    """The part of workerd's output that says why the import of a Worker failed."""
+    """The part of workerd's output that says why the import failed."""
     plain = _COLOUR.sub("", output)
     found = _REASON.search(plain)
     return (found[1] if found else plain).strip()

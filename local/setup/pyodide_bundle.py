@@ -1,9 +1,9 @@
-"""Make the Pyodide bundle that workerd otherwise downloads, from npm's ``pyodide`` package.
+"""Build the Pyodide bundle that workerd starts Python from, out of npm's `pyodide` package.
 
-workerd starts Python from one file, a Cap'n Proto message holding a list of modules. The released
-bundles live on a host that a machine with package registries only cannot reach; the development
-bundle (``pyodide_dev.capnp.bin``) is read from a folder of ours. Three modules are enough, and npm
-carries all three in the version that this workerd expects.
+The bundle is one file, a Cap'n Proto message with a list of modules. workerd downloads the released
+bundles from a host that is no package registry, and reads the development bundle
+(`pyodide_dev.capnp.bin`) from a local folder. Three modules are enough, and npm has all three in
+the version that this workerd expects.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUNDLE_NAME = "pyodide_dev.capnp.bin"
-"""The file name that workerd looks for when the development flags are set."""
+"""The file name of the bundle when the compatibility flags for development are set."""
 
 _ALLOCATION = "getMemory("
 _PATCHED_ALLOCATION = "Module.getMemoryPatched(Module, libName, "
-"""Where a shared library gets its memory. workerd's own function gives each library the place that
-it has in a restored memory snapshot; Cloudflare's bundle has the same substitution."""
+"""A shared library allocates its memory with this call. The function of workerd gives each library
+its place in the restored memory snapshot. Cloudflare's bundle has the same substitution."""
 _FACTORY_EXPORT = "export default _createPyodideModule;"
 _MODULE_PREFIX = "pyodideRuntime-internal:"
 
 
 class BundleError(Exception):
-    """npm's ``pyodide`` is not of the shape that the bundle is made from."""
+    """The files of npm's `pyodide` do not have the expected shape."""
 
 
 def adapt_loader(loader: str, prelude: str) -> str:
-    """Make npm's loader the module that workerd imports.
+    """Turn npm's loader into the module that workerd imports.
 
-    ``prelude`` goes before it, its factory is exported under the names that workerd imports, and
-    shared libraries get their memory from workerd.
+    `prelude` goes before the loader. The factory is exported under the names that workerd imports.
+    Shared libraries get their memory from workerd.
 
     Raises:
-        BundleError: the loader is not of the expected shape.
+        BundleError: the loader does not have the expected shape.
     """
     body, export, rest = loader.rpartition(_FACTORY_EXPORT)
     if not export or rest.strip() or body.count(_ALLOCATION) != 1:
@@ -52,9 +52,9 @@ def adapt_loader(loader: str, prelude: str) -> str:
 
 
 def build(pyodide: Path, prelude: Path, target: Path) -> None:
-    """Write the bundle made of the files in ``pyodide`` (the npm package's folder) to ``target``.
+    """Build the bundle from the folder of the npm package and write it to `target`.
 
-    The file appears whole or not at all: an interrupted build leaves no half-written bundle.
+    The file appears only when it is complete.
     """
     loader = (pyodide / "pyodide.asm.mjs").read_text(encoding="utf-8")
     source = adapt_loader(loader, prelude.read_text(encoding="utf-8"))

@@ -1,5 +1,5 @@
-// What npm's Pyodide loader needs to run inside workerd. These names shadow the global ones in this
-// module only, so the loader below stays byte for byte as npm has it.
+// Names that npm's Pyodide loader needs inside workerd. They shadow the global names in this module
+// only, so the loader below needs no change.
 import {
   newWasmModule,
   getRandomValues,
@@ -8,7 +8,7 @@ import {
   addEventListener,
 } from "pyodide-internal:builtin_wrappers";
 
-// The settings object that workerd calls the loader's factory with; the loader fills it in.
+// The settings object that workerd passes to the factory of the loader. The loader fills it in.
 let runtime;
 
 function rememberRuntime(settings) {
@@ -16,8 +16,8 @@ function rememberRuntime(settings) {
   return _createPyodideModule(settings);
 }
 
-// An isolate may compile WebAssembly from bytes only through the runtime, and once it has started
-// only from a function of this name.
+// An isolate may compile WebAssembly from bytes only through the runtime. After its start the calling
+// function must have this name.
 function generate(bytes) {
   return newWasmModule(bytes);
 }
@@ -41,11 +41,11 @@ const WebAssembly = Object.create(globalThis.WebAssembly, {
   },
 });
 
-// Random bytes are refused in global scope; workerd hands out fixed ones until the first request.
+// Random bytes are refused in global scope. workerd returns fixed ones until the first request.
 const crypto = { getRandomValues: (view) => getRandomValues(runtime, view) };
 
-// The clock stands still in global scope, and Python's import system compares folder times. A proxy,
-// so that `instanceof Date` goes on meaning the global one.
+// The clock stands still in global scope, but Python's import system compares times of folders. A
+// proxy keeps `instanceof Date` working.
 const Date = new Proxy(globalThis.Date, {
   get: (target, name) => (name === "now" ? monotonicDateNow : Reflect.get(target, name)),
 });

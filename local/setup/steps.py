@@ -1,4 +1,4 @@
-"""Steps of the set-up that run once: each again only when something it was made from changes."""
+"""Run the steps of the set-up. A step runs again only when one of its inputs has changed."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _NETWORK_TROUBLE: Final = re.compile(
     r"[Nn]etwork is unreachable|CERTIFICATE_VERIFY_FAILED|UnknownIssuer|"
     r"No matching distribution found|UNABLE_TO_(GET|VERIFY)",
 )
-"""What pip, uv and npm say when they do not reach their registry."""
+"""Messages of pip, uv and npm that could not reach their registry."""
 
 
 class SetupError(Exception):
-    """A step failed; the message is the one sentence that a person needs."""
+    """A step failed. The message is one sentence that says what to do."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Step:
     """One thing to install or to generate.
 
     Attributes:
-        name: of its stamp and its log, such as `node`.
-        title: what a person reads while it runs.
-        inputs: files; the step runs again when the content of one changes.
-        values: what else it depends on, such as the interpreter's version.
-        products: paths; the step runs again when one is missing.
-        run: does it; raises `SetupError`.
-        foreign: paths that another program makes among the products; the step runs again when one
-            is there.
+        name: the name of its stamp and its log, such as `node`.
+        title: the text that a person reads while it runs.
+        inputs: files. The step runs again when the content of one changes.
+        values: other inputs, such as the version of Python.
+        products: paths. The step runs again when one is missing.
+        run: runs the step. May raise `SetupError`.
+        foreign: paths that another program makes among the products. The step runs again when one
+            exists.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Step:
     foreign: Sequence[Path] = ()
 
     def digest(self) -> str:
-        """A hash of everything that the step's products are made from."""
+        """A hash of all inputs."""
         digest = hashlib.sha256()
         for value in self.values:
             digest.update(f"{len(value)}:{value}".encode())
@@ -62,7 +62,7 @@ class Step:
         return digest.hexdigest()
 
     def is_done(self, stamps: Path) -> bool:
-        """Whether the products are there, made here, and made from what is there now."""
+        """Whether the products exist and were made from the present inputs."""
         stamp = stamps / self.name
         return (
             all(product.exists() for product in self.products)
@@ -73,12 +73,13 @@ class Step:
 
 
 def run_steps(steps: Sequence[Step], stamps: Path, say: Callable[[str], None]) -> int:
-    """Run those of `steps` that are not done, in order, and count them.
+    """Run the steps that are not done, in order. Returns how many ran.
 
-    A step's stamp goes before the step runs and comes back after it: an interrupted one runs again.
+    The stamp of a step is removed before it runs and written after it, so an interrupted step runs
+    again.
 
     Raises:
-        SetupError: of the first step that failed; those after it did not run.
+        SetupError: a step failed. The steps after it did not run.
     """
     ran = 0
     for number, step in enumerate(steps, start=1):
@@ -103,10 +104,10 @@ def run_logged(
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> None:
-    """Run `command` with its output in `log`.
+    """Run `command` and append its output to `log`.
 
     Raises:
-        SetupError: it failed; the sentence says that `what` failed, why, and where its output is.
+        SetupError: it failed. The sentence says that `what` failed, why, and names the log.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -139,6 +140,6 @@ def _sentence(what: str, said: str, log: Path) -> str:
 
 
 def say(text: str) -> None:
-    """Show progress at once, also where the output is no terminal."""
+    """Write to standard error at once, also if it is no terminal."""
     sys.stderr.write(text)
     sys.stderr.flush()

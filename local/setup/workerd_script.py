@@ -1,7 +1,7 @@
-"""The script that Miniflare starts in workerd's place, so that workerd gets options of ours.
+"""The script that Miniflare starts instead of workerd. It adds options and starts workerd.
 
-Miniflare knows no option for the folder of Pyodide bundles or for a memory snapshot, but lets a
-variable name another executable than its own.
+Miniflare has no option for the folder of Pyodide bundles or for a memory snapshot. But the variable
+MINIFLARE_WORKERD_PATH names the executable that it starts.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def bundle_option(bundle: Path) -> str:
-    """The option that lets workerd find the Pyodide bundle in place of a download."""
+    """The option with which workerd reads the Pyodide bundle instead of downloading one."""
     return f"--pyodide-bundle-disk-cache-dir={bundle.parent}"
 
 
 def workerd_script(workerd: Path, options: Sequence[str]) -> str:
-    """A POSIX shell script that adds `options` to `workerd serve` and nothing else."""
+    """A POSIX shell script that adds `options` to `workerd serve`. It changes nothing else."""
     executable = shlex.quote(str(workerd))
     added = shlex.join(options)
     return f"""#!/bin/sh

@@ -1,4 +1,4 @@
-"""Which Vectorize indexes the local platform has: the file given to `--index-config`."""
+"""The Vectorize indexes of a local run, from the file that `--index-config` names."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class IndexConfig:
 
     Attributes:
         binding: its name in the Worker's environment.
-        name: its name on the account; the key of its data on disk.
-        dimensions: components of its vectors; cannot change while there is data.
-        metadata_indexes: type by property name; dots in a name reach into nested metadata.
+        name: its name in the account. Its data on disk has this key.
+        dimensions: components of its vectors. They cannot change while there is data.
+        metadata_indexes: type by property. A dot in a property reaches into nested metadata.
     """
 
     binding: str
@@ -55,7 +55,11 @@ _ENTRIES: Final = TypeAdapter(list[_Entry])
 
 
 def parse_index_config(value: object) -> list[IndexConfig]:
-    """Return the indexes of decoded JSON; raises `StartError` with the reason."""
+    """The indexes of decoded JSON.
+
+    Raises:
+        StartError: the value is not valid.
+    """
     try:
         entries = _ENTRIES.validate_python(value)
     except ValidationError as error:
@@ -75,7 +79,11 @@ def parse_index_config(value: object) -> list[IndexConfig]:
 
 
 def read_index_config(path: Path) -> list[IndexConfig]:
-    """Return the indexes that a JSON file lists; raises `StartError` with the reason."""
+    """The indexes that a JSON file lists.
+
+    Raises:
+        StartError: the file cannot be read or is not valid.
+    """
     try:
         return parse_index_config(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:

@@ -1,6 +1,6 @@
-"""Checks what a caller gives to Vectorize, with the errors the service answers.
+"""Check the arguments of Vectorize calls. Refusals have the sentences of the service.
 
-Everything is checked before anything is written: one bad vector rejects its whole batch.
+All arguments are checked before anything is written. One bad vector rejects its whole batch.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _UNKNOWN_LEVEL: Final = (
 
 @dataclass(frozen=True)
 class GivenVector:
-    """A vector as a caller wrote it, checked."""
+    """A checked vector of a caller."""
 
     id: str
     values: NDArray[np.float32]
@@ -58,7 +58,7 @@ class GivenVector:
 
 @dataclass(frozen=True)
 class QueryOptions:
-    """The options of a query, checked, with Vectorize's defaults."""
+    """The checked options of a query, with Vectorize's defaults."""
 
     top_k: int
     return_values: bool
@@ -68,7 +68,7 @@ class QueryOptions:
 
 
 def parse_vectors(operation: Operation, value: object, dimensions: int) -> list[GivenVector]:
-    """Return a batch of 1 to 1,000 vectors, or raise the error that rejects all of it."""
+    """Parse a batch of 1 to 1,000 vectors, or raise the error that rejects all of it."""
     if not isinstance(value, list) or not value:
         _refuse(operation, "expected a non-empty array of vectors")
     if len(value) > MAX_VECTORS_PER_WRITE:
@@ -77,7 +77,7 @@ def parse_vectors(operation: Operation, value: object, dimensions: int) -> list[
 
 
 def parse_ids(operation: Operation, value: object, most: int) -> list[str]:
-    """Return at most `most` ids, each once, in their order."""
+    """Parse at most `most` ids. Duplicates are removed, the order stays."""
     if not isinstance(value, list):
         _refuse(operation, "expected an array of ids")
     if len(value) > most:
@@ -86,7 +86,7 @@ def parse_ids(operation: Operation, value: object, most: int) -> list[str]:
 
 
 def parse_id(operation: Operation, value: object) -> str:
-    """Return a vector id: a string of 1 to 64 bytes."""
+    """Parse a vector id: a string of 1 to 64 bytes."""
     if not isinstance(value, str) or not value:
         _refuse(operation, "id: expected a non-empty string")
     size = _utf8_bytes(operation, value)
@@ -96,7 +96,7 @@ def parse_id(operation: Operation, value: object) -> str:
 
 
 def parse_query_vector(value: object, dimensions: int) -> NDArray[np.float32]:
-    """Return a query's vector, `[dimensions]`."""
+    """Parse the vector of a query, `[dimensions]`."""
     values = _numbers(value)
     if values is None:
         _refuse(Operation.QUERY, "vector: expected an array of numbers")
@@ -106,7 +106,7 @@ def parse_query_vector(value: object, dimensions: int) -> NDArray[np.float32]:
 
 
 def parse_query_options(value: object) -> QueryOptions:
-    """Return the options of `query` and `queryById`; None stands for no options."""
+    """Parse the options of `query` and `queryById`. None means no options."""
     options = {} if value is None else value
     if not isinstance(options, Mapping):
         _refuse(Operation.QUERY, "options: expected an object")
@@ -130,7 +130,7 @@ def _return_metadata(level: object) -> ReturnMetadata:
     if level is True:
         return "all"
     if level is False:
-        # The runtime turns `true` into "all" but sends `false` as it is, which the service refuses.
+        # The runtime turns `true` into "all" but sends `false`, which the service refuses.
         _refuse(Operation.QUERY, "returnMetadata: expected value")
     if level == "none":
         return "none"
@@ -207,7 +207,7 @@ def _utf8_bytes(operation: Operation, text: str) -> int:
 
 
 def _numbers(value: object) -> NDArray[np.float32] | None:
-    """Return a list of finite numbers as float32, None if it is anything else."""
+    """A list of finite numbers as float32; None for anything else."""
     if not isinstance(value, list):
         return None
     if not set(map(type, value)) <= {int, float}:

@@ -1,9 +1,10 @@
-"""Vectorize's limits and the errors it answers, in one place.
+"""The limits of Vectorize, and its errors.
 
-Limits: Cloudflare's page "Vectorize limits" and its client reference, November 2026, except where a
-line says otherwise. Errors: `<OPERATION>_ERROR (code = <number>): <sentence>` is how the runtime
-writes them; the sentences marked *seen* are word for word from reports of users. The others could
-not be confirmed: their sentence is ours, under the number of the nearest error that was seen.
+The limits are from Cloudflare's page "Vectorize limits" and its client reference, November 2026,
+unless a line says otherwise. The runtime writes an error as
+`<OPERATION>_ERROR (code = <number>): <sentence>`. Sentences marked *seen* are word for word from
+reports of users. No report confirms the others: their sentence is ours, and their number is that of
+the nearest error that was seen.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ MAX_METADATA_BYTES: Final = 10_240
 MAX_METADATA_INDEXES: Final = 10
 """Metadata indexes of an index."""
 MAX_INDEXED_BYTES: Final = 64
-"""Leading bytes of a string that a metadata index holds, cut between characters."""
+"""A metadata index has at most this many leading bytes of a string, cut between characters."""
 MAX_FILTER_BYTES: Final = 2047
 """A filter as compact JSON, bytes: "less than 2048"."""
 MAX_FILTER_KEY: Final = 512
@@ -41,7 +42,7 @@ MAX_IDS_PER_GET: Final = 20
 MAX_IDS_PER_DELETE: Final = 100
 """Ids in one deleteByIds (seen; not on the page)."""
 DEFAULT_TOP_K: Final = 5
-"""Matches of a query that does not say how many."""
+"""Matches of a query without `topK`."""
 MAX_TOP_K: Final = 100
 """Matches of a query without values and without all metadata."""
 MAX_TOP_K_WITH_CONTENT: Final = 50
@@ -49,7 +50,7 @@ MAX_TOP_K_WITH_CONTENT: Final = 50
 
 
 class Operation(Enum):
-    """The runtime's name of what was called, the first word of its errors."""
+    """The runtime's name of an operation: the first word of its errors."""
 
     DESCRIBE = "INDEX_GET"
     QUERY = "VECTOR_QUERY"
@@ -70,7 +71,7 @@ def compact_json_bytes(value: object) -> int:
 
 
 def vectorize_error(operation: Operation, code: int, sentence: str) -> BindingError:
-    """Return the error a Vectorize call rejects with: a plain JavaScript `Error`."""
+    """The error with which a Vectorize call rejects: a plain JavaScript `Error`."""
     return BindingError("Error", f"{operation.value}_ERROR (code = {code}): {sentence}")
 
 
@@ -87,7 +88,7 @@ def too_many_ids(operation: Operation, most: int, got: int) -> BindingError:
 
 
 def too_many_vectors(operation: Operation, got: int) -> BindingError:
-    """40007, not confirmed: written after the error for ids."""
+    """40007, not confirmed: modelled on the error for ids."""
     sentence = (
         f"too many vectors in payload; max vector count is {MAX_VECTORS_PER_WRITE}, got {got}"
     )
@@ -101,7 +102,7 @@ def id_too_long(operation: Operation, got: int) -> BindingError:
 
 
 def namespace_too_long(operation: Operation, got: int) -> BindingError:
-    """40008, not confirmed: written after the error for ids."""
+    """40008, not confirmed: modelled on the error for ids."""
     sentence = f"namespace too long; max is {MAX_NAMESPACE_BYTES} bytes, got {got} bytes"
     return vectorize_error(operation, 40008, sentence)
 
@@ -127,12 +128,12 @@ def metadata_too_large(operation: Operation, vector_id: str, got: int) -> Bindin
 
 
 def index_full(operation: Operation, what: str, most: int) -> BindingError:
-    """Not confirmed; the number is ours, and none that blames a vector."""
+    """Not confirmed. The number is ours; it blames no vector."""
     return vectorize_error(operation, 40000, f"too many {what} in index; max is {most}")
 
 
 def malformed_request(operation: Operation, reason: str) -> BindingError:
-    """40023, seen up to the colon; the reason after it is ours."""
+    """40023, seen up to the colon. The reason after it is ours."""
     verb = {
         Operation.INSERT: "insert vectors",
         Operation.UPSERT: "upsert vectors",

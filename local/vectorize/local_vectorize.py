@@ -1,7 +1,7 @@
-"""Vectorize (version 2) on this machine: exact cosine, metadata indexes, and writes seen later.
+"""Vectorize (version 2) on this machine, with metadata indexes and delayed visibility of writes.
 
-Answers have the shapes of the Workers binding. What differs from Cloudflare: scores are exact
-unless `score_noise` is set, and the delay of a write is `visibility_seconds`, 0 by default.
+Answers have the shapes of the Workers binding. Two things differ from Cloudflare: scores are exact
+unless `score_noise` is set, and a write becomes visible after `visibility_seconds`, by default 0.
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ if TYPE_CHECKING:
 
 
 class LocalVectorize:
-    """One Vectorize index; safe to call from several threads.
+    """One Vectorize index. Several threads may call it.
 
-    Arguments are what JSON gives (lists, dicts, strings, numbers); a call that Cloudflare refuses
-    raises `PlatformError` with Cloudflare's sentence, and then nothing was written.
+    Arguments are JSON values (lists, dicts, strings, numbers). A call that Cloudflare refuses
+    raises `BindingError` with Cloudflare's sentence and writes nothing.
 
     Args:
-        config: the index's name, dimensions and metadata indexes.
-        store: the file that has its vectors.
-        now: tells the time in seconds since 1970 (UTC); a test passes a clock of its own.
+        config: the name, dimensions and metadata indexes.
+        store: the file with the vectors.
+        now: returns the time in seconds since 1970 (UTC). A test passes its own clock.
         visibility_seconds: see the attribute.
 
     Attributes:
-        visibility_seconds: after how long a later write is seen by queries. Writes become visible
-            in their order, so a shorter delay never overtakes a longer one.
-        score_noise: by how much, at most, a score may be off when no values are asked for.
+        visibility_seconds: the delay until queries see a later write. Writes become visible in
+            their order, so a write with a shorter delay waits for those before it.
+        score_noise: the largest error of a score in a query without values.
     """
 
     def __init__(
@@ -85,12 +85,12 @@ class LocalVectorize:
         metadata_indexes: Mapping[str, MetadataType] | None = None,
         now: Callable[[], float] = time.time,
     ) -> LocalVectorize:
-        """Return an empty index that is forgotten with its last reference."""
+        """An empty index in memory."""
         config = IndexConfig("VECTORIZE", "in-memory", dimensions, metadata_indexes or {})
         return cls(config, VectorStore(), now=now)
 
     def describe(self) -> dict[str, Any]:
-        """Return `{vectorCount, dimensions, processedUpToDatetime, processedUpToMutation}`.
+        """Answer `{vectorCount, dimensions, processedUpToDatetime, processedUpToMutation}`.
 
         The last two are null until the first mutation is visible.
         """
@@ -105,7 +105,7 @@ class LocalVectorize:
         }
 
     def query(self, vector: object, options: object = None) -> dict[str, Any]:
-        """Return `{"matches": [{id, score, values?, metadata?, namespace?}], "count"}`, best first.
+        """Answer `{"matches": [{id, score, values?, metadata?, namespace?}], "count"}`, best first.
 
         Options: `topK` (5), `returnValues` (false), `returnMetadata` ("none"), `namespace` and
         `filter`.
@@ -114,9 +114,9 @@ class LocalVectorize:
         return self._query(values, parse_query_options(options))
 
     def query_by_id(self, vector_id: object, options: object = None) -> dict[str, Any]:
-        """Query with the vector of this id, itself included; no matches where there is none.
+        """Query with the vector of this id, which is a match too. Without it, no matches.
 
-        The id is looked for in the whole index, whatever the `namespace` option says.
+        The id is looked up in the whole index, whatever the `namespace` option says.
         """
         found = parse_id(Operation.QUERY, vector_id)
         parsed = parse_query_options(options)
@@ -128,15 +128,15 @@ class LocalVectorize:
             return self._query(values[found], parsed)
 
     def insert(self, vectors: object) -> dict[str, str]:
-        """Add vectors whose id is not there yet; for the others nothing changes. `{mutationId}`."""
+        """Add the vectors whose id is new. The others do not change. Answer `{mutationId}`."""
         return self._write(Operation.INSERT, vectors)
 
     def upsert(self, vectors: object) -> dict[str, str]:
-        """Add or replace vectors as a whole; the last of one id wins. `{mutationId}`."""
+        """Add or replace vectors. The last vector of an id wins. Answer `{mutationId}`."""
         return self._write(Operation.UPSERT, vectors)
 
     def get_by_ids(self, ids: object) -> list[dict[str, Any]]:
-        """Return `[{id, values, metadata?, namespace?}]` for those of 20 ids that are there."""
+        """Answer `[{id, values, metadata?, namespace?}]` for the known ones of at most 20 ids."""
         wanted = parse_ids(Operation.GET, ids, MAX_IDS_PER_GET)
         with self._lock:
             matrix = self._visible()
@@ -148,23 +148,23 @@ class LocalVectorize:
         ]
 
     def delete_by_ids(self, ids: object) -> dict[str, str]:
-        """Remove at most 100 vectors; ids that are not there are fine. `{mutationId}`."""
+        """Remove at most 100 vectors. Unknown ids are ignored. Answer `{mutationId}`."""
         wanted = parse_ids(Operation.DELETE, ids, MAX_IDS_PER_DELETE)
         return self._record(VectorMutation(str(uuid4()), "delete", ids=wanted))
 
     def entries(self) -> list[Entry]:
-        """Return every visible vector without its components: for tests that sweep an index."""
+        """Every visible vector without its components."""
         with self._lock:
             return self._visible().entries()
 
     def pending(self) -> int:
-        """Return how many mutations are not visible yet."""
+        """The number of mutations that are not visible yet."""
         with self._lock:
             self._visible()
             return self._store.pending(self.config.name)
 
     def settle(self) -> None:
-        """Make every write visible now, however long it was to wait."""
+        """Make every write visible now."""
         with self._lock:
             self._visible(math.inf)
 
@@ -224,7 +224,7 @@ class LocalVectorize:
         return {"mutationId": mutation.id}
 
     def _visible(self, now: float | None = None) -> VectorMatrix:
-        """Return the matrix with every mutation in it whose time has come."""
+        """The matrix with all mutations that are due."""
         applied = self._store.apply_due(self.config.name, self._now() if now is None else now)
         if self._matrix is None:
             self._matrix = VectorMatrix(self.config.dimensions)

@@ -1,4 +1,4 @@
-"""The visible vectors of one index in memory, and the exact search over them."""
+"""The visible vectors of an index in memory, and the exact search over them."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Scored:
-    """A match: an entry and its cosine with the query, -1 to 1."""
+    """An entry with its cosine to the query, from -1 to 1."""
 
     entry: Entry
     score: float
 
 
 class VectorMatrix:
-    """Unit vectors, one row each, float32. A row freed by a delete is filled with the last one."""
+    """Unit vectors as float32 rows. The last row moves into the place of a deleted one."""
 
     def __init__(self, dimensions: int) -> None:
         self._rows: Float32Array = np.zeros((_FIRST_CAPACITY, dimensions), dtype=np.float32)
@@ -52,16 +52,16 @@ class VectorMatrix:
         return vector_id in self._row_of
 
     def entries(self) -> list[Entry]:
-        """Return all entries."""
+        """All entries."""
         return list(self._entries)
 
     def get(self, vector_id: str) -> Entry | None:
-        """Return the entry of this id, None if there is none."""
+        """The entry of this id; None if there is none."""
         row = self._row_of.get(vector_id)
         return None if row is None else self._entries[row]
 
     def put(self, vector: StoredVector) -> None:
-        """Add a vector, or replace the one of its id as a whole."""
+        """Add a vector, or replace the vector of its id."""
         entry = Entry(vector.id, vector.namespace, vector.metadata, vector.indexed)
         row = self._row_of.get(vector.id)
         if row is None:
@@ -75,7 +75,7 @@ class VectorMatrix:
         self._rows[row] = _unit(vector.values)
 
     def discard(self, vector_id: str) -> None:
-        """Remove a vector if it is there."""
+        """Remove a vector if it exists."""
         row = self._row_of.pop(vector_id, None)
         if row is None:
             return
@@ -88,10 +88,10 @@ class VectorMatrix:
     def search(
         self, query: Float32Array, top_k: int, accepts: Callable[[Entry], bool], noise: float = 0.0
     ) -> list[Scored]:
-        """Return the `top_k` nearest accepted vectors by cosine, best first, ties by id.
+        """The `top_k` nearest vectors that `accepts` takes, best first, ties by id.
 
-        `noise` moves each score by up to that much, always by the same for one id and query, and
-        the order follows: what an approximate index may do.
+        `noise` changes each score by at most that much, as an approximate index may. The change
+        depends on id and query only, and the order follows the changed scores.
         """
         rows = [row for row, entry in enumerate(self._entries) if accepts(entry)]
         if not rows:
@@ -121,5 +121,5 @@ def _unit(values: Float32Array) -> Float32Array:
 
 
 def _wobble(vector_id: str, seed: int) -> float:
-    """Return a number from -1 to 1 that depends on nothing but the arguments."""
+    """A number from -1 to 1 that depends on the arguments only."""
     return zlib.crc32(vector_id.encode(), seed) / 0xFFFF_FFFF * 2 - 1

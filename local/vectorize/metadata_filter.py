@@ -1,12 +1,12 @@
-"""Vectorize's metadata filters: checked as the service checks them, then matched.
+"""Parse and match the metadata filters of Vectorize.
 
-A filter is a conjunction over indexed properties. Each condition is a bare value (`$eq`), one
-operator, or a lower and an upper bound together; there is no OR. Strings are ordered by their code
-points. A property that no metadata index holds for the vector matches nothing, `$ne` and `$nin`
-included, and neither does a value of another type.
+A filter is a conjunction of conditions on indexed properties; there is no OR. A condition is a bare
+value (`$eq`), one operator, or a lower bound with an upper bound. Strings are ordered by code
+point. If the vector is not in the metadata index of a property, or its value has another type, no
+condition matches, `$ne` and `$nin` included.
 
-Source: Cloudflare's page "Metadata filtering", November 2026. It does not say what `$ne` does where
-the property is missing, nor what a string beyond the indexed 64 bytes matches (here: nothing).
+Source: Cloudflare's page "Metadata filtering", November 2026. It does not say what `$ne` does with
+a missing property, nor what a string beyond the indexed 64 bytes matches. Here neither matches.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ OPERATORS: Final = _EQUALITY | _SETS | _LOWER | _UPPER
 
 @dataclass(frozen=True)
 class FilterCondition:
-    """One operator on one property; `operand` is a scalar, null, or a tuple of them."""
+    """One operator on one property. `operand` is a scalar, None, or a tuple of these."""
 
     key: str
     operator: str
@@ -51,17 +51,21 @@ class FilterCondition:
 
 @dataclass(frozen=True)
 class VectorFilter:
-    """A valid filter: all of its conditions must hold."""
+    """A valid filter. A vector passes if all conditions hold."""
 
     conditions: tuple[FilterCondition, ...]
 
     def matches(self, indexed: Mapping[str, Scalar]) -> bool:
-        """Tell whether a vector with these indexed values passes."""
+        """Whether a vector with these indexed values passes."""
         return all(_holds(condition, indexed.get(condition.key)) for condition in self.conditions)
 
 
 def parse_metadata_filter(value: object) -> VectorFilter:
-    """Return the filter that a query gave; raises `PlatformError` (40026) if it is not valid."""
+    """Parse the filter of a query.
+
+    Raises:
+        BindingError: 40026, the filter is not valid.
+    """
     if not isinstance(value, Mapping) or not value:
         _refuse("must be a non-empty object")
     size = compact_json_bytes(value)
@@ -104,7 +108,7 @@ def _operand(key: str, name: str, given: object) -> object:
 def _scalar(key: str, name: str, value: object) -> Scalar | None:
     if value is not None and not isinstance(value, str | bool | int | float):
         _refuse(f'{name} for key "{key}" needs a string, a number, a boolean or null')
-    # Numbers are compared as float64; a boolean is an int to Python and stays what it is.
+    # Numbers are compared as float64. A boolean is an int in Python, but not here.
     return float(value) if type(value) is int else value
 
 
@@ -136,7 +140,7 @@ def _equal(value: Scalar, operand: object) -> bool:
 
 
 def _same_type(value: Scalar, operand: object) -> bool:
-    # Not isinstance: a boolean is an int to Python, and 1 equals True.
+    # Not isinstance, because a boolean is an int in Python and 1 equals True.
     return type(value) is type(operand)
 
 

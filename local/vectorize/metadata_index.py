@@ -1,7 +1,7 @@
-"""What a metadata index keeps of a vector's metadata when the vector is written.
+"""Select the metadata values that go into the metadata indexes when a vector is written.
 
-Only the indexes that exist at the write see the vector. A value of another type than the index's,
-and a missing one, is not in the index at all, so no filter on that property finds the vector.
+Only the indexes that exist at the write get a value. A missing value, or a value of another type
+than that of the index, is not in the index. Then no filter on that property finds the vector.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SEPARATOR: Final = "."
 def indexed_values(
     metadata: Mapping[str, Any] | None, indexes: Mapping[str, MetadataType]
 ) -> dict[str, Scalar]:
-    """Return what each index holds for this metadata, by property name."""
+    """The value that each index gets from this metadata, by property."""
     found: dict[str, Scalar] = {}
     for name, kind in indexes.items():
         value = _indexed(_at_path(metadata, name), kind)
@@ -33,7 +33,7 @@ def indexed_values(
 
 
 def as_metadata(indexed: Mapping[str, Scalar]) -> dict[str, Any]:
-    """Return indexed values in the shape of metadata, as `returnMetadata: "indexed"` shows them."""
+    """Indexed values in the shape of metadata, as `returnMetadata: "indexed"` shows them."""
     metadata: dict[str, Any] = {}
     for name, value in indexed.items():
         *parents, last = name.split(_SEPARATOR)
@@ -45,7 +45,7 @@ def as_metadata(indexed: Mapping[str, Scalar]) -> dict[str, Any]:
 
 
 def cut_string(text: str) -> str:
-    """Return the longest beginning of `text` that has at most 64 bytes of UTF-8."""
+    """The longest beginning of `text` with at most 64 bytes of UTF-8."""
     encoded = text.encode("utf-8", "replace")
     if len(encoded) <= MAX_INDEXED_BYTES:
         return text

@@ -1,7 +1,7 @@
-"""Vectors and pending mutations on disk: one SQLite file for all indexes of the local platform.
+"""Vectors and pending mutations on disk, in one SQLite file for all indexes.
 
-A write is recorded in a log, and moved to the table of vectors when its time has come, both in
-transactions: what `upsert` has accepted survives a crash, and becomes visible in order.
+A write first goes into a log. When it is due it moves to the table of vectors. Both happen in
+transactions, so an accepted write survives a crash, and writes become visible in order.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ _MOVE: Final = {
 
 @dataclass(frozen=True)
 class StoredVector:
-    """A vector with what the metadata indexes of its time hold of it."""
+    """A vector. `indexed` has its values in the metadata indexes that existed at the write."""
 
     id: str
     values: Float32Array
@@ -81,7 +81,7 @@ class StoredVector:
 
 @dataclass(frozen=True)
 class VectorMutation:
-    """One accepted write: the vectors of an insert or upsert, the ids of a delete."""
+    """An accepted write: the vectors of an insert or upsert, or the ids of a delete."""
 
     id: str
     kind: MutationKind
@@ -91,16 +91,17 @@ class VectorMutation:
 
 @dataclass(frozen=True)
 class Progress:
-    """The last mutation that is visible, and since when (seconds since 1970)."""
+    """The last visible mutation, and when it became visible (seconds since 1970)."""
 
     mutation: str
     at: float
 
 
 class VectorStore:
-    """The SQLite file; safe to use from several threads. `path` None keeps it in memory.
+    """The SQLite file. Several threads may use it. Without a `path` it is in memory.
 
-    Raises `StartError` where the file is not one of these.
+    Raises:
+        StartError: the file cannot be opened.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -121,10 +122,12 @@ class VectorStore:
         self._connection.close()
 
     def open_index(self, config: IndexConfig) -> None:
-        """Make the index, and its metadata indexes that are new; drop those no longer named.
+        """Create the index and its new metadata indexes. Drop those that `config` does not name.
 
-        A new metadata index covers later writes only, as on Cloudflare. Raises
-        `StartError` where the index on disk has another dimension.
+        A new metadata index covers later writes only, as on Cloudflare.
+
+        Raises:
+            StartError: the index on disk has other dimensions.
         """
         with self._transaction() as run:
             row = run("SELECT dimensions FROM indexes WHERE name = ?", config.name).fetchone()
@@ -152,7 +155,7 @@ class VectorStore:
                 )
 
     def record(self, index: str, mutation: VectorMutation, visible_at: float) -> None:
-        """Add a mutation to the log; it becomes visible then, and never before an earlier one."""
+        """Add a mutation to the log, due at `visible_at` but never before an earlier one."""
         with self._transaction() as run:
             latest = run(
                 "SELECT max(visible_at) FROM mutations WHERE index_name = ?", index
@@ -180,7 +183,7 @@ class VectorStore:
                 )
 
     def apply_due(self, index: str, now: float) -> list[VectorMutation]:
-        """Make every mutation visible whose time has come, in order, and return them."""
+        """Make the mutations that are due visible, in order. Returns them."""
         with self._lock:
             if not self._due(index, now):
                 return []
@@ -201,7 +204,7 @@ class VectorStore:
                 return applied
 
     def vectors(self, index: str) -> list[StoredVector]:
-        """Return every visible vector of an index."""
+        """Every visible vector of an index."""
         with self._lock:
             rows = self._connection.execute(
                 "SELECT id, namespace, metadata, indexed, embedding FROM vectors "
@@ -211,7 +214,7 @@ class VectorStore:
             return [_vector(row) for row in rows]
 
     def values(self, index: str, ids: Sequence[str]) -> dict[str, Float32Array]:
-        """Return the components, `[dimensions]`, of those of the vectors that are visible."""
+        """The components, `[dimensions]`, of the visible vectors among `ids`."""
         with self._lock:
             rows = self._connection.execute(
                 "SELECT id, embedding FROM vectors WHERE index_name = ?1 "
@@ -221,7 +224,7 @@ class VectorStore:
             return {row[0]: np.frombuffer(row[1], dtype="<f4") for row in rows}
 
     def progress(self, index: str) -> Progress | None:
-        """Return the last visible mutation, None while there was none."""
+        """The last visible mutation; None before the first one."""
         with self._lock:
             row = self._connection.execute(
                 "SELECT mutation, mutation_at FROM indexes WHERE name = ?", (index,)
@@ -229,7 +232,7 @@ class VectorStore:
             return None if row is None or row[0] is None else Progress(*row)
 
     def pending(self, index: str) -> int:
-        """Return how many mutations are not visible yet."""
+        """The number of mutations that are not visible yet."""
         with self._lock:
             count: int = self._connection.execute(
                 "SELECT count(*) FROM mutations WHERE index_name = ?", (index,)
@@ -237,7 +240,7 @@ class VectorStore:
             return count
 
     def clear(self, index: str) -> None:
-        """Drop an index's vectors and pending mutations; the index itself stays."""
+        """Drop the vectors and pending mutations of an index. The index stays."""
         with self._transaction() as run:
             run(
                 "DELETE FROM mutation_vectors WHERE sequence IN "
