@@ -1,4 +1,4 @@
-"""An import blinds nobody: thousands of records that the index does not show are compared."""
+"""A search compares thousands of records that the index does not show yet."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LATER = "9998"
 
 
 async def ask(stage: Stage, query: Matrix) -> Nearest:
-    """Search by a vector, as a text is searched."""
+    """Search by a vector instead of a text."""
     vector = StoredVectors.of(query.tolist())
     return await nearest(stage.platform, CLAIMS, ACME, vector, filter=Filter(), wanted=10)
 
@@ -47,7 +47,7 @@ async def filled(*organizations: Busy) -> Stage:
 
 
 async def test_five_thousand_unseen_records_are_decided_as_by_a_full_comparison() -> None:
-    """By the whole path of a search; the answer is never degraded."""
+    """A whole search decides as a full comparison does, and it is never degraded."""
     busy = Busy.drawn(ACME, RECORDS, 1)
     stage = await filled(busy, Busy.drawn(GLOBEX, 100, 2))
     verdicts = []
@@ -74,7 +74,7 @@ def test_sketches_hold_the_nearest_of_five_thousand_in_999_of_1000() -> None:
 
 
 async def test_beyond_the_bound_the_answer_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was left out may be nearer, so there is no verdict below DUPLICATE."""
+    """A record that was not compared may be nearer, so only DUPLICATE is a verdict."""
     monkeypatch.setattr(candidates, "MAX_SKETCHES", RECORDS - 1)
     busy = Busy.drawn(ACME, RECORDS, 6)
     found = await ask(await filled(busy), next(busy.queries(1, 7)))
@@ -82,7 +82,7 @@ async def test_beyond_the_bound_the_answer_says_so(monkeypatch: pytest.MonkeyPat
 
 
 async def test_records_that_are_deleted_while_a_search_looks_leave_nothing_to_compare() -> None:
-    """Between the call that found too many of them and the one that reads their sketches."""
+    """The records disappear after the first D1 call, before their sketches are read."""
     busy = Busy.drawn(ACME, 200, 8)
     stage = await filled(busy)
 
@@ -96,7 +96,7 @@ async def test_records_that_are_deleted_while_a_search_looks_leave_nothing_to_co
 
 
 async def test_records_without_sketches_leave_no_verdict() -> None:
-    """They were not compared."""
+    """Records without sketches cannot be compared, so there is no verdict."""
     busy = Busy.drawn(ACME, 200, 8)
     stage = await filled(busy)
     await stage.rows("UPDATE cognate_embeddings SET sketch = NULL")
@@ -105,7 +105,7 @@ async def test_records_without_sketches_leave_no_verdict() -> None:
 
 
 class ReadOnly:
-    """A D1 that answers and takes nothing."""
+    """A database that answers reads and refuses writes."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -119,7 +119,7 @@ class ReadOnly:
 
 
 async def test_a_search_needs_no_writes() -> None:
-    """It embeds what waits and looks how far the index is, and can keep neither."""
+    """A search succeeds even if it can keep no vectors and no progress of the index."""
     busy = Busy.drawn(ACME, 200, 10)
     stage = await filled(busy)
     await stage.write(ACME, "embedded", "a text that the index has accepted")

@@ -1,4 +1,4 @@
-"""The SQL of a search: it reads what it answers, whatever the size of the organization."""
+"""The SQL of a search reads what it answers, whatever the size of the organization."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ NONE = Filter()
 
 
 async def run(stage: Stage, statement: Statement) -> list[Row]:
-    """The rows of one statement."""
+    """Run one statement and return its rows."""
     [rows] = await stage.local.database.batch([statement])
     return rows
 
 
 async def plan(stage: Stage, statement: Statement) -> list[str]:
-    """How SQLite runs a statement, a line each."""
+    """SQLite's query plan of a statement, line by line."""
     explain = Statement(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
     return [row["detail"] for row in await run(stage, explain)]
 
 
 @pytest.mark.parametrize("analysed", [False, True])
 async def test_no_statement_walks_over_an_organization(*, analysed: bool) -> None:
-    """Each finds its rows by a key, with the statistics of a filled database and without."""
+    """Each statement finds its rows by a key, with and without statistics of the database."""
     stage = Stage()
     for organization in (ACME, GLOBEX):
         await stage.write_many(organization, {f"r{n}": f"text {n}" for n in range(150)})
@@ -83,7 +83,7 @@ async def test_no_statement_walks_over_an_organization(*, analysed: bool) -> Non
 
 
 async def test_sketches_come_in_parts_that_d1_can_answer() -> None:
-    """A value of D1 ends at 2,000,000 bytes, and each key stands beside its sketches."""
+    """Each part is below the 2,000,000 bytes of a D1 value, with keys and sketches in order."""
     stage = Stage()
     size = letters_of(CLAIMS.model.dimensions)
     names = [f"r{number}" for number in range(MAX_SKETCHES)]
@@ -129,7 +129,7 @@ async def test_sketches_come_in_parts_that_d1_can_answer() -> None:
 
 
 async def fingerprint_of(stage: Stage) -> str:
-    """The fingerprint that a claim gets today."""
+    """The fingerprint that a claim gets now."""
     await stage.write(GLOBEX, "r1", "text")
     await stage.drain()
     return str((await stage.state(GLOBEX, "r1"))["fingerprint"])
@@ -140,7 +140,7 @@ async def fingerprint_of(stage: Stage) -> str:
     [(0, 0, False), (5, 0, False), (5, 1, True), (MAX_ORPHANS_READ - 1, 0, False)],
 )
 async def test_only_living_records_are_stale(orphans: int, alive: int, *, stale: bool) -> None:
-    """Rows that were deleted by SQL leave state behind, which blinds nobody."""
+    """State rows whose records were deleted by SQL make no search degraded."""
     stage = Stage()
     names = [f"r{number:03}" for number in range(orphans + alive)]
     await stage.write_many(ACME, {name: f"text {name}" for name in names})
@@ -151,7 +151,7 @@ async def test_only_living_records_are_stale(orphans: int, alive: int, *, stale:
 
 
 async def test_very_many_orphans_are_told() -> None:
-    """A search looks at so many of them, and says that it could not look at all."""
+    """With too many state rows to check, a search reports stale records."""
     stage = Stage()
     names = [f"r{number:03}" for number in range(MAX_ORPHANS_READ)]
     await stage.write_many(ACME, {name: f"text {name}" for name in names})
@@ -176,7 +176,7 @@ async def test_very_many_orphans_are_told() -> None:
 async def test_filters_choose_in_sql_what_they_choose_in_python(
     condition: dict[str, object], expected: set[str]
 ) -> None:
-    """A record without a value meets none of them."""
+    """SQL and `Filter.matches` choose the same records."""
     stage = Stage()
     for record, story in (("r1", "a"), ("r2", "b"), ("r3", "c"), ("r4", None)):
         await stage.write(ACME, record, f"text {record}", story)

@@ -1,4 +1,4 @@
-"""Changed metadata counts at once: the index names records as they were, so D1 is compared."""
+"""Changed metadata counts at once, although the index still has the old metadata."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def ask(stage: Stage, **options: Any) -> SearchAnswer:
 
 
 async def shown() -> Stage:
-    """A claim that the index shows under the story s1."""
+    """A claim that the index shows with the story s1."""
     stage = Stage()
     await stage.write(ACME, "r1", TEXT, "s1")
     await stage.drain()
@@ -27,7 +27,7 @@ async def shown() -> Stage:
 
 
 async def move(stage: Stage) -> None:
-    """Change the metadata alone, as the records API does."""
+    """Change only the metadata, as the records API does."""
     now = stage.local.clock.now()
     wanted = [Wanted("r1", embeds=False, is_written=False)]
     await stage.local.database.batch(
@@ -39,7 +39,7 @@ async def move(stage: Stage) -> None:
 
 
 async def test_a_record_is_found_under_its_new_metadata_before_its_job_has_run() -> None:
-    """And under the old one no longer; it costs no call of the model."""
+    """The old metadata no longer finds it, and the model is not called."""
     stage = await shown()
     await move(stage)
     before = stage.calls("AI.run")
@@ -53,7 +53,7 @@ async def test_a_record_is_found_under_its_new_metadata_before_its_job_has_run()
 
 
 async def test_a_record_that_sql_has_moved_is_found_under_its_new_metadata() -> None:
-    """No job is queued for it: the table's trigger says that the index does not follow it."""
+    """A change by SQL queues no job; the table's trigger marks the record."""
     stage = await shown()
     await stage.rows("UPDATE claims SET story_id = 's2' WHERE id = 'r1'")
     assert (await ask(stage, filter={"storyId": "s2"})).verdict is Classification.DUPLICATE
@@ -61,14 +61,14 @@ async def test_a_record_that_sql_has_moved_is_found_under_its_new_metadata() -> 
 
 
 async def test_a_text_that_is_written_again_with_other_metadata_is_found_under_it() -> None:
-    """Its job embeds nothing, though it was queued to."""
+    """The job of an unchanged text embeds nothing."""
     stage = await shown()
     await stage.write(ACME, "r1", TEXT, "s2")
     assert (await ask(stage, filter={"storyId": "s2"})).verdict is Classification.DUPLICATE
 
 
 async def test_a_record_whose_job_has_failed_is_found_under_its_new_metadata() -> None:
-    """By the vectors that it had before."""
+    """A record whose job has failed is found by its earlier vectors."""
     stage = await shown()
     await stage.write(ACME, "r1", "other words than those", "s2")
     stage.fault("run", message="5006: bad input")
@@ -78,7 +78,7 @@ async def test_a_record_whose_job_has_failed_is_found_under_its_new_metadata() -
 
 
 async def test_what_is_queued_again_unchanged_is_not_compared_from_d1() -> None:
-    """The index shows it: a backfill of all records makes no search dearer."""
+    """A backfill of unchanged records makes no search read more."""
     stage = await shown()
     before = (await stage.state(ACME, "r1"))["shown_after"]
     wanted = [Wanted("r1", is_written=False)]

@@ -15,12 +15,12 @@ from local.adapters.vector_ports import ListVectors
 
 
 def data(*components: float) -> bytes:
-    """Components as D1 holds them."""
+    """Components as D1 stores them."""
     return array("f", components).tobytes()
 
 
 def test_a_cosine_does_not_know_lengths() -> None:
-    """Directions are compared, whatever the size."""
+    """Only the directions of two vectors count."""
     query = QueryVector(data(3, 0))
     assert query.cosine(data(1, 1)) == pytest.approx(math.sqrt(0.5))
     assert query.cosine(data(-7, 0)) == -1.0
@@ -31,7 +31,7 @@ def test_a_cosine_does_not_know_lengths() -> None:
     "odd", [(0.0, 0.0), (math.nan, 1.0), (math.inf, 1.0), (-math.inf, math.inf)]
 )
 def test_what_has_no_direction_is_near_to_nothing(odd: tuple[float, float]) -> None:
-    """A vector of zeros, or of no numbers, is no duplicate of everything."""
+    """The cosine with a vector of zeros or without finite numbers is 0."""
     assert QueryVector(data(1, 1)).cosine(data(*odd)) == 0.0
     assert QueryVector(data(*odd)).cosine(data(1, 1)) == 0.0
 
@@ -41,7 +41,7 @@ finite = st.floats(-(2.0**100), 2.0**100, width=32)
 
 @given(st.lists(finite, min_size=3, max_size=3), st.lists(finite, min_size=3, max_size=3))
 def test_a_cosine_is_symmetric_and_bounded(left: list[float], right: list[float]) -> None:
-    """Rounding never takes it out of -1 to 1."""
+    """A cosine is the same both ways, and rounding keeps it within -1 and 1."""
     one, other = data(*left), data(*right)
     score = QueryVector(one).cosine(other)
     assert -1 <= score <= 1
@@ -49,13 +49,13 @@ def test_a_cosine_is_symmetric_and_bounded(left: list[float], right: list[float]
 
 
 def test_stored_vectors_know_their_shape() -> None:
-    """Bytes of D1 are as good as an answer of the model."""
+    """Bytes from D1 and numbers of a caller become vectors of the right shape."""
     stored = StoredVectors(data(1, 2, 3, 4, 5, 6), 3)
     assert list(stored.lengths()) == [3, 3]
     assert from_float32(StoredVectors.of([1, 2, 3]).float32()).tolist() == [1, 2, 3]
 
 
 def test_the_numbers_of_each_vector_are_a_row() -> None:
-    """As float32 has them, in order."""
+    """Each vector becomes a list of its float32 numbers, in order."""
     assert [[0.5, -1.0], [2.0, 0.25]] == rows_of(StoredVectors(data(0.5, -1.0, 2.0, 0.25), 2))
     assert [] == rows_of(ListVectors([]))

@@ -1,4 +1,4 @@
-"""A crowd in the index hides nobody: what counts is what D1 kept, not what the index named."""
+"""Records that the index names but D1 drops do not hide other records."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def ask(stage: Stage, text: str = TEXT, **options: Any) -> SearchAnswer:
 
 
 async def crowd(stage: Stage, count: int) -> list[str]:
-    """Equal records that the index shows, and one beside them that is near."""
+    """Many equal records that the index shows, and one other record that is near."""
     names = [f"dead{number:03}" for number in range(count)]
     await stage.write_many(ACME, dict.fromkeys(names, TEXT))
     await stage.write(ACME, "alive", NEAR)
@@ -43,26 +43,26 @@ async def crowd(stage: Stage, count: int) -> list[str]:
 
 
 async def delete(stage: Stage, names: Sequence[str]) -> None:
-    """By the API; the jobs wait in the queue."""
+    """Delete records by the API; their jobs wait in the queue."""
     for name in names:
         await stage.delete(ACME, name)
 
 
 async def delete_by_sql(stage: Stage, names: Sequence[str]) -> None:
-    """Behind the API."""
+    """Delete records by SQL."""
     for name in names:
         await stage.rows("DELETE FROM claims WHERE id = ?1", name)
 
 
 async def change(stage: Stage, names: Sequence[str]) -> None:
-    """To a text that is far away."""
+    """Change records to a text that is far away."""
     for name in names:
         await stage.write(ACME, name, f"{name} says something else entirely")
     await stage.drain()
 
 
 async def move_out_of_the_filter(stage: Stage, names: Sequence[str]) -> None:
-    """Only the metadata changes; the index still has the old one."""
+    """Change only the metadata; the index still has the old metadata."""
     for name in names:
         await stage.write(ACME, name, TEXT, "elsewhere")
     await stage.drain()
@@ -71,7 +71,7 @@ async def move_out_of_the_filter(stage: Stage, names: Sequence[str]) -> None:
 @pytest.mark.parametrize("end", [delete, delete_by_sql, change])
 @pytest.mark.parametrize("count", [30, 80])
 async def test_a_living_record_behind_a_dead_crowd_is_found(end: Any, count: int) -> None:
-    """The search looks again, with the most that the index gives."""
+    """The search asks the index once more, for as many matches as it gives."""
     stage = Stage()
     await end(stage, await crowd(stage, count))
     found = await ask(stage)
@@ -81,7 +81,7 @@ async def test_a_living_record_behind_a_dead_crowd_is_found(end: Any, count: int
 
 @pytest.mark.parametrize("end", [delete, delete_by_sql, change])
 async def test_a_crowd_that_takes_all_places_leaves_no_verdict(end: Any) -> None:
-    """The index names a hundred at most; the search says that it could not look."""
+    """The index names at most a hundred; the search says that it could not look further."""
     stage = Stage()
     await end(stage, await crowd(stage, MAX_TOP_K))
     found = await ask(stage)
@@ -89,7 +89,7 @@ async def test_a_crowd_that_takes_all_places_leaves_no_verdict(end: Any) -> None
 
 
 async def test_records_that_left_the_filter_hide_nobody() -> None:
-    """Or the answer says so."""
+    """The near record is found, or the answer is degraded."""
     stage = Stage()
     names = [f"dead{number:03}" for number in range(40)]
     for name in names:
@@ -105,7 +105,7 @@ async def test_records_that_left_the_filter_hide_nobody() -> None:
 
 
 async def test_a_recent_record_is_not_taken_for_the_nearest() -> None:
-    """It was found in D1, not behind the crowd: a nearer one may still be hidden there."""
+    """A nearer record may still be hidden behind the crowd."""
     stage = Stage()
     await delete(stage, await crowd(stage, MAX_TOP_K))
     await stage.write(ACME, "recent", "one two three that are otherwise far away from it all")
@@ -116,7 +116,7 @@ async def test_a_recent_record_is_not_taken_for_the_nearest() -> None:
 
 
 async def test_what_is_nearer_than_the_whole_crowd_is_certain() -> None:
-    """What the index did not name is no nearer than the last that it named."""
+    """A match nearer than the last one that the index named is certain."""
     stage = Stage()
     names = [f"r{number:03}" for number in range(MAX_TOP_K + 20)]
     await stage.write_many(ACME, {name: f"{TEXT} {name}" for name in names})
@@ -127,7 +127,7 @@ async def test_what_is_nearer_than_the_whole_crowd_is_certain() -> None:
 
 
 async def test_a_dead_crowd_costs_one_more_look() -> None:
-    """And a search without one costs one."""
+    """A search with a crowd takes two index queries, and any other takes one."""
     stage = Stage()
     names = await crowd(stage, 30)
     before = stage.calls("VECTORIZE.query")
@@ -161,7 +161,7 @@ class LargeIndex(ForwardingIndex):
 async def test_ranges_are_applied_in_d1_where_the_index_is_large(
     vectors: int, *, found: bool
 ) -> None:
-    """A large index is asked without them, and D1 decides."""
+    """A large index is asked without ranges, and D1 applies them."""
     stage = Stage()
     title, similarity = "A harbour in the morning", Similarity("articleSimilarity", articles)
     await stage.put(ARTICLES, ACME, "a1", title=title, body="x", year=2024)

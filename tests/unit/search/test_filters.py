@@ -1,4 +1,4 @@
-"""Filters: what is refused, what Vectorize is asked, and what decides in the end."""
+"""Filters: their validation, their form for Vectorize, and the exact decision."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ SIXTY: Final = "a" * 60
 
 
 def refused(given_filter: object, fields: dict[str, MetadataType] = FIELDS) -> list[FieldError]:
-    """The broken rules of a filter that must not pass."""
+    """The broken rules of a filter that must be refused."""
     with pytest.raises(InvalidInput) as caught:
         parse_filter(given_filter, fields)
     return list(caught.value.fields)
 
 
 def test_a_bare_value_means_equal() -> None:
-    """A bare scalar and `$eq` are the same filter."""
+    """A bare value and `$eq` are the same filter."""
     bare = parse_filter({"storyId": "s1", "views": 3, "verified": True}, FIELDS)
     spelled = {"storyId": {"$eq": "s1"}, "views": {"$eq": 3}, "verified": {"$eq": True}}
     assert bare == parse_filter(spelled, FIELDS)
@@ -43,7 +43,7 @@ def test_a_bare_value_means_equal() -> None:
 
 
 def test_an_empty_filter_lets_everything_through() -> None:
-    """No clause, no condition: the scope alone remains."""
+    """An empty filter has no clause and only the scope as condition."""
     empty = parse_filter({}, FIELDS)
     assert empty == Filter()
     assert empty.conditions == {}
@@ -53,7 +53,7 @@ def test_an_empty_filter_lets_everything_through() -> None:
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_every_operator_reaches_vectorize(name: str) -> None:
-    """Each of the eight operators is accepted and handed on as it is."""
+    """Each of the eight operators is accepted and passed on."""
     value: object = ["a", "b"] if name in ("$in", "$nin") else "a"
     assert parse_filter({"storyId": {name: value}}, FIELDS).conditions == {"storyId": {name: value}}
 
@@ -61,7 +61,7 @@ def test_every_operator_reaches_vectorize(name: str) -> None:
 @pytest.mark.parametrize("lower", ["$gt", "$gte"])
 @pytest.mark.parametrize("upper", ["$lt", "$lte"])
 def test_a_lower_and_an_upper_bound_make_a_range(lower: str, upper: str) -> None:
-    """The one combination that Vectorize allows on a key."""
+    """A range is the only combination of operators that Vectorize allows."""
     found = parse_filter({"views": {lower: 1, upper: 5}}, FIELDS)
     assert found.conditions == {"views": {lower: 1, upper: 5}}
     assert found.matches({"views": 3})
@@ -80,7 +80,7 @@ def test_a_lower_and_an_upper_bound_make_a_range(lower: str, upper: str) -> None
     ],
 )
 def test_other_combinations_are_refused(operators: dict[str, object]) -> None:
-    """Vectorize allows no others, and the message says which one it does."""
+    """The message names the combination that Vectorize allows."""
     (error,) = refused({"views": operators})
     assert error.pointer == "/filter/views"
     assert "use one alone, or one of $gt and $gte with one of $lt and $lte" in error.message
@@ -88,7 +88,7 @@ def test_other_combinations_are_refused(operators: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("key", ["organizationId", "organization_id", "table"])
 def test_the_scope_cannot_be_named(key: str) -> None:
-    """The organization and the table are the server's, even where a table declares such a field."""
+    """The organization and the table are refused even if the table declares such a field."""
     expected = "cannot be filtered by: the server sets the organization and the table; remove it"
     assert refused({key: "x"}, {**FIELDS, key: "string"}) == [
         FieldError(f"/filter/{key}", expected)
@@ -97,20 +97,20 @@ def test_the_scope_cannot_be_named(key: str) -> None:
 
 @pytest.mark.parametrize("key", ["$and", "$eq", "story.id", 'story"id'])
 def test_names_that_vectorize_keeps_for_itself_are_refused(key: str) -> None:
-    """Operators at the top, nesting and quotes never reach Vectorize."""
+    """Operators at the top level, dots and quotes never reach Vectorize."""
     (error,) = refused({key: "x"}, {**FIELDS, key: "string"})
     assert error.pointer == f"/filter/{key}"
     assert "is no metadata field: operators such as $eq stand inside" in error.message
 
 
 def test_an_unknown_key_is_answered_with_the_declared_ones() -> None:
-    """An un-indexed key would silently match nothing, so it is refused with what there is."""
+    """Vectorize would silently match nothing for an unknown key."""
     expected = "is no metadata field of this table; use one of storyId, views, verified"
     assert refused({"story_id": "x"}) == [FieldError("/filter/story_id", expected)]
 
 
 def test_a_table_without_metadata_says_so() -> None:
-    """There is nothing to list, so the message says to remove the key."""
+    """The message says to remove the key."""
     expected = "cannot be filtered by: this table declares no metadata; remove it"
     assert refused({"storyId": "x"}, {}) == [FieldError("/filter/storyId", expected)]
 
@@ -132,7 +132,7 @@ def test_a_table_without_metadata_says_so() -> None:
     ],
 )
 def test_a_value_of_another_type_is_refused(key: str, value: object) -> None:
-    """A boolean is no number, a number no boolean, and each message names the type."""
+    """Each message names the type, and a boolean is not a number."""
     for condition, pointer in ((value, f"/filter/{key}"), ({"$ne": value}, f"/filter/{key}/$ne")):
         (error,) = refused({key: condition})
         assert error.pointer == pointer
@@ -141,7 +141,7 @@ def test_a_value_of_another_type_is_refused(key: str, value: object) -> None:
 
 @pytest.mark.parametrize("condition", [None, {"$eq": None}, {"$ne": None}])
 def test_null_is_refused(condition: object) -> None:
-    """What Vectorize answers for null is not documented, so nothing may depend on it."""
+    """Vectorize does not document what null means."""
     (error,) = refused({"storyId": condition})
     assert "a filter cannot ask for null; leave the field out" in error.message
 
@@ -149,63 +149,63 @@ def test_null_is_refused(condition: object) -> None:
 @pytest.mark.parametrize("name", ["$in", "$nin"])
 @pytest.mark.parametrize("values", [[], [0] * (MAX_LIST + 1), 1, "ab", {"a": 1}, None])
 def test_a_list_has_one_to_a_hundred_values(name: str, values: object) -> None:
-    """Empty lists, over-long ones and what is no list are refused."""
+    """Empty lists, too long lists and other values are refused."""
     expected = FieldError(f"/filter/views/{name}", "must be a list of 1 to 100 values")
     assert refused({"views": {name: values}}) == [expected]
 
 
 def test_a_list_of_a_hundred_values_passes() -> None:
-    """The limit itself is allowed."""
+    """A list of exactly a hundred values is allowed."""
     assert parse_filter({"views": {"$in": [1] * MAX_LIST}}, FIELDS).matches({"views": 1})
 
 
 def test_a_wrong_value_in_a_list_is_named_by_its_position() -> None:
-    """The pointer leads to the value, not only to its list."""
+    """The pointer leads to the value in the list."""
     pointers = [error.pointer for error in refused({"views": {"$in": [1, "2", 3, None]}})]
     assert pointers == ["/filter/views/$in/1", "/filter/views/$in/3"]
 
 
 @pytest.mark.parametrize("name", RANGES)
 def test_booleans_have_no_order(name: str) -> None:
-    """A range over true and false is refused with the operators that make sense."""
+    """The message names the operators that booleans have."""
     expected = "cannot order true and false; use $eq, $ne, $in or $nin"
     assert refused({"verified": {name: True}}) == [FieldError(f"/filter/verified/{name}", expected)]
 
 
 def test_an_unknown_operator_is_answered_with_the_eight() -> None:
-    """The message lists what may stand there."""
+    """The message lists the eight operators."""
     expected = f"is no operator; use one of {', '.join(OPERATORS)}"
     assert refused({"views": {"$regex": "x"}}) == [FieldError("/filter/views/$regex", expected)]
 
 
 def test_an_object_without_operators_is_refused() -> None:
-    """An empty object asks nothing."""
+    """An empty object asks for nothing."""
     expected = f"needs a value or one of {', '.join(OPERATORS)}"
     assert refused({"views": {}}) == [FieldError("/filter/views", expected)]
 
 
 @pytest.mark.parametrize("value", [None, [], "storyId", 1])
 def test_a_filter_is_an_object(value: object) -> None:
-    """Anything else is one problem at the filter itself."""
+    """Any other value is one error at the filter itself."""
     (error,) = refused(value)
     assert error.pointer == "/filter"
 
 
 def test_every_broken_rule_is_named_at_once() -> None:
-    """A caller mends all of them in one go; pointers are escaped as RFC 6901 says."""
+    """Each broken rule has its own pointer, escaped as in RFC 6901."""
     pointers = [error.pointer for error in refused({"a/b~c": 1, "views": "x", "table": "y", "": 1})]
     assert pointers == ["/filter/a~1b~0c", "/filter/views", "/filter/table", "/filter/"]
 
 
 def test_the_pointer_is_where_the_caller_put_the_filter() -> None:
-    """A filter elsewhere in a request is reported there."""
+    """Errors point below the place of the filter in the request."""
     with pytest.raises(InvalidInput) as caught:
         parse_filter({"x": 1}, FIELDS, "/items/0/filter")
     assert caught.value.fields[0].pointer == "/items/0/filter/x"
 
 
 def test_a_long_string_is_asked_for_by_its_indexed_part() -> None:
-    """`$eq` and `$in` are cut at 64 bytes between characters, and the whole decides later."""
+    """`$eq` and `$in` are cut at 64 bytes for Vectorize; the whole string decides later."""
     long = "a" * 63 + "é" + "b"
     for condition in (long, {"$in": [long, long + "c"]}):
         found = parse_filter({"storyId": condition}, FIELDS)
@@ -216,20 +216,20 @@ def test_a_long_string_is_asked_for_by_its_indexed_part() -> None:
 
 
 def test_a_string_of_64_bytes_is_asked_for_whole() -> None:
-    """The limit itself is not cut."""
+    """A string of exactly 64 bytes is not cut."""
     assert parse_filter({"storyId": "a" * 64}, FIELDS).conditions == {"storyId": {"$eq": "a" * 64}}
     assert parse_filter({"storyId": "a" * 65}, FIELDS).conditions == {"storyId": {"$eq": "a" * 64}}
 
 
 @pytest.mark.parametrize("name", ["$ne", *RANGES])
 def test_what_the_index_cannot_decide_is_left_to_the_second_look(name: str) -> None:
-    """A string that a cut one could equal is not asked for, but still decides in `matches`."""
+    """A value that a cut string could equal is left out for Vectorize and still decides."""
     assert parse_filter({"storyId": {name: SIXTY}}, FIELDS).conditions == {"storyId": {name: SIXTY}}
     assert parse_filter({"storyId": {name: SIXTY + "b"}}, FIELDS).conditions == {}
 
 
 def test_only_the_undecidable_values_of_nin_are_left_out() -> None:
-    """Short values of `$nin` still narrow the search."""
+    """The short values of `$nin` still narrow the search."""
     some = parse_filter({"storyId": {"$nin": ["a", "b" * 61]}}, FIELDS)
     assert some.conditions == {"storyId": {"$nin": ["a"]}}
     assert parse_filter({"storyId": {"$nin": ["b" * 61]}}, FIELDS).conditions == {}
@@ -241,13 +241,13 @@ def test_only_the_undecidable_values_of_nin_are_left_out() -> None:
 def test_a_record_without_a_value_matches_nothing(
     name: str, metadata: dict[str, Scalar | None]
 ) -> None:
-    """As NULL in SQL: not even `$ne` and `$nin`, and another type is no value either."""
+    """As with NULL in SQL, not even `$ne` and `$nin` match a missing value."""
     value: object = [1] if name in ("$in", "$nin") else 1
     assert not parse_filter({"views": {name: value}}, FIELDS).matches(metadata)
 
 
 def test_a_boolean_from_d1_is_a_boolean() -> None:
-    """D1 gives 0 and 1 back for a boolean column."""
+    """D1 returns 0 and 1 for a boolean column."""
     found = parse_filter({"verified": False}, FIELDS)
     assert found.matches({"verified": 0})
     assert found.matches({"verified": False})
@@ -256,13 +256,13 @@ def test_a_boolean_from_d1_is_a_boolean() -> None:
 
 
 def test_the_scope_wins_over_everything() -> None:
-    """Organization and table are set last, as equality, beside the caller's conditions."""
+    """The organization and the table are set last, beside the caller's conditions."""
     found = parse_filter({"views": {"$gte": 2}}, FIELDS).with_scope("org_1", "claims")
     assert found == {"views": {"$gte": 2}, "organizationId": "org_1", "table": "claims"}
 
 
 def test_the_complete_filter_is_shorter_than_2048_bytes() -> None:
-    """The limit counts UTF-8 bytes of the whole, scope included; one byte more is refused."""
+    """The limit counts the UTF-8 bytes of the whole filter, and one byte more is refused."""
 
     def scoped(last: str) -> dict[str, Any]:
         values = [f"{n:04}" + "é" * 27 for n in range(32)]
@@ -303,7 +303,7 @@ VALUES: Final[dict[str, st.SearchStrategy[Any]]] = {
 
 @st.composite
 def conditions(draw: st.DrawFn, key: str) -> dict[str, Any]:
-    """One condition on a key: one operator, or a range."""
+    """A condition on one key: one operator, or a range."""
     value = VALUES[key]
     single = st.sampled_from(OPERATORS if key != "verified" else OPERATORS[:4])
     names = [draw(single)]
@@ -329,7 +329,7 @@ def meets(asked: dict[str, Any], record: dict[str, Any]) -> bool:
 
 
 def indexed(value: Any) -> Any:
-    """What Vectorize keeps of a value: the longest whole characters in 64 bytes."""
+    """The longest part of a value that fits into 64 bytes, as Vectorize indexes it."""
     while isinstance(value, str) and len(value.encode()) > 64:
         value = value[:-1]
     return value
@@ -339,13 +339,13 @@ def indexed(value: Any) -> Any:
 def test_matches_agrees_with_the_plain_meaning(
     asked: dict[str, Any], record: dict[str, Any]
 ) -> None:
-    """The second look is what the operators say, over a record's own values."""
+    """`matches` decides by the plain meaning of the operators."""
     assert parse_filter(asked, FIELDS).matches(record) == meets(asked, record)
 
 
 @given(filters, records)
 def test_vectorize_is_never_asked_for_less(asked: dict[str, Any], record: dict[str, Any]) -> None:
-    """Whatever `matches` accepts, the conditions accept over the values as they are indexed."""
+    """Every record that `matches` accepts also meets the conditions for Vectorize."""
     found = parse_filter(asked, FIELDS)
     if found.matches(record):
         in_index = {key: indexed(value) for key, value in record.items()}

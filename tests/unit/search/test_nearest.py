@@ -1,4 +1,4 @@
-"""The nearest records: what the index proposes, D1 decides, and recents are never missed."""
+"""The nearest records: Vectorize proposes, D1 decides, and recent records are never missed."""
 
 from __future__ import annotations
 
@@ -49,26 +49,26 @@ async def find(
 
 
 def ids(found: Nearest) -> list[str]:
-    """The records that were found, best first."""
+    """The ids of the matches, best first."""
     return [match.id for match in found.matches]
 
 
 @dataclass
 class LyingIndex(ForwardingIndex):
-    """An index that answers a query with what it likes."""
+    """An index that answers every query with the same matches."""
 
     matches: list[IndexMatch]
 
     async def query(
         self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]
     ) -> list[IndexMatch]:
-        """The same for every query."""
+        """Answer every query with the same matches."""
         del vectors, top_k, conditions
         return self.matches
 
 
 def with_index(stage: Stage, matches: list[IndexMatch]) -> None:
-    """Let the claims' index answer this."""
+    """Let the index of the claims answer these matches."""
     stage.platform = Platform(
         embedder=stage.local.embedder,
         indexes={"VECTORIZE": LyingIndex(stage.local.indexes["VECTORIZE"], matches)},
@@ -80,7 +80,7 @@ def with_index(stage: Stage, matches: list[IndexMatch]) -> None:
 
 
 def claimed(organization_id: str, scope: str = "claims") -> dict[str, str]:
-    """What a vector says it belongs to."""
+    """The scope in the metadata of a vector."""
     return {"organizationId": organization_id, "table": scope}
 
 
@@ -89,7 +89,7 @@ def claimed(organization_id: str, scope: str = "claims") -> dict[str, str]:
 async def test_what_was_written_is_found_at_any_age(
     visibility_seconds: float, *, later: bool
 ) -> None:
-    """At once, though the index may not show it yet; and later by the index alone."""
+    """A record is found before the index shows it, and later by the index alone."""
     stage = Stage(visibility_seconds=visibility_seconds)
     await stage.write_many(ACME, {"r1": "a red harbour", "r2": "a blue mountain"})
     await stage.drain()
@@ -101,7 +101,7 @@ async def test_what_was_written_is_found_at_any_age(
 
 
 async def test_a_deleted_record_is_gone_at_once() -> None:
-    """Before its vectors are removed, from the index and from the recent ones."""
+    """A deleted record is not found, although its vectors are not removed yet."""
     stage = Stage(visibility_seconds=60)
     await stage.write_many(ACME, {"r1": "a red harbour", "r2": "a blue mountain"})
     await stage.drain()
@@ -110,7 +110,7 @@ async def test_a_deleted_record_is_gone_at_once() -> None:
 
 
 async def test_an_updated_record_is_found_by_its_new_text() -> None:
-    """The index still shows the old vector, and its score is of the new one."""
+    """The score is that of the new vector while the index shows the old one."""
     stage = Stage()
     await stage.write(ACME, "r1", "a red harbour")
     await stage.drain()
@@ -141,7 +141,7 @@ async def test_an_updated_record_is_found_by_its_new_text() -> None:
     ],
 )
 async def test_an_index_that_errs_crosses_no_border(match: IndexMatch) -> None:
-    """What it answers is asserted, and looked up in the caller's organization."""
+    """A wrong match is dropped by its metadata or because D1 has no such record."""
     stage = Stage()
     for organization_id in (ACME, GLOBEX):
         await stage.write(organization_id, "r1", "a red harbour")
@@ -158,7 +158,7 @@ async def test_an_index_that_errs_crosses_no_border(match: IndexMatch) -> None:
 
 
 async def test_an_organization_with_a_long_id_finds_its_records() -> None:
-    """The index answers the first 64 bytes of it; two that share them stay apart."""
+    """Two organizations whose ids share the first 64 bytes stay apart."""
     stage = Stage()
     long = [OrganizationId("o" * 70 + end) for end in ("a", "b")]
     for number, organization_id in enumerate(long):
@@ -170,7 +170,7 @@ async def test_an_organization_with_a_long_id_finds_its_records() -> None:
 
 
 async def test_a_record_counts_once_by_its_best_chunk() -> None:
-    """With the place of that chunk in the text."""
+    """The match has the place of the nearest chunk in the text."""
     stage = Stage()
     text = long_text(3) + "Only here a zebra crosses."
     await stage.write(ACME, "long", text)
@@ -183,7 +183,7 @@ async def test_a_record_counts_once_by_its_best_chunk() -> None:
 
 
 async def test_filters_narrow_by_what_d1_says_now() -> None:
-    """Metadata that the index still has wrong is not believed, nor does it hide a record."""
+    """The metadata in D1 decides, not that in the index."""
     stage = Stage()
     await stage.write(ACME, "r1", "a red harbour", "one")
     await stage.write(ACME, "r2", "a red harbour", "two")
@@ -199,7 +199,7 @@ async def test_filters_narrow_by_what_d1_says_now() -> None:
 
 
 async def test_an_index_that_fails_degrades_the_answer() -> None:
-    """What is recent is still compared, and nobody is told that this is all."""
+    """Recent records are still compared, and the answer is degraded."""
     stage = Stage()
     await stage.write(ACME, "old", "a red harbour")
     await stage.drain()
@@ -212,7 +212,7 @@ async def test_an_index_that_fails_degrades_the_answer() -> None:
 
 
 async def test_a_missing_binding_is_named() -> None:
-    """It is a mistake of the deployment, not an outage."""
+    """A missing binding is an error of the deployment, not an outage."""
     stage = Stage()
     query = await embed_query(stage.platform, CLAIMS, "a text")
     bare = Platform(
@@ -229,7 +229,7 @@ async def test_a_missing_binding_is_named() -> None:
 
 @pytest.mark.parametrize("written", [MAX_EXACT_RECENT, MAX_EXACT_RECENT + 1, 400])
 async def test_what_is_not_shown_yet_is_compared_whatever_its_number(written: int) -> None:
-    """All of it where it is little, by sketches where it is much; deleted ones take no place."""
+    """Few chunks are all compared, many are chosen by sketches, and deleted ones take no place."""
     stage = Stage(visibility_seconds=6000)
     names = [f"r{number:03}" for number in range(written)]
     await stage.write_many(ACME, {name: f"text {name} and {name}" for name in names})
@@ -243,7 +243,7 @@ async def test_what_is_not_shown_yet_is_compared_whatever_its_number(written: in
 
 
 async def test_what_is_more_than_can_be_compared_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bound itself is compared; of more, the newest are, and the rest may be nearer."""
+    """Beyond the bound only the newest are compared, and the answer is degraded."""
     monkeypatch.setattr(candidates, "MAX_EXACT_RECENT", 4)
     monkeypatch.setattr(candidates, "MAX_SKETCHES", 8)
     stage = Stage(visibility_seconds=6000)
@@ -262,7 +262,7 @@ async def test_what_is_more_than_can_be_compared_is_told(monkeypatch: pytest.Mon
 
 
 async def test_long_records_count_by_their_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each chunk has its sketch, and a long record leaves room for the others."""
+    """Each chunk has a sketch, and a long record leaves room for others."""
     monkeypatch.setattr(candidates, "MAX_SKETCHES", 200)
     stage = Stage(visibility_seconds=6000)
     await stage.write(ACME, "r1", long_text(150))
@@ -283,7 +283,7 @@ async def test_long_records_count_by_their_chunks(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_the_widest_search_stays_within_the_limit_of_the_index() -> None:
-    """More than 100 matches is an error of Vectorize, not a smaller answer."""
+    """Vectorize refuses a query for more than 100 matches."""
     stage = Stage()
     await stage.write(ACME, "r1", "a red harbour")
     await stage.drain()
@@ -293,7 +293,7 @@ async def test_the_widest_search_stays_within_the_limit_of_the_index() -> None:
 
 
 async def test_vectors_of_another_fingerprint_are_not_compared() -> None:
-    """Their cosines would mean nothing, and an answer without them says so."""
+    """The answer without these records is degraded."""
     stage = Stage()
     await stage.write(ACME, "r1", "a red harbour")
     await stage.drain()
@@ -304,7 +304,7 @@ async def test_vectors_of_another_fingerprint_are_not_compared() -> None:
 
 
 async def test_a_search_is_one_call_of_each() -> None:
-    """One of the model, one of the index, whatever is found."""
+    """A search makes one call of the model and one of the index."""
     stage = Stage()
     await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(30)})
     await stage.drain()
@@ -315,7 +315,7 @@ async def test_a_search_is_one_call_of_each() -> None:
 
 
 async def test_the_query_is_the_first_vector() -> None:
-    """Of a batch, the others are passed over."""
+    """Other vectors of the batch are ignored."""
     stage = Stage()
     await stage.write_many(ACME, {"r1": "a red harbour", "r2": "a blue mountain"})
     await stage.drain()
@@ -328,7 +328,7 @@ async def test_the_query_is_the_first_vector() -> None:
     "message", ["out of reach", "VECTOR_UPSERT_ERROR (code = 40016): metadata"]
 )
 async def test_what_the_index_refuses_is_found_however_long_that_lasts(message: str) -> None:
-    """Its vectors are in D1: an index that never took them is no reason to call a text new."""
+    """A record that the index never accepted is compared from D1."""
     stage = Stage()
     stage.fault("upsert", message=message, count=1000)
     await stage.write(ACME, "r1", "a red harbour")
@@ -341,7 +341,7 @@ async def test_what_the_index_refuses_is_found_however_long_that_lasts(message: 
 
 
 async def test_a_long_record_does_not_hide_the_others() -> None:
-    """Its chunks are as near to it as anything can be, and are many."""
+    """A search by a long record finds other records although its own chunks are nearer."""
     stage = Stage()
     await stage.write(ACME, "long", long_text(60))
     await stage.write(ACME, "short", long_text(1))
@@ -356,7 +356,7 @@ async def test_a_long_record_does_not_hide_the_others() -> None:
 
 
 async def test_records_that_take_all_places_are_told() -> None:
-    """A hundred matches are the most there are; if one record has them all, the answer says so."""
+    """If one record has all 100 matches of the index, the answer is degraded."""
     stage = Stage()
     await stage.write(ACME, "long", long_text(120))
     await stage.drain()

@@ -1,4 +1,4 @@
-"""What was accepted and is not embedded yet: a search embeds it, compares it, and keeps it."""
+"""Pending records: a search embeds them, compares them and keeps their vectors."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cognate.backfill.walk import MAX_WAITING
+from cognate.errors import NotEmbedded, NotFound
 from cognate.jobs.queue import WINDOW, Priority, Wanted, queue_statements
 from cognate.jobs.replay import replay_jobs
 from cognate.search import candidates
+from cognate.search.cosine import QueryVector
 from cognate.search.nearest import TOO_MANY_PENDING
+from cognate.search.pending import vector_or_text_of
 from cognate.search.raw_query import query_vectors
 from cognate.search.similarity import Classification, find_with_gray_zone, search
 from tests.stage.between import Between
 from tests.stage.platform import (
     ACME,
     ARTICLES,
+    BASE,
     CLAIMS,
     GLOBEX,
     SCHEMA,
@@ -39,7 +43,7 @@ async def ask(stage: Stage, text: str = TEXT, **options: object) -> SearchAnswer
 
 
 async def test_a_write_and_then_a_search_for_its_text_is_a_duplicate() -> None:
-    """With the queue stopped: nothing that was accepted before the search began is missed."""
+    """A record is found although the consumer never ran."""
     stage = Stage()
     await stage.write(ACME, "r1", TEXT)
     found = await ask(stage)
@@ -48,7 +52,7 @@ async def test_a_write_and_then_a_search_for_its_text_is_a_duplicate() -> None:
 
 
 async def test_nothing_pending_costs_no_call() -> None:
-    """One call of the model for the query, as ever."""
+    """Without pending records only the query is embedded."""
     stage = Stage()
     await stage.write(ACME, "r1", TEXT)
     await stage.drain()
@@ -58,7 +62,7 @@ async def test_nothing_pending_costs_no_call() -> None:
 
 
 async def test_what_a_search_embedded_is_not_embedded_again() -> None:
-    """Neither by the next search nor by the consumer, which only writes it to the index."""
+    """The next search and the consumer use the vectors that the search has kept."""
     stage = Stage()
     job = await stage.write(ACME, "r1", TEXT)
     await ask(stage)
@@ -73,7 +77,7 @@ async def test_what_a_search_embedded_is_not_embedded_again() -> None:
 
 
 async def test_the_new_text_of_a_changed_record_counts_at_once() -> None:
-    """And its old one no longer."""
+    """The old text finds the record no longer."""
     stage = Stage()
     await stage.write(ACME, "r1", TEXT)
     await stage.drain()
@@ -84,7 +88,7 @@ async def test_the_new_text_of_a_changed_record_counts_at_once() -> None:
 
 
 async def test_a_record_whose_new_text_is_blank_is_not_found_by_its_old_one() -> None:
-    """There is nothing to embed, and what is stored is of a text that is gone."""
+    """The stored vector of the old text does not count."""
     stage = Stage()
     await stage.write(ACME, "r1", TEXT)
     await stage.drain()
@@ -94,7 +98,7 @@ async def test_a_record_whose_new_text_is_blank_is_not_found_by_its_old_one() ->
 
 
 async def test_other_organizations_are_not_read() -> None:
-    """Their pending records are neither embedded nor counted."""
+    """Pending records of other organizations are neither embedded nor counted."""
     stage = Stage()
     await stage.write(GLOBEX, "r1", TEXT)
     found = await ask(stage)
@@ -102,7 +106,7 @@ async def test_other_organizations_are_not_read() -> None:
 
 
 async def test_a_filter_holds_for_pending_records() -> None:
-    """A record outside of it is not embedded for nothing."""
+    """A pending record outside the filter is not embedded."""
     stage = Stage()
     await stage.write(ACME, "r1", TEXT, "s1")
     before = stage.calls("AI.run")
@@ -115,7 +119,7 @@ async def test_a_filter_holds_for_pending_records() -> None:
 
 @pytest.mark.parametrize(("records", "left"), [(100, 0), (101, 1), (250, 150)])
 async def test_a_hundred_texts_are_embedded_and_more_are_told(records: int, left: int) -> None:
-    """Each search takes the oldest hundred, so that the next ones have fewer."""
+    """Each search embeds the oldest hundred, so later searches have fewer."""
     stage = Stage()
     await stage.write_many(ACME, {f"r{number:03}": f"text {number}" for number in range(records)})
     found = await ask(stage, "nothing like them")
@@ -127,7 +131,7 @@ async def test_a_hundred_texts_are_embedded_and_more_are_told(records: int, left
 
 
 async def test_many_are_counted_up_to_a_bound() -> None:
-    """The answer says so many or more."""
+    """The count 1,000 means that or more."""
     stage = Stage()
     await stage.write_many(
         ACME, {f"r{number:04}": f"text {number}" for number in range(candidates.MAX_COUNTED + 5)}
@@ -136,7 +140,7 @@ async def test_many_are_counted_up_to_a_bound() -> None:
 
 
 async def test_more_jobs_than_are_looked_at_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where those that were looked at have been embedded by earlier searches."""
+    """A search is degraded even if earlier searches embedded all that was looked at."""
     monkeypatch.setattr(candidates, "MAX_OPEN_JOBS", 50)
     stage = Stage()
     await stage.write_many(ACME, {f"r{number:04}": f"text {number}" for number in range(60)})
@@ -149,7 +153,7 @@ async def test_more_jobs_than_are_looked_at_are_told(monkeypatch: pytest.MonkeyP
 
 
 async def test_long_texts_are_read_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is behind it is told, and left to the consumer."""
+    """Texts beyond the bound are left to the consumer, and the answer is degraded."""
     text = long_text(3)
     monkeypatch.setattr(candidates, "MAX_PENDING_CHARACTERS", 2 * len(text))
     stage = Stage()
@@ -163,7 +167,7 @@ async def test_long_texts_are_read_up_to_a_bound(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_a_record_of_more_chunks_than_one_call_takes_is_told() -> None:
-    """The consumer embeds it, in several calls."""
+    """Such a record is left to the consumer, and the answer is degraded."""
     stage = Stage()
     await stage.write(ACME, "r1", long_text(101))
     await stage.write(ACME, "r2", TEXT)
@@ -176,7 +180,7 @@ async def test_a_record_of_more_chunks_than_one_call_takes_is_told() -> None:
 
 @pytest.mark.parametrize("message", ["3040: out of capacity", "5006: bad input", "unknown"])
 async def test_a_model_that_refuses_leaves_the_search_degraded(message: str) -> None:
-    """The verdict is null: what waits may be the same text."""
+    """There is no verdict, because the pending text may be the same."""
     stage = Stage()
     await stage.write(ACME, "r1", "poisonous " + TEXT)
     stage.fault("run", message=message, match="poisonous")
@@ -185,7 +189,7 @@ async def test_a_model_that_refuses_leaves_the_search_degraded(message: str) -> 
 
 
 async def test_a_record_that_failed_for_good_is_not_pending() -> None:
-    """Its job says why it cannot be compared, and no search waits for it for ever."""
+    """A search does not wait for a record whose job has failed."""
     stage = Stage()
     await stage.write(ACME, "r1", TEXT)
     stage.fault("run", message="5006: bad input")
@@ -195,7 +199,7 @@ async def test_a_record_that_failed_for_good_is_not_pending() -> None:
 
 
 async def test_a_posted_text_counts_before_it_is_embedded() -> None:
-    """For a record in place of its own text."""
+    """The posted text counts in place of the record's own text."""
     stage = Stage()
     await stage.write(ACME, "r1", "its own text is another one")
     await stage.drain()
@@ -204,7 +208,7 @@ async def test_a_posted_text_counts_before_it_is_embedded() -> None:
 
 
 async def test_a_backfill_of_unchanged_records_blinds_no_search() -> None:
-    """As many jobs as it has at a time: they have nothing to embed, and cost no call."""
+    """The jobs of a backfill that have nothing to embed cost no call."""
     stage = Stage()
     records = MAX_WAITING + WINDOW
     await stage.write_many(ACME, {f"r{number:04}": f"text {number}" for number in range(records)})
@@ -221,7 +225,7 @@ async def test_a_backfill_of_unchanged_records_blinds_no_search() -> None:
 
 
 async def queue_again(stage: Stage, names: Sequence[str]) -> None:
-    """As a backfill of all records does."""
+    """Queue records as a backfill of all records does."""
     await stage.local.database.batch(
         queue_statements(
             CLAIMS,
@@ -237,7 +241,7 @@ async def queue_again(stage: Stage, names: Sequence[str]) -> None:
 
 
 async def test_changed_records_are_embedded_by_search_after_search() -> None:
-    """Those that earlier searches have kept take no place among the next hundred."""
+    """Records that a search has kept take no place among the next hundred."""
     stage = Stage()
     names = [f"r{number:03}" for number in range(150)]
     await stage.write_many(ACME, {name: f"text {name}" for name in names})
@@ -253,7 +257,7 @@ async def test_changed_records_are_embedded_by_search_after_search() -> None:
 
 
 async def test_a_job_that_ends_before_the_search_has_kept_its_vectors_counts() -> None:
-    """The index has the record then, and no other job would say so again."""
+    """A search does not overwrite what the consumer has stored meanwhile."""
     stage = Stage()
     await stage.write(ACME, "r1", TEXT)
 
@@ -270,7 +274,7 @@ async def test_a_job_that_ends_before_the_search_has_kept_its_vectors_counts() -
 
 
 async def test_a_posted_text_counts_when_its_failed_job_is_tried_again() -> None:
-    """With the others, by the call that gives way to what is written."""
+    """The posted text counts again as soon as its job is retried."""
     stage = Stage()
     await stage.write(ACME, "r1", "its own text is another one")
     await stage.drain()
@@ -282,7 +286,7 @@ async def test_a_posted_text_counts_when_its_failed_job_is_tried_again() -> None
 
 
 async def test_a_posted_text_counts_when_a_backfill_overtakes_its_job() -> None:
-    """The job's result is dropped, and the backfill's own job waits."""
+    """The posted text counts although only the job of the backfill is left."""
     stage = Stage()
     await stage.write(ACME, "r1", "its own text is another one")
     await stage.drain()
@@ -299,7 +303,7 @@ async def test_a_posted_text_counts_when_a_backfill_overtakes_its_job() -> None:
 
 
 async def test_every_kind_of_search_says_what_waits() -> None:
-    """Of posted texts, of another table with a model of its own, and with a gray zone."""
+    """Searches of texts, of another table and with a gray zone report pending records."""
     stage = Stage()
     job = await stage.post(ACME, TEXT)
     found = await query_vectors(stage.platform, SCHEMA, ACME, text=TEXT)
@@ -314,3 +318,63 @@ async def test_every_kind_of_search_says_what_waits() -> None:
     assert zone.degraded == TOO_MANY_PENDING
     found = await query_vectors(stage.platform, SCHEMA, ACME, text=TEXT)
     assert (found.degraded, found.pending) == (TOO_MANY_PENDING, 1)
+
+
+async def test_a_stored_vector_is_that_of_the_first_chunk() -> None:
+    """A long record is compared by its beginning."""
+    stage = Stage()
+    await stage.write(ACME, "r1", long_text(3))
+    await stage.drain()
+    found = await vector_or_text_of(stage.platform, CLAIMS, ACME, "r1")
+    assert not isinstance(found, str)
+    first = await stage.embedded(BASE, [long_text(3)])
+    assert list(found.lengths()) == [BASE.dimensions]
+    assert QueryVector(found.float32()).cosine(first[: BASE.dimensions * 4]) > 0.5
+
+
+@pytest.mark.parametrize("record_id", ["unknown", "of-globex"])
+async def test_a_record_that_is_not_there_is_not_found(record_id: str) -> None:
+    """A record of another organization is answered like one that never existed."""
+    stage = Stage()
+    await stage.write(GLOBEX, "of-globex", "a red harbour")
+    await stage.drain()
+    with pytest.raises(NotFound, match="no such record"):
+        await vector_or_text_of(stage.platform, CLAIMS, ACME, record_id)
+
+
+@pytest.mark.parametrize("fingerprint", [None, "older"])
+async def test_a_record_without_a_vector_of_now_is_told(fingerprint: str | None) -> None:
+    """The record is not embedded yet, or its vectors are of another model."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "a red harbour")
+    if fingerprint is not None:
+        await stage.drain()
+        await stage.rows("UPDATE cognate_embeddings SET fingerprint = ?1", fingerprint)
+    with pytest.raises(NotEmbedded, match="no vector yet"):
+        await vector_or_text_of(stage.platform, CLAIMS, ACME, "r1")
+
+
+async def test_a_record_whose_text_has_changed_is_compared_by_its_new_one() -> None:
+    """The query is the new text until a search or a job has embedded it."""
+    stage = Stage()
+    await stage.write_many(ACME, {"r1": "something entirely different", "r2": "a red harbour"})
+    await stage.drain()
+    await stage.show()
+    await stage.write(ACME, "r3", "another one that waits")
+    assert not isinstance(await vector_or_text_of(stage.platform, CLAIMS, ACME, "r1"), str)
+    await stage.write(ACME, "r1", "a red harbour")
+    assert await vector_or_text_of(stage.platform, CLAIMS, ACME, "r1") == "a red harbour"
+    found = await search(stage.platform, ACME, claim_similarity, record_id="r1")
+    assert (found.verdict, found.results[0].id) == (Classification.DUPLICATE, "r2")
+    # The search has kept its vectors.
+    assert not isinstance(await vector_or_text_of(stage.platform, CLAIMS, ACME, "r1"), str)
+
+
+async def test_a_record_whose_new_text_is_blank_has_no_vector() -> None:
+    """A record without text cannot be the query."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "a red harbour")
+    await stage.drain()
+    await stage.write(ACME, "r1", " ")
+    with pytest.raises(NotEmbedded, match="no vector yet"):
+        await vector_or_text_of(stage.platform, CLAIMS, ACME, "r1")

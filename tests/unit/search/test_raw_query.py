@@ -1,4 +1,4 @@
-"""The raw query: over a table, or over the texts that were posted without one."""
+"""Raw queries over a table, or over texts that were posted without a table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.stage.platform import ACME, ARTICLES, GLOBEX, SCHEMA, Stage, claim_si
 
 
 async def test_texts_are_found_under_their_jobs_id() -> None:
-    """Within the organization, and not among the records of a table."""
+    """A text is found in its own organization only, and not among the records of a table."""
     stage = Stage()
     mine = await stage.post(ACME, "a red harbour")
     theirs = await stage.post(GLOBEX, "a red harbour")
@@ -25,7 +25,7 @@ async def test_texts_are_found_under_their_jobs_id() -> None:
 
 
 async def test_a_table_is_asked_by_vector_or_by_text() -> None:
-    """Both find the same."""
+    """A vector and its text find the same records."""
     stage = Stage()
     for number in range(9):
         await stage.write(ACME, f"r{number}", f"harbour number {number}")
@@ -57,7 +57,7 @@ async def test_a_table_is_asked_by_vector_or_by_text() -> None:
     ids=str,
 )
 async def test_a_question_that_cannot_be_answered_is_refused(question: dict[str, Any]) -> None:
-    """Nothing is asked of the platform."""
+    """An invalid query calls nothing of the platform."""
     stage = Stage()
     with pytest.raises(InvalidInput):
         await query_vectors(stage.platform, SCHEMA, ACME, **question)
@@ -65,7 +65,7 @@ async def test_a_question_that_cannot_be_answered_is_refused(question: dict[str,
 
 
 async def test_an_unknown_table_is_not_found() -> None:
-    """The scope of the texts is no table either."""
+    """The internal name of the posted texts is not a table either."""
     for table in ("nothing", "_texts:@cf/baai/bge-base-en-v1.5"):
         with pytest.raises(NotFound):
             await query_vectors(Stage().platform, SCHEMA, ACME, table=table, text="a")

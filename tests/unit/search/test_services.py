@@ -1,4 +1,4 @@
-"""The services as Python objects, bound to one organization."""
+"""The similarity services as Python objects, bound to one organization."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.stage.platform import ACME, GLOBEX, SCHEMA, Stage
 
 
 async def test_a_service_is_an_attribute() -> None:
-    """In snake_case, within one organization, with metadata as keywords."""
+    """A service is an attribute in snake_case and takes metadata as keywords."""
     stage = Stage()
     await stage.write(ACME, "r1", "a red harbour", "s1")
     await stage.write(GLOBEX, "r2", "a red harbour", "s1")
@@ -37,7 +37,7 @@ async def test_a_service_is_an_attribute() -> None:
 
 
 async def test_an_answer_is_the_sequence_of_its_results() -> None:
-    """It is iterated, counted, indexed and sliced; verdict and degraded stand beside."""
+    """An answer can be iterated, counted, indexed and sliced."""
     stage = Stage()
     await stage.write_many(ACME, {"r1": "a red harbour", "r2": "a red harbour indeed"})
     await stage.drain()
@@ -53,7 +53,7 @@ async def test_an_answer_is_the_sequence_of_its_results() -> None:
 
 @pytest.mark.parametrize("name", ["story_id", "storyId"])
 async def test_a_filter_has_the_columns_name_or_that_in_json(name: str) -> None:
-    """Whichever the caller has at hand."""
+    """A keyword may be the name of a column or its JSON name."""
     stage = Stage()
     for record_id, story_id in (("r1", "s1"), ("r2", "s2")):
         await stage.write(ACME, record_id, "a red harbour", story_id)
@@ -67,14 +67,14 @@ async def test_a_filter_has_the_columns_name_or_that_in_json(name: str) -> None:
 
 
 async def test_a_filter_under_both_of_its_names_is_refused() -> None:
-    """Neither value could be preferred."""
+    """A field that is given under both names is an error."""
     service = OrganizationEmbeddings(SCHEMA, Stage().platform, ACME).claim_similarity
     with pytest.raises(TypeError, match="'storyId' is given twice"):
         await service.search("a text", story_id="s1", storyId="s2")
 
 
 async def test_a_list_of_texts_is_a_list_of_vectors() -> None:
-    """In order, by one call of the model; each is the vector that its text has alone."""
+    """One call of the model embeds all texts, in order."""
     stage = Stage()
     service = OrganizationEmbeddings(SCHEMA, stage.platform, ACME).claim_similarity
     texts = ["a red harbour", "a blue sky"]
@@ -88,7 +88,7 @@ async def test_a_list_of_texts_is_a_list_of_vectors() -> None:
 
 
 def test_services_can_be_copied_and_looked_at_before_they_are_bound() -> None:
-    """`copy` and `pickle` make an object without its attributes, and ask it for some."""
+    """`copy` and `pickle` ask an object for attributes before it has any."""
     bound = OrganizationEmbeddings(SCHEMA, Stage().platform, ACME)
     copied = copy.copy(bound)
     assert copied.claim_similarity is bound.claim_similarity
@@ -100,14 +100,14 @@ def test_services_can_be_copied_and_looked_at_before_they_are_bound() -> None:
 
 
 def test_an_unknown_service_lists_those_there_are() -> None:
-    """The message mends the mistake."""
+    """The message lists the services of the schema."""
     bound = OrganizationEmbeddings(SCHEMA, Stage().platform, ACME)
     with pytest.raises(AttributeError, match="the services are: claim_similarity"):
         _ = bound.claims
 
 
 def test_nobodys_organization_is_refused() -> None:
-    """The sentence says why one is needed, and where to take it from."""
+    """The message says why an organization is needed and where to take it from."""
     why = "needs an organization: records belong to one.*verified session"
     with pytest.raises(ValueError, match=why):
         OrganizationEmbeddings(SCHEMA, Stage().platform, OrganizationId(""))
