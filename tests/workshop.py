@@ -7,15 +7,22 @@ of `wrangler.toml`, and so the adapters over them.
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import os
 import shutil
 from typing import TYPE_CHECKING, Final
 
+import pytest
+
 from cognate.schema.ddl import migration_of
+from local.development.local_cognate import LocalCognate
+from local.running.local_worker import LocalConfig
 from local.setup.layout import ROOT, Layout
 from tests.demonstration import app
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 LINKED: Final = (".local", ".venv", "node_modules", "python_modules")
@@ -61,3 +68,30 @@ def _demonstration() -> str:
         f'DROP TABLE IF EXISTS "{name}";\n\n{migration_of(table)}\n'
         for name, table in app.tables.items()
     )
+
+
+@pytest.fixture(scope="session")
+def new_state(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Layout], Path]:
+    """Make the folder of a Worker's data, with a database that nobody used before.
+
+    wrangler applies the migrations of a checkout once; each further folder is a copy.
+    """
+    base = tmp_path_factory.getbasetemp()
+    # Processes that run tests at the same time have their folders in one.
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def make(layout: Layout) -> Path:
+        migrations = sorted((layout.root / "migrations").glob("*.sql"))
+        digest = hashlib.sha256(b"".join(path.read_bytes() for path in migrations)).hexdigest()
+        template = shared / f"migrated-{digest[:16]}"
+        with (shared / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            LocalCognate(LocalConfig(state=template), layout).migrate()
+        state = tmp_path_factory.mktemp("data") / "state"
+        shutil.copytree(template, state)
+        # Each check of the sources compiles the Worker's packages, unless an earlier one has.
+        (shared / "compiled").mkdir(exist_ok=True)
+        (state / "compiled").symlink_to(shared / "compiled")
+        return state
+
+    return make

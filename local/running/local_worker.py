@@ -201,7 +201,7 @@ class LocalWorker(Generic[Summary]):
         except SourceMistake as error:
             raise StartError(str(error)) from error
         self._platform = self._start_platform()
-        self._migrate()
+        self.migrate()
         self.prepare()
         self._wait(self._platform, "The local platform", self.platform_url)
         self._wrangler = self._start_wrangler()
@@ -216,19 +216,6 @@ class LocalWorker(Generic[Summary]):
         except OSError:
             message = f"{PROJECT} runs already with the data in {self.config.state}: end it first."
             raise StartError(message) from None
-
-    def _migrate(self) -> None:
-        state = self.config.state
-        migrations = LocalMigrations(
-            self.layout.root / "migrations",
-            state / "migrations.json",
-            state / "logs" / "migrations.log",
-        )
-        command = self.layout.wrangler(
-            *("d1", "migrations", "apply", _DATABASE, "--local", "--env=local"),
-            f"--persist-to={self._persisted}",
-        )
-        migrations.apply(command, self._environment(), self.layout.root)
 
     def _start_platform(self) -> Leashed:
         indexes = self.config.state / "indexes.json"
@@ -294,6 +281,25 @@ class LocalWorker(Generic[Summary]):
     def platform_is_running(self) -> bool:
         """Whether Workers AI and Vectorize were started and have not ended."""
         return self._platform is not None and self._platform.is_running()
+
+    def migrate(self) -> None:
+        """Apply the migrations that are new. The Worker need not run.
+
+        Raises:
+            StartError: a migration failed, or an applied one was changed afterwards.
+        """
+        state = self.config.state
+        migrations = LocalMigrations(
+            self.layout.root / "migrations",
+            state / "migrations.json",
+            state / "logs" / "migrations.log",
+        )
+        migrations.log.parent.mkdir(parents=True, exist_ok=True)
+        command = self.layout.wrangler(
+            *("d1", "migrations", "apply", _DATABASE, "--local", "--env=local"),
+            f"--persist-to={self._persisted}",
+        )
+        migrations.apply(command, self._environment(), self.layout.root)
 
     def answers(self, seconds: float) -> bool:
         """Whether the Worker answers within `seconds`."""

@@ -106,7 +106,7 @@ class ServedSources(Generic[Summary]):
         contents = _read(self._layout.root)
         _parse_configuration(contents)
         _write(self._candidate, contents)
-        packages = self._layout.python_modules
+        packages = self._layout.python_modules.resolve()
         return contents, self._source_check.run(self._candidate / "src", packages, self._cache)
 
     def _scan(self) -> Mapping[str, object]:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.workshop import new_state
+
+__all__ = ["new_state"]
+
 pytest.register_assert_rewrite(
     "tests.contract.clock_suite",
     "tests.contract.database_suite",

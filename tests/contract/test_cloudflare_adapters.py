@@ -17,17 +17,22 @@ from tests.contract.cases import case_names
 from tests.contract.workshop import contract_checkout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from local.setup.layout import Layout
 
 VISIBILITY_SECONDS = 0.3
 """Long enough that a test which forgets to wait for a write fails."""
 
 
 @pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def worker(
+    tmp_path_factory: pytest.TempPathFactory, new_state: Callable[[Layout], Path]
+) -> Iterator[httpx.Client]:
     """A client of a Worker that has the suites in it, and a state that nobody used before."""
     layout = contract_checkout(tmp_path_factory.mktemp("checkout"))
-    config = LocalConfig(state=tmp_path_factory.mktemp("state"))
+    config = LocalConfig(state=new_state(layout))
     with (
         LocalCognate(config, layout) as running,
         httpx.Client(base_url=running.url, timeout=120, trust_env=False) as client,

@@ -14,15 +14,20 @@ from local.running.local_worker import LocalConfig
 from local.setup.layout import ROOT
 from tests.worker.instruments import Instruments
 from tests.worker.organization import STORY_ORGANIZATIONS
-from tests.workshop import checkout_with
+from tests.workshop import checkout_with, new_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from xdist.workermanage import WorkerController
 
     Report = Callable[[str, Sequence[str]], None]
     """Shows a table, by its title, at the end of the session."""
+
+    from local.setup.layout import Layout
+
+__all__ = ["new_state"]
 
 REPORTS: Final = pytest.StashKey[dict[str, list[str]]]()
 OUTPUT: Final = "reports"
@@ -71,13 +76,15 @@ def _client(address: str) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCognate]:
+def worker(
+    tmp_path_factory: pytest.TempPathFactory, new_state: Callable[[Layout], Path]
+) -> Iterator[LocalCognate]:
     """The running Worker: its `url`, `platform_url`, `database`, `config.state` and logs.
 
     It runs from a copy, because wrangler starts a Worker anew whenever a source of it changes.
     """
     layout = checkout_with(tmp_path_factory.mktemp("checkout"), ROOT / "src" / "entry.py", [])
-    config = LocalConfig(state=tmp_path_factory.mktemp("state"))
+    config = LocalConfig(state=new_state(layout))
     organizations = (*DEMO_ORGANIZATIONS, *STORY_ORGANIZATIONS)
     with LocalCognate(config, layout, organizations) as running:
         yield running
@@ -98,13 +105,15 @@ def platform(worker: LocalCognate) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
-def instrumented_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instruments]:
+def instrumented_worker(
+    tmp_path_factory: pytest.TempPathFactory, new_state: Callable[[Layout], Path]
+) -> Iterator[Instruments]:
     """Another Worker: the same code, with instruments below `/test/`."""
     here = ROOT / "tests" / "worker"
     layout = checkout_with(
         tmp_path_factory.mktemp("checkout"), here / "instrumented.py", [here / "recording.py"]
     )
-    config = LocalConfig(state=tmp_path_factory.mktemp("state"))
+    config = LocalConfig(state=new_state(layout))
     with (
         LocalCognate(config, layout) as running,
         _client(running.url) as worker,

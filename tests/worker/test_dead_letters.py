@@ -16,8 +16,11 @@ from tests.worker.waiting import wait_for
 from tests.workshop import checkout_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
     from typing import Any
+
+    from local.setup.layout import Layout
 
 PATIENT: Final = "max_retries = 100"
 IMPATIENT: Final = "max_retries = 1"
@@ -27,7 +30,9 @@ BUSY: Final = "3040: Capacity temporarily exceeded, please try again."
 
 
 @pytest.fixture(scope="module")
-def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instruments]:
+def impatient(
+    tmp_path_factory: pytest.TempPathFactory, new_state: Callable[[Layout], Path]
+) -> Iterator[Instruments]:
     """A Worker whose queue gives a message up after two deliveries."""
     here = ROOT / "tests" / "worker"
     layout = checkout_with(
@@ -37,7 +42,7 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instruments]
     configuration = wrangler.read_text("utf-8")
     assert PATIENT in configuration
     wrangler.write_text(configuration.replace(PATIENT, IMPATIENT), "utf-8")
-    config = LocalConfig(state=tmp_path_factory.mktemp("state"))
+    config = LocalConfig(state=new_state(layout))
     with (
         LocalCognate(config, layout) as running,
         httpx.Client(base_url=running.url, timeout=30, trust_env=False) as worker,

@@ -32,9 +32,10 @@ from tests.worker.waiting import wait_for
 from tests.workshop import checkout_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from local.setup.layout import Layout
     from tests.worker.conftest import Report
 
 LARGE: Final = POSTED_TEXTS["@cf/baai/bge-large-en-v1.5"]
@@ -135,13 +136,15 @@ def status_bytes(process: Path, name: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+def runtime(
+    tmp_path_factory: pytest.TempPathFactory, new_state: Callable[[Layout], Path]
+) -> Iterator[Runtime]:
     """A Worker of its own, which nobody used before."""
     here = ROOT / "tests" / "worker"
     layout = checkout_with(
         tmp_path_factory.mktemp("checkout"), here / "instrumented.py", [here / "recording.py"]
     )
-    config = LocalConfig(state=tmp_path_factory.mktemp("state"))
+    config = LocalConfig(state=new_state(layout))
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("LOCAL_AI", "words")
         environment.setenv("MINIFLARE_WORKERD_V8_FLAGS", f"--max-heap-size={JAVASCRIPT_MEGABYTES}")

@@ -36,7 +36,7 @@ from tests.worker.waiting import wait_for
 from tests.workshop import checkout_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 RUNTIME: Final = [str(Layout().real_workerd), bundle_option(Layout().bundle)]
 DEDICATED: Final = Compatibility.local(ROOT / "wrangler.toml").with_flags(DEDICATED_FLAG)
 EXPERIMENTAL: Final = '  "experimental",\n'
@@ -60,7 +60,9 @@ def _start(worker: LocalCognate, stack: ExitStack) -> None:
 
 
 @pytest.fixture(scope="module")
-def restored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCognate]:
+def restored(
+    tmp_path_factory: pytest.TempPathFactory, new_state: Callable[[Layout], Path]
+) -> Iterator[LocalCognate]:
     """The Worker of production, started from a snapshot of its memory."""
     layout = checkout_with(tmp_path_factory.mktemp("checkout"), ROOT / "src" / "entry.py", [])
     wrangler = layout.root / "wrangler.toml"
@@ -71,7 +73,7 @@ def restored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCognate]
     )
     folder = tmp_path_factory.mktemp("snapshots")
     _start_with(layout, save_options(folder, Layout().snapshot))
-    worker = LocalCognate(LocalConfig(state=tmp_path_factory.mktemp("state")), layout)
+    worker = LocalCognate(LocalConfig(state=new_state(layout)), layout)
     with ExitStack() as stack:
         _start(worker, stack)
         worker.crash()

@@ -16,9 +16,10 @@ from tests.worker.waiting import wait_for
 from tests.workshop import checkout_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from local.setup.layout import Layout
     from tests.worker.organization import Organization
 
 PAGE: Final = (ROOT / "docs" / "messages.md").read_text("utf-8")
@@ -55,7 +56,9 @@ def write_other_worker(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def instruments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instruments]:
+def instruments(
+    tmp_path_factory: pytest.TempPathFactory, new_state: Callable[[Layout], Path]
+) -> Iterator[Instruments]:
     """The instrumented Worker with the examples: one beside it, one among its modules."""
     here = ROOT / "tests" / "worker"
     layout = checkout_with(
@@ -67,7 +70,7 @@ def instruments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instrument
     with (layout.root / "wrangler.toml").open("a", encoding="utf-8") as configuration:
         configuration.write(BOUND_TO_IT)
     config = LocalConfig(
-        state=tmp_path_factory.mktemp("state"),
+        state=new_state(layout),
         neighbours=[write_other_worker(layout.root / "other")],
     )
     with (

@@ -32,7 +32,10 @@ from tests.worker.organization import Organization
 from tests.workshop import checkout_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from local.setup.layout import Layout
 
 pytestmark = pytest.mark.timeout(600)
 """The fixtures play everything, twice."""
@@ -113,7 +116,9 @@ SITES: Final = _sites()
 
 
 @pytest.fixture(scope="module")
-def filled_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instruments]:
+def filled_worker(
+    tmp_path_factory: pytest.TempPathFactory, new_state: Callable[[Layout], Path]
+) -> Iterator[Instruments]:
     """A Worker that measures, over a database that has been in use for long."""
     here = ROOT / "tests" / "worker"
     layout = checkout_with(
@@ -125,9 +130,7 @@ def filled_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instrume
     (layout.root / "migrations" / "9000_notes.sql").write_text(
         migration_of(app.tables["notes"]), "utf-8"
     )
-    config = LocalConfig(
-        state=tmp_path_factory.mktemp("state"), variables={"TEXT_RETENTION_DAYS": "365"}
-    )
+    config = LocalConfig(state=new_state(layout), variables={"TEXT_RETENTION_DAYS": "365"})
     with ExitStack() as stack:
         worker = stack.enter_context(LocalCognate(config, layout))
         http, platform = [
