@@ -70,7 +70,7 @@ class Vectors(Protocol):
 
     On Cloudflare it holds JavaScript arrays, because moving a hundred vectors through Python costs
     about a hundred times the CPU of handing them on. Nothing here is checked: a model's answer may
-    have any shape, and `cognate.embedding.vector_checks.checked` is what decides.
+    have any shape, and `cognate.embedding.embed.checked` is what decides.
     """
 
     def lengths(self) -> Sequence[int]:

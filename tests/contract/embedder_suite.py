@@ -8,7 +8,7 @@ from array import array
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cognate.embedding.vector_checks import checked
+from cognate.embedding.embed import checked
 from cognate.errors import EmbedderModelUnavailable, EmbedderRejected
 from cognate.models import DEFAULT_MODEL, MODELS
 from cognate.ports import FLOAT32_BYTES

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from cognate.embedding.vector_checks import checked
+from cognate.embedding.embed import checked
 from cognate.errors import CognateError, QueueError, UnusableEmbeddings
 from cognate.ids import vector_key
 from cognate.ports import Statement

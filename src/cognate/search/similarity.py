@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, overload
 
 from cognate.chunking import first_chunk
-from cognate.embedding.vector_checks import checked
+from cognate.embedding.embed import checked
 from cognate.errors import FieldError, InvalidInput
 from cognate.schema.similarities import MAX_LIMIT
 from cognate.search.cosine import rows_of

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pytest
 
-from cognate.embedding.embed import CONTROL_TEXT, VectorRow, embed_texts
+from cognate.embedding.embed import CONTROL_TEXT, VectorRow, checked, embed_texts
 from cognate.errors import (
     EmbedderBusy,
     EmbedderRejected,
@@ -15,10 +16,14 @@ from cognate.errors import (
     UnusableEmbeddings,
 )
 from cognate.ports import FLOAT32_BYTES, Statement
+from local.adapters.vector_ports import ListVectors
 from tests.stage.platform import ACME, BASE, GLOBEX, Stage, long_text
 
 if TYPE_CHECKING:
     from local.bindings.faults import FaultKind
+
+SOUND = [0.5] * BASE.dimensions
+"""The components of one vector."""
 
 SIZE = BASE.dimensions * FLOAT32_BYTES
 
@@ -167,3 +172,38 @@ async def test_vectors_of_another_fingerprint_are_not_passed_off_as_new() -> Non
     await stage.drain()
     state = await stage.state(ACME, "r1")
     assert (state["content_hash"], state["fingerprint"]) == ("x", "old")
+
+
+def test_an_answer_of_the_right_shape_is_handed_on() -> None:
+    """The very object, without a copy."""
+    vectors = ListVectors([SOUND, SOUND])
+    assert checked(vectors, count=2, model=BASE) is vectors
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [SOUND],
+        [SOUND, SOUND, SOUND],
+        [SOUND, []],
+        [SOUND, SOUND[:-1]],
+        [[*SOUND, 0.5], SOUND],
+        [[*SOUND[1:], math.nan], SOUND],
+        [SOUND, [math.inf, *SOUND[1:]]],
+    ],
+    ids=[
+        "none",
+        "one short",
+        "one more",
+        "an empty one",
+        "a short one",
+        "a long one",
+        "a NaN",
+        "infinite",
+    ],
+)
+def test_an_answer_of_another_shape_is_refused(rows: list[list[float]]) -> None:
+    """One vector too few would give every later text its neighbour's."""
+    with pytest.raises(UnusableEmbeddings):
+        checked(ListVectors(rows), count=2, model=BASE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cognate.embedding.vector_checks import checked
+from cognate.embedding.embed import checked
 from cognate.errors import EmbedderBusy, UnusableEmbeddings, VectorIndexError
 from cognate.models import DEFAULT_MODEL, MODELS
 from cognate.ports import StoredVectors, VectorEntry
