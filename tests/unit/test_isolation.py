@@ -930,9 +930,10 @@ class Hole:
         return self.start, self.end, "?1 IS NOT NULL" if bound else "TRUE"
 
     def __str__(self) -> str:
-        """The statement, with its hole marked."""
+        """The statement on one line, with its hole marked."""
         sql = self.sql
-        return f"{sql[: self.start]}<<{sql[self.start : self.end]}>>{sql[self.end :]}"
+        marked = f"{sql[: self.start]}<<{sql[self.start : self.end]}>>{sql[self.end :]}"
+        return " ".join(marked.split())
 
 
 def _is_noticed(hole: Hole, askers: Sequence[tuple[str, Party]]) -> bool:
