@@ -102,7 +102,7 @@ class Collection:
             record: an SQL expression, the record's id.
         """
         return (
-            f"{quoted(self.sql_table)} r ON r.organization_id = {organization} "
+            f"{self._rows} ON r.organization_id = {organization} "
             f"AND r.id = {record}{self.not_deleted}"
         )
 
@@ -110,9 +110,14 @@ class Collection:
     def live_record(self) -> str:
         """An SQL condition: the organization ?1 has the record `json_each.value ->> 'record'`."""
         return (
-            f"EXISTS (SELECT 1 FROM {quoted(self.sql_table)} r WHERE r.organization_id = ?1 "  # noqa: S608 - a name of the schema
+            f"EXISTS (SELECT 1 FROM {self._rows} WHERE r.organization_id = ?1 "  # noqa: S608 - a name of the schema
             f"AND r.id = json_each.value ->> 'record'{self.not_deleted})"
         )
+
+    @cached_property
+    def _rows(self) -> str:
+        """The table in SQL, as `r`."""
+        return f"{quoted(self.sql_table)} r"
 
     @cached_property
     def not_deleted(self) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from cognate.api.routing import Call, Route
 from cognate.api.wire import (
@@ -19,6 +20,9 @@ from cognate.api.wire import (
 from cognate.schema.access import require_access
 from cognate.search import query_vectors
 from cognate.validation import refuse_field
+
+if TYPE_CHECKING:
+    from cognate.search import Nearest
 
 DEFAULT_TOP_K: Final = 5
 """The default of Vectorize."""
@@ -68,13 +72,13 @@ class MatchesAnswer(AnswerModel):
     `degraded` and `reason` are left out unless something near may be missing.
     """
 
-    count: int
+    count: Annotated[int, BeforeValidator(len)] = Field(validation_alias="matches")
     matches: list[MatchAnswer]
-    degraded: TrueOrAbsent
-    reason: TextOrAbsent
+    degraded: Annotated[TrueOrAbsent, BeforeValidator(bool)]
+    reason: TextOrAbsent = Field(validation_alias="degraded")
 
 
-async def post_query(call: Call) -> MatchesAnswer:
+async def post_query(call: Call) -> Nearest:
     """Find the vectors nearest to a vector or a text."""
     body = call.body(VectorQuery)
     if body.table is not None:
@@ -90,20 +94,9 @@ async def post_query(call: Call) -> MatchesAnswer:
         top_k=body.top_k,
         filter=body.filter,
     )
-    matches = [
-        MatchAnswer(
-            id=match.id,
-            score=match.score,
-            metadata={} if body.return_metadata == "none" else dict(match.metadata),
-        )
-        for match in found.matches
-    ]
-    return MatchesAnswer(
-        count=len(matches),
-        matches=matches,
-        degraded=found.degraded is not None,
-        reason=found.degraded,
-    )
+    if body.return_metadata == "none":
+        found = replace(found, matches=[replace(match, metadata={}) for match in found.matches])
+    return found
 
 
 ROUTES: Final = (
