@@ -1,4 +1,4 @@
-"""A fresh stage for each test."""
+"""A new stage for each test."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from tests.stage.records import RecordsStage as Stage
 
 @pytest.fixture
 def stage() -> Stage:
-    """Three tables with nothing in them."""
+    """Three empty tables."""
     return Stage()

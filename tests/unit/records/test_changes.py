@@ -1,4 +1,4 @@
-"""ETags and the headers that name them."""
+"""ETags, and the headers with preconditions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ONE, TWO = etag_of("1"), etag_of("2")
 
 
 def test_an_etag_is_strong_and_the_versions_own() -> None:
-    """In double quotes, of characters that every header takes."""
+    """An ETag is in double quotes and has only characters that a header allows."""
     assert re.fullmatch(r'"[A-Za-z0-9_-]{43}"', ONE)
     assert etag_of("1") == ONE != TWO
     assert etag_of("\ud800")
@@ -40,12 +40,12 @@ def test_an_etag_is_strong_and_the_versions_own() -> None:
     ],
 )
 def test_a_condition_names_states(header: str, writes: bool, seen: bool) -> None:  # noqa: FBT001 - a table
-    """For a write by the strong comparison, for a read by the weak one; what is odd names none."""
+    """A write compares strongly, a read weakly, and a header that is not valid names nothing."""
     condition = Precondition.parse(header)
 
     assert (condition.allows_writing(ONE), condition.has_seen(ONE)) == (writes, seen)
 
 
 def test_a_header_of_white_space_is_read_in_one_go() -> None:
-    """A megabyte of it, as a batch can send, takes no longer than its length."""
+    """The time to read a header grows with its length, not with the square of it."""
     assert Precondition.parse('"a",' + " " * 1_000_000 + "x") == Precondition()

@@ -1,4 +1,4 @@
-"""Records as JSON, as models and as columns, and what cannot be stored."""
+"""Records as JSON and as columns, and values that cannot be stored."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.stage.records import posts
 
 
 class Size(Enum):
-    """A closed set that is no text to Python."""
+    """A closed set whose members are not text in Python."""
 
     SMALL = "s"
 
 
 class Thing(Record):
-    """A field of every form."""
+    """A field of every type."""
 
     name: str = Field(min_length=1)
     size: Size | None = None
@@ -41,13 +41,13 @@ things = Table("things", Thing)
 
 
 def row_of(table: Table, record: dict[str, Any]) -> dict[str, Any]:
-    """The row that a record would be."""
+    """The row that a record would have."""
     columns = {f"field_{name}": value for name, value in validated_columns(table, record).items()}
     return {"id": "t1", "created_at": "then", "updated_at": "now", **columns}
 
 
 def test_scalars_are_native_and_the_rest_is_text() -> None:
-    """Booleans are numbers, dates are what JSON has for them, all else is JSON."""
+    """Booleans are numbers, dates are text, and everything without a column type is JSON."""
     record = {
         "name": "x",
         "size": "s",
@@ -84,7 +84,7 @@ def test_scalars_are_native_and_the_rest_is_text() -> None:
     ],
 )
 def test_a_datetime_is_stored_and_answered_in_utc(sent: str, stored: str, shown: str) -> None:
-    """So that texts of one form are compared; the moment is the one that was sent."""
+    """The moment stays the one that was sent."""
     record = {"title": "x", "publishedAt": sent}
 
     assert stored == validated_columns(posts, record)["published_at"]
@@ -96,14 +96,14 @@ def test_a_datetime_is_stored_and_answered_in_utc(sent: str, stored: str, shown:
 
 
 def test_a_datetime_written_behind_the_api_is_shown_as_it_is() -> None:
-    """Whatever it is."""
+    """Any text that SQL wrote into the column is answered unchanged."""
     for value in ("2026-01-31 00:00:00", 1769817600):
         row = {**row_of(posts, {"title": "x"}), "field_published_at": value}
         assert value == fields_of(posts, row)["publishedAt"]
 
 
 def test_an_answer_has_the_id_the_fields_and_the_times() -> None:
-    """In this order, and nothing else that a row may have."""
+    """The answer has them in this order and nothing else of the row."""
     row = {**row_of(posts, {"title": "x"}), "organization_id": "o", "embedding": [1]}
 
     assert list(json_of(posts, row)) == [
@@ -140,7 +140,7 @@ def test_an_answer_has_the_id_the_fields_and_the_times() -> None:
     ],
 )
 def test_broken_rules_are_pointed_at(record: dict[str, Any], pointer: str, message: str) -> None:
-    """In JSON's names; the sentence continues the field's name."""
+    """A pointer has JSON names, and the message continues the field's name."""
     with pytest.raises(InvalidInput) as caught:
         validated_columns(things, record)
 
@@ -149,7 +149,7 @@ def test_broken_rules_are_pointed_at(record: dict[str, Any], pointer: str, messa
 
 
 def test_python_names_are_not_taken() -> None:
-    """There is one way to write a field."""
+    """Only the JSON name of a field is accepted."""
     with pytest.raises(InvalidInput) as caught:
         validated_columns(posts, {"title": "x", "is_public": True})
 
@@ -157,14 +157,14 @@ def test_python_names_are_not_taken() -> None:
 
 
 def test_the_largest_integers_are_taken() -> None:
-    """What JavaScript is exact for."""
+    """Integers up to 2^53 - 1 are accepted, which JavaScript holds exactly."""
     record = {"title": "x", "year": 2**53 - 1, "score": -(2**53) + 1}
 
     assert validated_columns(posts, record)["year"] == 2**53 - 1
 
 
 def test_only_another_value_is_a_change() -> None:
-    """How JSON is spaced is none; true in place of 1 is one."""
+    """White space in JSON is not a change, and true in place of 1 is one."""
     row = row_of(things, {"name": "x", "data": {"a": 1}})
     row["field_data"] = '{ "a" : 1 }'
 
@@ -177,7 +177,7 @@ def test_only_another_value_is_a_change() -> None:
 
 
 def test_what_was_written_behind_the_api_is_shown_as_it_is() -> None:
-    """A column that should hold JSON and does not is still somebody's data."""
+    """A column that should hold JSON and does not is answered unchanged."""
     row = {**row_of(things, {"name": "x"}), "field_data": "no json", "field_either": 5}
 
     assert fields_of(things, row)["data"] == "no json"
@@ -185,7 +185,7 @@ def test_what_was_written_behind_the_api_is_shown_as_it_is() -> None:
 
 
 def test_a_double_may_be_larger_than_any_whole_number() -> None:
-    """It comes back from D1 in digits, and the record can still be changed then."""
+    """A large double can be stored, read and changed."""
     for value in (1e16, 10**16, -1.5e308):
         assert validated_columns(posts, {"title": "x", "value": value})["value"] == value
     with pytest.raises(InvalidInput) as caught:

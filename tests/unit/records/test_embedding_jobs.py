@@ -1,4 +1,4 @@
-"""What a change of records has done with its vectors, and what it leaves alone."""
+"""The jobs that changes of records queue, and those that they do not."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def schema(**options: Any) -> Cognate:
-    """A schema of claims with other embeddings."""
+    """A schema of claims with these embedding options."""
     embeddings = Embeddings(fields=["content"], metadata=["story_id"], **options)
     return Cognate(tables=[Table("claims", Claim, embeddings=embeddings)])
 
 
 async def test_a_new_record_is_embedded(stage: Stage) -> None:
-    """By a job that is written with it and announced after it."""
+    """Its job is written with the record and announced afterwards."""
     await stage.create(claims, "c1", content="The ferry sank")
 
     assert stage.jobs("queued") == [("c1", "insert", 1)]
@@ -35,7 +35,7 @@ async def test_a_new_record_is_embedded(stage: Stage) -> None:
 
 
 async def test_a_record_is_not_embedded_when_it_is_created_where_the_table_says_so() -> None:
-    """A change of what is watched embeds it; one of its metadata alone does not."""
+    """With `on_insert=False`, the first change of a watched field embeds the record."""
     stage = Stage(schema(on_insert=False), "")
     table = stage.app.table("claims")
     await stage.create(table, "c1", content="x")
@@ -70,7 +70,7 @@ async def test_a_change_is_embedded_if_a_watched_field_has_another_value(
     changes: dict[str, Any],
     embeds: list[int],
 ) -> None:
-    """Its metadata follows without the model; what did not change costs nothing."""
+    """A change of metadata calls no model, and an unchanged value queues no job."""
     stage = Stage(schema(on_update=on_update), "")
     table = stage.app.table("claims")
     await stage.create(table, "c1", content="x", storyId="s1")
@@ -86,7 +86,7 @@ async def test_a_change_is_embedded_if_a_watched_field_has_another_value(
 
 
 async def test_a_change_of_metadata_reaches_the_index_without_the_model(stage: Stage) -> None:
-    """The vector stays, its metadata is the new one."""
+    """The vector stays and its metadata changes."""
     await stage.create(claims, "c1", content="x", storyId="s1")
     await stage.drain()
     runs = stage.local.bindings.counts.calls["AI.run"]
@@ -99,7 +99,7 @@ async def test_a_change_of_metadata_reaches_the_index_without_the_model(stage: S
 
 
 async def test_a_deleted_record_loses_its_vectors(stage: Stage) -> None:
-    """Of both kinds of deletion; one that never had any needs no job."""
+    """Both kinds of deletion queue a job, unless the record never had vectors."""
     cases: list[tuple[Table, dict[str, Any]]] = [
         (claims, {"content": "x"}),
         (posts, {"title": "x"}),
@@ -117,7 +117,7 @@ async def test_a_deleted_record_loses_its_vectors(stage: Stage) -> None:
 
 
 async def test_what_was_refused_queues_nothing(stage: Stage) -> None:
-    """Whether before the write or by it; nor does another organization's record of that id."""
+    """A refused change queues nothing, nor does one of another organization's record."""
     await stage.create(claims, "c1", by=BOB, content="x")
     await stage.create(posts, "p1", title="x", slug="taken")
     await stage.drain()
@@ -136,7 +136,7 @@ async def test_what_was_refused_queues_nothing(stage: Stage) -> None:
 
 
 async def test_a_delete_that_lost_to_a_change_removes_no_vectors(stage: Stage) -> None:
-    """The record is there, so are they: the change asks for new ones."""
+    """The record still exists, and the change embeds it."""
     await stage.create(claims, "c1", content="x")
     await stage.drain()
     stage.local.clock.advance(1)
@@ -149,7 +149,7 @@ async def test_a_delete_that_lost_to_a_change_removes_no_vectors(stage: Stage) -
 
 
 async def test_a_batch_is_one_send(stage: Stage) -> None:
-    """And its jobs say that they came by one."""
+    """The jobs of a batch say that they came by a batch."""
     await stage.create(claims, "c1", content="x")
     await stage.drain()
     operations: list[Change] = [Create({"content": "x"}) for _ in range(99)]
@@ -161,7 +161,7 @@ async def test_a_batch_is_one_send(stage: Stage) -> None:
 
 
 async def test_a_table_without_embeddings_queues_nothing(stage: Stage) -> None:
-    """There is nothing to embed."""
+    """A table without embeddings has no jobs."""
     await stage.create(notes, "n1", text="x")
     await stage.codes(notes, Delete("n1"))
 
@@ -169,7 +169,7 @@ async def test_a_table_without_embeddings_queues_nothing(stage: Stage) -> None:
 
 
 async def test_a_deleted_record_that_comes_back_is_embedded(stage: Stage) -> None:
-    """Under its old id, before or after its vectors are removed."""
+    """A record under an old id is embedded before or after the old vectors are removed."""
     for drains in (True, False):
         await stage.create(claims, "c1", content="x")
         await stage.drain()

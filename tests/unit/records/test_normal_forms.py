@@ -1,4 +1,4 @@
-"""The one form of a time or a decimal number in a column."""
+"""The normal forms of times and decimal numbers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NUMBERS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20)
 
 @given(one=MOMENTS, other=MOMENTS)
 def test_texts_of_datetimes_sort_by_time(one: datetime, other: datetime) -> None:
-    """And are equal for the same moment only."""
+    """Two texts are equal only for the same moment."""
     texts = utc_datetime(one.isoformat()), utc_datetime(other.isoformat())
 
     in_utc = one.astimezone(UTC), other.astimezone(UTC)
@@ -50,7 +50,7 @@ def test_texts_of_datetimes_sort_by_time(one: datetime, other: datetime) -> None
 
 @given(one=NUMBERS, other=NUMBERS)
 async def test_texts_of_equal_decimal_numbers_are_equal(one: Decimal, other: Decimal) -> None:
-    """Once the zeros at their ends are left out, here as in SQL."""
+    """Without the zeros at the end, equal numbers have equal texts in Python and in SQL."""
     stored = [plain_decimal(str(number)) for number in (one, other)]
 
     assert [Decimal(text) for text in stored] == [one, other]
@@ -73,7 +73,7 @@ async def test_texts_of_equal_decimal_numbers_are_equal(one: Decimal, other: Dec
     ],
 )
 def test_a_decimal_number_is_written_out(text: str, expected: str) -> None:
-    """With the zeros that it was given."""
+    """A decimal number keeps its zeros and loses its exponent."""
     assert expected == plain_decimal(text)
 
 
@@ -95,12 +95,12 @@ def test_a_decimal_number_is_written_out(text: str, expected: str) -> None:
     ],
 )
 def test_what_has_no_form_is_refused(form: Callable[[str], str], text: str, message: str) -> None:
-    """By a sentence that continues the field's name."""
+    """The message continues the field's name."""
     with pytest.raises(ValueError, match=message):
         form(text)
 
 
 def test_dates_and_times_of_day_have_one_form() -> None:
-    """Whichever of ISO 8601 they were written in."""
+    """All spellings of ISO 8601 have the same normal form."""
     assert ("2026-11-17", "2026-11-17") == (plain_date("2026-11-17"), plain_date("20261117"))
     assert ("09:30:00", "09:30:00Z") == (plain_time("09:30"), plain_time("09:30+00:00"))

@@ -1,4 +1,4 @@
-"""Every role and every operation: by what a table says, and by who owns a record."""
+"""Permissions by role, and by the owner of a record."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROLES = ("owner", "admin", "member", "editor", "viewer", "")
 
 @pytest.mark.parametrize("role", ROLES)
 async def test_each_role_may_what_the_table_says(stage: Stage, role: str) -> None:
-    """Reading, creating, changing and deleting; a change of somebody else's is the owner rule's."""
+    """Each role can read, create, update and delete exactly as the table allows."""
     await stage.create(posts, "p1", title="x")
     caller = person(role, name="eve")
     member = role in {"owner", "admin", "member"}
@@ -50,7 +50,7 @@ async def _may(call: Awaitable[object]) -> bool:
 
 
 async def test_several_roles_may_what_each_may(stage: Stage) -> None:
-    """A member who is an editor too."""
+    """A caller with two roles has the permissions of both."""
     caller = person("member", "editor", name="eve")
 
     assert await stage.codes(posts, Create({"title": "x"}, "p1"), by=caller) == ["record"]
@@ -58,7 +58,7 @@ async def test_several_roles_may_what_each_may(stage: Stage) -> None:
 
 
 async def test_access_is_refused_before_anything_else_is_said(stage: Stage) -> None:
-    """Not that the record is missing, nor that the fields are wrong; nothing is queued."""
+    """A refusal by role tells nothing about the record or the fields, and queues nothing."""
     caller = person("viewer")
 
     for operation in (Create({"nothing": 1}), Update("missing", {"score": 1}), Delete("missing")):
@@ -67,7 +67,7 @@ async def test_access_is_refused_before_anything_else_is_said(stage: Stage) -> N
 
 
 async def test_what_only_its_owner_may_change_others_may_read(stage: Stage) -> None:
-    """And somebody who is exempt may change it; it stays its creator's."""
+    """A caller who is exempt may change the record, and its owner stays."""
     await stage.create(posts, "p1", by=person("editor", "member", name="eve"), title="x")
     other = person("member", name="mallory")
 
@@ -81,7 +81,7 @@ async def test_what_only_its_owner_may_change_others_may_read(stage: Stage) -> N
 
 
 async def test_what_only_its_owner_may_read_is_not_there_for_others(stage: Stage) -> None:
-    """By its id, in a list, in the total, and to be changed; admins see all."""
+    """Others find it neither by id nor in a list nor in the total; admins do."""
     eve, mallory = person("member", name="eve"), person("member", name="mallory")
     await stage.create(notes, "n1", by=eve, text="hers")
     await stage.create(notes, "n2", by=mallory, text="his")
@@ -98,7 +98,7 @@ async def test_what_only_its_owner_may_read_is_not_there_for_others(stage: Stage
 
 
 def test_a_search_needs_what_reading_needs() -> None:
-    """Whoever may not read must not find."""
+    """A caller who may not read may not search."""
     table = Table("things", Note, access=Access(read="admin+"))
 
     require_access(person("admin"), table, "read")
@@ -120,7 +120,7 @@ def test_a_search_needs_what_reading_needs() -> None:
 async def test_a_text_for_a_record_needs_what_changing_it_needs(
     stage: Stage, record_id: str, name: str, roles: list[str], code: str | None
 ) -> None:
-    """Roles, and the owner where the rule says so."""
+    """Posting a text for a record takes the role and, if the table says so, the ownership."""
     await stage.create(posts, "p1", by=person("editor", name="eve"), title="x")
     await stage.create(
         posts, "p2", by=person("owner", name="eve", organization=BOB.organization_id), title="x"
@@ -135,7 +135,7 @@ async def test_a_text_for_a_record_needs_what_changing_it_needs(
 
 
 async def test_a_hundred_texts_for_owned_records_cost_one_read(stage: Stage) -> None:
-    """Of several tables, and whoever owns the records; each is judged as it would be alone."""
+    """One D1 call judges records of several tables as each would be judged alone."""
     eve, member = person("editor", name="eve"), person("member", name="eve")
     for number in range(40):
         await stage.create(posts, f"p{number}", by=eve, title="x")
@@ -159,7 +159,7 @@ async def test_a_hundred_texts_for_owned_records_cost_one_read(stage: Stage) -> 
 
 
 async def test_without_an_owner_rule_nothing_is_read(stage: Stage) -> None:
-    """The roles decide alone."""
+    """The roles alone decide."""
     await refusals_to_embed(stage.platform, person("member"), [(claims, "c1")])
 
     assert stage.database.batches == []

@@ -1,4 +1,4 @@
-"""What is judged before anything is written: ids, guards, and in which order refusals come."""
+"""Checks before a write: ids, guards, rules of the record, and the order of refusals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.stage.records import RecordsStage as Stage
 
 @pytest.mark.parametrize("record_id", ["a", "0", "A.b_c~d:e-f", "claim_1", "x" * 128, "Batch"])
 async def test_callers_choose_ids_that_are_safe_in_a_path(stage: Stage, record_id: str) -> None:
-    """Up to 128 characters."""
+    """An id may have up to 128 safe characters."""
     assert (await stage.create(claims, record_id, content="x")).json["id"] == record_id
 
 
@@ -27,7 +27,7 @@ async def test_callers_choose_ids_that_are_safe_in_a_path(stage: Stage, record_i
     ["", "x" * 129, "a b", "a/b", "\u00e9", "-a", ".", "..", "_a", "a\n", "a%", "batch"],
 )
 async def test_other_ids_are_refused(stage: Stage, record_id: str) -> None:
-    """With what is allowed; `batch` is a path of the API."""
+    """The message says what is allowed, and `batch` is a path of the API."""
     [outcome] = await stage.write(claims, Create({"content": "x"}, record_id))
 
     assert isinstance(outcome, InvalidInput)
@@ -36,7 +36,7 @@ async def test_other_ids_are_refused(stage: Stage, record_id: str) -> None:
 
 
 async def test_ids_of_the_server_sort_by_time_and_have_the_tables_prefix(stage: Stage) -> None:
-    """The prefix is the table's name where the table has none of its own."""
+    """Without a prefix of its own, a table uses its name."""
     found = []
     for _ in range(3):
         stage.local.clock.advance(1)
@@ -59,7 +59,7 @@ async def test_ids_of_the_server_sort_by_time_and_have_the_tables_prefix(stage: 
 async def test_guards_refuse_fields_that_callers_may_not_set(
     stage: Stage, operation: Create | Update, pointers: list[str]
 ) -> None:
-    """All of them are pointed at, before the record's own rules; an owner may not either."""
+    """All such fields are named, before any rule of the record is checked."""
     await stage.create(posts, "p1", title="x", publishedAt="2026-01-01T00:00:00Z")
     [outcome] = await stage.write(posts, operation, by=person("owner"))
 
@@ -68,7 +68,7 @@ async def test_guards_refuse_fields_that_callers_may_not_set(
 
 
 async def test_what_guards_allow_on_create_only_is_set_then(stage: Stage) -> None:
-    """And stays."""
+    """The value stays when the record is updated."""
     created = await stage.create(posts, "p1", title="x", publishedAt="2026-01-01T00:00:00Z")
     changed = await stage.update(posts, "p1", title="y")
 
@@ -78,7 +78,7 @@ async def test_what_guards_allow_on_create_only_is_set_then(stage: Stage) -> Non
 
 @pytest.mark.parametrize("field", ["id", "createdAt", "updatedAt", "organizationId", "embedding"])
 async def test_what_the_server_writes_is_no_field(stage: Stage, field: str) -> None:
-    """Neither of a new record nor of a change."""
+    """Columns of the server can be set neither on create nor on update."""
     await stage.create(claims, "c1", content="x")
 
     for operation in (Create({"content": "x", field: "x"}), Update("c1", {field: "x"})):
@@ -100,7 +100,7 @@ async def test_what_the_server_writes_is_no_field(stage: Stage, field: str) -> N
 async def test_a_change_is_validated_with_all_of_the_record(
     stage: Stage, changes: dict[str, object], pointer: str
 ) -> None:
-    """Null only where the record allows it; no unknown fields; nothing is converted."""
+    """An update is validated as the whole record, and no value is converted."""
     before = await stage.create(posts, "p1", title="x")
     [outcome] = await stage.write(posts, Update("p1", changes))
 
@@ -126,7 +126,7 @@ async def test_a_change_is_validated_with_all_of_the_record(
 async def test_what_could_not_be_embedded_is_refused(
     stage: Stage, fields: dict[str, str], pointer: str, message: str
 ) -> None:
-    """A new record and a change alike: its job would only fail later."""
+    """A text or metadata that is too large is refused on create and on update."""
     await stage.create(claims, "c1", content="x")
 
     for operation in (Create(fields), Update("c1", fields)):
@@ -137,7 +137,7 @@ async def test_what_could_not_be_embedded_is_refused(
 
 
 async def test_what_just_fits_is_embedded(stage: Stage) -> None:
-    """The most characters of English, and the most metadata that Vectorize takes."""
+    """The longest English text and the largest metadata are accepted."""
     words = "a word of it ".ljust(100) * 1000
     scope = len('{"storyId":"","organizationId":"org_acme","table":"claims"}')
     await stage.create(claims, "c1", content=words, storyId="s" * (10_240 - scope))
@@ -150,7 +150,7 @@ async def test_what_just_fits_is_embedded(stage: Stage) -> None:
 
 
 async def test_a_refusal_of_joined_fields_names_them_all() -> None:
-    """Their texts are embedded as one, and none alone is too long."""
+    """Fields that are embedded together can be too long together."""
     joined = Table("notes", Note, embeddings=Embeddings(fields=["text", "author"]))
     stage = Stage(Cognate(tables=[joined]))
 
@@ -164,14 +164,14 @@ async def test_a_refusal_of_joined_fields_names_them_all() -> None:
 
 
 class Dated(Record):
-    """Bounds of types that are no numbers."""
+    """Bounds of types that are not numbers."""
 
     text: Annotated[date, Field(ge=date(2026, 1, 1))]
     author: Annotated[timedelta, Field(gt=timedelta(hours=1))] = timedelta(hours=2)
 
 
 async def test_a_value_beyond_a_date_refuses_its_record_alone() -> None:
-    """And its neighbour in the batch is written."""
+    """The other record of the batch is written."""
     dated = Table("notes", Dated)
     stage = Stage(Cognate(tables=[dated]))
 
@@ -190,14 +190,14 @@ async def test_a_value_beyond_a_date_refuses_its_record_alone() -> None:
 
 
 async def test_null_takes_a_value_away(stage: Stage) -> None:
-    """Where the record allows it."""
+    """An update with null removes the value if the record allows null."""
     await stage.create(posts, "p1", title="x", year=2024)
 
     assert (await stage.update(posts, "p1", year=None)).json["year"] is None
 
 
 async def test_refusals_come_in_order(stage: Stage) -> None:
-    """Roles, guards, whether it is there, whose it is, its state, and then its rules."""
+    """The order is: role, guards, existence, owner, precondition, rules of the record."""
     await stage.create(posts, "p1", by=person("editor", name="eve"), title="x")
     stale = Precondition.parse('"stale"')
     bad = {"title": 5, "score": 1}
@@ -216,7 +216,7 @@ async def test_refusals_come_in_order(stage: Stage) -> None:
 
 
 async def test_an_empty_record_is_one_where_every_field_has_a_default(stage: Stage) -> None:
-    """Its owner is set by the server."""
+    """The server sets the owner."""
     created = await stage.create(notes)
 
     assert (created.json["text"], created.json["author"]) == (None, "ada")

@@ -1,4 +1,4 @@
-"""What a list's URL may say, and what is answered to anything else."""
+"""The parameters of a list's URL, and the errors for all others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.stage.records import posts
 
 
 def query(**parameters: str) -> dict[str, list[str]]:
-    """Parameters, with `__` for the dot before an operator."""
+    """Parameters, with `__` in place of the dot before an operator."""
     return {name.replace("__", "."): [value] for name, value in parameters.items()}
 
 
@@ -56,7 +56,7 @@ def query(**parameters: str) -> dict[str, list[str]]:
 def test_a_filter_compares_a_column_with_a_typed_value(
     parameters: dict[str, str], expected: tuple[str, str, object]
 ) -> None:
-    """By the field's name in JSON."""
+    """A filter has the JSON name of a field and a value of the column's type."""
     [found] = parse_list_query(posts, query(**parameters)).filters
 
     assert found == RecordFilter(*expected)  # type: ignore[arg-type]  # a table of values
@@ -112,7 +112,7 @@ def test_a_filter_compares_a_column_with_a_typed_value(
 def test_broken_rules_are_pointed_at(
     parameters: dict[str, str], pointer: str, message: str
 ) -> None:
-    """And what would be right is named."""
+    """The message says what is allowed."""
     with pytest.raises(InvalidInput) as caught:
         parse_list_query(posts, query(**parameters))
 
@@ -122,7 +122,7 @@ def test_broken_rules_are_pointed_at(
 
 
 def test_a_parameter_is_given_once() -> None:
-    """Of two values nobody knows which is meant."""
+    """A parameter with two values is refused."""
     with pytest.raises(InvalidInput) as caught:
         parse_list_query(posts, {"title": ["a", "b"]})
 
@@ -130,7 +130,7 @@ def test_a_parameter_is_given_once() -> None:
 
 
 def test_filters_are_bounded() -> None:
-    """A statement may only be so deep."""
+    """A list takes at most 20 filters, because SQL limits the depth of a statement."""
     columns = ("title", "slug", "id")
     operators = ("eq", "ne", "gt", "gte", "lt", "lte", "like")
     many = {f"{name}.{operator}": ["x"] for name in columns for operator in operators}
@@ -143,7 +143,7 @@ def test_filters_are_bounded() -> None:
 
 
 def test_the_first_twenty_mistakes_are_named() -> None:
-    """All of them at once, not one at a time."""
+    """One answer names up to 20 mistakes."""
     with pytest.raises(InvalidInput) as caught:
         parse_list_query(posts, {f"x{number}": [""] for number in range(30)})
 
@@ -151,7 +151,7 @@ def test_the_first_twenty_mistakes_are_named() -> None:
 
 
 def test_a_cursor_that_ends_in_no_id_is_refused() -> None:
-    """Anybody can write a cursor, so its values are checked."""
+    """Callers can write any cursor, so its values are checked."""
     context = parse_list_query(posts, {}).context
 
     with pytest.raises(InvalidInput, match="not a cursor of this list"):
@@ -159,7 +159,7 @@ def test_a_cursor_that_ends_in_no_id_is_refused() -> None:
 
 
 def test_a_context_is_of_the_filters_and_the_order_whatever_their_sequence() -> None:
-    """The size of a page, and whether it is counted, are not part of it."""
+    """The limit and the total are not part of the context."""
     one = parse_list_query(posts, query(title="x", year="1", limit="5", total="true"))
     two = parse_list_query(posts, query(year="1", title="x"))
     others = [query(title="x"), query(title="y", year="1"), query(title="x", year="1", sort="-id")]

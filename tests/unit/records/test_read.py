@@ -1,4 +1,4 @@
-"""Reading one record, and a page of them."""
+"""Reading one record, and one page of a list."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.stage.records import RecordsStage as Stage
 
 
 async def test_a_page_says_how_far_it_goes(stage: Stage) -> None:
-    """The total is counted only when it is asked for, over all pages."""
+    """The total counts all pages and is only counted on request."""
     await stage.write(claims, *(Create({"content": "x"}, f"c{n}") for n in range(3)))
 
     first = await stage.page(claims, limit="2", total="true")
@@ -27,7 +27,7 @@ async def test_a_page_says_how_far_it_goes(stage: Stage) -> None:
 
 
 async def test_a_list_and_a_record_by_its_id_are_the_same(stage: Stage) -> None:
-    """With the same ETag, each in one call of D1."""
+    """Both are the created record, and each takes one D1 call."""
     created = await stage.create(posts, title="x", tags=["a"], isPublic=True, value=0.1)
     stage.database.batches.clear()
 
@@ -37,7 +37,7 @@ async def test_a_list_and_a_record_by_its_id_are_the_same(stage: Stage) -> None:
 
 
 async def test_a_list_reads_each_field_once(stage: Stage) -> None:
-    """Without the version of a row, which only an ETag needs."""
+    """A list does not read versions, which only an ETag needs."""
     await stage.create(posts, title="x")
     stage.database.batches.clear()
 
@@ -51,7 +51,7 @@ async def test_a_list_reads_each_field_once(stage: Stage) -> None:
 
 @pytest.mark.parametrize("sort", ["id", "-id", "text", "-createdAt"])
 async def test_a_page_is_bounded_in_bytes(stage: Stage, sort: str) -> None:
-    """It ends early, and the next one goes on; every record is on one of them."""
+    """A page of large records ends early, and each record is on one page."""
     for number in range(10):
         await stage.create(notes, f"n{number}", text=f"{number}{'x' * 390_000}")
     await stage.create(notes, "small", text="x")
@@ -76,7 +76,7 @@ async def test_a_page_is_bounded_in_bytes(stage: Stage, sort: str) -> None:
 
 
 async def test_a_page_has_one_record_at_least(stage: Stage) -> None:
-    """Though it was written behind the API and is larger than a page."""
+    """A record that is larger than a page is a page of its own."""
     for record_id in ("n1", "n2"):
         await stage.create(notes, record_id, text="x")
     stage.sql("UPDATE notes SET text = printf('%.*c', 1500000, 'y')")
@@ -88,7 +88,7 @@ async def test_a_page_has_one_record_at_least(stage: Stage) -> None:
 
 
 async def test_a_page_of_small_records_is_as_long_as_was_asked_for(stage: Stage) -> None:
-    """A hundred of them, whichever script they are in."""
+    """A hundred small records fit into one page."""
     await stage.write(notes, *(Create({"text": "\u6f22" * 3000}, f"n{n:03}") for n in range(100)))
 
     page = await stage.page(notes, limit="100")
@@ -96,7 +96,7 @@ async def test_a_page_of_small_records_is_as_long_as_was_asked_for(stage: Stage)
 
 
 async def test_an_empty_list_is_a_page(stage: Stage) -> None:
-    """And another organization's records are not on it."""
+    """Records of another organization are not on it."""
     await stage.create(claims, "c1", by=BOB, content="theirs")
 
     page = await stage.page(claims, total="true")
@@ -107,13 +107,13 @@ async def test_an_empty_list_is_a_page(stage: Stage) -> None:
 
 @pytest.mark.parametrize("record_id", ["", "nothing", "a b", "\u00e9" * 300, "x\x00y", "%"])
 async def test_any_id_may_be_asked_for(stage: Stage, record_id: str) -> None:
-    """None of these can have been made; asking is no error of its own."""
+    """An id that cannot exist is answered as not found."""
     with pytest.raises(NotFound):
         await stage.get(claims, record_id)
 
 
 async def test_an_outage_is_an_error(stage: Stage) -> None:
-    """Not an empty list."""
+    """A failure of D1 is not an empty list."""
     stage.database.fails = {0, 1}
 
     with pytest.raises(DatabaseError):

@@ -1,13 +1,14 @@
-"""The statements that write: as many as there are kinds of change, within D1's sizes."""
+"""The SQL over a user's table: bounded statements, versions and sizes of rows."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cognate.records.plan import Plan
-from cognate.records.table_sql import write_statements
+from cognate.records.table_sql import size_expression, write_statements
 from tests.stage.platform import ACME, GLOBEX
 from tests.stage.records import RecordsStage as Stage
 from tests.stage.records import claims, posts
@@ -25,7 +26,7 @@ def created(record_id: str, size: int = 1) -> Plan:
 
 
 def test_nothing_is_written_by_no_statement() -> None:
-    """And each kind of change is one."""
+    """Each kind of change takes one statement, and no change takes none."""
     assert write_statements(claims, ACME, [], NOW) == []
     changed = Plan("c2", {"content": "y", "story_id": None}, "version")
     deleted = Plan("c3", None, "version")
@@ -37,7 +38,7 @@ def test_nothing_is_written_by_no_statement() -> None:
 
 
 def test_large_records_are_split_over_statements() -> None:
-    """No bound value is larger than D1 takes."""
+    """No bound value is larger than D1 accepts."""
     plans = [created(f"c{number}", 400_000) for number in range(10)]
     statements = write_statements(claims, ACME, plans, NOW)
 
@@ -50,7 +51,7 @@ def test_large_records_are_split_over_statements() -> None:
 async def test_a_row_is_changed_in_its_own_state_and_organization_only(
     stage: Stage, table: Table
 ) -> None:
-    """A version of another state, or another organization's, changes nothing."""
+    """Another version or another organization changes nothing."""
     fields: dict[str, Any] = {"content": "x"} if table is claims else {"title": "x"}
     before = await stage.create(table, "r1", **fields)
     columns = dict.fromkeys(table.fields) | {next(iter(table.fields)): "stolen"}
@@ -75,7 +76,7 @@ def _select_version(table: str, fields: tuple[str, ...]) -> str:
 
 
 async def test_an_insertion_leaves_alone_what_is_there(stage: Stage) -> None:
-    """It returns what it wrote, and that is nothing."""
+    """An id that is taken is skipped and not returned."""
     before = await stage.create(claims, "c1", content="x")
     [statement] = write_statements(claims, ACME, [created("c1", 5), created("c2")], NOW)
 
@@ -97,3 +98,71 @@ def test_no_write_walks_over_the_records_of_an_organization(stage: Stage, table:
     assert searches
     assert [line for line in searches if not line.endswith("(organization_id=? AND id=?)")] == []
     assert [line for line in details if line.startswith("SCAN") and "json_each" not in line] == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "title = 'X'",
+        "slug = ''",
+        "value = 0.30000000000000004",
+        "value = NULL",
+        "value = 'text'",
+        "year = 1",
+        "is_public = 1",
+        "tags = '[ ]'",
+        "published_at = x'00'",
+        "updated_at = ''",
+        "title = 'x'',NULL,', slug = NULL",
+    ],
+)
+async def test_any_change_is_another_version(stage: Stage, change: str) -> None:
+    """Every change of a column gives another ETag, also a change by SQL."""
+    before = await stage.create(posts, "p1", title="x", value=0.3)
+    stage.sql(f"UPDATE posts SET {change}")  # noqa: S608 - a table of tests
+
+    assert (await stage.get(posts, "p1")).etag != before.etag
+
+
+async def test_new_vectors_are_no_other_version(stage: Stage) -> None:
+    """New vectors do not change the ETag."""
+    before = await stage.create(posts, "p1", title="x")
+    await stage.drain()
+
+    assert stage.sql("SELECT length(embedding) AS size FROM posts")[0]["size"] > 0
+    assert await stage.get(posts, "p1") == before
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"title": "x"},
+        {"title": "\u6f22" * 1000, "tags": ["a"] * 100, "year": 2**53 - 1, "value": -1.5e-300},
+        {"title": "", "slug": "s" * 5000, "publishedAt": "2026-01-01T00:00:00Z", "isPublic": True},
+    ],
+)
+async def test_the_size_of_a_row_is_about_that_of_its_json(
+    stage: Stage, fields: dict[str, Any]
+) -> None:
+    """The size is never less than the JSON's, because pages are bounded by it."""
+    record = dict((await stage.create(posts, "p1", **fields)).json)
+    sent = len(json.dumps(record, ensure_ascii=False).encode())
+
+    [row] = stage.sql(f"SELECT {size_expression(posts)} AS size FROM posts r")  # noqa: S608 - a name of the schema
+
+    assert sent <= row["size"] <= 2 * sent + 200
+
+
+async def test_a_row_that_was_written_behind_the_api_is_a_record(stage: Stage) -> None:
+    """Columns without a value are null in the answer."""
+    stage.sql(
+        "INSERT INTO posts (organization_id, id, title, created_at, updated_at) "
+        "VALUES (?1, 'raw', 'x', 'then', 'then')",
+        ACME,
+    )
+
+    record = await stage.get(posts, "raw")
+    assert record.json["tags"] is None
+    assert record.json["isPublic"] is False
+    # On a change the record's default stands in for what may not be null.
+    assert (await stage.update(posts, "raw", title="y")).json["tags"] == []

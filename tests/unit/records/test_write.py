@@ -1,4 +1,4 @@
-"""Writing records: each for itself, at most once, and never over somebody else's change."""
+"""Writing records: each change succeeds or fails alone and never overwrites another's."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 async def test_a_record_is_created_read_changed_and_deleted(stage: Stage) -> None:
-    """Each answer is the record as it is then, with its ETag."""
+    """Each answer is the current record with its ETag."""
     created = await stage.create(claims, content="The ferry sank", storyId="s1")
     record_id = created.json["id"]
     stage.local.clock.advance(1)
@@ -55,7 +55,7 @@ async def test_a_record_is_created_read_changed_and_deleted(stage: Stage) -> Non
 
 
 async def test_equal_ids_of_two_organizations_are_two_records(stage: Stage) -> None:
-    """Whatever one does, the other's stays as it is."""
+    """A change in one organization leaves the other's record as it is."""
     cases: list[tuple[Table, dict[str, Any]]] = [
         (claims, {"content": "x"}),
         (posts, {"title": "x"}),
@@ -74,7 +74,7 @@ async def test_equal_ids_of_two_organizations_are_two_records(stage: Stage) -> N
 
 
 async def test_what_belongs_to_another_organization_never_was(stage: Stage) -> None:
-    """To change or delete it is answered like what was never there; to create it succeeds."""
+    """A record of another organization is answered like one that never existed."""
     await stage.create(claims, "theirs", by=BOB, content="secret")
     operations = [
         [operation(record_id) for operation in (lambda i: Update(i, {"content": "x"}), Delete)]
@@ -95,7 +95,7 @@ async def _each(stage: Stage, operations: list[Update | Delete]) -> list[object]
 async def test_any_number_of_operations_costs_two_calls_of_d1_and_one_of_the_queue(
     stage: Stage,
 ) -> None:
-    """A read of all rows, a write of all changes with their jobs; of constant length."""
+    """A batch takes one read, one write and one send, each of constant length."""
     operations = [Create({"content": f"text {n}"}, f"c{n}") for n in range(MAX_CHANGES)]
     assert await stage.codes(claims, *operations) == ["record"] * MAX_CHANGES
     one_hundred = [len(statements) for statements in stage.database.batches]
@@ -113,14 +113,14 @@ async def test_any_number_of_operations_costs_two_calls_of_d1_and_one_of_the_que
 
 
 async def test_creates_without_ids_need_no_read(stage: Stage) -> None:
-    """There is nothing to look up."""
+    """A new record without an id of the caller takes only the write."""
     await stage.create(claims, content="x")
 
     assert len(stage.database.batches) == 1
 
 
 async def test_each_operation_is_judged_for_itself(stage: Stage) -> None:
-    """What is refused leaves the others alone."""
+    """A refused change leaves the others alone."""
     await stage.create(claims, "c1", content="x")
     await stage.create(claims, "c2", content="x")
 
@@ -145,7 +145,7 @@ async def test_each_operation_is_judged_for_itself(stage: Stage) -> None:
 
 
 async def test_a_record_is_named_once_in_a_batch(stage: Stage) -> None:
-    """The second operation says so, and is not done."""
+    """The second change of a record is refused."""
     _, second = await stage.write(claims, Create({"content": "x"}, "c1"), Delete("c1"))
 
     assert isinstance(second, InvalidInput)
@@ -154,7 +154,7 @@ async def test_a_record_is_named_once_in_a_batch(stage: Stage) -> None:
 
 
 async def test_with_fail_fast_nothing_behind_the_first_refusal_is_done(stage: Stage) -> None:
-    """What stands before it is."""
+    """The changes before the refusal are made."""
     operations: list[Change] = [
         Create({"content": "x"}, "c1"),
         Delete("missing"),
@@ -178,7 +178,7 @@ async def test_with_fail_fast_nothing_behind_the_first_refusal_is_done(stage: St
 
 
 async def test_what_is_found_while_writing_stops_nothing_and_hides_nothing(stage: Stage) -> None:
-    """Somebody took the id between the read and the write; the others are done, and say so."""
+    """An id that is taken between the read and the write refuses one change only."""
 
     def take(number: int) -> None:
         if number == 1:
@@ -193,7 +193,7 @@ async def test_what_is_found_while_writing_stops_nothing_and_hides_nothing(stage
 
 
 async def test_a_change_meanwhile_is_kept(stage: Stage) -> None:
-    """A patch is merged with what somebody else wrote between its read and its write."""
+    """An update keeps what another writer changed between its read and its write."""
     await stage.create(claims, "c1", content="old", storyId="s1")
 
     def meanwhile(number: int) -> None:
@@ -210,7 +210,7 @@ async def test_a_change_meanwhile_is_kept(stage: Stage) -> None:
 
 @pytest.mark.parametrize("operation", [Update("c1", {"content": "x"}), Delete("c1")])
 async def test_who_loses_each_time_is_told(stage: Stage, operation: Update | Delete) -> None:
-    """After a few tries; what the others wrote stays, and nothing is queued for it."""
+    """After five tries the change is refused and queues nothing."""
     await stage.create(claims, "c1", content="old")
     await stage.drain()
     stage.local.clock.advance(1)
@@ -226,7 +226,7 @@ async def test_who_loses_each_time_is_told(stage: Stage, operation: Update | Del
 
 @pytest.mark.parametrize("operation", ["update", "delete"])
 async def test_a_stale_etag_is_refused(stage: Stage, operation: str) -> None:
-    """Before the write, and in a race with it."""
+    """The precondition holds before the write and in a race with it."""
     seen = Precondition.parse((await stage.create(claims, "c1", content="old")).etag)
     change = Update("c1", {"content": "x"}, seen) if operation == "update" else Delete("c1", seen)
 
@@ -245,7 +245,7 @@ async def test_a_stale_etag_is_refused(stage: Stage, operation: str) -> None:
 
 
 async def test_two_creations_at_once_are_one_record(stage: Stage) -> None:
-    """Of all interleavings of two requests: one is created, the other finds it."""
+    """One request creates the record and the other one finds it."""
     operation = [Create({"content": "x"}, "c1")]
     calls = [write_records(stage.platform, ADA, claims, operation) for _ in range(2)]
     assert sorted(code(outcome) for [outcome] in await asyncio.gather(*calls)) == [
@@ -255,7 +255,7 @@ async def test_two_creations_at_once_are_one_record(stage: Stage) -> None:
 
 
 async def test_a_patch_that_changes_nothing_writes_nothing(stage: Stage) -> None:
-    """The time stays, nothing is queued; an ETag that does not match is still refused."""
+    """The update time stays and nothing is queued, but the precondition is checked."""
     created = await stage.create(posts, "p1", title="x", tags=["a", "b"], value=1.0, isPublic=True)
     await stage.drain()
     stage.local.clock.advance(1)
@@ -270,7 +270,7 @@ async def test_a_patch_that_changes_nothing_writes_nothing(stage: Stage) -> None
 
 
 async def test_a_value_that_must_be_unique_is_a_conflict(stage: Stage) -> None:
-    """Of a constraint of the table; the others of the batch are written."""
+    """A row that breaks a constraint is refused and the others are written."""
     await stage.create(posts, "p1", title="x", slug="taken")
     await stage.create(posts, "p2", title="x")
 
@@ -297,7 +297,7 @@ async def test_a_value_that_must_be_unique_is_a_conflict(stage: Stage) -> None:
 
 
 async def test_what_was_deleted_softly_is_gone_and_its_id_taken(stage: Stage) -> None:
-    """For everybody, by every way; the row stays."""
+    """The row stays, but no request finds it or reuses its id."""
     await stage.create(posts, "p1", title="x")
     assert await stage.codes(posts, Delete("p1")) == ["deleted"]
 
@@ -313,7 +313,7 @@ async def test_what_was_deleted_softly_is_gone_and_its_id_taken(stage: Stage) ->
 
 
 async def test_the_server_says_who_owns_a_record(stage: Stage) -> None:
-    """Whoever creates it."""
+    """The owner is the caller who created the record."""
     created = await stage.create(posts, "p1", by=person("editor", name="eve"), title="x")
 
     assert created.json["createdBy"] == "eve"
@@ -321,7 +321,7 @@ async def test_the_server_says_who_owns_a_record(stage: Stage) -> None:
 
 @pytest.mark.parametrize("failing", [0, 1])
 async def test_where_d1_fails_nothing_is_written(stage: Stage, failing: int) -> None:
-    """Neither the record nor its job."""
+    """Neither the record nor its job is written."""
     stage.database.fails = {failing}
 
     with pytest.raises(DatabaseError):
@@ -332,7 +332,7 @@ async def test_where_d1_fails_nothing_is_written(stage: Stage, failing: int) -> 
 
 
 async def test_where_d1_fails_later_what_was_written_is_reported(stage: Stage) -> None:
-    """One lost a race and was to be judged again; the other one is there."""
+    """If D1 fails on a second try, the changes of the first one are reported."""
     await stage.create(claims, "c1", content="old")
 
     def meanwhile(number: int) -> None:
@@ -348,7 +348,7 @@ async def test_where_d1_fails_later_what_was_written_is_reported(stage: Stage) -
 
 
 async def test_where_the_queue_fails_record_and_job_are_there(stage: Stage) -> None:
-    """And the caller is not troubled."""
+    """The caller sees no error."""
     stage.local.queue.outage = QueueError("out of reach")
 
     await stage.create(claims, "c1", content="x")
@@ -359,7 +359,7 @@ async def test_where_the_queue_fails_record_and_job_are_there(stage: Stage) -> N
 
 
 async def test_a_table_of_many_columns_is_written_too() -> None:
-    """SQL has limits of its own: 100 levels in an expression, 32 arguments of a function."""
+    """SQL limits an expression to 100 levels and a function to 32 arguments."""
     stage = Stage(*_wide())
     table = stage.app.table("wide")
     created = await stage.create(table, "w1", f0="x", f59="y")
@@ -383,7 +383,7 @@ def _wide() -> tuple[Cognate, str]:
 
 
 async def test_records_of_the_largest_size_are_written_and_changed(stage: Stage) -> None:
-    """With what is escaped most; a hundred of them would not fit one value of D1."""
+    """The largest records can be changed, also those that JSON escapes most."""
     for text in ("x" * 390_000, '"' * 190_000, "\u00e9" * 190_000, "\x01" * 60_000):
         record_id = (await stage.create(notes, text=text)).json["id"]
         changed = await stage.update(notes, record_id, text=text[1:])
@@ -393,7 +393,7 @@ async def test_records_of_the_largest_size_are_written_and_changed(stage: Stage)
 
 
 async def test_a_text_that_sql_would_not_quote_well_stays_as_it_is(stage: Stage) -> None:
-    """Whatever is in it, it is stored, compared and found again."""
+    """Any text is stored, compared and found unchanged."""
     text = "'); DROP TABLE claims; -- \" \\ \u2028 \U0001f600 \t\n $.content ?1"
     await stage.create(claims, "c1", content=text, storyId="")
 
@@ -405,7 +405,7 @@ async def test_a_text_that_sql_would_not_quote_well_stays_as_it_is(stage: Stage)
 
 
 async def test_the_organization_is_in_each_statement_over_records(stage: Stage) -> None:
-    """As a bound value; none of them could reach another's row."""
+    """Each statement binds the organization as a value."""
     await stage.codes(
         posts, Create({"title": "x"}, "p1"), Update("p2", {"title": "x"}), Delete("p3")
     )
@@ -434,7 +434,7 @@ BEGIN SELECT RAISE(ABORT, 'no such table: it is closed'); END
 
 
 class Reply(Record):
-    """A note that may answer another one: a reference that the database keeps."""
+    """A note that may answer another one, by a foreign key."""
 
     text: str
     author: str | None = None
@@ -451,7 +451,7 @@ def _guarded(*triggers: tuple[str, str]) -> Stage:
 
 
 async def test_a_broken_reference_is_its_own_records_conflict() -> None:
-    """Its neighbours are written, with their jobs, by a bounded number of calls."""
+    """The other records are written with their jobs, in a bounded number of calls."""
     stage = _guarded()
     operations = [Create({"text": f"note {number}"}, f"n{number}") for number in range(100)]
     operations[37] = Create({"text": "an answer", "author": "nobody"}, "n37")
@@ -467,7 +467,7 @@ async def test_a_broken_reference_is_its_own_records_conflict() -> None:
 
 
 async def test_a_broken_reference_stays_a_conflict() -> None:
-    """Alone too, and whenever it is sent; it never was an outage."""
+    """A broken reference is a conflict each time and never an outage."""
     stage = _guarded()
     for _ in range(2):
         assert ["CONFLICT"] == await stage.codes(
@@ -480,7 +480,7 @@ async def test_a_broken_reference_stays_a_conflict() -> None:
 
 
 async def test_a_trigger_that_raises_is_its_own_records_conflict() -> None:
-    """Whatever was to be done to the record, and whatever the trigger says."""
+    """A trigger that refuses one record does not stop the others."""
     stage = _guarded()
     for record_id, text in (("n1", "open"), ("n2", "closed"), ("n3", "closed"), ("n4", "open")):
         await stage.create(replies, record_id, text=text)
@@ -502,7 +502,7 @@ async def test_a_trigger_that_raises_is_its_own_records_conflict() -> None:
 
 
 async def test_a_hundred_conflicts_are_bounded() -> None:
-    """In calls, and in statements, of which D1 runs 1,000 in one invocation."""
+    """A hundred conflicts take fewer than the 1,000 statements that D1 allows."""
     stage = _guarded(("INSERT", "NEW"))
     operations = [Create({"text": f"closed {number}"}, f"n{number}") for number in range(100)]
 
@@ -513,7 +513,7 @@ async def test_a_hundred_conflicts_are_bounded() -> None:
 
 
 async def test_an_outage_among_the_parts_is_told_to_those_it_concerns() -> None:
-    """What was written before and after it is reported as written."""
+    """Changes that were written before and after the outage are reported as written."""
     stage = _guarded(("INSERT", "NEW"))
     operations = [Create({"text": f"note {number}"}, f"n{number}") for number in range(20)]
     operations[0] = Create({"text": "closed"}, "n0")
@@ -527,7 +527,7 @@ async def test_an_outage_among_the_parts_is_told_to_those_it_concerns() -> None:
 
 
 async def test_a_batch_of_which_nothing_could_be_written_is_an_outage() -> None:
-    """As before: then the caller tries the whole of it again."""
+    """If nothing was written, the whole batch fails and can be sent again."""
     stage = _guarded()
     stage.database.fails = {1}
     with pytest.raises(DatabaseError):
@@ -535,7 +535,7 @@ async def test_a_batch_of_which_nothing_could_be_written_is_an_outage() -> None:
 
 
 class MeasuredDatabase:
-    """A database that measures what it answers."""
+    """A database that measures its answers."""
 
     def __init__(self, inner: Database) -> None:
         self.inner = inner
@@ -549,7 +549,7 @@ class MeasuredDatabase:
 
 
 async def test_a_batch_of_large_records_is_done_in_parts(stage: Stage) -> None:
-    """So that no answer of D1 is larger than an isolate can hold; each operation as ever."""
+    """No answer of D1 is larger than an isolate can hold."""
     for number in range(25):
         await stage.create(notes, f"n{number}", text=f"{number}{'x' * 390_000}")
     measured = MeasuredDatabase(stage.local.database)
@@ -573,7 +573,7 @@ async def test_a_batch_of_large_records_is_done_in_parts(stage: Stage) -> None:
 
 
 async def test_with_fail_fast_a_later_part_stops_where_it_is_refused(stage: Stage) -> None:
-    """What comes before it is written, and nothing behind it."""
+    """Changes before the refusal are made and none after it."""
     for number in range(25):
         await stage.create(notes, f"n{number}", text="x" * 390_000)
     operations: list[Change] = [Update(f"n{number}", {"text": "y"}) for number in range(25)]

@@ -1,4 +1,4 @@
-"""Every record once and in order, whatever the order, the ties, the nulls and the writers."""
+"""Lists: each record once and in order, with filters, ties, nulls and other writers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SORTS = st.sampled_from(["id", "title", "year", "value", "isPublic", "createdAt"
 
 
 async def pages(stage: Stage, limit: int, **query: Any) -> list[str]:
-    """The ids of all pages, one after the other."""
+    """The ids on all pages of a list."""
     found: list[str] = []
     cursor: dict[str, Any] = {}
     while True:
@@ -47,7 +47,7 @@ async def pages(stage: Stage, limit: int, **query: Any) -> list[str]:
 
 
 def place(record: dict[str, Any], field: str) -> tuple[Any, str]:
-    """What a record with a value is sorted by."""
+    """The sort key of a record that has a value."""
     value = record[field]
     return value[:SORTED_CHARACTERS] if isinstance(value, str) else value, record["id"]
 
@@ -60,7 +60,7 @@ async def test_pages_have_every_record_once_and_in_order(
     descending: bool,  # noqa: FBT001 - drawn by hypothesis
     limit: int,
 ) -> None:
-    """Nulls last, ties by id; both in the direction of the order."""
+    """Nulls come last and ties are sorted by id, in the direction of the list."""
     stage = Stage()
     await stage.write(posts, *(Create(record, f"p{n:02}") for n, record in enumerate(records)))
     await stage.write(posts, Create({"title": "theirs"}, "p00"), by=BOB)
@@ -79,7 +79,7 @@ async def test_pages_have_every_record_once_and_in_order(
 
 
 async def test_pages_are_stable_while_others_write(stage: Stage) -> None:
-    """What is inserted or deleted before or behind neither repeats nor hides another."""
+    """Other inserts and deletes neither repeat nor hide a record."""
     await stage.write(posts, *(Create({"title": "x", "year": n // 3}, f"p{n}0") for n in range(9)))
     first = await stage.page(posts, sort="year", limit="4")
     assert [record["id"] for record in first.items] == ["p00", "p10", "p20", "p30"]
@@ -93,7 +93,7 @@ async def test_pages_are_stable_while_others_write(stage: Stage) -> None:
 
 
 async def test_a_page_may_be_of_another_size_than_the_one_before(stage: Stage) -> None:
-    """The cursor says where, not how much."""
+    """A cursor holds a place and no page size."""
     await stage.write(posts, *(Create({"title": "x"}, f"p{n}") for n in range(5)))
     cursor = (await stage.page(posts, limit="2")).next_cursor or ""
 
@@ -104,7 +104,7 @@ async def test_a_page_may_be_of_another_size_than_the_one_before(stage: Stage) -
     "other", [{"sort": "-title"}, {"sort": "year"}, {"sort": "title", "year": "1"}, {}]
 )
 async def test_a_cursor_is_for_its_own_list(stage: Stage, other: dict[str, Any]) -> None:
-    """With another order or another filter it means nothing."""
+    """A cursor is refused with another order, filter or table."""
     await stage.write(posts, *(Create({"title": "x"}, f"p{n}") for n in range(3)))
     cursor = (await stage.page(posts, limit="1", sort="title")).next_cursor or ""
 
@@ -148,7 +148,7 @@ async def test_a_cursor_is_for_its_own_list(stage: Stage, other: dict[str, Any])
 async def test_filters_narrow_a_list(
     stage: Stage, query: dict[str, Any], expected: list[str]
 ) -> None:
-    """And its total; a record without a value meets no condition but `null`."""
+    """Filters also narrow the total, and only `null` matches a missing value."""
     await stage.write(
         posts,
         Create(
@@ -183,7 +183,7 @@ TIMES: Final = (
 
 @pytest.mark.parametrize("descending", [False, True])
 async def test_datetimes_are_sorted_and_compared_as_times(*, descending: bool) -> None:
-    """Whatever the offset that each was written with."""
+    """The offset with which a time was written makes no difference."""
     stage = Stage()
     moments = {f"p{place}": as_utc(text) for place, text in enumerate(TIMES)}
     await stage.write(
@@ -201,13 +201,13 @@ async def test_datetimes_are_sorted_and_compared_as_times(*, descending: bool) -
 
 
 def as_utc(text: str) -> datetime:
-    """The moment of a text."""
+    """The moment of a text, in UTC."""
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class Priced(Record):
-    """Fields whose texts have no order."""
+    """Fields whose text has no order."""
 
     text: Decimal | None = None
     author: time | None = None
@@ -233,7 +233,7 @@ class Priced(Record):
 async def test_decimal_numbers_and_times_of_day_are_found_by_their_value(
     query: dict[str, Any], expected: list[str]
 ) -> None:
-    """However many zeros, and whichever form, each was written with."""
+    """Equal values are found however they were written."""
     priced = Table("notes", Priced)
     stage = Stage(Cognate(tables=[priced]))
     values = ["1.50", 1.5, "1E+2", "100.0", "-0.00", None]
@@ -261,7 +261,7 @@ async def test_decimal_numbers_and_times_of_day_are_found_by_their_value(
 async def test_an_order_that_text_does_not_have_is_refused(
     query: dict[str, Any], pointer: str, message: str
 ) -> None:
-    """By a sentence that says what to do instead."""
+    """The message says what to do instead."""
     priced = Table("notes", Priced)
     with pytest.raises(InvalidInput) as caught:
         await Stage(Cognate(tables=[priced])).page(priced, **query)
