@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from cognate.errors import CognateError, NotFound
 from cognate.records import refusals_to_embed
-from cognate.schema.access import require_access
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +28,7 @@ def permit(call: Call, table: str | None, operation: Permission) -> None:
         AccessDenied: none of the caller's roles may do this.
     """
     for one in _embedded(call) if table is None else [call.app.table(table)]:
-        require_access(call.principal, one, operation)
+        one.access.require(operation, call.principal, one.name)
 
 
 def permit_job(call: Call, table: str | None, operation: Permission) -> None:

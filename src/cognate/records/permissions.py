@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from cognate.errors import AccessDenied, CognateError, NotFound
 from cognate.records.table_sql import read_owners
-from cognate.schema.access import require_access
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +34,7 @@ async def refusals_to_embed(
     owned: dict[str, tuple[Table, list[int]]] = {}
     for place, (table, _) in enumerate(wanted):
         try:
-            require_access(principal, table, "update")
+            table.access.require("update", principal, table.name)
         except AccessDenied as error:
             found[place] = error
             continue

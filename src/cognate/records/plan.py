@@ -26,7 +26,6 @@ from cognate.records.permissions import (
     owner_of,
     require_ownership,
 )
-from cognate.schema.access import require_access
 from cognate.schema.collections import index_metadata
 from cognate.text_limits import metadata_problem, text_problem
 from cognate.validation import pointer_to
@@ -107,7 +106,7 @@ def plan_change(
 def _create(
     table: Table, principal: Principal, change: Create, rows: Mapping[str, Row], now: datetime
 ) -> Plan:
-    require_access(principal, table, "create")
+    table.access.require("create", principal, table.name)
     _require_settable(table, "create", change.record)
     record_id = new_id(table.id_prefix, now) if change.id is None else change.id
     if not ID.fullmatch(record_id) or record_id in RESERVED_IDS:
@@ -127,7 +126,7 @@ def _create(
 
 
 def _update(table: Table, principal: Principal, change: Update, rows: Mapping[str, Row]) -> Plan:
-    require_access(principal, table, "update")
+    table.access.require("update", principal, table.name)
     _require_settable(table, "update", change.changes)
     row = _row(table, principal, change.id, "update", rows)
     _require_state(row, change.condition)
@@ -142,7 +141,7 @@ def _update(table: Table, principal: Principal, change: Update, rows: Mapping[st
 
 
 def _delete(table: Table, principal: Principal, change: Delete, rows: Mapping[str, Row]) -> Plan:
-    require_access(principal, table, "delete")
+    table.access.require("delete", principal, table.name)
     row = _row(table, principal, change.id, "delete", rows)
     _require_state(row, change.condition)
     return Plan(change.id, None, row["version"], row)

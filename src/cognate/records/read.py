@@ -9,7 +9,6 @@ from cognate.records.codec import json_of, stored_record
 from cognate.records.permissions import no_such_record, owner_of, require_ownership
 from cognate.records.query import SORTED_CHARACTERS
 from cognate.records.table_sql import count_records, read_page, read_record
-from cognate.schema.access import require_access
 from cognate.schema.names import SERVER_COLUMNS
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ async def get_record(
         NotFound: there is no such record for this caller.
         DatabaseError: D1 failed.
     """
-    require_access(principal, table, "read")
+    table.access.require("read", principal, table.name)
     statement = read_record(table, principal.organization_id, record_id)
     [rows] = await platform.database.batch([statement])
     if not rows:
@@ -53,7 +52,7 @@ async def list_records(
         AccessDenied: none of the caller's roles may read.
         DatabaseError: D1 failed.
     """
-    require_access(principal, table, "read")
+    table.access.require("read", principal, table.name)
     rule = table.owner
     only_own = rule is not None and rule.applies("read", principal.roles)
     scope = (table, principal.organization_id, query, principal.user_id if only_own else None)

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from cognate.principal import Principal
-    from cognate.schema.tables import Table
 
 Permission = Literal["read", "create", "update", "delete"]
 
@@ -100,19 +99,15 @@ class Access:
         allowed: frozenset[str] = getattr(self, operation)
         return not allowed.isdisjoint(roles)
 
+    def require(self, permission: Permission, principal: Principal, table: str) -> None:
+        """Refuse a caller without a role that may do this with records of the table.
 
-def require_access(principal: Principal, table: Table, permission: Permission) -> None:
-    """Refuse a caller without a role that may do this with records of the table.
-
-    A search needs the permission to read. A table whose records only their owners may read has no
-    embeddings (see `Owner`), so the roles are all that must be checked.
-
-    Raises:
-        AccessDenied: the message names the roles that may.
-    """
-    if not table.access.allows(permission, principal.roles):
-        allowed = ", ".join(sorted(getattr(table.access, permission))) or "nobody"
-        raise AccessDenied(
-            f"Your roles in this organization do not let you {permission} records of "
-            f"{table.name!r}; these do: {allowed}."
-        )
+        Raises:
+            AccessDenied: the message names the roles that may.
+        """
+        if not self.allows(permission, principal.roles):
+            allowed = ", ".join(sorted(getattr(self, permission))) or "nobody"
+            raise AccessDenied(
+                f"Your roles in this organization do not let you {permission} records of "
+                f"{table!r}; these do: {allowed}."
+            )

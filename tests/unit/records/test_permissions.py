@@ -10,7 +10,6 @@ from cognate.errors import AccessDenied, NotFound
 from cognate.records import Create, Delete, Update
 from cognate.records.permissions import refusals_to_embed
 from cognate.schema import Access, Owner, Table
-from cognate.schema.access import require_access
 from tests.stage.records import ADA, BOB, Note, claims, notes, person, posts
 from tests.stage.records import RecordsStage as Stage
 
@@ -101,9 +100,9 @@ def test_a_search_needs_what_reading_needs() -> None:
     """A caller who may not read may not search."""
     table = Table("things", Note, access=Access(read="admin+"))
 
-    require_access(person("admin"), table, "read")
+    table.access.require("read", person("admin"), table.name)
     with pytest.raises(AccessDenied):
-        require_access(person("member"), table, "read")
+        table.access.require("read", person("member"), table.name)
 
 
 @pytest.mark.parametrize(

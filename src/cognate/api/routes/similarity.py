@@ -17,7 +17,6 @@ from cognate.api.wire import (
     TextOrAbsent,
     TrueOrAbsent,
 )
-from cognate.schema.access import require_access
 from cognate.schema.similarities import MAX_LIMIT, GrayZone, Thresholds
 from cognate.search import embed, find_with_gray_zone, search
 from cognate.search.similarity import Classification
@@ -188,7 +187,7 @@ async def post_embed(call: Call) -> VectorAnswer:
 
 def _similarity(call: Call) -> Similarity:
     similarity = call.app.similarity(call.parameters["service"])
-    require_access(call.principal, similarity.table, "read")
+    similarity.table.access.require("read", call.principal, similarity.table.name)
     return similarity
 
 

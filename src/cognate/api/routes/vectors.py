@@ -17,7 +17,6 @@ from cognate.api.wire import (
     TextOrAbsent,
     TrueOrAbsent,
 )
-from cognate.schema.access import require_access
 from cognate.search import query_vectors
 from cognate.validation import refuse_field
 
@@ -82,7 +81,8 @@ async def post_query(call: Call) -> Nearest:
     """Find the vectors nearest to a vector or a text."""
     body = call.body(VectorQuery)
     if body.table is not None:
-        require_access(call.principal, call.app.table(body.table), "read")
+        table = call.app.table(body.table)
+        table.access.require("read", call.principal, table.name)
     found = await query_vectors(
         call.platform,
         call.app,
