@@ -6,14 +6,13 @@ import random
 from itertools import chain, groupby
 from typing import TYPE_CHECKING
 
-from cognate.embedding.circuit import with_circuits
 from cognate.embedding.decide import decide_record
 from cognate.embedding.embed import embed_records
 from cognate.embedding.finish import Finished, finish
-from cognate.embedding.halving import isolating
 from cognate.embedding.index import index_records
 from cognate.embedding.load import load_records
 from cognate.embedding.outcomes import JobOutcome, orphan, outcomes_of
+from cognate.embedding.platform_calls import call_halving, with_circuits
 from cognate.embedding.waves import MAX_WAVE_NUMBERS, grouped
 from cognate.errors import DatabaseError, MissingColumn, MissingTable, PlatformError
 from cognate.events import emit
@@ -167,7 +166,7 @@ async def _settle(
         return {}
     records = [list(group) for _, group in groupby(outcomes, key=lambda item: id(item.indexed))]
     delays: dict[str, int] = {}
-    for part, result in await isolating(
+    for part, result in await call_halving(
         records,
         lambda items: finish(
             platform.database, list(chain(*items)), waiting, platform.clock.now(), mutations

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from cognate.embedding.decide import Action, Decided, decide_to_embed
-from cognate.embedding.halving import isolating
+from cognate.embedding.platform_calls import call_halving
 from cognate.errors import (
     DatabaseError,
     EmbedderRejected,
@@ -120,7 +120,7 @@ async def embed_texts(
     rows: list[VectorRow | PlatformError] = []
     for start in range(0, len(texts), model.max_texts):
         group = texts[start : start + model.max_texts]
-        for items, result in await isolating(
+        for items, result in await call_halving(
             group, call, divides=lambda error, _: isinstance(error, BLAMING)
         ):
             if isinstance(result, PlatformError):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from cognate.embedding.decide import Action
 from cognate.embedding.embed import Embedded
-from cognate.embedding.halving import isolating
 from cognate.embedding.index_progress import TrackedIndex
+from cognate.embedding.platform_calls import call_halving
 from cognate.embedding.states import reserve_vectors
 from cognate.embedding.waves import MAX_CALL_NUMBERS, grouped
 from cognate.errors import (
@@ -138,7 +138,7 @@ async def _upsert(index: VectorIndex, items: Sequence[Indexed]) -> list[Indexed]
     ready = [item for item in items if item.vectors and item.error is None]
     done = [item for item in items if not (item.vectors and item.error is None)]
     for group in grouped(ready, lambda item: item.numbers, MAX_CALL_NUMBERS):
-        for part, result in await isolating(
+        for part, result in await call_halving(
             group,
             lambda records: _upsert_call(index, records),
             divides=lambda error, _: isinstance(error, VectorIndexRejected),

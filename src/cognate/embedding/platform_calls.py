@@ -1,11 +1,11 @@
-"""Circuit breakers for one batch: after a failure of the platform, stop calling what failed.
+"""Calls of the model, the index and D1 that fail: halve what they were made for, or stop calling.
 
-The first call of a model or an index that fails for a reason other than its input opens the
-circuit. Later calls of the same model or index in the batch are not made: they fail at once with
-the same error. So a throttled platform gets fewer calls, not more, and the messages wait for a
-pause that grows.
+If the input is to blame, the call is made again for halves of it, until the bad item stands alone.
 
-A circuit lasts for one batch, and holds no state of any organization.
+If the platform is to blame, a *circuit* opens: later calls of the same model or index in the batch
+are not made, and fail at once with the same error. So a throttled platform gets fewer calls, not
+more, and the messages wait for a pause that grows. A circuit lasts for one batch, and holds no
+state of any organization.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Vectors,
     )
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 EVENTS: Final[Mapping[type[PlatformError], str]] = MappingProxyType(
@@ -52,8 +53,35 @@ EVENTS: Final[Mapping[type[PlatformError], str]] = MappingProxyType(
 Of other errors it is `embedder.failed` or `index.failed`."""
 
 
+async def call_halving(
+    items: Sequence[Item],
+    call: Callable[[Sequence[Item]], Awaitable[Result]],
+    *,
+    divides: Callable[[PlatformError, Sequence[Item]], bool],
+) -> list[tuple[Sequence[Item], Result | PlatformError]]:
+    """Make one call for all items. If one item spoils it, halve until that item stands alone.
+
+    Args:
+        items: at least one.
+        call: takes any part of them.
+        divides: whether this error of a call for these items is worth halving them.
+
+    Returns:
+        The parts in order, each with its result or its error. One bad item of n costs at most
+        2 log2(n) + 1 calls.
+    """
+    try:
+        return [(items, await call(items))]
+    except PlatformError as error:
+        if len(items) == 1 or not divides(error, items):
+            return [(items, error)]
+    middle = len(items) // 2
+    left = await call_halving(items[:middle], call, divides=divides)
+    return left + await call_halving(items[middle:], call, divides=divides)
+
+
 def with_circuits(platform: Platform) -> Platform:
-    """The platform with a circuit for each model and each index."""
+    """Put a circuit around each model and each index of a platform."""
     return replace(
         platform,
         embedder=CircuitEmbedder(platform.embedder),
@@ -62,7 +90,7 @@ def with_circuits(platform: Platform) -> Platform:
 
 
 class Circuit:
-    """Whether calls of one model or index are still made.
+    """Stops the calls of one model or index after a failure of the platform.
 
     Attributes:
         kind: `embedder` or `index`, the noun of the event.
@@ -99,10 +127,10 @@ class Circuit:
 
 
 class CircuitEmbedder:
-    """`ports.Embedder` with a circuit for each model."""
+    """A `ports.Embedder` with a circuit for each model."""
 
     def __init__(self, embedder: Embedder) -> None:
-        """Take the embedder that makes the calls."""
+        """Wrap an embedder."""
         self._embedder = embedder
         self._circuits: dict[str, Circuit] = {}
 
@@ -115,10 +143,10 @@ class CircuitEmbedder:
 
 
 class CircuitIndex:
-    """`ports.VectorIndex` with a circuit."""
+    """A `ports.VectorIndex` with a circuit."""
 
     def __init__(self, index: VectorIndex, name: str) -> None:
-        """Take the index that makes the calls, and the name of its binding."""
+        """Wrap the index of a binding."""
         self._index = index
         self._circuit = Circuit("index", name)
 

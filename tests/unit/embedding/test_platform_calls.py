@@ -1,18 +1,28 @@
-"""Circuit breakers: after a failure of the platform, a batch stops calling what failed."""
+"""Calls that fail: a bad item is found by halving, and a platform that is out is left alone."""
 
 from __future__ import annotations
 
 import json
+import math
+from typing import TYPE_CHECKING
 
 import pytest
 
 from cognate import errors
-from cognate.embedding.circuit import CircuitEmbedder, CircuitIndex, with_circuits
+from cognate.embedding.platform_calls import (
+    CircuitEmbedder,
+    CircuitIndex,
+    call_halving,
+    with_circuits,
+)
 from cognate.jobs.retry import REJECTIONS
 from local.bindings.faults import Fault
 from tests.stage.errors import platform_errors
 from tests.stage.platform import ACME, ARTICLES, BASE, CLAIMS, Stage, long_text
 from tests.stage.watched import WatchedEmbedder, WatchedIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SMALL = ARTICLES.model
 
@@ -205,3 +215,51 @@ async def test_what_always_fails_without_a_name_holds_up_no_fresh_record() -> No
     assert stage.calls("AI.run") == calls + 2
     found = await stage.jobs()
     assert (found.count("done"), found.count("queued")) == (50, 3)
+
+
+async def isolate(
+    items: Sequence[int], bad: set[int], error: errors.PlatformError
+) -> tuple[list[tuple[list[int], bool]], int]:
+    """The parts with whether each went well, and the number of calls."""
+    calls = 0
+
+    async def call(part: Sequence[int]) -> str:
+        nonlocal calls
+        calls += 1
+        if bad & set(part):
+            raise error
+        return "well"
+
+    found = await call_halving(
+        items, call, divides=lambda error, _: isinstance(error, errors.EmbedderRejected)
+    )
+    return [(list(part), result == "well") for part, result in found], calls
+
+
+async def test_without_a_fault_there_is_one_call() -> None:
+    """The usual case costs nothing."""
+    assert await isolate(range(100), set(), errors.EmbedderRejected()) == (
+        [(list(range(100)), True)],
+        1,
+    )
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 99, 100])
+async def test_one_bad_item_fails_alone(size: int) -> None:
+    """Wherever it stands, in at most two calls for each halving and one more."""
+    for bad in range(size):
+        parts, calls = await isolate(range(size), {bad}, errors.EmbedderRejected())
+        assert [part for part, went_well in parts if not went_well] == [[bad]]
+        assert [item for part, _ in parts for item in part] == list(range(size))
+        assert calls <= 2 * math.ceil(math.log2(size)) + 1
+
+
+async def test_an_error_that_is_nobodys_own_is_not_divided() -> None:
+    """An outage costs one call, not two hundred."""
+    assert await isolate(range(100), {3}, errors.EmbedderBusy()) == ([(list(range(100)), False)], 1)
+
+
+async def test_all_bad_items_are_found() -> None:
+    """Several of them, at the ends and side by side."""
+    parts, _ = await isolate(range(10), {0, 4, 5, 9}, errors.EmbedderRejected())
+    assert [part for part, went_well in parts if not went_well] == [[0], [4], [5], [9]]
