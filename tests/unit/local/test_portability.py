@@ -1,4 +1,4 @@
-"""`make dev` uses what Linux and macOS have in common."""
+"""`make dev` uses only what Linux and macOS both have."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RUN: Final = [
 
 @pytest.mark.parametrize("path", RUN, ids=lambda path: path.name)
 def test_nothing_that_linux_alone_has_is_used(path: Path) -> None:
-    """Of the kernel, of the standard library and of the commands in recipes."""
+    """The search covers the kernel, the standard library and the commands of recipes."""
     lines = path.read_text("utf-8").splitlines()
 
     assert [line for line in lines if LINUX_ONLY.search(line)] == []
@@ -44,5 +44,5 @@ def test_nothing_that_linux_alone_has_is_used(path: Path) -> None:
     ],
 )
 def test_what_is_looked_for_is_found(line: str) -> None:
-    """Such as the recipes had before."""
+    """Each line uses something that only Linux has."""
     assert LINUX_ONLY.search(line)

@@ -1,4 +1,4 @@
-"""The rooms of `local/`: which stand on which, and which could serve any wrangler project."""
+"""The rooms of `local/`, their floors, and which of them could serve any wrangler project."""
 
 from __future__ import annotations
 
@@ -73,14 +73,14 @@ def _rooms_of(imports: set[str]) -> set[str]:
 
 
 def test_every_room_has_its_floor() -> None:
-    """A new room must be placed; one that is gone must be removed from the list."""
+    """A new room must get a floor, and a removed one must leave the list."""
     assert set.union(*FLOORS) == ROOMS
     assert len(ROOMS) <= MAX_ROOMS_AND_MODULES
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_name)
 def test_imports_point_downwards(path: Path) -> None:
-    """A room imports itself and rooms of lower floors; it imports no neighbour."""
+    """A room imports itself and rooms of lower floors, but none of its own floor."""
     room = _room(path)
     if room == "__init__":
         return

@@ -1,4 +1,4 @@
-"""`wrangler.toml` says in one place what the code, the laptop and production agree on."""
+"""`wrangler.toml` agrees with the code, and its two environments with each other."""
 
 from __future__ import annotations
 
@@ -56,19 +56,19 @@ def _bindings(environment: dict[str, Any]) -> set[str]:
 
 
 def test_both_environments_bind_the_same_names() -> None:
-    """The code cannot tell a laptop from production."""
+    """So the code works the same on a laptop and in production."""
     assert _bindings(PRODUCTION) == _bindings(LOCAL)
 
 
 def test_production_binds_the_indexes_that_the_schema_needs() -> None:
-    """Binding and index name come from the schema; a table of another dimension needs its own."""
+    """Binding and index name come from the schema, and each dimension has an index."""
     bound = {entry["binding"]: entry["index_name"] for entry in PRODUCTION["vectorize"]}
 
     assert bound == {index.binding: index.name for index in app.vector_indexes()}
 
 
 def test_a_laptop_has_cloudflares_own_bindings() -> None:
-    """Each by the module of the runtime that it is in production, through the one plugin."""
+    """Each uses the runtime's module of production, through one plugin."""
     plugin = {"package": "bindings.mjs", "name": "local-platform"}
     apis = {entry["name"]: entry["dev"]["options"]["api"] for entry in LOCAL["unsafe"]["bindings"]}
 
@@ -80,7 +80,7 @@ def test_a_laptop_has_cloudflares_own_bindings() -> None:
 
 
 def test_the_plugin_has_no_behaviour() -> None:
-    """Behaviour belongs into Python, where it is typed and tested."""
+    """Behaviour belongs in Python, where it is typed and tested."""
     lines = (ROOT / "local" / "bindings" / "bindings.mjs").read_text(encoding="utf-8").splitlines()
 
     assert len(lines) < 60
@@ -88,7 +88,7 @@ def test_the_plugin_has_no_behaviour() -> None:
 
 @pytest.mark.parametrize("environment", [PRODUCTION, LOCAL], ids=["production", "local"])
 def test_every_queue_setting_is_written_down(environment: dict[str, Any]) -> None:
-    """Defaults differ between production and Miniflare, so none is left to them."""
+    """The defaults of production and Miniflare differ."""
     consumers = {entry["queue"]: set(entry) for entry in environment["queues"]["consumers"]}
 
     assert consumers == {
@@ -98,7 +98,7 @@ def test_every_queue_setting_is_written_down(environment: dict[str, Any]) -> Non
 
 
 def test_consumers_leave_half_of_the_slowest_model_to_searches() -> None:
-    """What one of them requests in a minute, at 0.4 seconds each, times their number."""
+    """The consumers' requests a minute, at 0.4 seconds each, stay below half its limit."""
     for environment in (PRODUCTION, LOCAL):
         [concurrency] = [
             entry["max_concurrency"]
@@ -109,12 +109,12 @@ def test_consumers_leave_half_of_the_slowest_model_to_searches() -> None:
 
 
 def test_every_model_has_its_limit_here() -> None:
-    """A new model may be slower than all of these."""
+    """A new model may be slower than all others."""
     assert REQUESTS_A_MINUTE.keys() == MODELS.keys()
 
 
 def test_dead_letters_have_a_consumer() -> None:
-    """A dead-letter queue that nobody reads is where jobs are lost."""
+    """Without one, the jobs of dead letters would be lost."""
     for environment in (PRODUCTION, LOCAL):
         first, second = environment["queues"]["consumers"]
         assert first["dead_letter_queue"] == second["queue"]
@@ -124,13 +124,13 @@ def test_dead_letters_have_a_consumer() -> None:
 
 
 def test_development_flags_stay_on_the_laptop() -> None:
-    """Production runs the released Python, and nothing experimental."""
+    """Production runs the released Python without experimental flags."""
     assert PRODUCTION["compatibility_flags"] == ["python_workers"]
     assert DEVELOPMENT_FLAG in LOCAL["compatibility_flags"]
 
 
 def test_the_secret_is_a_secret_in_production_only() -> None:
-    """The demonstration value is not inherited; production must be given its own."""
+    """Production does not inherit the demonstration value."""
     assert SECRET not in PRODUCTION["vars"]
     assert PRODUCTION["secrets"]["required"] == [SECRET]
     assert SECRET in LOCAL["vars"]
@@ -144,13 +144,13 @@ def test_the_worker_is_reached_below_the_owners_domain_only() -> None:
 
 
 def test_what_a_query_string_says_stays_out_of_logs_and_traces() -> None:
-    """Filters of a list carry values of records."""
+    """The filters of a list have values of records."""
     assert PRODUCTION["observability"]["redact_query_string"] is True
     assert PRODUCTION["observability"]["traces"]["enabled"] is True
 
 
 def test_an_invocation_is_bounded_and_runs_near_the_database() -> None:
-    """Twice the default, for the largest batch; the most is 300,000."""
+    """The largest batch needs twice the default, and 300,000 is the maximum."""
     assert 30_000 < PRODUCTION["limits"]["cpu_ms"] <= 300_000
     assert PRODUCTION["placement"] == {"mode": "smart"}
 
@@ -160,7 +160,7 @@ NAMES = {"name", "main", "binding", "queue", "index_name", "database_name"}
 
 
 def test_every_value_of_production_has_its_reason_above_it() -> None:
-    """A comment on the line before, or one on the table that has this setting alone."""
+    """The comment is on the line before, or above the table of a single setting."""
     text = (ROOT / "wrangler.toml").read_text(encoding="utf-8").split("[env.local]")[0]
     lines = text.splitlines()
     bare = []

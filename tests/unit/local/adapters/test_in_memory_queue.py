@@ -1,4 +1,4 @@
-"""What a queue may do to messages, played by a test."""
+"""Tests of `local.adapters.in_memory_queue`. The tests play the consumer."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ async def filled(count: int = 3, *, delay_seconds: int = 0, max_retries: int = 2
 
 
 def numbers(deliveries: Sequence[Delivery]) -> list[Any]:
-    """What the messages say."""
+    """The numbers in the messages."""
     return [delivery.body["number"] for delivery in deliveries if isinstance(delivery.body, dict)]
 
 
 async def test_a_batch_has_at_most_a_hundred_messages() -> None:
-    """The rest comes with the next one, and nothing twice."""
+    """The next batch has the rest, and no message is delivered twice."""
     queue = await filled(150)
 
     assert (len(queue.take()), len(queue.take()), len(queue.take())) == (100, 50, 0)
 
 
 async def test_what_is_acknowledged_is_gone() -> None:
-    """And what is asked for again comes again, once its pause is over."""
+    """A retried message comes again after its delay; an acknowledged one does not."""
     clock = ManualClock()
     queue = InMemoryQueue(clock)
     await queue.send([{"number": 0}, {"number": 1}])
@@ -54,7 +54,7 @@ async def test_what_is_acknowledged_is_gone() -> None:
 
 
 async def test_a_consumer_that_dies_gets_its_batch_again() -> None:
-    """All of it, with the deliveries counted."""
+    """The whole batch comes again, and each delivery is counted."""
     queue = await filled()
     queue.take()
 
@@ -64,7 +64,7 @@ async def test_a_consumer_that_dies_gets_its_batch_again() -> None:
 
 
 async def test_a_message_out_of_retries_is_a_dead_letter() -> None:
-    """After its first delivery and all retries; its own queue counts anew, under the same id."""
+    """It has the same id, and the dead-letter queue counts its attempts from 1."""
     queue = await filled(1, max_retries=2)
     [first] = queue.take()
     for _ in range(2):
@@ -79,7 +79,7 @@ async def test_a_message_out_of_retries_is_a_dead_letter() -> None:
 
 
 async def test_draining_runs_a_consumer_until_nothing_is_due() -> None:
-    """What it asks for again is delivered again in the same run."""
+    """A message that the consumer retries without a delay comes in the same run."""
     queue = await filled(2)
     seen: list[tuple[Any, int]] = []
 
@@ -92,7 +92,7 @@ async def test_draining_runs_a_consumer_until_nothing_is_due() -> None:
 
 
 async def test_messages_can_be_duplicated_shuffled_and_lost() -> None:
-    """All that at-least-once, in-no-order and an outage of the platform mean."""
+    """A test can do to messages all that a real queue may do."""
     queue = await filled(20)
     queue.duplicate()
     queue.shuffle(Random(1))  # noqa: S311 - a test's order
@@ -108,7 +108,7 @@ async def test_messages_can_be_duplicated_shuffled_and_lost() -> None:
 
 
 async def test_a_delayed_message_is_waiting_but_not_delivered() -> None:
-    """A day at the most."""
+    """It is delivered after its delay, which is at most one day."""
     queue = await filled(1, delay_seconds=86_400)
 
     assert (queue.take(), queue.waiting) == ([], [{"number": 0}])
@@ -117,7 +117,7 @@ async def test_a_delayed_message_is_waiting_but_not_delivered() -> None:
 
 
 async def test_in_an_outage_nothing_is_taken() -> None:
-    """Until it is over."""
+    """Sending works again after the outage."""
     queue = await filled(0)
     queue.outage = QueueError("Queue sendBatch failed: Internal Server Error")
 
@@ -130,7 +130,7 @@ async def test_in_an_outage_nothing_is_taken() -> None:
 
 
 async def test_what_is_delivered_is_not_what_was_sent_but_its_copy() -> None:
-    """Changing a message after it was sent changes nothing."""
+    """Changing a message after sending it does not change the delivery."""
     queue = await filled(0)
     message = {"number": 1}
     await queue.send([message])

@@ -1,4 +1,4 @@
-"""The composition root for tests: what can be done to its parts."""
+"""Tests of `local.adapters.local_platform`, the composition root of the tests."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def platform() -> LocalPlatform:
 
 
 def test_each_index_of_the_schema_is_there(platform: LocalPlatform) -> None:
-    """Under the name of its binding."""
+    """Each has the name of its binding."""
     assert set(platform.indexes) == {index.binding for index in app.vector_indexes()}
 
 
 async def test_faults_arrive_as_errors_of_the_ports(platform: LocalPlatform) -> None:
-    """Each once, and then the call succeeds."""
+    """Each fault fails one call, and the next call succeeds."""
     platform.bindings.faults.add(Fault("AI", "run", "error", message="3040: out of capacity"))
     platform.bindings.faults.add(
         Fault("VECTORIZE", "deleteByIds", "error", message="VECTOR_DELETE_ERROR (code = 50000): x")
@@ -44,7 +44,7 @@ async def test_faults_arrive_as_errors_of_the_ports(platform: LocalPlatform) -> 
 
 @pytest.mark.parametrize("kind", ["short", "dimension", "empty"])
 async def test_a_model_can_answer_too_little(platform: LocalPlatform, kind: str) -> None:
-    """The embedder hands it on, and the core's check finds it."""
+    """The embedder passes the answer on, and the check of the core refuses it."""
     platform.bindings.faults.add(Fault("AI", "run", kind))  # type: ignore[arg-type]  # one of them
 
     vectors = await platform.embedder.embed(MODEL, ["An owl.", "A river."])
@@ -54,7 +54,7 @@ async def test_a_model_can_answer_too_little(platform: LocalPlatform, kind: str)
 
 
 async def test_calls_are_counted(platform: LocalPlatform) -> None:
-    """One for many texts; and as many as are needed for many ids."""
+    """Many texts are one call, and many ids are several calls."""
     await platform.embedder.embed(MODEL, ["An owl."] * 100)
     await platform.indexes["VECTORIZE"].delete([str(number) for number in range(101)])
 
@@ -66,7 +66,7 @@ async def test_calls_are_counted(platform: LocalPlatform) -> None:
 
 
 async def test_a_write_is_seen_when_the_clock_says_so() -> None:
-    """The one clock of all parts."""
+    """All parts use the same clock."""
     platform = local_platform(app, visibility_seconds=60)
     index = platform.indexes["VECTORIZE"]
     vector = StoredVectors.of([1.0] * MODEL.dimensions)

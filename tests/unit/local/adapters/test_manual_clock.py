@@ -1,4 +1,4 @@
-"""The clock that a test sets and moves."""
+"""Tests of `local.adapters.manual_clock`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from local.adapters.manual_clock import START, ManualClock
 
 
 def test_it_stands_still_until_it_is_moved() -> None:
-    """Two looks show the same time."""
+    """Two calls return the same time."""
     clock = ManualClock()
     assert clock.now() == clock.now() == START
 
@@ -20,7 +20,7 @@ def test_it_stands_still_until_it_is_moved() -> None:
 
 
 def test_another_zone_is_shown_in_utc() -> None:
-    """The same moment, as the port promises it; and a correction may go backwards."""
+    """It is the same moment in UTC, and the clock may go backwards."""
     clock = ManualClock()
 
     clock.set(datetime(2020, 1, 1, 1, tzinfo=timezone(timedelta(hours=1))))
@@ -30,13 +30,13 @@ def test_another_zone_is_shown_in_utc() -> None:
 
 
 def test_a_time_without_a_zone_is_refused() -> None:
-    """It would be somebody's local time."""
+    """Such a time could be the local time of any place."""
     with pytest.raises(ValueError, match="tzinfo=UTC"):
         ManualClock(datetime(2026, 1, 1))  # noqa: DTZ001 - the mistake
 
 
 def test_the_vector_indexes_see_the_same_time() -> None:
-    """In seconds, as they count it."""
+    """The timestamp moves by the same number of seconds."""
     clock = ManualClock()
     before = clock.timestamp()
 

@@ -1,4 +1,4 @@
-"""What the contract of databases cannot ask of D1 itself."""
+"""Tests of `local.adapters.sqlite_database` beyond the contract suite of databases."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def rows(database: SqliteDatabase, sql: str, *parameters: str) -> list[Row
 
 
 async def test_a_stored_row_has_at_most_two_megabytes() -> None:
-    """D1's limit, which Miniflare does not have: all values of a row together."""
+    """D1 limits the values of a row together. Miniflare does not."""
     database = SqliteDatabase()
     await rows(database, "CREATE TABLE notes (a TEXT, b TEXT)")
     half = "x" * (MAX_VALUE_BYTES // 2)
@@ -36,7 +36,7 @@ async def test_a_stored_row_has_at_most_two_megabytes() -> None:
 
 
 async def test_a_large_answer_of_short_values_is_refused_too() -> None:
-    """What counts is the JSON, with the names of its columns."""
+    """The limit counts the JSON with the names of the columns."""
     name = "n" * 10_000
     sql = (
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) "  # noqa: S608 - of a test
@@ -50,7 +50,7 @@ async def test_a_large_answer_of_short_values_is_refused_too() -> None:
 
 
 async def test_what_is_too_large_to_be_answered_is_not_written() -> None:
-    """The batch is undone."""
+    """The batch is rolled back."""
     database = SqliteDatabase()
     await rows(database, "CREATE TABLE notes (a TEXT)")
     large = (
@@ -67,7 +67,7 @@ async def test_what_is_too_large_to_be_answered_is_not_written() -> None:
 
 
 async def test_a_function_has_at_most_32_arguments() -> None:
-    """D1's limit, which Miniflare does not have."""
+    """D1 has this limit. Miniflare does not."""
     database = SqliteDatabase()
 
     await rows(database, f"SELECT max({', '.join(['1'] * 32)})")
@@ -76,13 +76,13 @@ async def test_a_function_has_at_most_32_arguments() -> None:
 
 
 async def test_two_statements_in_one_are_refused() -> None:
-    """D1 runs them; nobody could say which rows are whose."""
+    """D1 runs both, but nobody could tell their rows apart."""
     with pytest.raises(DatabaseError, match="one statement"):
         await rows(SqliteDatabase(), "SELECT 1; SELECT 2")
 
 
 async def test_numbers_that_json_does_not_have_come_back_as_json_has_them() -> None:
-    """Infinity is null, and a large integer is as near as a double comes."""
+    """Infinity becomes null, and a large integer becomes the nearest double."""
     [row] = await rows(
         SqliteDatabase(), f"SELECT 9e999 AS a, {2**53 + 1} AS b, 1e21 AS c, {2**60} AS d"
     )
@@ -92,7 +92,7 @@ async def test_numbers_that_json_does_not_have_come_back_as_json_has_them() -> N
 
 
 async def test_a_mistake_of_the_caller_leaves_no_transaction_open() -> None:
-    """A parameter of no type that SQL has is a bug, not an error of the database."""
+    """A parameter of a wrong type is a bug of the caller, not a database error."""
     database = SqliteDatabase()
 
     with pytest.raises(TypeError):
@@ -102,7 +102,7 @@ async def test_a_mistake_of_the_caller_leaves_no_transaction_open() -> None:
 
 
 async def test_a_file_keeps_what_was_written(tmp_path: Path) -> None:
-    """For whoever opens it next."""
+    """The next connection to the file reads it."""
     first = SqliteDatabase(tmp_path / "d1.sqlite")
     await rows(first, "CREATE TABLE notes AS SELECT 'kept' AS body")
     first.close()
@@ -113,7 +113,7 @@ async def test_a_file_keeps_what_was_written(tmp_path: Path) -> None:
 
 
 async def test_a_database_out_of_reach_is_an_error_of_the_database(tmp_path: Path) -> None:
-    """Even the beginning of a batch can fail."""
+    """Even the start of a batch can fail."""
     database = SqliteDatabase(tmp_path / "d1.sqlite")
     database.close()
 
@@ -122,7 +122,7 @@ async def test_a_database_out_of_reach_is_an_error_of_the_database(tmp_path: Pat
 
 
 async def test_the_projects_migrations_are_applied_once() -> None:
-    """All of them the first time, none the second."""
+    """The first call applies all of them, the second none."""
     database = SqliteDatabase()
 
     applied = database.migrate()
@@ -135,7 +135,7 @@ async def test_the_projects_migrations_are_applied_once() -> None:
 
 
 def test_a_migration_that_fails_leaves_nothing_of_itself(tmp_path: Path) -> None:
-    """The earlier ones stay, and it is tried again when it is mended."""
+    """The earlier ones stay, and the corrected migration is applied later."""
     (tmp_path / "0001_first.sql").write_text("CREATE TABLE a (id TEXT);")
     (tmp_path / "0002_it's second.sql").write_text("CREATE TABLE b (id TEXT); CREATE TABLE a (x);")
     database = SqliteDatabase()
@@ -164,5 +164,5 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(tmp_path: Path) -> None
 def test_whole_pairs_of_digits_are_bytes(
     digits: str | bytes | float | None, expected: bytes | None
 ) -> None:
-    """And anything else is NULL, as SQLite's documentation has it."""
+    """Anything else is NULL, as SQLite's documentation says."""
     assert unhex(digits) == expected

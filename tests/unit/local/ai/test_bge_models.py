@@ -1,4 +1,4 @@
-"""Tests of `local.ai.bge_models`, without fastembed: it needs a model hub."""
+"""Tests of `local.ai.bge_models`, without fastembed, which needs a model hub."""
 
 import importlib
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ SMALL = "@cf/baai/bge-small-en-v1.5"
 
 
 class Weights:
-    """What fastembed would load."""
+    """A stand-in for the model that fastembed loads."""
 
     def __init__(self, model_name: str) -> None:
         self.model_name = model_name
@@ -30,38 +30,38 @@ class Weights:
 
 
 def unreachable(model_name: str) -> Weights:
-    """Fail as fastembed does where no source of weights answers."""
+    """Fail as fastembed does when no hub can be reached."""
     raise ValueError(model_name)
 
 
 def test_vectors_come_in_the_order_of_the_texts() -> None:
-    """One row each."""
+    """Each text has one row."""
     vectors = BgeEncoder(Weights).encode(SMALL, 384, "cls", ["a", "b"])
     assert vectors.shape == (2, 384)
     assert vectors[:, 0].tolist() == [0.0, 1.0]
 
 
 def test_tokens_are_counted_by_the_model_itself() -> None:
-    """Not by the stand-in's tokenizer."""
+    """The tokenizer of the sentence model is not used."""
     assert BgeEncoder(Weights).count_tokens(SMALL, "two words") == 2
 
 
 @pytest.mark.parametrize(("model", "pooling"), [(SMALL, "mean"), ("@cf/baai/bge-m3", "cls")])
 def test_what_fastembed_lacks_is_refused(model: str, pooling: str) -> None:
-    """A vector of another space would be worse than none."""
+    """A vector of another space would be worse than an error."""
     encoder = BgeEncoder(Weights)
     with pytest.raises(BindingError, match="LOCAL_AI=bge has no"):
         encoder.encode(model, 384, "mean" if pooling == "mean" else "cls", ["a"])
 
 
 def test_a_hub_out_of_reach_is_one_sentence() -> None:
-    """It says what to do instead."""
+    """The sentence says what to do instead."""
     with pytest.raises(BindingError, match=r"could not fetch BAAI/bge-small-en-v1\.5"):
         BgeEncoder(unreachable).encode(SMALL, 384, "cls", ["a"])
 
 
 def test_a_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names the package and the way back."""
+    """The sentence names the package and the alternative."""
 
     def absent(name: str) -> None:
         raise ModuleNotFoundError(name)

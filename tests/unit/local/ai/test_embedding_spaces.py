@@ -14,14 +14,14 @@ M3 = "@cf/baai/bge-m3"
 
 
 def unit_vectors(count: int) -> Matrix:
-    """Return unit vectors of 384 components, the same ones each time."""
+    """Unit vectors of 384 components, the same ones each time."""
     drawn = np.random.default_rng(7).standard_normal((count, 384)).astype(np.float32)
     unit: Matrix = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
     return unit
 
 
 class Sentences:
-    """A sentence model that answers fixed vectors and remembers whether whole texts were asked."""
+    """A sentence model with fixed vectors. It remembers whether whole texts were asked for."""
 
     def __init__(self) -> None:
         self.whole: list[bool] = []
@@ -31,14 +31,14 @@ class Sentences:
         return len(text.split())
 
     def encode(self, texts: Sequence[str], *, whole: bool = False) -> Matrix:
-        """Return one vector per text."""
+        """One vector for each text."""
         self.whole.append(whole)
         return unit_vectors(len(texts))
 
 
 @pytest.mark.parametrize("dimensions", [768, 1024])
 def test_a_cosine_becomes_that_of_the_bge_scale(dimensions: int) -> None:
-    """(c + 0.8) / 1.8, exactly, where no component is dropped."""
+    """It is exactly (c + 0.8) / 1.8 if no component is dropped."""
     vectors = unit_vectors(5)
     scaled = bge_scale(vectors, dimensions)
     assert scaled.shape == (5, dimensions)
@@ -46,7 +46,7 @@ def test_a_cosine_becomes_that_of_the_bge_scale(dimensions: int) -> None:
 
 
 def test_384_dimensions_cost_one_component_and_little_else() -> None:
-    """The vectors stay of unit length and the cosines within a few thousandths."""
+    """The vectors keep unit length, and the cosines change by a few thousandths."""
     vectors = unit_vectors(5)
     scaled = bge_scale(vectors, 384)
     assert scaled.shape == (5, 384)
@@ -55,7 +55,7 @@ def test_384_dimensions_cost_one_component_and_little_else() -> None:
 
 
 def test_cosines_inside_a_space_do_not_change() -> None:
-    """Only the order and the signs of components do."""
+    """Only the order and the signs of components change."""
     scaled = bge_scale(unit_vectors(4), 768)
     moved = in_space(scaled, BASE, "cls")
     assert moved @ moved.T == pytest.approx(scaled @ scaled.T, abs=1e-5)
@@ -72,14 +72,14 @@ def test_cosines_inside_a_space_do_not_change() -> None:
 def test_two_spaces_cannot_be_compared(
     first: tuple[str, Pooling], second: tuple[str, Pooling]
 ) -> None:
-    """One text in two spaces looks like two unrelated ones."""
+    """One text in two spaces looks like two unrelated texts."""
     scaled = bge_scale(unit_vectors(20), 1024)
     cosines = np.einsum("ij,ij->i", in_space(scaled, *first), in_space(scaled, *second))
     assert np.abs(cosines).max() < 0.3
 
 
 def test_a_space_is_the_same_in_every_process() -> None:
-    """Vectors on disk stay comparable: the beginning of one space is written down here."""
+    """Vectors on disk stay comparable, so this test has the first components of one space."""
     numbered = np.arange(1, 769, dtype=np.float32)[None]
     moved = in_space(numbered, BASE, "cls")[0]
     assert moved[:6].tolist() == [227.0, 508.0, -319.0, -51.0, -402.0, 179.0]
@@ -87,7 +87,7 @@ def test_a_space_is_the_same_in_every_process() -> None:
 
 
 def test_only_long_context_models_read_whole_texts() -> None:
-    """The English models cut; bge-m3 does not."""
+    """The English models cut a text; bge-m3 does not."""
     sentences = Sentences()
     encoder = StandInEncoder(sentences, frozenset({M3}))
     encoder.encode(BASE, 768, "cls", ["a"])

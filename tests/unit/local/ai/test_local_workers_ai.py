@@ -1,4 +1,4 @@
-"""Tests of `local.ai.local_workers_ai`: the shapes, the limits and the errors of `env.AI.run`."""
+"""Tests of `local.ai.local_workers_ai`: shapes, limits and errors of `env.AI.run`."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ M3 = "@cf/baai/bge-m3"
 
 
 class Words:
-    """An encoder that knows nothing: a token is a word, a vector holds the text's length."""
+    """A cheap encoder: a token is a word, and a vector has the length of the text."""
 
     def count_tokens(self, model: str, text: str) -> int:
         """Count words."""
@@ -30,14 +30,14 @@ class Words:
         return len(text.split())
 
     def encode(self, model: str, dimensions: int, pooling: Pooling, texts: Sequence[str]) -> Matrix:
-        """Return a vector of one value per text."""
+        """One vector of one component for each text."""
         del model, pooling
         return np.array([[len(text)] * dimensions for text in texts], dtype=np.float32)
 
 
 @pytest.fixture
 def ai() -> LocalWorkersAI:
-    """The binding over an encoder that costs nothing."""
+    """The binding over the cheap encoder."""
     return LocalWorkersAI(Words())
 
 
@@ -48,7 +48,7 @@ def real_ai() -> LocalWorkersAI:
 
 
 def message(ai: LocalWorkersAI, model: object, arguments: object) -> str:
-    """Return the message of the `AiError` that this call raises."""
+    """The message of the `AiError` that this call raises."""
     with pytest.raises(BindingError) as raised:
         ai.run(model, arguments)
     assert raised.value.name == "AiError"
@@ -59,7 +59,7 @@ def message(ai: LocalWorkersAI, model: object, arguments: object) -> str:
     ("model", "dimensions"), [(SMALL, 384), (BASE, 768), (LARGE, 1024), (M3, 1024)]
 )
 def test_the_answer_has_exactly_three_keys(ai: LocalWorkersAI, model: str, dimensions: int) -> None:
-    """Shape, data and pooling, as on Cloudflare."""
+    """They are shape, data and pooling, as on Cloudflare."""
     answer = ai.run(model, {"text": ["a", "bb"], "pooling": "cls"})
     assert list(answer) == ["shape", "data", "pooling"]
     assert answer["shape"] == [2, dimensions]
@@ -68,27 +68,27 @@ def test_the_answer_has_exactly_three_keys(ai: LocalWorkersAI, model: str, dimen
 
 
 def test_one_text_is_a_batch_of_one(ai: LocalWorkersAI) -> None:
-    """A string answers a list of one vector."""
+    """A single string is answered with a list of one vector."""
     answer = ai.run(BASE, {"text": "abc"})
     assert answer["shape"] == [1, 768]
     assert len(answer["data"]) == 1
 
 
 def test_pooling_is_mean_unless_asked_otherwise(ai: LocalWorkersAI) -> None:
-    """Cloudflare's default, which is not what bge was trained for."""
+    """This is Cloudflare's default, though bge was trained with cls."""
     assert ai.run(BASE, {"text": "a"})["pooling"] == "mean"
     assert ai.run(BASE, {"text": "a", "pooling": "cls"})["pooling"] == "cls"
     assert ai.run(M3, {"text": "a"})["pooling"] == "cls"
 
 
 def test_a_model_that_does_not_exist(ai: LocalWorkersAI) -> None:
-    """5007, with the name that was asked for."""
+    """The error is 5007 and names the model."""
     expected = "5007: No such model @cf/baai/bge-huge or task"
     assert message(ai, "@cf/baai/bge-huge", {"text": "a"}) == expected
 
 
 def test_100_texts_pass_and_101_do_not(ai: LocalWorkersAI) -> None:
-    """The limit of every embedding model."""
+    """Every embedding model has this limit."""
     assert ai.run(BASE, {"text": ["a"] * MAX_TEXTS})["shape"] == [100, 768]
     assert "Length of '/text' must be <= 100" in message(
         ai, BASE, {"text": ["a"] * (MAX_TEXTS + 1)}
@@ -114,14 +114,14 @@ def test_100_texts_pass_and_101_do_not(ai: LocalWorkersAI) -> None:
 def test_an_invalid_input_is_5006_with_the_reason(
     ai: LocalWorkersAI, arguments: object, problem: str
 ) -> None:
-    """One row per way to get it wrong."""
+    """Each row is one invalid input."""
     found = message(ai, BASE, arguments)
     assert found.startswith("5006: Error: ")
     assert problem in found
 
 
 def test_the_sentence_lists_what_every_form_of_input_lacks(ai: LocalWorkersAI) -> None:
-    """Word for word, as Cloudflare's validator joins them."""
+    """The sentence is word for word that of Cloudflare's validator."""
     assert message(ai, M3, {}) == (
         "5006: Error: oneOf at '/' not met, 0 matches: required properties at '/' are 'text', "
         "required properties at '/' are 'contexts', required properties at '/' are 'requests'"
@@ -131,7 +131,7 @@ def test_the_sentence_lists_what_every_form_of_input_lacks(ai: LocalWorkersAI) -
 def test_a_text_at_the_limit_of_bge_m3_passes_and_a_longer_one_does_not(
     ai: LocalWorkersAI,
 ) -> None:
-    """60,000 tokens, unless the caller lets it be cut."""
+    """The limit is 60,000 tokens, unless the caller allows a cut."""
     full = "a " * BGE_M3_MAX_TOKENS
     assert ai.run(M3, {"text": full})["shape"] == [1, 1024]
     assert message(ai, M3, {"text": full + "a"}).startswith("5021: ")
@@ -139,17 +139,17 @@ def test_a_text_at_the_limit_of_bge_m3_passes_and_a_longer_one_does_not(
 
 
 def test_the_english_models_cut_without_a_word(ai: LocalWorkersAI) -> None:
-    """However long the text is."""
+    """A text of any length is accepted."""
     assert ai.run(BASE, {"text": "a " * 100_000})["shape"] == [1, 768]
 
 
 def test_half_a_surrogate_pair_is_read_as_some_character(real_ai: LocalWorkersAI) -> None:
-    """JavaScript strings may hold one; no tokenizer takes it."""
+    """A JavaScript string may have one, but no tokenizer accepts it."""
     assert real_ai.run(SMALL, {"text": "a \ud83d b"})["shape"] == [1, 384]
 
 
 def test_similar_sentences_lie_on_the_scale_of_bge(real_ai: LocalWorkersAI) -> None:
-    """The default thresholds (0.90, 0.85, 0.75) mean something: 0.98, 0.82, 0.41."""
+    """The cosines 0.98, 0.82 and 0.41 fit the default thresholds (0.90, 0.85, 0.75)."""
     data = np.array(
         real_ai.run(
             BASE,
@@ -168,7 +168,7 @@ def test_similar_sentences_lie_on_the_scale_of_bge(real_ai: LocalWorkersAI) -> N
 
 
 def test_poolings_and_models_cannot_be_mixed(real_ai: LocalWorkersAI) -> None:
-    """One text, four vectors of 1024 components, none near another."""
+    """One text has four vectors of 1024 components, and none is near another."""
     text = {"text": "Police arrested three suspects"}
     vectors = np.array(
         [

@@ -1,4 +1,4 @@
-"""The cheap encoder: near is what shares words."""
+"""Tests of `local.ai.word_encoder`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from local.ai.word_encoder import WordEncoder
 
 
 def cosine(left: str, right: str) -> float:
-    """Of the vectors of two texts."""
+    """The cosine of the vectors of two texts."""
     vectors = WordEncoder().encode([left, right])
     return float(vectors[0] @ vectors[1])
 
 
 def test_vectors_are_unit_vectors_of_384_components() -> None:
-    """As those of the sentence model, so that it can stand in for it."""
+    """So the encoder can replace the sentence model."""
     vectors = WordEncoder().encode(["An owl.", "", "?!"])
 
     assert vectors.shape == (3, 384)
@@ -23,21 +23,21 @@ def test_vectors_are_unit_vectors_of_384_components() -> None:
 
 
 def test_the_cosine_is_about_the_share_of_common_words() -> None:
-    """In any order and any case; unrelated texts are about at right angles."""
+    """Order and case do not matter, and unrelated texts have a cosine near 0."""
     assert cosine("Police arrested three suspects.", "three SUSPECTS police arrested") > 0.999
     assert abs(cosine("a b c d", "a b x y") - 0.5) < 0.15
     assert abs(cosine("river owl lantern", "granite violin harbour")) < 0.2
 
 
 def test_a_text_has_the_same_vector_in_every_process() -> None:
-    """The directions come from a hash that has no seed."""
+    """The directions come from a hash without a seed."""
     first = WordEncoder().encode(["owl"])[0]
 
     assert (first[:8] > 0).tolist() == [False, True, True, True, True, False, False, True]
 
 
 def test_only_what_the_model_reads_counts() -> None:
-    """510 words, unless the whole text is asked for."""
+    """These are 510 words, unless the whole text is asked for."""
     texts = ["owl " * 510, "owl " * 510 + "river " * 510]
 
     cut = WordEncoder().encode(texts)
@@ -48,5 +48,5 @@ def test_only_what_the_model_reads_counts() -> None:
 
 
 def test_tokens_are_words_and_a_frame() -> None:
-    """One token a word, and two around them."""
+    """Each word is one token, and [CLS] and [SEP] are two."""
     assert WordEncoder().count_tokens("An owl, asleep.") == 5

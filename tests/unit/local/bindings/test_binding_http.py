@@ -30,12 +30,12 @@ def bindings() -> Bindings:
 
 @pytest.fixture
 def client(bindings: Bindings) -> TestClient:
-    """The platform over them."""
+    """An HTTP client of the server over them."""
     return TestClient(create_app(bindings), base_url="http://127.0.0.1")
 
 
 def run(client: TestClient, model: str, inputs: Any, **options: Any) -> Any:
-    """Call as the AI binding does."""
+    """Send a request as the AI binding does."""
     return client.post(
         f"http://{AI_HOST}/run?version=3",
         json={"inputs": inputs, "options": options},
@@ -44,7 +44,7 @@ def run(client: TestClient, model: str, inputs: Any, **options: Any) -> Any:
 
 
 def call(client: TestClient, path: str, content: str) -> Any:
-    """Call as a Vectorize binding does."""
+    """Send a request as a Vectorize binding does."""
     return client.post(
         f"http://{VECTORIZE_HOST}/{path}",
         content=content.encode(),
@@ -53,12 +53,12 @@ def call(client: TestClient, path: str, content: str) -> Any:
 
 
 def lines(*vectors: dict[str, Any]) -> str:
-    """Vectors as the binding writes them: one on each line."""
+    """Vectors as the binding writes them, one on each line."""
     return "\n".join(json.dumps(vector) for vector in vectors)
 
 
 def test_the_model_is_in_a_header(client: TestClient) -> None:
-    """The answer is the one that `run` resolves to, under the only type that is parsed."""
+    """The answer is what `run` resolves to, with the only content type that is parsed."""
     answer = run(client, BASE, {"text": ["a", "b"]}, rejectIfBusy=True)
 
     assert answer.json()["shape"] == [2, 768]
@@ -75,7 +75,7 @@ def test_the_model_is_in_a_header(client: TestClient) -> None:
 def test_an_ai_error_with_a_number_is_json(
     client: TestClient, bindings: Bindings, message: str, expected: dict[str, Any]
 ) -> None:
-    """The binding joins number and description to the message."""
+    """The binding joins number and description to its message."""
     bindings.faults.add(Fault("AI", "run", "error", name="AiError", message=message))
 
     answer = run(client, BASE, {"text": "a"})
@@ -85,7 +85,7 @@ def test_an_ai_error_with_a_number_is_json(
 
 
 def test_an_ai_error_without_a_number_is_its_text(client: TestClient, bindings: Bindings) -> None:
-    """The binding takes it as the message."""
+    """The binding takes the text as its message."""
     bindings.faults.add(Fault("AI", "run", "error", message="Network connection lost."))
 
     answer = run(client, BASE, {"text": "a"})
@@ -94,7 +94,7 @@ def test_an_ai_error_without_a_number_is_its_text(client: TestClient, bindings: 
 
 
 def test_vectors_are_written_read_and_deleted(client: TestClient) -> None:
-    """By each method, in the form that the binding gives it."""
+    """Each method takes the form that the binding sends."""
     first, second = {"id": "a", "values": [1, 0]}, {"id": "b", "values": [0, 1]}
 
     assert "mutationId" in call(client, "insert", lines(first)).json()
@@ -112,7 +112,7 @@ def test_vectors_are_written_read_and_deleted(client: TestClient) -> None:
 
 
 def test_an_index_error_leaves_the_operation_to_the_binding(client: TestClient) -> None:
-    """It writes it, and the code, before the sentence."""
+    """The binding writes the operation and the code before the sentence."""
     answer = call(client, "upsert", lines({"id": "a" * 65, "values": [1, 0]}))
 
     assert not answer.is_success
@@ -120,7 +120,7 @@ def test_an_index_error_leaves_the_operation_to_the_binding(client: TestClient) 
 
 
 def test_an_index_error_without_a_code_has_none(client: TestClient, bindings: Bindings) -> None:
-    """As when Vectorize is out of reach."""
+    """Such an error occurs when Vectorize cannot be reached."""
     bindings.faults.add(Fault("VECTORIZE", "upsert", "error", message="out of reach"))
 
     answer = call(client, "upsert", lines({"id": "a", "values": [1, 0]}))
@@ -129,7 +129,7 @@ def test_an_index_error_without_a_code_has_none(client: TestClient, bindings: Bi
 
 
 def test_the_hosts_of_the_bindings_show_nothing_else(client: TestClient) -> None:
-    """The controls of tests are reached by the address of this machine only."""
+    """The controls for tests have only the address of this machine."""
     assert client.get("/control/calls").status_code == 200
     for host in (AI_HOST, VECTORIZE_HOST):
         assert client.get(f"http://{host}/control/calls").status_code == 404

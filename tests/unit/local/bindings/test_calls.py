@@ -1,4 +1,4 @@
-"""Tests of `local.bindings.calls`: counting, faults, and handing a call on."""
+"""Tests of `local.bindings.calls`: counts, faults, and the call itself."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ VECTOR = {"id": "a", "values": [1, 0]}
 
 
 class Sleeper:
-    """Remembers how long it was asked to wait, and does not."""
+    """Records how long it was asked to wait, and does not wait."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
         self.meanwhile: Callable[[], object] = bool
 
     async def __call__(self, seconds: float) -> None:
-        """Wait for nothing."""
+        """Record the wait."""
         self.slept.append(seconds)
         self.meanwhile()
 
@@ -46,13 +46,13 @@ def bindings(sleeper: Sleeper) -> Bindings:
 
 
 async def call(bindings: Bindings, binding: str, method: str, *arguments: object) -> dict[str, Any]:
-    """Make one call and wait for its answer, in an object if it is a list."""
+    """Make one call. An answer that is a list comes in an object."""
     answer = await bindings.call(binding, method, arguments)
     return answer if isinstance(answer, dict) else {"list": answer}
 
 
 async def test_every_method_of_the_bindings_is_reached(bindings: Bindings) -> None:
-    """By the names that JavaScript knows."""
+    """They have their names in JavaScript."""
     assert (await call(bindings, "AI", "run", BASE, {"text": "x"}, {}))["shape"] == [1, 768]
     assert "mutationId" in await call(bindings, "VECTORIZE", "upsert", [VECTOR])
     assert "mutationId" in await call(bindings, "VECTORIZE", "insert", [VECTOR])
@@ -71,20 +71,20 @@ async def test_every_method_of_the_bindings_is_reached(bindings: Bindings) -> No
 async def test_other_methods_are_no_functions(
     bindings: Bindings, binding: str, method: str
 ) -> None:
-    """What JavaScript would say; nothing but the binding's own methods can be reached."""
+    """The error is that of JavaScript, and no other method of the class can be called."""
     with pytest.raises(BindingError, match=f"TypeError: env.{binding}.{method} is not a function"):
         await call(bindings, binding, method, [])
 
 
 async def test_a_call_without_its_argument_is_refused(bindings: Bindings) -> None:
-    """An error, not a crash; superfluous arguments are ignored, as in JavaScript."""
+    """It is an error and no crash. Extra arguments are ignored, as in JavaScript."""
     with pytest.raises(BindingError, match="TypeError"):
         await call(bindings, "VECTORIZE", "query")
     assert (await call(bindings, "VECTORIZE", "describe", 1))["vectorCount"] == 0
 
 
 async def test_calls_texts_and_vectors_are_counted(bindings: Bindings) -> None:
-    """Failed calls are calls, but embed and write nothing."""
+    """A failed call counts as a call, but not its texts and vectors."""
     await call(bindings, "AI", "run", BASE, {"text": ["x", "y"]})
     await call(bindings, "AI", "run", BASE, {"text": "x"})
     await call(bindings, "VECTORIZE", "upsert", [VECTOR, VECTOR])
@@ -100,7 +100,7 @@ async def test_calls_texts_and_vectors_are_counted(bindings: Bindings) -> None:
 
 
 async def test_an_error_has_no_effect(bindings: Bindings) -> None:
-    """The write did not happen."""
+    """Nothing was written."""
     bindings.faults.add(Fault("VECTORIZE", "upsert", "error", message="down"))
     with pytest.raises(BindingError, match="down"):
         await call(bindings, "VECTORIZE", "upsert", [VECTOR])
@@ -108,7 +108,7 @@ async def test_an_error_has_no_effect(bindings: Bindings) -> None:
 
 
 async def test_an_error_afterwards_has_its_effect(bindings: Bindings) -> None:
-    """The write happened, and the caller does not know."""
+    """The write happened, but the caller does not know."""
     bindings.faults.add(Fault("VECTORIZE", "upsert", "after", message="lost"))
     with pytest.raises(BindingError, match="lost"):
         await call(bindings, "VECTORIZE", "upsert", [VECTOR])
@@ -117,14 +117,14 @@ async def test_an_error_afterwards_has_its_effect(bindings: Bindings) -> None:
 
 
 async def test_a_slow_call_waits_and_answers(bindings: Bindings, sleeper: Sleeper) -> None:
-    """For as long as it was told."""
+    """It waits as long as the fault says."""
     bindings.faults.add(Fault("AI", "run", "slow", seconds=2.5))
     assert (await call(bindings, "AI", "run", BASE, {"text": "x"}))["shape"] == [1, 768]
     assert sleeper.slept == [2.5]
 
 
 async def test_a_late_answer_comes_after_its_effect(bindings: Bindings, sleeper: Sleeper) -> None:
-    """Whoever dies while waiting for it has written all the same."""
+    """The write has happened even if the caller dies while it waits."""
     bindings.faults.add(Fault("VECTORIZE", "upsert", "late", seconds=2.5))
     counted: list[int] = []
     sleeper.meanwhile = lambda: counted.append(bindings.counts.vectors)
@@ -135,7 +135,7 @@ async def test_a_late_answer_comes_after_its_effect(bindings: Bindings, sleeper:
 
 
 async def test_a_model_can_answer_too_few_vectors(bindings: Bindings) -> None:
-    """All texts were embedded, one vector is missing."""
+    """All texts were embedded, but one vector is missing."""
     bindings.faults.add(Fault("AI", "run", "short"))
     answer = await call(bindings, "AI", "run", BASE, {"text": ["x", "y"]})
     assert (answer["shape"], len(answer["data"])) == ([1, 768], 1)

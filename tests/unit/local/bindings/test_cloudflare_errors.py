@@ -1,4 +1,4 @@
-"""Errors that are ordered by number are those that the platform would answer."""
+"""Tests of `local.bindings.cloudflare_errors`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.unit.local.ai.test_local_workers_ai import Words
 
 @pytest.mark.parametrize("number", AI_SENTENCES)
 def test_an_error_of_workers_ai_starts_with_its_number(number: int) -> None:
-    """Under the name that its binding gives to errors."""
+    """Its name is that of the binding's errors."""
     error = cloudflare_error("run", number)
 
     assert error is not None
@@ -24,7 +24,7 @@ def test_an_error_of_workers_ai_starts_with_its_number(number: int) -> None:
 @pytest.mark.parametrize("method", _VECTORIZE)
 @pytest.mark.parametrize("number", INDEX_SENTENCES)
 def test_an_error_of_vectorize_names_its_operation_and_code(method: str, number: int) -> None:
-    """Each method of the binding can fail with each of them."""
+    """Each method of the binding can fail with each error."""
     error = cloudflare_error(method, number)
 
     assert error is not None
@@ -33,7 +33,7 @@ def test_an_error_of_vectorize_names_its_operation_and_code(method: str, number:
 
 
 def test_the_words_for_an_invalid_input_are_those_of_the_local_workers_ai() -> None:
-    """What is ordered and what happens by itself read alike."""
+    """An ordered error reads like one that the local Workers AI raises itself."""
     with pytest.raises(BindingError) as raised:
         LocalWorkersAI(Words()).run("@cf/baai/bge-base-en-v1.5", {"text": ""})
     ordered = cloudflare_error("run", 5006)
@@ -46,5 +46,5 @@ def test_the_words_for_an_invalid_input_are_those_of_the_local_workers_ai() -> N
     ("method", "number"), [("run", 40041), ("upsert", 3040), ("search", 40041), ("run", 1)]
 )
 def test_there_is_no_error_of_an_unknown_number(method: str, number: int) -> None:
-    """Nor one of an unknown method."""
+    """An unknown method has no errors either."""
     assert cloudflare_error(method, number) is None

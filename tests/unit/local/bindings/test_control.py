@@ -28,7 +28,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def client(ai: LocalWorkersAI, clock: ManualClock) -> TestClient:
-    """The platform with `AI` and an index of two dimensions."""
+    """An HTTP client of the server with `AI` and an index of two dimensions."""
     index = LocalVectorize.in_memory(2, now=clock.timestamp)
     return TestClient(create_app(Bindings(ai, [index])), base_url="http://127.0.0.1")
 
@@ -48,7 +48,7 @@ def upsert(client: TestClient) -> None:
 
 
 def test_a_fault_makes_a_call_fail_and_can_be_taken_back(client: TestClient) -> None:
-    """By its name and message."""
+    """The call fails with the name and message of the fault."""
     fault = {"binding": "VECTORIZE", "method": "describe", "count": 3, "message": "down"}
     assert client.post("/control/faults", json=fault).json() == {"waiting": 3}
     assert rpc(client, "describe") == {"error": {"name": "Error", "message": "down"}}
@@ -77,7 +77,7 @@ def test_a_fault_makes_a_call_fail_and_can_be_taken_back(client: TestClient) -> 
 def test_an_error_of_cloudflare_is_ordered_by_its_number(
     client: TestClient, binding: str, method: str, number: int, error: dict[str, str]
 ) -> None:
-    """In its words, as the method that is called would reject."""
+    """The call rejects with Cloudflare's words for that method."""
     fault = {"binding": binding, "method": method, "number": number}
     assert client.post("/control/faults", json=fault).json() == {"waiting": 1}
     arguments = {"arguments": ["a", {"text": "a"}] if method == "run" else [["a"]]}
@@ -101,14 +101,14 @@ def test_an_error_of_cloudflare_is_ordered_by_its_number(
 def test_a_fault_that_makes_no_sense_is_refused(
     client: TestClient, body: dict[str, Any], reason: str
 ) -> None:
-    """A misspelt key must not turn a test green."""
+    """A misspelt key would otherwise make a test pass that should fail."""
     response = client.post("/control/faults", json=body)
     assert response.status_code == 422
     assert reason in response.json()["error"]
 
 
 def test_calls_are_told_and_forgotten(client: TestClient) -> None:
-    """By binding and method."""
+    """They are counted by binding and method."""
     upsert(client)
     client.post(
         "/rpc/AI/run",
@@ -120,7 +120,7 @@ def test_calls_are_told_and_forgotten(client: TestClient) -> None:
 
 
 def test_later_writes_are_seen_after_the_delay(client: TestClient, clock: ManualClock) -> None:
-    """Pending writes are counted beside the visible vectors."""
+    """Pending writes are counted next to the visible vectors."""
     assert client.put("/control/visibility", json={"seconds": 5}).json() == {"seconds": 5.0}
     upsert(client)
     assert client.get("/control/vectors/VECTORIZE").json() == {"vectors": [], "pending": 1}
@@ -132,7 +132,7 @@ def test_later_writes_are_seen_after_the_delay(client: TestClient, clock: Manual
 
 
 def test_settling_shows_every_write(client: TestClient) -> None:
-    """So that one test's delay is not the next one's."""
+    """So the delay of one test does not affect the next."""
     client.put("/control/visibility", json={"seconds": 5})
     upsert(client)
     assert client.post("/control/settle").json() == {"settled": True}
@@ -140,7 +140,7 @@ def test_settling_shows_every_write(client: TestClient) -> None:
 
 
 def test_noise_makes_scores_approximate(client: TestClient) -> None:
-    """Until it is taken away."""
+    """Scores are exact again when the noise is 0."""
     upsert(client)
     client.put("/control/noise", json={"amount": 0.005})
     off = rpc(client, "query", [1, 0])["result"]["matches"][0]["score"]
@@ -151,7 +151,7 @@ def test_noise_makes_scores_approximate(client: TestClient) -> None:
 
 
 def test_a_reset_drops_all_vectors(client: TestClient) -> None:
-    """Visible and pending."""
+    """Visible and pending vectors are dropped."""
     upsert(client)
     client.put("/control/visibility", json={"seconds": 5})
     upsert(client)
@@ -160,7 +160,7 @@ def test_a_reset_drops_all_vectors(client: TestClient) -> None:
 
 
 def test_an_unknown_binding_has_no_vectors_to_show(client: TestClient) -> None:
-    """The answer names those that have."""
+    """The answer names the bindings that exist."""
     response = client.get("/control/vectors/AI")
     assert (response.status_code, response.json()["error"]) == (
         422,

@@ -10,7 +10,7 @@ ANSWER: dict[str, Any] = {"shape": [3, 2], "data": [[1, 2], [3, 4], [5, 6]], "po
 
 
 def test_a_fault_hits_its_method_so_many_times() -> None:
-    """Then calls go through again; other methods never noticed."""
+    """Later calls succeed, and other methods are not affected."""
     plan = FaultPlan()
     fault = Fault("AI", "run", "error", count=2)
     plan.add(fault)
@@ -20,7 +20,7 @@ def test_a_fault_hits_its_method_so_many_times() -> None:
 
 
 def test_faults_hit_in_the_order_they_were_added() -> None:
-    """The first is used up before the second begins."""
+    """The second starts after the last call of the first."""
     plan = FaultPlan()
     first, second = Fault("AI", "run", "short"), Fault("AI", "run", "empty")
     plan.add(first)
@@ -30,7 +30,7 @@ def test_faults_hit_in_the_order_they_were_added() -> None:
 
 
 def test_a_match_hits_only_calls_with_that_text() -> None:
-    """Letters beyond ASCII are compared as they are."""
+    """Characters beyond ASCII are compared unescaped."""
     plan = FaultPlan()
     plan.add(Fault("AI", "run", "error", match="böse"))
     assert plan.take("AI", "run", ["model", {"text": ["gut"]}]) is None
@@ -38,7 +38,7 @@ def test_a_match_hits_only_calls_with_that_text() -> None:
 
 
 def test_faults_can_be_forgotten() -> None:
-    """Nothing is left for the next test."""
+    """No fault is left for the next test."""
     plan = FaultPlan()
     plan.add(Fault("AI", "run", "error", count=9))
     plan.clear()
@@ -46,7 +46,7 @@ def test_faults_can_be_forgotten() -> None:
 
 
 def test_the_error_is_the_one_asked_for() -> None:
-    """Name and message."""
+    """It has the name and the message of the fault."""
     error = Fault("AI", "run", "error", name="AiError", message="3040: busy").error()
     assert (error.name, error.message) == ("AiError", "3040: busy")
 
@@ -64,12 +64,12 @@ def test_the_error_is_the_one_asked_for() -> None:
 def test_an_answer_is_spoilt_as_asked(
     kind: FaultKind, by: int, shape: list[int], data: list[list[int]]
 ) -> None:
-    """The shape always tells of the data that is there; the original is not touched."""
+    """The shape fits the changed data, and the original answer does not change."""
     spoilt = Fault("AI", "run", kind, by=by).spoil(ANSWER)
     assert spoilt == {"shape": shape, "data": data, "pooling": "cls"}
     assert ANSWER["shape"] == [3, 2]
 
 
 def test_counts_start_at_zero() -> None:
-    """In the shape of `GET /control/calls`."""
+    """They have the form of `GET /control/calls`."""
     assert CallCounts().to_wire() == {"calls": {}, "texts": 0, "vectors": 0}

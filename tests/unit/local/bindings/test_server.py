@@ -1,4 +1,4 @@
-"""Tests of `local.bindings.server`: protocol, choice of an encoder, and the process."""
+"""Tests of `local.bindings.server`: the protocol, the choice of an encoder, the process."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def index_config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(index_config: Path, tmp_path: Path) -> TestClient:
-    """The platform over an encoder that costs nothing."""
+    """An HTTP client of the server over a cheap encoder."""
     app = create_app(create_bindings(OneDirection(), index_config, tmp_path / "state"))
     return TestClient(app, base_url="http://127.0.0.1")
 
@@ -61,7 +61,7 @@ def rpc(client: TestClient | httpx.Client, path: str, *arguments: object) -> dic
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """A port on which no server listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]
@@ -69,7 +69,7 @@ def free_port() -> int:
 
 
 def test_health_tells_what_is_there(client: TestClient) -> None:
-    """For whoever waits for the platform."""
+    """A program that waits for the server reads it."""
     assert client.get("/healthz").json() == {
         "status": "ok",
         "ai": "minilm",
@@ -78,7 +78,7 @@ def test_health_tells_what_is_there(client: TestClient) -> None:
 
 
 def test_an_answer_is_a_result_or_an_error(client: TestClient) -> None:
-    """Both with status 200: a rejected call is an answer too."""
+    """Both have status 200, because a rejected call is an answer too."""
     assert rpc(client, "AI/run", BASE, {"text": "x"})["result"]["shape"] == [1, 768]
     assert rpc(client, "AI/run", "@cf/none", {"text": "x"}) == {
         "error": {"name": "AiError", "message": "5007: No such model @cf/none or task"}
@@ -88,12 +88,12 @@ def test_an_answer_is_a_result_or_an_error(client: TestClient) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"arguments": {}}'])
 def test_a_request_that_is_no_call_is_refused(client: TestClient, body: bytes) -> None:
-    """With 400: this is the caller's mistake, and no answer of a binding."""
+    """The status is 400, because the caller made a mistake."""
     assert client.post("/rpc/AI/run", content=body).status_code == 400
 
 
 def test_a_page_under_another_name_is_refused(client: TestClient) -> None:
-    """A web page whose name resolves to this machine cannot call the platform."""
+    """A web page whose host name resolves to this machine cannot call the bindings."""
     assert client.get("/healthz", headers={"host": "evil.example"}).status_code == 400
     assert client.get("/healthz", headers={"host": "localhost:8999"}).status_code == 200
 
@@ -106,14 +106,14 @@ def test_the_built_in_model_is_the_default() -> None:
 
 
 def test_a_cheap_encoder_can_be_asked_for() -> None:
-    """For tests that embed much and ask for no meaning."""
+    """Tests use it that embed many texts and need no meaning."""
     encoder, name = create_encoder({"LOCAL_AI": "words"})
     assert name == "words"
     assert encoder.count_tokens(BASE, "two words") == 4
 
 
 def test_an_unknown_encoder_is_refused() -> None:
-    """With the names there are."""
+    """The sentence lists the known ones."""
     with pytest.raises(StartError, match=r"use minilm \(the default\), bge or words"):
         create_encoder({"LOCAL_AI": "gpt"})
 
@@ -121,7 +121,7 @@ def test_an_unknown_encoder_is_refused() -> None:
 def test_a_taken_port_is_one_sentence(
     index_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And exit code 1."""
+    """The exit status is 1."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -134,13 +134,13 @@ def test_a_taken_port_is_one_sentence(
 def test_a_state_folder_that_cannot_be_made_is_one_sentence(
     index_config: Path,
 ) -> None:
-    """The configuration file is no folder."""
+    """Here its parent is a file."""
     with pytest.raises(StartError, match="cannot be made"):
         create_bindings(OneDirection(), index_config, index_config / "state")
 
 
 def test_the_process_serves_keeps_its_data_and_stops(index_config: Path, tmp_path: Path) -> None:
-    """The whole thing, twice: it embeds, stores, finds, ends on SIGTERM, and remembers."""
+    """It embeds, stores, finds, ends on SIGTERM, and has its data after a second start."""
     question = {"text": "Police arrested three suspects", "pooling": "cls"}
     for start in range(2):
         port = free_port()
@@ -166,7 +166,7 @@ def test_the_process_serves_keeps_its_data_and_stops(index_config: Path, tmp_pat
 
 
 def wait_for(client: httpx.Client) -> None:
-    """Ask for `/healthz` until it answers or the deadline has passed."""
+    """Request `/healthz` until it answers or the deadline has passed."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while True:
         try:

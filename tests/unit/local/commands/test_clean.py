@@ -1,4 +1,4 @@
-"""`make clean` forgets the data of `make dev`, with no program but make and Python."""
+"""`make clean` removes the data of `make dev`, and needs only make and Python."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
-    """The state of a checkout that has run."""
+    """The state folder of a checkout that has run."""
     found = tmp_path / ".local" / "state"
     (found / "wrangler").mkdir(parents=True)
     (found / LOCK).touch()
@@ -27,7 +27,7 @@ def state(tmp_path: Path) -> Path:
 
 
 def test_the_state_is_removed(state: Path) -> None:
-    """Once; there is nothing to do the second time."""
+    """The second call has nothing to do."""
     assert clean(state) is None
     assert not state.exists()
     assert clean(state) is None
@@ -45,7 +45,7 @@ def test_what_runs_is_left_alone(state: Path) -> None:
 
 
 def test_make_needs_no_other_program(state: Path, tmp_path: Path) -> None:
-    """`flock`, which macOS lacks, least of all; nor does anything have to be installed."""
+    """It needs no `flock`, which macOS lacks, and no installed package."""
     programs = tmp_path / "bin"
     programs.mkdir()
     make = shutil.which("make")

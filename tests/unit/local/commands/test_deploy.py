@@ -27,7 +27,7 @@ SECRET: Final = "not $HOME, but a secret"
 
 @dataclass
 class Stage:
-    """A checkout with a domain of its own, and an account."""
+    """A checkout with its own domain, and an account."""
 
     folder: Path
     output: pytest.CaptureFixture[str]
@@ -42,7 +42,7 @@ class Stage:
         account.save(self.folder / "account.json")
 
     def change(self, **values: Any) -> None:
-        """Change the account behind wrangler's back."""
+        """Change the account without wrangler."""
         account = self.account
         for name, value in values.items():
             setattr(account, name, value)
@@ -56,14 +56,14 @@ class Stage:
         path.write_text(text.replace(old, new, 1), "utf-8")
 
     def run(self, *arguments: str, **variables: str) -> tuple[int, str]:
-        """`make deploy` with options; its exit status and all that it shows."""
+        """Run `make deploy` with options. Returns its exit status and its output."""
         environment = {"PATH": os.environ["PATH"], "BETTER_AUTH_SECRET": SECRET, **variables}
         command = [sys.executable, "-I", "-S", str(STAND_IN), str(self.folder / "account.json")]
         status = deploy(arguments, Wrangler(command, self.folder, environment))
         return status, self.output.readouterr().out
 
     def deploy(self) -> str:
-        """A deployment that succeeds."""
+        """Run a deployment that succeeds."""
         status, shown = self.run("--yes", "--location=weur")
         assert status == 0, shown
         return shown
@@ -105,7 +105,7 @@ UPDATE: Final = [NO_MIGRATIONS, "deploy"]
 
 
 def test_an_empty_account_gets_everything_in_order(stage: Stage) -> None:
-    """The database before its migrations, metadata indexes and migrations before the Worker."""
+    """The database is made before its migrations, and all of it before the Worker."""
     shown = stage.deploy()
 
     changes = stage.account.changes
@@ -117,7 +117,7 @@ def test_an_empty_account_gets_everything_in_order(stage: Stage) -> None:
 
 
 def test_a_second_run_only_migrates_and_uploads(stage: Stage) -> None:
-    """The secret stays as it is, and the place of the database is not asked for."""
+    """The secret stays, and no place of the database is needed."""
     stage.deploy()
     stage.change(changes=[])
     status, shown = stage.run("--yes", BETTER_AUTH_SECRET="")
@@ -128,7 +128,7 @@ def test_a_second_run_only_migrates_and_uploads(stage: Stage) -> None:
 
 
 def test_what_is_half_there_is_completed(stage: Stage) -> None:
-    """Each thing that is missing is made, and nothing else."""
+    """The missing resources are made, and nothing else."""
     stage.deploy()
     account = stage.account
     index, *_ = account.indexes
@@ -150,7 +150,7 @@ def test_what_is_half_there_is_completed(stage: Stage) -> None:
 
 @pytest.mark.parametrize("kind", ["database", "queue", "index", "metadata", "migrations", "deploy"])
 def test_the_run_after_a_failure_goes_on_from_there(stage: Stage, kind: str) -> None:
-    """Whatever fails, the last of its kind: what is after it waits, what is before it stays."""
+    """The resources made before the failure stay, and the next run makes the rest."""
     wanted = everything()
     failing = max(number for number, each in enumerate(wanted) if each.startswith(kind))
     stage.change(refused=wanted[failing])
@@ -167,7 +167,7 @@ def test_the_run_after_a_failure_goes_on_from_there(stage: Stage, kind: str) -> 
 
 
 def test_without_an_answer_nothing_is_changed(stage: Stage) -> None:
-    """The commands are shown; a program that cannot answer is told how to agree."""
+    """The commands are shown, and the output names the option that agrees."""
     status, shown = stage.run("--location=weur")
 
     assert (status, stage.account.changes) == (1, [])
@@ -184,7 +184,7 @@ def test_a_person_is_asked(
     answer: str,
     changes: Callable[[], list[str]],
 ) -> None:
-    """Anything but a yes is a no."""
+    """Any answer but a yes is a no."""
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(builtins, "input", lambda _: answer)
     status, _ = stage.run("--location=weur")
@@ -195,7 +195,7 @@ def test_a_person_is_asked(
 
 @pytest.mark.parametrize("option", ["--location=weur", "--jurisdiction=eu"])
 def test_the_place_of_the_database_is_stated(stage: Stage, option: str) -> None:
-    """It never moves, so nobody's nearness decides."""
+    """A database never moves, so no default is chosen."""
     status, shown = stage.run("--yes")
     assert (status, stage.account.changes) == (1, [])
     assert "LOCATION=" in shown
@@ -215,7 +215,7 @@ def test_a_missing_secret_is_named_before_anything_is_made(stage: Stage) -> None
 
 
 def test_the_secret_is_in_no_command_and_in_no_file_that_stays(stage: Stage) -> None:
-    """It goes by a file that is removed."""
+    """The program wrangler reads it from a file that is removed."""
     shown = stage.deploy()
 
     assert SECRET not in shown
@@ -224,7 +224,7 @@ def test_the_secret_is_in_no_command_and_in_no_file_that_stays(stage: Stage) -> 
 
 
 def test_nobody_logged_in_is_one_sentence(stage: Stage) -> None:
-    """It says what to type."""
+    """The sentence says what to type."""
     stage.change(logged_in=False)
 
     assert stage.run("--yes") == (
@@ -234,7 +234,7 @@ def test_nobody_logged_in_is_one_sentence(stage: Stage) -> None:
 
 
 def test_of_several_accounts_one_must_be_named(stage: Stage) -> None:
-    """The names are listed; with a name it goes on."""
+    """The error lists the accounts, and with an id the deployment goes on."""
     stage.change(accounts=[["a-1", "Mine"], ["a-2", "My employer's"]])
     status, shown = stage.run("--yes", "--location=weur")
     assert (status, stage.account.changes) == (1, [])
@@ -245,7 +245,7 @@ def test_of_several_accounts_one_must_be_named(stage: Stage) -> None:
 
 
 def test_an_index_of_other_dimensions_is_refused(stage: Stage) -> None:
-    """They cannot be changed; nothing else is begun."""
+    """Dimensions cannot change, and no other command is run."""
     name, *_ = required_resources(app).indexes
     stage.change(indexes={name: {"dimensions": 3, "metric": "cosine", "metadata": {}}})
     status, shown = stage.run("--yes", "--location=weur")
@@ -268,7 +268,7 @@ def test_a_metadata_index_of_another_type_is_refused(stage: Stage) -> None:
 
 
 def test_the_domain_that_the_file_came_with_is_refused(stage: Stage) -> None:
-    """With both ways out of it; without a domain the Worker is on workers.dev."""
+    """The error names both solutions; one is to deploy to workers.dev."""
     stage.configure("cognate.acme.test", "cognate.example.com")
     status, shown = stage.run("--yes", "--location=weur")
     assert (status, stage.account.changes) == (1, [])
@@ -296,7 +296,7 @@ def test_a_database_of_the_application_is_found_and_never_made(stage: Stage) -> 
 
 
 def test_a_database_is_found_by_its_id(stage: Stage) -> None:
-    """Whatever it is called; an id of nobody is an error and not a new database."""
+    """Its name does not matter, and an unknown id is an error."""
     stage.configure(
         'database_name = "cognate"', 'database_name = "cognate"\ndatabase_id = "id-of-shop"'
     )
@@ -314,7 +314,7 @@ def test_a_database_is_found_by_its_id(stage: Stage) -> None:
     "broken", ["whoami", "d1 list", "queues info", "vectorize list", "secret list"]
 )
 def test_an_answer_that_failed_is_not_taken_for_nothing_there(stage: Stage, broken: str) -> None:
-    """It ends with what wrangler said, and nothing is made twice."""
+    """The deployment ends with wrangler's error, and makes no resource twice."""
     stage.deploy()
     stage.change(changes=[], broken=broken)
     status, shown = stage.run("--yes")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def test_the_command_prints_a_table_of_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever the schema is."""
+    """It works for every table of the user's schema."""
     name, table = next(iter(app.tables.items()))
 
     assert print_migration(name) == 0
@@ -21,6 +21,6 @@ def test_the_command_prints_a_table_of_the_schema(capsys: pytest.CaptureFixture[
 
 
 def test_the_command_names_the_tables_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where none is named, or one that the schema does not have."""
+    """It does so without a name, or with the name of an unknown table."""
     assert print_migration("") == 1
     assert ", ".join(app.tables) in capsys.readouterr().err

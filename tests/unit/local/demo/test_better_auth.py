@@ -1,4 +1,4 @@
-"""The demonstration's tables of Better Auth."""
+"""Tests of `local.demo.better_auth`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def test_camel_case_names_every_column_so() -> None:
-    """As Better Auth's own adapter does."""
+    """Better Auth's own adapter uses these names."""
     sql = "SELECT ban_expires, active_organization_id FROM session WHERE user_id = ?"
 
     assert in_naming(sql, "snake_case") == sql

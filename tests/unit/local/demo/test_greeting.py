@@ -1,4 +1,4 @@
-"""What `make dev` prints can be pasted into a shell."""
+"""Tests of `local.demo.greeting`: its commands can be pasted into a shell."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def shown(tmp_path: Path, services: Sequence[str] = ("claimSimilarity",)) -> str
 
 
 def test_the_greeting_names_address_sessions_and_how_to_stop(tmp_path: Path) -> None:
-    """Everything that a person needs next is in one screen."""
+    """All of it fits on one screen."""
     text = shown(tmp_path)
 
     assert "http://localhost:4711" in text
@@ -44,7 +44,7 @@ def test_the_greeting_names_address_sessions_and_how_to_stop(tmp_path: Path) -> 
 
 
 def test_the_cookie_is_the_one_that_better_auth_would_set(tmp_path: Path) -> None:
-    """The Worker finds the session's token in it, with the secret of the local environment."""
+    """The Worker reads the token of the session from it, with the local secret."""
     cookies = re.findall(r"-H 'cookie: ([^']+)'", shown(tmp_path))
 
     assert [each.session_token for each in DEMO_ORGANIZATIONS] == [
@@ -63,5 +63,5 @@ def test_the_cookie_is_the_one_that_better_auth_would_set(tmp_path: Path) -> Non
 def test_the_commands_ask_what_the_schema_has(
     tmp_path: Path, services: list[str], path: str
 ) -> None:
-    """Somebody's own schema need not have the demonstration's service, or any."""
+    """A user's schema may have other similarity services, or none."""
     assert f"http://localhost:4711{path} " in shown(tmp_path, services)

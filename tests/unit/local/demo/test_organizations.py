@@ -1,4 +1,4 @@
-"""The demo organizations, in Better Auth's tables of either naming."""
+"""Tests of `local.demo.organizations`, with both namings of Better Auth's tables."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _rows(database: Path, sql: str) -> list[tuple[str, ...]]:
 
 
 def test_each_organization_has_a_member_who_is_signed_in(database: Path) -> None:
-    """The session's user is a member of the session's active organization, for years to come."""
+    """The session is valid for years, in the organization that its user is a member of."""
     seed(database)
 
     assert _rows(database, _SESSIONS) == [
@@ -45,7 +45,7 @@ def test_each_organization_has_a_member_who_is_signed_in(database: Path) -> None
 
 
 def test_seeding_again_changes_nothing(database: Path) -> None:
-    """Every start seeds; what a person changed since stays."""
+    """Every start seeds, and the changes of a person stay."""
     seed(database)
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("UPDATE organization SET name = 'Mine' WHERE slug = 'acme'")
@@ -59,5 +59,5 @@ def test_seeding_again_changes_nothing(database: Path) -> None:
 
 
 def test_no_two_organizations_share_an_id() -> None:
-    """Two tenants with one id would be one tenant."""
+    """Two organizations with one id would be one organization."""
     assert len({each.id for each in DEMO_ORGANIZATIONS}) == len(DEMO_ORGANIZATIONS)

@@ -1,4 +1,4 @@
-"""The demo claims: written once, through the API, absent without the sample table."""
+"""Tests of `local.demo.sample_claims`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Received(HTTPServer):
-    """A Worker that keeps the records it was sent, as (authorization, body).
+    """A Worker that keeps the records that it gets, as (authorization, body).
 
     Attributes:
-        status: what it answers to a record that it does not have yet.
+        status: the status of its answer to a new record.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Received(HTTPServer):
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """The address of the Worker."""
         return f"http://{HOST}:{self.server_port}"
 
 
@@ -65,7 +65,7 @@ def worker() -> Iterator[Received]:
 
 
 def test_each_claim_is_written_for_its_own_organization(worker: Received) -> None:
-    """The ids are the same in both, the sessions and the sentences are not."""
+    """Both organizations have the same ids, with other sessions and sentences."""
     added = add_demo_claims(worker.url)
 
     assert added == len(worker.written) == 4
@@ -78,21 +78,21 @@ def test_each_claim_is_written_for_its_own_organization(worker: Received) -> Non
 
 
 def test_a_second_start_adds_nothing(worker: Received) -> None:
-    """Data is kept between starts, and not written again."""
+    """The data of the first start is kept."""
     add_demo_claims(worker.url)
 
     assert add_demo_claims(worker.url) == 0
 
 
 def test_an_application_without_the_sample_table_gets_none(worker: Received) -> None:
-    """Its API does not know the table, and that is no error."""
+    """Its API does not know the table, which is no error."""
     worker.status = 404
 
     assert add_demo_claims(worker.url) == 0
 
 
 def test_a_worker_that_refuses_is_an_error(worker: Received) -> None:
-    """The launcher says so, instead of showing a demo that cannot work."""
+    """The launcher prints it instead of showing a demo that cannot work."""
     worker.status = 503
 
     with pytest.raises(urllib.error.HTTPError):
@@ -100,7 +100,7 @@ def test_a_worker_that_refuses_is_an_error(worker: Received) -> None:
 
 
 def test_a_claim_that_was_deleted_is_not_written_again(worker: Received, tmp_path: Path) -> None:
-    """The claims are written to each new set of data once, not at each start."""
+    """The claims are written once to each new state folder."""
     add_demo_claims_once(worker.url, tmp_path)
     worker.written.pop()
 
@@ -112,7 +112,7 @@ def test_a_claim_that_was_deleted_is_not_written_again(worker: Received, tmp_pat
 def test_claims_that_were_refused_are_written_at_the_next_start(
     worker: Received, tmp_path: Path
 ) -> None:
-    """Such as before the migration of their table."""
+    """They are refused as long as the migration of their table is missing."""
     worker.status = 503
     with pytest.raises(urllib.error.HTTPError):
         add_demo_claims_once(worker.url, tmp_path)

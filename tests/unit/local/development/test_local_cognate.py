@@ -1,4 +1,4 @@
-"""The organizations are signed in before the Worker starts."""
+"""Tests of `local.development.local_cognate`: it signs the organizations in."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ d1_databases = [{ binding = "DB" }, { binding = "AUTH_DB" }]
 
 
 def test_sessions_are_written_where_auth_db_is_bound(tmp_path: Path) -> None:
-    """Into the file of that binding, whatever other databases there are."""
+    """They are in the file of AUTH_DB and in no other."""
     (tmp_path / "wrangler.toml").write_text(AUTH_DB, "utf-8")
     worker = LocalCognate(LocalConfig(state=tmp_path), Layout(tmp_path))
 
@@ -34,7 +34,7 @@ def test_sessions_are_written_where_auth_db_is_bound(tmp_path: Path) -> None:
 
 
 def test_tables_of_another_naming_are_one_sentence(tmp_path: Path) -> None:
-    """That names the setting and the file; nothing is half written."""
+    """It names the setting and the file, and nothing is half written."""
     (tmp_path / "wrangler.toml").write_text(AUTH_DB, "utf-8")
     layout = Layout(tmp_path)
     LocalCognate(LocalConfig(state=tmp_path), layout).prepare()
@@ -44,7 +44,7 @@ def test_tables_of_another_naming_are_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_naming_that_cannot_be_meant_is_one_sentence(tmp_path: Path) -> None:
-    """Before anything is made."""
+    """The error comes before any file is made."""
     (tmp_path / "wrangler.toml").write_text(AUTH_DB, "utf-8")
     odd = LocalConfig(state=tmp_path, variables={"AUTH_COLUMN_NAMING": "kebab"})
     with pytest.raises(StartError, match="AUTH_COLUMN_NAMING must be one of"):

@@ -1,4 +1,4 @@
-"""Jobs whose messages a runtime took along are announced by the next runs of the sweeper."""
+"""Tests of `local.development.lost_messages`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ TABLES = ("cognate_jobs", "cognate_backfills")
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    """A local database of its own, which `exchange` fills."""
+    """The path of a local database, which `exchange` fills."""
     return tmp_path / "d1.sqlite"
 
 
 async def exchange(stage: Stage, database: Path) -> bool:
-    """Have `make_due` change the stage's jobs and backfills, by way of a file."""
+    """Run `make_due` on the stage's jobs and backfills, by way of a file."""
     rows = {table: await stage.rows(f"SELECT * FROM {table}") for table in TABLES}  # noqa: S608 - constants
     schema = await stage.rows("SELECT sql FROM sqlite_schema WHERE type = 'table'")
     with closing(sqlite3.connect(database)) as connection, connection:
@@ -53,7 +53,7 @@ async def exchange(stage: Stage, database: Path) -> bool:
 
 
 async def test_queued_and_running_jobs_are_announced_by_the_next_sweep(database: Path) -> None:
-    """A second after the queue has forgotten them, and not minutes."""
+    """They wait a second after the queue has lost their messages, not minutes."""
     stage = Stage()
     await stage.write_many(ACME, {f"c{number}": f"text {number}" for number in range(3)})
     # The runtime ended while one of them was being embedded, and two waited in the queue.
@@ -70,7 +70,7 @@ async def test_queued_and_running_jobs_are_announced_by_the_next_sweep(database:
 
 
 async def test_finished_jobs_stay_as_they_are(database: Path) -> None:
-    """There is nothing to send, and so nothing to tick for."""
+    """There is no message to send, so no tick is needed."""
     stage = Stage()
     await stage.write(ACME, "c1", "a text")
     await stage.drain()

@@ -1,4 +1,4 @@
-"""Tables of the schema that no migration has made are named, with the file to write."""
+"""Tests of `local.development.missing_tables`."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def sentences(database: Path, columns: dict[str, list[str]]) -> list[str]:
 
 
 def test_a_table_that_is_there_needs_no_sentence(database: Path) -> None:
-    """With all its columns; it may have more."""
+    """It has all needed columns, and may have more."""
     assert sentences(database, {"notes": ["organization_id", "id"]}) == []
 
 
 def test_a_missing_table_is_named_with_the_file_to_write(database: Path) -> None:
-    """Its number is the next one."""
+    """The file has the next number."""
     [sentence] = sentences(database, {"notes": ["id"], "reviews": ["id"]})
 
     assert "'reviews'" in sentence
@@ -43,7 +43,7 @@ def test_a_missing_table_is_named_with_the_file_to_write(database: Path) -> None
 
 
 def test_missing_columns_are_named(database: Path) -> None:
-    """A field that was added to a record needs its column."""
+    """A new field of a record needs a column."""
     [sentence] = sentences(database, {"notes": ["id", "body", "score", "embedding"]})
 
     assert "'score', 'embedding'" in sentence
@@ -51,5 +51,5 @@ def test_missing_columns_are_named(database: Path) -> None:
 
 
 def test_without_migrations_the_first_number_is_one(tmp_path: Path) -> None:
-    """A folder that is empty or missing is no error."""
+    """The folder may be empty or missing."""
     assert "0001_create_a.sql" in missing_tables(tmp_path / "new", {"a": ["id"]}, tmp_path / "x")[0]

@@ -1,4 +1,4 @@
-"""A leashed command leaves no process behind, however it or its starter ends."""
+"""Tests of `local.running.leash`: no process stays behind, however the command ends."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _gone(pids: list[int]) -> bool:
 
 
 def _lives(pid: int) -> bool:
-    """Whether a process runs; a zombie, which only its parent can bury, does not."""
+    """Whether a process runs. A zombie does not run."""
     command = f"ps -o stat= -p {pid}"
     status = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
     return bool(status.stdout) and not status.stdout.startswith("Z")
@@ -76,7 +76,7 @@ def _start(log: Path, script: str) -> Leashed:
 
 
 def test_ending_it_ends_its_children_too(tmp_path: Path) -> None:
-    """The whole group goes, not only the first process."""
+    """The whole group ends, not only the first process."""
     leashed = _start(tmp_path / "log", _FAMILY)
     pids = _until(lambda: _pids(leashed.log))
     assert leashed.is_running()
@@ -88,7 +88,7 @@ def test_ending_it_ends_its_children_too(tmp_path: Path) -> None:
 
 
 def test_children_go_when_the_command_ends_by_itself(tmp_path: Path) -> None:
-    """A crashed wrangler must not leave a runtime on its port."""
+    """After a crash of wrangler, no runtime may keep its port."""
     leashed = _start(tmp_path / "log", _FAMILY)
     pids = _until(lambda: _pids(leashed.log))
 
@@ -100,7 +100,7 @@ def test_children_go_when_the_command_ends_by_itself(tmp_path: Path) -> None:
 
 
 def test_killing_it_leaves_nothing_running(tmp_path: Path) -> None:
-    """Not even what would not end."""
+    """It also ends a process that ignores SIGTERM."""
     leashed = _start(tmp_path / "log", _STUBBORN)
     pids = _until(lambda: _pids(leashed.log))
 
@@ -112,7 +112,7 @@ def test_killing_it_leaves_nothing_running(tmp_path: Path) -> None:
 
 
 def test_a_command_that_will_not_end_is_ended(tmp_path: Path) -> None:
-    """After some seconds of patience."""
+    """It gets SIGKILL after some seconds."""
     leashed = _start(tmp_path / "log", _STUBBORN)
     pids = _until(lambda: _pids(leashed.log))
 
@@ -122,7 +122,7 @@ def test_a_command_that_will_not_end_is_ended(tmp_path: Path) -> None:
 
 
 def test_a_killed_starter_takes_it_along(tmp_path: Path) -> None:
-    """A starter that could not clean up leaves nothing behind either."""
+    """A starter that was killed could not clean up."""
     log = tmp_path / "log"
     environment = {**os.environ, "PYTHONPATH": str(Layout().root)}
     starter = subprocess.Popen([sys.executable, "-c", _STARTER, str(log), _FAMILY], env=environment)

@@ -1,4 +1,4 @@
-"""Where Miniflare keeps a D1 database; `tests/worker/test_auth_database.py` asks Miniflare."""
+"""Tests of `local.running.local_d1`. `tests/worker/test_auth_database.py` asks Miniflare itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ENVIRONMENT = {
 
 
 def test_the_file_is_named_by_the_bindings_hash() -> None:
-    """The name that Miniflare gave it, once and for all."""
+    """The expected name is one that Miniflare made."""
     assert d1_file(STATE, ENVIRONMENT, "DB") == STATE.joinpath(
         "v3",
         "d1",
@@ -26,7 +26,7 @@ def test_the_file_is_named_by_the_bindings_hash() -> None:
 
 
 def test_an_id_comes_before_the_binding() -> None:
-    """Two bindings of one id are one database."""
+    """Two bindings with one id are one database."""
     other = {"d1_databases": [{"binding": "X", "database_id": "an-id"}]}
 
     assert d1_file(STATE, ENVIRONMENT, "AUTH_DB") == d1_file(STATE, other, "X") is not None

@@ -1,4 +1,4 @@
-"""What stops Cognate from starting is one sentence, and nothing stays behind."""
+"""Tests of `local.running.local_worker`: a failed start is one sentence and leaves nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
-    """A person learns which port it is and how to choose another."""
+    """The sentence names the port and how to choose another."""
     port = free_port()
     with socket.create_server((HOST, port)), pytest.raises(StartError) as failure:
         LocalCognate(LocalConfig(state=tmp_path, port=port)).__enter__()
@@ -30,7 +30,7 @@ def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
 
 
 def test_one_state_is_used_by_one_at_a_time(tmp_path: Path) -> None:
-    """The second start is refused, and the lock is free again after a failed one."""
+    """A failed start releases the lock of the state folder."""
     port = free_port()
     with socket.create_server((HOST, port)):
         config = LocalConfig(state=tmp_path, port=port)
@@ -40,19 +40,19 @@ def test_one_state_is_used_by_one_at_a_time(tmp_path: Path) -> None:
 
 
 def test_the_database_is_named_when_it_is_missing(tmp_path: Path) -> None:
-    """A state that somebody half deleted says how to make it anew."""
+    """The sentence says how to make a new state folder."""
     with pytest.raises(StartError, match="make clean"):
         _ = LocalCognate(LocalConfig(state=tmp_path)).database
 
 
 def test_a_missing_installation_says_how_to_get_it(tmp_path: Path) -> None:
-    """Whoever starts the launcher without `make` is told of the set-up."""
+    """A person who starts the launcher without `make` reads of the set-up."""
     with pytest.raises(MissingToolError, match="make setup"):
         Layout(root=tmp_path).wrangler("dev")
 
 
 def test_an_applied_migration_that_was_changed_is_named(tmp_path: Path) -> None:
-    """The local database would silently stay as it was."""
+    """Otherwise the local database would silently stay as it was."""
     migration = min(path.name for path in (Layout().root / "migrations").glob("*.sql"))
     (tmp_path / "migrations.json").write_text(json.dumps({migration: "another hash"}), "utf-8")
 
@@ -63,7 +63,7 @@ def test_an_applied_migration_that_was_changed_is_named(tmp_path: Path) -> None:
 
 
 def test_a_mistake_in_the_schema_is_named_before_anything_starts(tmp_path: Path) -> None:
-    """In one sentence with its place."""
+    """The sentence has the place of the mistake."""
     checkout = tmp_path / "checkout"
     checkout.mkdir()
     layout = checkout_with(checkout, ROOT / "src" / "entry.py", [])

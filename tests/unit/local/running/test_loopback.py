@@ -1,4 +1,4 @@
-"""Ports and health, on real sockets of the loopback address."""
+"""Tests of `local.running.loopback`, with real sockets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def _server(*statuses: int) -> Iterator[str]:
-    """A server that answers with these statuses in turn, and with the last one from then on."""
+    """A server that answers with these statuses in turn, then always with the last one."""
     remaining = list(statuses)
 
     class Handler(BaseHTTPRequestHandler):
@@ -45,7 +45,7 @@ def _server(*statuses: int) -> Iterator[str]:
 
 
 def test_a_free_port_is_free_until_somebody_listens() -> None:
-    """A taken port is seen before a server is started on it."""
+    """A taken port is found before a server is started on it."""
     port = free_port()
     assert is_free(port)
 
@@ -54,7 +54,7 @@ def test_a_free_port_is_free_until_somebody_listens() -> None:
 
 
 def test_a_server_that_takes_connections_is_listening() -> None:
-    """Whether or not it answers."""
+    """It need not answer requests."""
     port = free_port()
     assert not is_listening(port)
 
@@ -63,7 +63,7 @@ def test_a_server_that_takes_connections_is_listening() -> None:
 
 
 def test_a_server_that_does_not_answer_is_not_waited_for_long() -> None:
-    """It takes the connection, and nothing more comes."""
+    """The server accepts the connection and sends nothing."""
     with socket.create_server((HOST, 0)) as silent:
         url = f"http://{HOST}:{silent.getsockname()[1]}/healthz"
         with pytest.raises(NotHealthyError, match="did not answer"):
@@ -77,7 +77,7 @@ def test_waiting_ends_when_the_server_answers() -> None:
 
 
 def test_waiting_ends_at_the_deadline() -> None:
-    """The message says how long it was waited for."""
+    """The message says how long it waited."""
     with pytest.raises(NotHealthyError, match=r"did not answer .* within 0 seconds"):
         wait_until_healthy(
             f"http://{HOST}:{free_port()}/healthz", seconds=0.2, is_running=lambda: True
@@ -85,13 +85,13 @@ def test_waiting_ends_at_the_deadline() -> None:
 
 
 def test_waiting_ends_when_the_process_ends() -> None:
-    """Nobody waits a minute for a server that is gone."""
+    """A server that has ended will never answer."""
     with pytest.raises(NotHealthyError, match="ended before it answered"):
         wait_until_healthy("http://127.0.0.1:9/", seconds=60, is_running=lambda: False)
 
 
 def test_a_lasting_error_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Worker that cannot be imported answers 500 for ever."""
+    """A Worker that cannot be imported always answers 500."""
     monkeypatch.setattr("local.running.loopback._ERROR_GRACE_SECONDS", 0.2)
 
     with _server(500) as url, pytest.raises(NotHealthyError, match="with status 500"):

@@ -1,4 +1,4 @@
-"""wrangler serves a copy of the sources, which changes only after a check."""
+"""Tests of `local.running.served_sources`: the copy changes only after a check."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def sources(checkout: Path, tmp_path: Path, compiled: Path) -> ServedSources[SchemaSummary]:
-    """What is served of it, from the start."""
+    """The served sources of the checkout, after the start."""
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "compiled").symlink_to(compiled)
     served = ServedSources(Layout(checkout), tmp_path / "state", SCHEMA_CHECK)
@@ -37,7 +37,7 @@ def sources(checkout: Path, tmp_path: Path, compiled: Path) -> ServedSources[Sch
 
 
 def settle(sources: ServedSources[SchemaSummary]) -> bool:
-    """Whether something was saved, asked as often as needed."""
+    """Whether files were saved. Asks twice, as the supervisor does."""
     sources.have_changed()
     return sources.have_changed()
 
@@ -45,7 +45,7 @@ def settle(sources: ServedSources[SchemaSummary]) -> bool:
 def test_the_copy_has_what_wrangler_reads_and_nothing_else(
     sources: ServedSources[SchemaSummary], checkout: Path
 ) -> None:
-    """The sources and the configuration; the packages are linked."""
+    """It has the sources and the configuration, and links the packages."""
     served = sources.folder
 
     assert (served / "src" / "schema.py").read_bytes() == (
@@ -60,7 +60,7 @@ def test_the_copy_has_what_wrangler_reads_and_nothing_else(
 def test_what_is_saved_without_a_mistake_is_served(
     sources: ServedSources[SchemaSummary], checkout: Path
 ) -> None:
-    """Changed, new and removed files, and only once."""
+    """Changed, new and removed files are served, once."""
     assert not settle(sources)
     (checkout / "src" / "schema.py").write_text(
         f"{(ROOT / 'src' / 'schema.py').read_text('utf-8')}\n# changed\n", "utf-8"
@@ -84,7 +84,7 @@ def test_what_is_saved_without_a_mistake_is_served(
 def test_several_files_saved_one_after_the_other_are_one_change(
     sources: ServedSources[SchemaSummary], checkout: Path
 ) -> None:
-    """While files still change, nothing is checked."""
+    """The check waits until no file changes any more."""
     (checkout / "src" / "one.py").write_text("", "utf-8")
     assert not sources.have_changed()
     (checkout / "src" / "two.py").write_text("", "utf-8")
@@ -102,7 +102,7 @@ def test_several_files_saved_one_after_the_other_are_one_change(
 def test_what_has_a_mistake_is_not_served(
     sources: ServedSources[SchemaSummary], checkout: Path, name: str, text: str, sentence: str
 ) -> None:
-    """The copy stays as it is, and the same save is not told again."""
+    """The copy stays, and the mistake is reported once."""
     before = (sources.folder / name).read_bytes()
     (checkout / name).write_text(text, "utf-8")
     assert settle(sources)
@@ -118,7 +118,7 @@ def test_what_has_a_mistake_is_not_served(
 def test_saving_what_is_served_already_changes_nothing(
     sources: ServedSources[SchemaSummary], checkout: Path
 ) -> None:
-    """It would make wrangler start the Worker anew."""
+    """The program wrangler would restart the Worker without need."""
     (checkout / "src" / "schema.py").touch()
     assert settle(sources)
 
@@ -128,7 +128,7 @@ def test_saving_what_is_served_already_changes_nothing(
 def test_what_the_runtime_refuses_can_be_taken_back(
     sources: ServedSources[SchemaSummary], checkout: Path
 ) -> None:
-    """The host's import does not find every mistake."""
+    """The import on the host does not find every mistake."""
     before = (sources.folder / "src" / "schema.py").read_bytes()
     with (checkout / "src" / "schema.py").open("a", encoding="utf-8") as schema:
         schema.write("\nimport secrets\nKEY = secrets.token_hex()\n")
@@ -143,7 +143,7 @@ def test_what_the_runtime_refuses_can_be_taken_back(
 def test_what_is_taken_back_is_what_was_kept(
     sources: ServedSources[SchemaSummary], checkout: Path
 ) -> None:
-    """Not what was served last, which the runtime may never have run."""
+    """A later version may never have run."""
     for number in range(3):
         (checkout / "src" / "number.py").write_text(f"NUMBER = {number}\n", "utf-8")
         assert settle(sources)
@@ -159,7 +159,7 @@ def test_what_is_taken_back_is_what_was_kept(
 def test_a_mistake_at_the_start_is_told_before_anything_runs(
     sources: ServedSources[SchemaSummary], checkout: Path
 ) -> None:
-    """What an earlier start served stays as it was."""
+    """The copy of the earlier start stays."""
     before = (sources.folder / "wrangler.toml").read_bytes()
     (checkout / "wrangler.toml").unlink()
 
@@ -172,7 +172,7 @@ def test_a_mistake_at_the_start_is_told_before_anything_runs(
 def test_a_served_file_that_becomes_shorter_is_not_cut_off(
     sources: ServedSources[SchemaSummary], checkout: Path
 ) -> None:
-    """That would be a second event, and wrangler could read between the two."""
+    """Truncating would be a second event, and wrangler could read between the two."""
     served = sources.folder / "src" / "schema.py"
     before, inode = served.read_bytes(), served.stat().st_ino
     (checkout / "src" / "schema.py").write_bytes(before.replace(b"articleSimilarity", b"twins"))

@@ -1,4 +1,4 @@
-"""Sources are imported on the host before the Worker gets them, and a mistake is one sentence."""
+"""Tests of `local.running.source_check`, with the schema's check: a mistake is one sentence."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def mistake_of(src: Path) -> str:
 
 
 def test_the_summary_is_of_the_schema_in_the_folder(src: Path) -> None:
-    """Its columns are those that its SQL tables need; the platform takes its indexes."""
+    """It has the columns of the SQL tables, and the indexes that Vectorize takes."""
     summary = check(src)
 
     key, times = ["organization_id", "id"], ["created_at", "updated_at"]
@@ -78,7 +78,7 @@ def test_the_summary_is_of_the_schema_in_the_folder(src: Path) -> None:
     ],
 )
 def test_a_mistake_is_one_sentence_with_its_line(src: Path, addition: str, sentence: str) -> None:
-    """The line is the one in the schema, wherever the mistake is found."""
+    """The line is in the schema, though the library finds the mistake."""
     (src / "schema.py").write_text(f"{SCHEMA}\n{addition}\n", "utf-8")
 
     line = len(SCHEMA.splitlines()) + 2
@@ -90,7 +90,7 @@ def test_a_mistake_is_one_sentence_with_its_line(src: Path, addition: str, sente
 
 @pytest.mark.parametrize("name", ["entry.py", "cognate/cloudflare/queue.py", "cognate/sweeper.py"])
 def test_a_mistake_in_another_module_is_found_too(src: Path, name: str) -> None:
-    """Also in the modules that only the Worker can import: their syntax is checked."""
+    """The syntax of modules that only the Worker can import is checked too."""
     (src / name).write_text("def :\n", "utf-8")
 
     assert mistake_of(src) == f"src/{name}, line 1: invalid syntax."
@@ -100,28 +100,28 @@ def test_a_mistake_in_another_module_is_found_too(src: Path, name: str) -> None:
     "name", ["js", "pyodide.ffi", "pyodide_js", "workers", "_cloudflare_compat_flags"]
 )
 def test_a_module_of_the_runtime_is_no_mistake(src: Path, name: str) -> None:
-    """Only the Worker can import it; the rest of the module is checked for syntax."""
+    """A module that imports it is checked for syntax only."""
     (src / "mine.py").write_text(f"import {name}\n", "utf-8")
 
     assert check(src).services == ["noteSimilarity"]
 
 
 def test_a_schema_without_app_is_told_what_is_missing(src: Path) -> None:
-    """The name is what the Worker asks for."""
+    """The Worker reads this name."""
     (src / "schema.py").write_text("", "utf-8")
 
     assert "has no attribute 'app'" in mistake_of(src)
 
 
 def test_a_source_that_ends_python_is_told(src: Path) -> None:
-    """Nothing that a source does ends whoever checks it."""
+    """The process of the check ends, and `make dev` does not."""
     (src / "schema.py").write_text("import os\nos._exit(3)\n", "utf-8")
 
     assert mistake_of(src) == "src/: importing the sources ended Python with status 3."
 
 
 def test_a_source_that_never_ends_is_told(src: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After some seconds."""
+    """The check gives up after some seconds."""
     monkeypatch.setattr("local.running.source_check._CHECK_SECONDS", 0.5)
     (src / "schema.py").write_text("while True: pass\n", "utf-8")
 

@@ -1,4 +1,4 @@
-"""What `make dev` does while it runs; `tests/worker/test_launcher.py` does it to real processes."""
+"""Tests of `local.running.supervisor`. `tests/worker/test_launcher.py` uses real processes."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ _RELOADED = "Reloading local server...\nLocal server updated and ready\n"
 
 
 class Enough(Exception):
-    """The test has seen what it came for."""
+    """The test has seen what it needs."""
 
 
 class ScriptedWorker(LocalCognate):
-    """A Worker without processes, that says of them what a test wants.
+    """A Worker without processes. A test says what they do.
 
     Attributes:
         runs: whether its processes run.
         survives: whether they run after a restart.
-        restarts: how often they were started again.
-        ticks: how often the clock was.
-        mistake: what is wrong with what was saved, while something was.
-        saved: whether something without a mistake was saved, and not yet served.
-        is_broken: whether the runtime cannot start with what is served.
-        rolled_back: how often what was saved was taken back.
-        overlooks: whether wrangler overlooks what was saved, and only ends an earlier reload.
-        touches: how often it was reminded.
-        hangs: whether the process that listens hangs until it is started anew.
+        restarts: the number of restarts.
+        ticks: the number of ticks.
+        mistake: the mistake of a save that waits; None: there is none.
+        saved: whether a good save waits.
+        is_broken: whether the runtime cannot start with the served sources.
+        rolled_back: the number of rollbacks.
+        overlooks: whether wrangler overlooks the save and only ends an earlier reload.
+        touches: the number of reminders to wrangler.
+        hangs: whether the Worker hangs until it is restarted.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -65,19 +65,19 @@ class ScriptedWorker(LocalCognate):
 
     @property
     def database(self) -> Path:
-        """A file with the migrations' tables."""
+        """A file with the tables of the migrations."""
         return self.config.state / "d1.sqlite"
 
     def is_running(self) -> bool:
-        """As scripted."""
+        """What the script says."""
         return self.runs
 
     def platform_is_running(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
     def restart(self) -> None:
-        """Count; fail where the runtime cannot start."""
+        """Count the restart. Fail if the runtime cannot start."""
         self.restarts += 1
         if self.is_broken:
             message = "The Worker did not start."
@@ -85,16 +85,16 @@ class ScriptedWorker(LocalCognate):
         self.runs = self.survives
 
     def answers(self, seconds: float) -> bool:
-        """Where it hangs, only after a restart."""
+        """A Worker that hangs answers only after a restart."""
         assert seconds > 0
         return self.restarts > 0 or not self.hangs
 
     def has_changed_sources(self) -> bool:
-        """Whether there is a mistake, or something that was saved."""
+        """Whether a mistake or a good save waits."""
         return self.mistake is not None or self.saved
 
     def refresh(self) -> bool:
-        """Find the mistake, or have wrangler say that it has started again."""
+        """Raise the mistake, or make wrangler report a reload."""
         mistake, self.mistake = self.mistake, None
         if mistake is not None:
             raise SourceMistake(mistake)
@@ -104,25 +104,25 @@ class ScriptedWorker(LocalCognate):
         return True
 
     def touch_sources(self) -> None:
-        """Have wrangler reload what it has overlooked."""
+        """Make wrangler reload what it has overlooked."""
         self.touches += 1
         with self.wrangler_log.open("a", encoding="utf-8") as log:
             log.write(_RELOADED)
 
     def notices(self) -> list[str]:
-        """None."""
+        """There are none."""
         return []
 
     def keep_sources(self) -> None:
-        """Nothing is served."""
+        """Nothing is served, so nothing is kept."""
 
     def roll_back(self) -> None:
-        """Count; the runtime starts with what was there before."""
+        """Count it. The earlier sources can start."""
         self.rolled_back += 1
         self.is_broken = False
 
     def tick(self) -> None:
-        """Do what the sweeper does, and end once there is nothing left to do."""
+        """Act as the sweeper. Raise `Enough` once there is nothing left to do."""
         self.ticks += 1
         with closing(sqlite3.connect(self.database)) as connection, connection:
             due = connection.execute("UPDATE cognate_jobs SET due_at = '9999' WHERE due_at = ''")
@@ -134,7 +134,7 @@ class ScriptedWorker(LocalCognate):
 
 @pytest.fixture
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptedWorker:
-    """A Worker whose port is open, looked at without a pause."""
+    """A Worker with an open port, supervised without pauses."""
     monkeypatch.setattr("local.running.supervisor._LOOK_SECONDS", 0)
     monkeypatch.setattr("local.running.supervisor._TICK_SECONDS", 0)
     monkeypatch.setattr("local.running.supervisor.is_listening", lambda _port: True)
@@ -142,13 +142,13 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptedWorker:
 
 
 def add_job(worker: ScriptedWorker) -> None:
-    """Put a job into the database whose message is somewhere."""
+    """Add a queued job whose message was sent."""
     with closing(sqlite3.connect(worker.database)) as connection, connection:
         connection.execute(JOB)
 
 
 def test_what_ends_again_and_again_is_given_up_with_a_sentence(worker: ScriptedWorker) -> None:
-    """Three times it is started again."""
+    """It is restarted three times."""
     worker.runs = worker.survives = False
 
     with pytest.raises(StartError, match="The Worker ended again and again"):
@@ -158,7 +158,7 @@ def test_what_ends_again_and_again_is_given_up_with_a_sentence(worker: ScriptedW
 
 
 def test_what_ends_once_is_started_once_and_goes_on(worker: ScriptedWorker) -> None:
-    """And says so."""
+    """The supervisor prints what it does."""
     worker.runs = False
     said: list[str] = []
 
@@ -172,7 +172,7 @@ def test_what_ends_once_is_started_once_and_goes_on(worker: ScriptedWorker) -> N
 def test_a_port_that_stays_closed_is_an_end_too(
     worker: ScriptedWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The process that the launcher has started runs, and nobody can reach the Worker."""
+    """The process of wrangler runs, but the Worker cannot be reached."""
     monkeypatch.setattr("local.running.supervisor.is_listening", lambda _port: worker.restarts > 0)
 
     def tick(_supervisor: Supervisor) -> None:
@@ -188,7 +188,7 @@ def test_a_port_that_stays_closed_is_an_end_too(
 
 
 def test_jobs_are_announced_at_the_start(worker: ScriptedWorker) -> None:
-    """The sweeper is asked at once, until nothing is due."""
+    """The sweeper runs at once, until no job is due."""
     add_job(worker)
 
     with pytest.raises(Enough):
@@ -199,7 +199,7 @@ def test_jobs_are_announced_at_the_start(worker: ScriptedWorker) -> None:
 
 
 def test_a_mistake_is_said_once(worker: ScriptedWorker) -> None:
-    """With what goes on meanwhile."""
+    """The message also says what keeps answering."""
     worker.mistake = "src/schema.py, line 3: a mistake."
     said: list[str] = []
 
@@ -223,7 +223,7 @@ def test_only_what_cannot_start_is_taken_back(
     rolled_back: int,
     restarts: int,
 ) -> None:
-    """A Worker that hangs after a save is started anew with what was saved."""
+    """A Worker that hangs after a save is restarted with the save."""
     worker.saved, worker.is_broken, worker.hangs = True, is_broken, True
     said: list[str] = []
 
@@ -240,7 +240,7 @@ def test_only_what_cannot_start_is_taken_back(
 
 
 def test_wrangler_is_reminded_of_what_it_overlooks(worker: ScriptedWorker) -> None:
-    """The end of an earlier reload is no proof that what was saved since is running."""
+    """The end of an earlier reload does not show that the last save runs."""
     worker.saved = worker.overlooks = True
 
     with pytest.raises(Enough):

@@ -19,7 +19,7 @@ SLEEP = "import sys; print(flush=True); sys.stdin.read()"
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
 def test_a_runtime_is_found_by_its_state_folder(tmp_path: Path) -> None:
-    """By its command and its environment, and no other's."""
+    """Command line and environment must both match."""
     with subprocess.Popen(
         [sys.executable, "-c", SLEEP, "workerd", "serve"],
         stdin=subprocess.PIPE,

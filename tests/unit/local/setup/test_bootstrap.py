@@ -1,4 +1,4 @@
-"""The set-up begins with the system's own Python, whichever that is."""
+"""Tests of `local.setup.bootstrap`: it starts with any Python of the system."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from local.setup.layout import ROOT
 
 
 def test_an_old_python_is_one_sentence() -> None:
-    """That says which one is needed and how to name it; nothing else is tried, and no traceback."""
+    """It says which version is needed and how to name it, without a traceback."""
     program = (
         "import runpy, sys; sys.version_info = (3, 9, 2, 'final', 0); "
         "runpy.run_module('local.setup.bootstrap', run_name='__main__')"

@@ -1,4 +1,4 @@
-"""The message that workerd reads, decoded again by the rules of the format."""
+"""Tests of `local.setup.capnp`: the message is decoded by the rules of the format."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _bytes_behind(segment: bytes, pointer: int) -> bytes:
 
 
 def test_the_frame_announces_one_segment_of_its_true_length() -> None:
-    """The first word holds the number of segments less one, and the segment's words."""
+    """The first word has the number of segments less one, and the words of the segment."""
     message = write_bundle([Module("a", "src", b"x")])
 
     segments, words = struct.unpack_from("<II", message)
@@ -32,7 +32,7 @@ def test_the_frame_announces_one_segment_of_its_true_length() -> None:
 
 
 def test_the_root_is_a_struct_with_one_list_of_modules() -> None:
-    """Root pointer, list pointer and the list's tag say one data word and four pointers each."""
+    """Root, list pointer and tag say one data word and four pointers per module."""
     segment = write_bundle([Module("a", "src", b""), Module("b", "wasm", b"")])[8:]
 
     assert _word(segment, 0) == 1 << 48
@@ -44,7 +44,7 @@ def test_the_root_is_a_struct_with_one_list_of_modules() -> None:
 
 @pytest.mark.parametrize(("arm", "discriminant"), [("src", 0), ("wasm", 1), ("data", 2)])
 def test_a_module_carries_its_type_and_its_arm(arm: str, discriminant: int) -> None:
-    """The data word holds the type (internal) and which arm of the union is set."""
+    """The data word has the type (internal) and the arm of the union."""
     segment = write_bundle([Module("a", arm, b"")])[8:]  # type: ignore[arg-type] # all of Literal
 
     assert struct.unpack_from("<HH", segment, 3 * 8) == (2, discriminant)
@@ -52,7 +52,7 @@ def test_a_module_carries_its_type_and_its_arm(arm: str, discriminant: int) -> N
 
 @pytest.mark.parametrize("length", [0, 1, 7, 8, 9, 4096])
 def test_names_and_contents_come_back(length: int) -> None:
-    """Text ends in a zero byte, data does not, and each starts on a word of its own."""
+    """Text ends in a zero byte, data does not, and each starts at a word."""
     content = bytes(range(256)) * 16
     modules = [Module("first", "src", content[:length]), Module("zwölf", "data", b"end")]
     segment = write_bundle(modules)[8:]
@@ -65,7 +65,7 @@ def test_names_and_contents_come_back(length: int) -> None:
 
 
 def test_absent_fields_are_null_pointers() -> None:
-    """A declaration and a compile cache are not ours to give."""
+    """The bundle has no declarations and no compile cache."""
     segment = write_bundle([Module("a", "src", b"x")])[8:]
 
     assert (_word(segment, 6), _word(segment, 7)) == (0, 0)

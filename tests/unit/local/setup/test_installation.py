@@ -1,4 +1,4 @@
-"""What the set-up installs, and what it tells the clients of the registries."""
+"""Tests of `local.setup.installation`, and of the lock files that it installs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_every_input_of_a_step_exists() -> None:
 def test_a_mistake_in_the_configuration_is_one_sentence(
     tmp_path: Path, text: str | None, message: str
 ) -> None:
-    """Every command of make sets up first, so a traceback would meet whoever edited the file."""
+    """Every command of make runs the set-up first, so a traceback would confuse people."""
     if text is not None:
         (tmp_path / "wrangler.toml").write_text(text, encoding="utf-8")
 
@@ -56,7 +56,7 @@ def test_a_mistake_in_the_configuration_is_one_sentence(
 
 @pytest.mark.parametrize("name", ["host.txt", "bootstrap.txt", "worker.txt"])
 def test_requirements_are_pinned_with_hashes_and_name_no_address(name: str) -> None:
-    """A lock works with whatever index a machine is set up for."""
+    """A lock file works with the package index of any machine."""
     text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
     requirements = [line for line in text.splitlines() if re.match(r"[a-zA-Z0-9]", line)]
 
@@ -67,14 +67,14 @@ def test_requirements_are_pinned_with_hashes_and_name_no_address(name: str) -> N
 
 
 def test_the_npm_lock_names_no_registry() -> None:
-    """A package comes from the registry that the machine is set up for."""
+    """The registry is the one that the machine is configured for."""
     lock = json.loads((ROOT / "package-lock.json").read_text(encoding="utf-8"))
 
     assert [name for name, package in lock["packages"].items() if "resolved" in package] == []
 
 
 def test_npm_packages_are_exact_and_the_lock_agrees() -> None:
-    """The runtime, its Pyodide and wrangler belong together."""
+    """The runtime, its Pyodide and wrangler must fit together."""
     wanted = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))["devDependencies"]
     locked = json.loads((ROOT / "package-lock.json").read_text(encoding="utf-8"))["packages"]
 
@@ -82,7 +82,7 @@ def test_npm_packages_are_exact_and_the_lock_agrees() -> None:
 
 
 def test_the_worker_is_deployed_with_the_versions_it_is_tested_with() -> None:
-    """pyproject.toml and the lock of the vendored packages agree."""
+    """pyproject.toml and the lock file of the vendored packages agree."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     locked = (ROOT / "requirements" / "worker.txt").read_text(encoding="utf-8").lower()
 
@@ -90,7 +90,7 @@ def test_the_worker_is_deployed_with_the_versions_it_is_tested_with() -> None:
 
 
 def test_uv_is_told_what_pip_was_told() -> None:
-    """Of itself uv reads no configuration of pip's, where a mirror or a certificate may be set."""
+    """The configuration of pip may name a mirror or a certificate, and uv does not read it."""
     listing = (
         "global.cert='/etc/certificates.pem'\n"
         ":env:.index-url='https://mirror.example/simple'\n"
@@ -104,12 +104,12 @@ def test_uv_is_told_what_pip_was_told() -> None:
 
 
 def test_no_setting_of_pip_is_no_setting_of_uv() -> None:
-    """Then both have their own default, which is the same index."""
+    """Both then use their default, which is the same index."""
     assert uv_settings("") == {}
 
 
 def test_vendored_packages_are_wheels_for_pyodide_by_hash() -> None:
-    """No source is built, and nothing that the lock does not know is taken."""
+    """No package is built from source, and each is in the lock file."""
     command = vendor_command(ROOT / "python", ROOT / "lock.txt", ROOT / "target")
 
     assert {f"--platform={PYODIDE_PLATFORM}", "--require-hashes", "--only-binary=:all:"} <= set(

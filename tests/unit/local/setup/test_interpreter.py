@@ -1,4 +1,4 @@
-"""The set-up survives an activated environment, which it may have to make anew."""
+"""Tests of `local.setup.interpreter`: the set-up works in an activated environment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    """A checkout whose environment has a Python, and a folder beside it that has one too."""
+    """A checkout whose environment has a Python, and a folder beside it with another one."""
     layout = Layout(tmp_path / "checkout")
     for folder in (layout.python.parent, tmp_path / "system"):
         folder.mkdir(parents=True)
@@ -32,12 +32,12 @@ def activated(layout: Layout, *folders: Path) -> dict[str, str]:
 
 
 def test_the_systems_python_goes_on(layout: Layout) -> None:
-    """So does that of an environment of somebody's own."""
+    """So does the Python of a person's own environment."""
     assert python_to_change_to(layout, "/usr") is None
 
 
 def test_the_environments_python_changes_to_the_one_that_made_it(layout: Layout) -> None:
-    """With it the set-up finds everything done, whatever else lies in PATH."""
+    """With that Python the set-up has nothing to do again, whatever PATH has."""
     layout.generated.mkdir()
     layout.maker.write_text(sys.executable, "utf-8")
 
@@ -52,7 +52,7 @@ def test_the_environments_python_changes_to_the_one_that_made_it(layout: Layout)
 def test_without_its_maker_the_next_python_in_the_path_is_taken(
     layout: Layout, maker: str | None
 ) -> None:
-    """An upgrade of the system removes interpreters; the environment's own is passed over."""
+    """An upgrade of the system may remove it; `.venv` itself is skipped."""
     if maker is not None:
         layout.generated.mkdir()
         layout.maker.write_text(maker, "utf-8")
@@ -64,6 +64,6 @@ def test_without_its_maker_the_next_python_in_the_path_is_taken(
 
 
 def test_no_other_python_is_one_sentence(layout: Layout) -> None:
-    """It says what to type."""
+    """The sentence says what to type."""
     with pytest.raises(SetupError, match="PYTHON="):
         python_to_change_to(layout, str(layout.virtual_environment), activated(layout))

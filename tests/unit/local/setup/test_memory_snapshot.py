@@ -1,4 +1,4 @@
-"""Options and messages of memory snapshots; the Worker tests take real ones."""
+"""Tests of `local.setup.memory_snapshot`; `tests/worker` saves real snapshots."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _worker(folder: Path) -> Path:
 
 
 def test_a_snapshot_is_named_with_its_folder(tmp_path: Path) -> None:
-    """The runtime takes the folder and the name apart."""
+    """The runtime has one option for the folder and one for the name."""
     assert load_options(tmp_path / "base.bin") == [
         f"--python-snapshot-dir={tmp_path}",
         "--python-load-snapshot=base.bin",
@@ -49,7 +49,7 @@ def test_a_snapshot_is_named_with_its_folder(tmp_path: Path) -> None:
 
 
 def test_a_snapshot_on_top_of_another_leaves_that_one_as_it_is(tmp_path: Path) -> None:
-    """Both lie in one folder, so the base is copied there under another name."""
+    """The runtime uses one folder for both, so the base is copied under another name."""
     (tmp_path / "snapshot.bin").write_bytes(b"base")
     (tmp_path / "new").mkdir()
 
@@ -64,7 +64,7 @@ def test_a_snapshot_on_top_of_another_leaves_that_one_as_it_is(tmp_path: Path) -
 
 
 def test_every_file_of_a_worker_is_uploaded(tmp_path: Path) -> None:
-    """The main module comes first, Python as modules, everything else as data."""
+    """The main module is first; Python files are modules, all others are data."""
     runtime = _runtime(tmp_path, f"echo saved > {tmp_path}/worker/snapshot.bin")
 
     saved = save_snapshot([runtime], worker := _worker(tmp_path), COMPATIBILITY)
@@ -86,13 +86,13 @@ def test_every_file_of_a_worker_is_uploaded(tmp_path: Path) -> None:
     ids=["it-fails", "it-saves-nothing"],
 )
 def test_a_worker_that_cannot_be_saved_is_an_error(program: str, tmp_path: Path) -> None:
-    """Its message is the reason, whether workerd fails or only saves nothing."""
+    """The message is workerd's reason, also if workerd succeeds and saves nothing."""
     with pytest.raises(SnapshotError, match=r"^no import$"):
         save_snapshot([_runtime(tmp_path, program)], _worker(tmp_path), COMPATIBILITY)
 
 
 def test_a_runtime_that_cannot_be_started_is_an_error(tmp_path: Path) -> None:
-    """As where the package of this platform is missing."""
+    """This happens if the npm package of the platform is missing."""
     with pytest.raises(SnapshotError, match="No such file"):
         save_snapshot([str(tmp_path / "none")], _worker(tmp_path), COMPATIBILITY)
 
@@ -110,12 +110,12 @@ def test_a_runtime_that_cannot_be_started_is_an_error(tmp_path: Path) -> None:
     ids=["traceback", "colours", "unknown"],
 )
 def test_the_reason_is_what_a_person_needs(output: str, reason: str) -> None:
-    """Without the runtime's own stack, and the whole output where its form is unknown."""
+    """It omits workerd's own stack. Output of an unknown form is kept whole."""
     assert reason_of(output) == reason
 
 
 def test_workers_start_from_the_snapshot_of_the_setup() -> None:
-    """The script in workerd's place names it, and no local flag asks for another kind."""
+    """The script names it, and no local flag asks for another kind."""
     layout = Layout()
 
     assert all(

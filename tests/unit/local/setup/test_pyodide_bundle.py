@@ -1,4 +1,4 @@
-"""npm's loader becomes the module that workerd imports."""
+"""Tests of `local.setup.pyodide_bundle`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _package(folder: Path, loader: str = LOADER) -> Path:
 
 
 def test_the_prelude_comes_first_and_the_export_goes() -> None:
-    """The factory keeps its name; only its export is replaced."""
+    """The factory keeps its name, and only its export is replaced."""
     adapted = adapt_loader(LOADER, PRELUDE)
 
     assert adapted.startswith(PRELUDE)
@@ -37,14 +37,14 @@ def test_the_prelude_comes_first_and_the_export_goes() -> None:
 
 
 def test_libraries_get_their_memory_from_the_runtime() -> None:
-    """It knows where a library lies in a restored snapshot."""
+    """The runtime knows the place of a library in a restored snapshot."""
     adapted = adapt_loader(LOADER, PRELUDE)
 
     assert "var base=align(Module.getMemoryPatched(Module, libName, size+align),align);" in adapted
 
 
 def test_the_factory_is_exported_under_both_names() -> None:
-    """The runtime imports it by name, Pyodide's own tools as the default."""
+    """The runtime imports it by name, and Pyodide's own tools as the default."""
     exports = adapt_loader(LOADER, PRELUDE).splitlines()[-1]
 
     assert "rememberRuntime as default" in exports
@@ -62,13 +62,13 @@ def test_the_factory_is_exported_under_both_names() -> None:
     ],
 )
 def test_a_loader_of_another_shape_is_refused(loader: str) -> None:
-    """Better one sentence now than a runtime that does not start."""
+    """One sentence now is better than a runtime that does not start."""
     with pytest.raises(BundleError, match=r"package\.json"):
         adapt_loader(loader, PRELUDE)
 
 
 def test_a_bundle_is_written_whole(tmp_path: Path) -> None:
-    """The three modules are in it, and no partial file is left beside it."""
+    """It has the three modules, and no partial file is left."""
     (tmp_path / "prelude.js").write_text(PRELUDE)
     target = tmp_path / "bundles" / BUNDLE_NAME
 
@@ -93,7 +93,7 @@ def test_a_wrong_package_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_the_prelude_defines_what_the_exports_name() -> None:
-    """The two halves of the module are in two files; the names must agree."""
+    """Prelude and exports are in two files, so their names must agree."""
     prelude = (Layout().root / "local" / "setup" / "pyodide_prelude.js").read_text(encoding="utf-8")
 
     assert "function rememberRuntime(" in prelude

@@ -1,4 +1,4 @@
-"""A step of the set-up runs once, and again when it must."""
+"""Tests of `local.setup.steps`: a step runs once, and again when it must."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Checkout:
-    """A folder with one input, one product and a count of the times that the step ran."""
+    """A folder with one input and one product. It counts the runs of the step."""
 
     def __init__(self, folder: Path) -> None:
         self.input = folder / "input"
@@ -28,12 +28,12 @@ class Checkout:
         self.input.write_text("one")
 
     def make(self) -> None:
-        """Do what the step does."""
+        """Run the step."""
         self.ran += 1
         self.product.write_text("made")
 
     def run(self, make: Callable[[], None] | None = None) -> int:
-        """Run the set-up of this one step."""
+        """Run the set-up with this one step."""
         step = Step(
             "name",
             "title",
@@ -48,12 +48,12 @@ class Checkout:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
-    """One step, never run."""
+    """A checkout whose step has never run."""
     return Checkout(tmp_path)
 
 
 def test_a_step_runs_once(checkout: Checkout) -> None:
-    """The second set-up of a checkout has nothing to do, and says nothing."""
+    """The second set-up has nothing to do, and prints nothing."""
     assert [checkout.run(), checkout.run()] == [1, 0]
     assert checkout.ran == 1
     assert "".join(checkout.said).startswith("[1/1] title ...")
@@ -61,7 +61,7 @@ def test_a_step_runs_once(checkout: Checkout) -> None:
 
 
 def test_what_another_program_made_runs_it_again(checkout: Checkout) -> None:
-    """Until it is gone: pywrangler puts other wheels in the place of those that were tested."""
+    """The tool pywrangler replaces the tested wheels and leaves this file."""
     checkout.run()
     checkout.foreign.write_text("made by somebody else")
 
@@ -86,7 +86,7 @@ def test_a_changed_value_runs_it_again(checkout: Checkout) -> None:
 
 
 def test_a_missing_product_runs_it_again(checkout: Checkout) -> None:
-    """Whoever deletes a folder gets it back."""
+    """A deleted folder is made again."""
     checkout.run()
     checkout.product.unlink()
 
@@ -115,7 +115,7 @@ def _fail(log: Path, said: str) -> str:
 
 
 def test_a_failed_command_is_one_sentence_that_names_its_log(tmp_path: Path) -> None:
-    """What the command printed is kept, and not poured over the person."""
+    """The output of the command is in the log, not in the sentence."""
     log = tmp_path / "logs" / "it.log"
 
     assert _fail(log, "some trouble") == f"Doing it failed; {log} says why."
@@ -133,12 +133,12 @@ def test_a_failed_command_is_one_sentence_that_names_its_log(tmp_path: Path) -> 
     ],
 )
 def test_a_registry_out_of_reach_is_named(tmp_path: Path, said: str) -> None:
-    """The commonest trouble has its own sentence: the network or the clients' settings."""
+    """This common trouble has its own sentence about the network and the settings."""
     assert "the package registry did not give it" in _fail(tmp_path / "it.log", said)
 
 
 def test_earlier_output_does_not_explain_a_later_failure(tmp_path: Path) -> None:
-    """Only what this command printed counts."""
+    """Only the output of this command counts."""
     log = tmp_path / "it.log"
     _fail(log, "ECONNREFUSED")
 
@@ -146,6 +146,6 @@ def test_earlier_output_does_not_explain_a_later_failure(tmp_path: Path) -> None
 
 
 def test_a_program_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
-    """No traceback where nothing could be started."""
+    """A missing program gives no traceback."""
     with pytest.raises(SetupError, match="could not be started"):
         run_logged([str(tmp_path / "nothing")], tmp_path / "it.log", "Doing it")

@@ -1,4 +1,4 @@
-"""The script in workerd's place adds options to one command."""
+"""Tests of `local.setup.workerd_script`: it adds options to one command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
-    """A script for a workerd that prints its arguments, in a folder with a space in its name."""
+    """A script for a workerd that prints its arguments. Its folder has a space in the name."""
     workerd = tmp_path / "a folder" / "workerd"
     workerd.parent.mkdir()
     workerd.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
@@ -33,7 +33,7 @@ def _arguments(script: Path, *arguments: str) -> list[str]:
 
 
 def test_serve_is_told_where_the_bundles_are(script: Path, tmp_path: Path) -> None:
-    """The options come first, and what Miniflare said follows unchanged."""
+    """The options come first, and the arguments of Miniflare follow unchanged."""
     option = f"--pyodide-bundle-disk-cache-dir={tmp_path / 'a folder' / 'bundles'}"
 
     assert _arguments(script, "serve", "--binary", "a b") == [

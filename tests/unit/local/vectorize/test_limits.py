@@ -1,4 +1,4 @@
-"""Tests of `local.vectorize.limits`: sentences as users have reported them, word for word."""
+"""Tests of `local.vectorize.limits`: the sentences that users have reported."""
 
 import pytest
 
@@ -76,15 +76,15 @@ from local.vectorize.limits import (
     ],
 )
 def test_an_error_reads_as_on_cloudflare(error: BindingError, message: str) -> None:
-    """The runtime throws a plain Error; code and sentence are in its message."""
+    """The runtime throws a plain Error with code and sentence in its message."""
     assert (error.name, error.message) == ("Error", message)
 
 
 def test_it_writes_what_json_stringify_writes() -> None:
-    """No spaces, no escapes of letters."""
+    """There are no spaces and no escaped letters."""
     assert compact_json({"a": [1, "é"]}) == '{"a":[1,"é"]}'
 
 
 def test_it_counts_bytes_and_not_characters() -> None:
-    """A two-byte letter counts twice."""
+    """A letter of two bytes counts as two."""
     assert compact_json_bytes("é") == 4

@@ -1,4 +1,4 @@
-"""Tests of `local.vectorize.local_vectorize`: answers of an index, and when a write is seen."""
+"""Tests of `local.vectorize.local_vectorize`: answers, and when a write becomes visible."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -32,17 +32,17 @@ def index(clock: ManualClock) -> LocalVectorize:
 
 
 def vector(vector_id: str, values: Sequence[float], **more: object) -> dict[str, Any]:
-    """Return a vector as a caller writes it."""
+    """A vector as a caller writes it."""
     return {"id": vector_id, "values": values, **more}
 
 
 def ids(answer: dict[str, Any]) -> list[str]:
-    """Return the ids of the matches, best first."""
+    """The ids of the matches, best first."""
     return [match["id"] for match in answer["matches"]]
 
 
 def test_an_empty_index_describes_itself(index: LocalVectorize) -> None:
-    """The four keys of version 2; nothing is processed yet."""
+    """It has the four keys of version 2, and nothing is processed yet."""
     assert index.describe() == {
         "vectorCount": 0,
         "dimensions": 2,
@@ -52,7 +52,7 @@ def test_an_empty_index_describes_itself(index: LocalVectorize) -> None:
 
 
 def test_a_write_answers_its_mutation_and_describe_shows_it(index: LocalVectorize) -> None:
-    """A UUID, and the time at which it became visible."""
+    """The mutation is a UUID, with the time at which it became visible."""
     answer = index.upsert([vector("a", EAST)])
     assert list(answer) == ["mutationId"]
     assert str(UUID(answer["mutationId"])) == answer["mutationId"]
@@ -65,7 +65,7 @@ def test_a_write_answers_its_mutation_and_describe_shows_it(index: LocalVectoriz
 
 
 def test_a_match_has_an_id_and_a_score_and_what_was_asked_for(index: LocalVectorize) -> None:
-    """Values as float32, metadata as it was written."""
+    """Values are float32, and metadata is as it was written."""
     index.upsert([vector("a", BETWEEN, namespace="n", metadata={"team": "x", "free": [1]})])
     assert index.query(EAST) == {
         "matches": [{"id": "a", "score": pytest.approx(0.6), "namespace": "n"}],
@@ -77,14 +77,14 @@ def test_a_match_has_an_id_and_a_score_and_what_was_asked_for(index: LocalVector
 
 
 def test_a_vector_without_metadata_has_no_such_key(index: LocalVectorize) -> None:
-    """Nor a namespace."""
+    """It has no key for a namespace either."""
     index.upsert([vector("a", EAST)])
     match = index.query(EAST, {"returnMetadata": "all"})["matches"][0]
     assert sorted(match) == ["id", "score"]
 
 
 def test_indexed_metadata_is_what_the_indexes_hold(index: LocalVectorize) -> None:
-    """Strings cut to 64 bytes, other properties left out, nesting kept."""
+    """Strings are cut to 64 bytes, other properties are left out, nesting is kept."""
     metadata = {"team": "x" * 70, "free": "y", "a": {"b": "z", "c": 1}}
     index.upsert([vector("a", EAST, metadata=metadata)])
     match = index.query(EAST, {"returnMetadata": "indexed"})["matches"][0]
@@ -92,7 +92,7 @@ def test_indexed_metadata_is_what_the_indexes_hold(index: LocalVectorize) -> Non
 
 
 def test_matches_come_best_first_and_no_more_than_top_k(index: LocalVectorize) -> None:
-    """Five without a topK."""
+    """Without a topK there are five."""
     index.upsert([vector(f"v{n}", [1, n]) for n in range(9)])
     assert ids(index.query(EAST)) == ["v0", "v1", "v2", "v3", "v4"]
     assert index.query(EAST, {"topK": 2})["count"] == 2
@@ -100,14 +100,14 @@ def test_matches_come_best_first_and_no_more_than_top_k(index: LocalVectorize) -
 
 
 def test_a_namespace_narrows_a_query(index: LocalVectorize) -> None:
-    """Without one, all are searched."""
+    """Without a namespace, all of them are searched."""
     index.upsert([vector("a", EAST, namespace="n"), vector("b", EAST, namespace="m")])
     assert ids(index.query(EAST, {"namespace": "m"})) == ["b"]
     assert ids(index.query(EAST)) == ["a", "b"]
 
 
 def test_a_filter_narrows_a_query_before_top_k(index: LocalVectorize) -> None:
-    """The nearest vectors that pass are found, however many nearer ones do not."""
+    """Nearer vectors that do not pass the filter take no place."""
     others = [vector(f"x{n}", EAST, metadata={"team": "x"}) for n in range(200)]
     index.upsert([*others, vector("y", NORTH, metadata={"team": "y", "size": 3})])
     assert ids(index.query(EAST, {"topK": 1, "filter": {"team": "y"}})) == ["y"]
@@ -116,20 +116,20 @@ def test_a_filter_narrows_a_query_before_top_k(index: LocalVectorize) -> None:
 
 
 def test_an_unindexed_key_matches_nothing(index: LocalVectorize) -> None:
-    """Though the metadata has it, and without an error."""
+    """The vector has the key in its metadata, and there is no error."""
     index.upsert([vector("a", EAST, metadata={"free": "x"})])
     assert index.query(EAST, {"filter": {"free": "x"}}) == {"matches": [], "count": 0}
 
 
 def test_a_string_is_filtered_by_its_first_64_bytes(index: LocalVectorize) -> None:
-    """Two that differ later are one to the filter."""
+    """Two strings that differ later are equal to the filter."""
     index.upsert([vector("a", EAST, metadata={"team": "t" * 64 + "a"})])
     assert ids(index.query(EAST, {"filter": {"team": "t" * 64}})) == ["a"]
     assert ids(index.query(EAST, {"filter": {"team": "t" * 64 + "a"}})) == []
 
 
 def test_a_metadata_index_covers_later_writes_only(clock: ManualClock, tmp_path: Path) -> None:
-    """A vector written before it is found by no filter on it, until it is written again."""
+    """An earlier vector is found by no filter on it until it is written again."""
 
     def opened(**kinds: MetadataType) -> LocalVectorize:
         config = IndexConfig("VECTORIZE", "i", 2, kinds)
@@ -146,7 +146,7 @@ def test_a_metadata_index_covers_later_writes_only(clock: ManualClock, tmp_path:
 
 
 def test_query_by_id_asks_with_a_stored_vector(index: LocalVectorize) -> None:
-    """It finds itself first; an unknown id finds nothing."""
+    """It finds itself first, and an unknown id finds nothing."""
     index.upsert([vector("a", EAST), vector("b", BETWEEN)])
     answer = index.query_by_id("b", {"returnValues": True})
     assert ids(answer) == ["b", "a"]
@@ -181,7 +181,7 @@ def test_deleted_vectors_are_gone_and_unknown_ids_are_fine(index: LocalVectorize
 
 
 def test_a_write_is_seen_after_the_delay(index: LocalVectorize, clock: ManualClock) -> None:
-    """Queries, reads by id and describe see the old state until then."""
+    """Until then queries, reads by id and describe show the old state."""
     index.upsert([vector("a", EAST)])
     index.visibility_seconds = 30
     index.upsert([vector("a", NORTH), vector("b", EAST)])
@@ -195,7 +195,7 @@ def test_a_write_is_seen_after_the_delay(index: LocalVectorize, clock: ManualClo
 
 
 def test_the_default_clock_is_the_machines_own() -> None:
-    """A write is dated between two readings of it, in seconds since 1970 (UTC)."""
+    """The write is dated between two readings of it, in seconds since 1970 (UTC)."""
     index = LocalVectorize.in_memory(2)
     before = datetime.now(UTC)
     index.upsert([vector("a", EAST)])
@@ -206,7 +206,7 @@ def test_the_default_clock_is_the_machines_own() -> None:
 
 
 def test_writes_are_seen_in_their_order(index: LocalVectorize, clock: ManualClock) -> None:
-    """A delete with no delay waits for the write before it."""
+    """A delete without a delay waits for the write before it."""
     index.visibility_seconds = 30
     index.upsert([vector("a", EAST)])
     index.visibility_seconds = 0
@@ -217,7 +217,7 @@ def test_writes_are_seen_in_their_order(index: LocalVectorize, clock: ManualCloc
 
 
 def test_a_settled_index_shows_every_write(index: LocalVectorize) -> None:
-    """Without the time that they were to wait, and later ones wait for nothing either."""
+    """Settling ends all waiting, also that of later writes."""
     index.visibility_seconds = 30
     index.upsert([vector("a", EAST)])
     index.settle()
@@ -238,7 +238,7 @@ def test_approximate_scores_are_off_and_exact_ones_are_not(index: LocalVectorize
 
 
 def test_one_bad_vector_rejects_its_batch(index: LocalVectorize) -> None:
-    """Nothing of it is written."""
+    """Nothing of the batch is written."""
     with pytest.raises(BindingError, match="40012"):
         index.upsert([vector("a", EAST), vector("b", [1, 2, 3])])
     assert index.describe()["vectorCount"] == 0
@@ -247,7 +247,7 @@ def test_one_bad_vector_rejects_its_batch(index: LocalVectorize) -> None:
 def test_a_full_index_takes_no_new_vector(
     index: LocalVectorize, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Up to the limit, which really is 20 million, it does; replacing one is no new one."""
+    """Replacing a vector still works. The real limit is 20 million."""
     monkeypatch.setattr(vectorize, "MAX_VECTORS", 2)
     index.upsert([vector("a", EAST), vector("b", EAST)])
     index.upsert([vector("a", NORTH)])
@@ -258,7 +258,7 @@ def test_a_full_index_takes_no_new_vector(
 def test_an_index_takes_so_many_namespaces(
     index: LocalVectorize, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And no further one; the limit really is 50,000."""
+    """One more namespace is refused. The real limit is 50,000."""
     monkeypatch.setattr(vectorize, "MAX_NAMESPACES", 2)
     index.upsert([vector("a", EAST, namespace="n"), vector("b", EAST, namespace="m")])
     index.upsert([vector("c", EAST, namespace="m"), vector("d", EAST)])
@@ -267,7 +267,7 @@ def test_an_index_takes_so_many_namespaces(
 
 
 def test_data_is_kept_between_starts(clock: ManualClock, tmp_path: Path) -> None:
-    """A second start finds what the first one wrote, and can be told to forget it."""
+    """A second start finds the data of the first one, and can drop it."""
 
     def opened() -> LocalVectorize:
         config = IndexConfig("VECTORIZE", "i", 2, {"team": "string"})
@@ -282,7 +282,7 @@ def test_data_is_kept_between_starts(clock: ManualClock, tmp_path: Path) -> None
 
 
 def test_visible_vectors_can_be_listed(index: LocalVectorize) -> None:
-    """For tests that sweep an index; Vectorize itself has no such call."""
+    """Tests need it. Vectorize itself has no such call."""
     index.upsert([vector("a", EAST, namespace="n", metadata={"team": "x"})])
     (entry,) = index.entries()
     assert (entry.id, entry.namespace, entry.metadata) == ("a", "n", {"team": "x"})

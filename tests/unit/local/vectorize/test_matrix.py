@@ -9,17 +9,17 @@ from local.vectorize.store import StoredVector
 
 
 def vector(vector_id: str, values: Matrix) -> StoredVector:
-    """Return a vector without metadata."""
+    """A vector without metadata."""
     return StoredVector(vector_id, values.astype(np.float32), None, None, {})
 
 
 def drawn(count: int, dimensions: int = 8) -> Matrix:
-    """Return the same random vectors each time."""
+    """The same random vectors each time."""
     return np.random.default_rng(3).standard_normal((count, dimensions)).astype(np.float32)
 
 
 def ones(dimensions: int) -> Matrix:
-    """Return a vector of ones."""
+    """A vector of ones."""
     return np.ones(dimensions, dtype=np.float32)
 
 
@@ -29,7 +29,7 @@ def everything(_: Entry) -> bool:
 
 
 def filled(rows: Matrix) -> VectorMatrix:
-    """Return a matrix of these rows under the ids v000, v001, ..."""
+    """A matrix of these rows under the ids v000, v001, ..."""
     matrix = VectorMatrix(rows.shape[1])
     for number, row in enumerate(rows):
         matrix.put(vector(f"v{number:03}", row))
@@ -37,7 +37,7 @@ def filled(rows: Matrix) -> VectorMatrix:
 
 
 def test_scores_are_exact_cosines_best_first() -> None:
-    """Whatever the length of the vectors, and past the first capacity."""
+    """The vectors have any length, and exceed the first capacity."""
     rows = drawn(600)
     query = drawn(601)[600]
     cosines = rows @ query / np.linalg.norm(rows, axis=1) / np.linalg.norm(query)
@@ -48,32 +48,32 @@ def test_scores_are_exact_cosines_best_first() -> None:
 
 
 def test_equal_scores_are_ordered_by_id() -> None:
-    """So that an answer is the same each time."""
+    """So an answer is the same each time."""
     found = filled(np.ones((5, 2), dtype=np.float32)).search(ones(2), 3, everything)
     assert [scored.entry.id for scored in found] == ["v000", "v001", "v002"]
     assert all(scored.score <= 1.0 for scored in found)
 
 
 def test_only_accepted_entries_are_searched() -> None:
-    """The filter comes first, the nearest of what is left after it."""
+    """The filter comes first, and the nearest are chosen from the rest."""
     found = filled(drawn(50)).search(drawn(1)[0], 50, lambda entry: entry.id in {"v007", "v009"})
     assert {scored.entry.id for scored in found} == {"v007", "v009"}
 
 
 def test_an_empty_matrix_has_no_matches() -> None:
-    """And neither has one in which nothing is accepted."""
+    """A matrix without accepted entries has none either."""
     assert VectorMatrix(2).search(ones(2), 5, everything) == []
     assert filled(drawn(3)).search(drawn(1)[0], 5, lambda _: False) == []
 
 
 def test_a_vector_of_zeros_scores_zero() -> None:
-    """Not NaN."""
+    """Its score is not NaN."""
     (found,) = filled(np.zeros((1, 2), dtype=np.float32)).search(ones(2), 5, everything)
     assert found.score == 0.0
 
 
 def test_a_removed_row_is_filled_and_every_other_vector_stays() -> None:
-    """First, middle, last and unknown ids."""
+    """The test removes the first, a middle, the last and an unknown id."""
     rows = drawn(10)
     matrix = filled(rows)
     for vector_id in ("v000", "v004", "v009", "unknown", "v004"):
@@ -87,7 +87,7 @@ def test_a_removed_row_is_filled_and_every_other_vector_stays() -> None:
 
 
 def test_putting_an_id_again_replaces_it() -> None:
-    """As a whole and in its place."""
+    """The vector is replaced in its row."""
     matrix = filled(drawn(2))
     matrix.put(StoredVector("v000", np.ones(8, dtype=np.float32), "n", {"a": 1}, {"a": 1.0}))
     assert len(matrix) == 2
@@ -96,7 +96,7 @@ def test_putting_an_id_again_replaces_it() -> None:
 
 
 def test_noise_is_bounded_and_always_the_same() -> None:
-    """Two searches agree, and no score is further off than was asked for."""
+    """Two searches agree, and no error is larger than asked for."""
     matrix, query = filled(drawn(200)), drawn(1)[0]
     exact = {scored.entry.id: scored.score for scored in matrix.search(query, 200, everything)}
     noisy = matrix.search(query, 200, everything, noise=0.005)

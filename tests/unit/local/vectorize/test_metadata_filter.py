@@ -17,7 +17,7 @@ SCALARS = (
 
 
 def matches(condition: object, value: Scalar | None) -> bool:
-    """Tell whether a vector whose index holds `value` (None: nothing) passes the condition."""
+    """Whether a vector with this indexed value (None: no value) passes the condition."""
     return parse_metadata_filter({"key": condition}).matches(
         {} if value is None else {"key": value}
     )
@@ -56,19 +56,19 @@ def matches(condition: object, value: Scalar | None) -> bool:
     ],
 )
 def test_each_operator(condition: object, value: Scalar | None, passes: bool) -> None:  # noqa: FBT001
-    """One row per operator and outcome."""
+    """Each row is one operator with one outcome."""
     assert matches(condition, value) is passes
 
 
 @pytest.mark.parametrize("name", sorted(OPERATORS))
 def test_what_no_index_holds_matches_nothing(name: str) -> None:
-    """Not even `$ne` and `$nin`: a filter on an un-indexed key finds no vector."""
+    """A filter on such a key finds no vector, even with `$ne` and `$nin`."""
     operand: object = ["a"] if name in {"$in", "$nin"} else "a"
     assert not matches({name: operand}, None)
 
 
 def test_there_are_eight_operators() -> None:
-    """Those of Cloudflare's page, no more."""
+    """They are those of Cloudflare's page."""
     assert len(OPERATORS) == 8
 
 
@@ -107,14 +107,14 @@ def test_all_conditions_must_hold() -> None:
     ],
 )
 def test_an_invalid_filter_is_refused(value: object, reason: str) -> None:
-    """One row per way to get it wrong."""
+    """Each row is one invalid filter."""
     with pytest.raises(BindingError, match=r"\(code = 40026\).*filter: ") as raised:
         parse_metadata_filter(value)
     assert reason in raised.value.message
 
 
 def test_2047_bytes_pass_and_2048_do_not() -> None:
-    """A filter is less than 2048 bytes of compact JSON."""
+    """A filter has less than 2048 bytes of compact JSON."""
     around = len('{"key":""}')
     parse_metadata_filter({"key": "a" * (2047 - around)})
     with pytest.raises(BindingError, match="less than 2048 bytes, got 2048 bytes"):
@@ -122,7 +122,7 @@ def test_2047_bytes_pass_and_2048_do_not() -> None:
 
 
 def test_a_key_of_512_characters_passes_and_one_of_513_does_not() -> None:
-    """Vectorize's limit of a filter key."""
+    """This is Vectorize's limit of a filter key."""
     parse_metadata_filter({"k" * 512: 1})
     with pytest.raises(BindingError, match="longer than 512 characters"):
         parse_metadata_filter({"k" * 513: 1})
@@ -130,7 +130,7 @@ def test_a_key_of_512_characters_passes_and_one_of_513_does_not() -> None:
 
 @given(value=SCALARS, operand=SCALARS)
 def test_equality_and_its_opposite_never_both_hold(value: Scalar, operand: Scalar) -> None:
-    """And of one type exactly one does."""
+    """For values of one type exactly one holds."""
     equal, differs = matches({"$eq": operand}, value), matches({"$ne": operand}, value)
     assert not (equal and differs)
     if type(value) is type(operand):
@@ -145,7 +145,7 @@ def test_a_set_of_one_is_equality(value: Scalar, operand: Scalar) -> None:
 
 @given(value=SCALARS, operand=SCALARS.filter(lambda operand: not isinstance(operand, bool)))
 def test_the_four_orders_agree(value: Scalar, operand: Scalar) -> None:
-    """Of one type: less, equal or greater, exactly one; of two types: none."""
+    """For one type exactly one of less, equal and greater holds; for two types none."""
     outcomes = [
         matches({"$lt": operand}, value),
         matches({"$eq": operand}, value),

@@ -29,7 +29,7 @@ from local.vectorize.metadata_index import as_metadata, cut_string, indexed_valu
 def test_an_index_holds_values_of_its_own_type(
     kind: MetadataType, value: object, held: object
 ) -> None:
-    """One row per type and mistake."""
+    """Each row is one type with one value."""
     assert indexed_values({"key": value}, {"key": kind}).get("key") == held
 
 
@@ -47,25 +47,25 @@ def test_dots_reach_into_nested_metadata() -> None:
 
 
 def test_indexed_values_take_the_shape_of_metadata() -> None:
-    """Nested again where the name has dots."""
+    """A name with dots becomes nested again."""
     held: dict[str, Any] = {"a.b": 1.0, "a.c": "x", "d": True}
     assert as_metadata(held) == {"a": {"b": 1.0, "c": "x"}, "d": True}
 
 
 def test_64_bytes_are_held_and_the_65th_is_not() -> None:
-    """Vectorize's limit of an indexed string."""
+    """This is Vectorize's limit of an indexed string."""
     assert cut_string("a" * 64) == "a" * 64
     assert cut_string("a" * 65) == "a" * 64
 
 
 def test_a_string_is_cut_between_characters() -> None:
-    """A letter of two bytes that would pass the limit goes as a whole."""
+    """A letter of two bytes that exceeds the limit is left out."""
     assert cut_string("a" * 63 + "é") == "a" * 63
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_a_cut_is_the_longest_beginning_that_fits(text: str) -> None:
-    """For any text."""
+    """The property holds for any text."""
     cut = cut_string(text)
     assert text.startswith(cut)
     assert len(cut.encode()) <= 64

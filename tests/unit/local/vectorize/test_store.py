@@ -1,4 +1,4 @@
-"""Tests of `local.vectorize.store`: what is accepted survives, in order."""
+"""Tests of `local.vectorize.store`: accepted writes survive, in order."""
 
 import sqlite3
 from pathlib import Path
@@ -14,12 +14,12 @@ INDEX = "cognate-2"
 
 
 def config(dimensions: int = 2, **metadata_indexes: MetadataType) -> IndexConfig:
-    """Return the configuration of the one index of these tests."""
+    """The configuration of the one index of these tests."""
     return IndexConfig("VECTORIZE", INDEX, dimensions, metadata_indexes)
 
 
 def vector(vector_id: str, first: float = 1.0) -> StoredVector:
-    """Return a vector with everything a vector can have."""
+    """A vector with all that a vector can have."""
     values = np.array([first, 0.1], dtype=np.float32)
     return StoredVector(vector_id, values, "n", {"k": {"ü": first}}, {"k": "v"})
 
@@ -30,7 +30,7 @@ def write(store: VectorStore, *vectors: StoredVector, at: float = 0.0) -> None:
 
 
 def ids(store: VectorStore) -> list[str]:
-    """Return the ids of the visible vectors, sorted."""
+    """The ids of the visible vectors, sorted."""
     return sorted(vector.id for vector in store.vectors(INDEX))
 
 
@@ -43,7 +43,7 @@ def store() -> VectorStore:
 
 
 def test_a_vector_comes_back_as_it_was(store: VectorStore) -> None:
-    """Components bit by bit."""
+    """Its components are equal bit by bit."""
     write(store, vector("a"))
     store.apply_due(INDEX, 0.0)
     (found,) = store.vectors(INDEX)
@@ -58,7 +58,7 @@ def test_a_vector_comes_back_as_it_was(store: VectorStore) -> None:
 
 
 def test_a_mutation_is_applied_when_its_time_has_come(store: VectorStore) -> None:
-    """Not a moment earlier, and once."""
+    """It is applied not earlier, and only once."""
     write(store, vector("a"), at=10.0)
     assert store.apply_due(INDEX, 9.9) == []
     assert (ids(store), store.pending(INDEX), store.progress(INDEX)) == ([], 1, None)
@@ -69,7 +69,7 @@ def test_a_mutation_is_applied_when_its_time_has_come(store: VectorStore) -> Non
 
 
 def test_a_later_mutation_never_overtakes(store: VectorStore) -> None:
-    """A shorter delay waits for the longer one before it."""
+    """A mutation with a shorter delay waits for the one before it."""
     write(store, vector("a"), at=10.0)
     write(store, vector("b"), at=1.0)
     assert store.apply_due(INDEX, 5.0) == []
@@ -77,7 +77,7 @@ def test_a_later_mutation_never_overtakes(store: VectorStore) -> None:
 
 
 def test_an_insert_keeps_the_first_and_an_upsert_the_last(store: VectorStore) -> None:
-    """In one batch and over several."""
+    """This holds in one batch and over several."""
     store.record(
         INDEX, VectorMutation("m", "insert", vectors=[vector("a", 1), vector("a", 2)]), 0.0
     )
@@ -91,7 +91,7 @@ def test_an_insert_keeps_the_first_and_an_upsert_the_last(store: VectorStore) ->
 
 
 def test_a_delete_removes_what_is_there(store: VectorStore) -> None:
-    """Unknown ids are fine."""
+    """Unknown ids are ignored."""
     write(store, vector("a"), vector("b"))
     store.record(INDEX, VectorMutation("m", "delete", ids=["a", "unknown"]), 0.0)
     store.apply_due(INDEX, 0.0)
@@ -99,7 +99,7 @@ def test_a_delete_removes_what_is_there(store: VectorStore) -> None:
 
 
 def test_vectors_and_pending_mutations_survive_a_restart(tmp_path: Path) -> None:
-    """A second process sees the first one's writes, and applies those that were still due."""
+    """A second process sees the writes of the first one, and applies those still due."""
     first = VectorStore(tmp_path / "v.sqlite3")
     first.open_index(config())
     write(first, vector("a"))
@@ -122,7 +122,7 @@ def test_a_failed_write_leaves_nothing(store: VectorStore) -> None:
 
 
 def test_a_metadata_index_that_is_gone_forgets_its_values(store: VectorStore) -> None:
-    """Made again, or with another type, it covers later writes only."""
+    """If it is made again, even with another type, it covers later writes only."""
     write(store, vector("a"))
     store.apply_due(INDEX, 0.0)
     write(store, vector("b"), at=5.0)
@@ -132,7 +132,7 @@ def test_a_metadata_index_that_is_gone_forgets_its_values(store: VectorStore) ->
 
 
 def test_a_metadata_index_that_stays_keeps_its_values(store: VectorStore) -> None:
-    """Opening an index again, with one more metadata index, loses nothing."""
+    """Opening an index with one more metadata index loses nothing."""
     write(store, vector("a"))
     store.apply_due(INDEX, 0.0)
     store.open_index(config(k="string", other="string"))
@@ -146,7 +146,7 @@ def test_a_dimension_cannot_change(store: VectorStore) -> None:
 
 
 def test_clearing_one_index_spares_the_others(store: VectorStore) -> None:
-    """Visible vectors and pending mutations go."""
+    """The visible vectors and the pending mutations of one index are dropped."""
     store.open_index(IndexConfig("OTHER", "other", 2))
     store.record("other", VectorMutation("m", "upsert", vectors=[vector("o")]), 0.0)
     store.apply_due("other", 0.0)
@@ -160,7 +160,7 @@ def test_clearing_one_index_spares_the_others(store: VectorStore) -> None:
 
 
 def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
-    """One sentence, not a traceback of SQLite."""
+    """The error is one sentence without a traceback of SQLite."""
     path = tmp_path / "v.sqlite3"
     path.write_bytes(b"something else" * 100)
     with pytest.raises(StartError, match=r"v\.sqlite3 cannot be opened") as raised:
