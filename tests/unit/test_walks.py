@@ -12,10 +12,10 @@ import pytest
 from cognate.api.application import Application
 from cognate.api.http import Request, Response
 from cognate.consumer import consume
-from cognate.ports import Statement
 from cognate.settings import Settings
-from tests.stage.people import LATER
+from tests.stage.people import enrol
 from tests.stage.platform import ACME, QUEUE, SCHEMA, Stage
+from tests.stage.watched import WatchedDatabase
 from tests.walks import COGNATE, OUTSIDE, Walk
 
 if TYPE_CHECKING:
@@ -26,28 +26,13 @@ if TYPE_CHECKING:
 TEXT: Final = "The police arrested three suspects."
 SEARCH: Final = "/api/v1/similarity/claimSimilarity/search"
 SETTINGS: Final = Settings(auth_secret="the secret of the tests")
-MEMBER: Final[dict[str, dict[str, str]]] = {
-    "user": {"id": "ada", "name": "Ada", "email": "ada@example.com"},
-    "organization": {"id": ACME, "name": "Acme", "slug": "acme"},
-    "member": {"id": "member", "organization_id": ACME, "user_id": "ada", "role": "owner"},
-    "session": {
-        "id": "session",
-        "token": "token-of-ada",
-        "user_id": "ada",
-        "expires_at": LATER,
-        "active_organization_id": ACME,
-    },
-}
 
 
 @pytest.fixture
 async def stage() -> Stage:
     """The local platform, with one member, one embedded record and nothing left to do."""
     stage = Stage()
-    for table, row in MEMBER.items():
-        marks = ", ".join(f"?{number}" for number, _ in enumerate(row, 1))
-        insert = f'INSERT INTO "{table}" ({", ".join(row)}) VALUES ({marks})'  # noqa: S608 - names of the tests
-        await stage.local.database.batch([Statement(insert, tuple(row.values()))])
+    enrol(WatchedDatabase(stage.local.database), "ada", ACME, "owner")
     # What an isolate makes at its first request is there at the next one.
     for path, body in ("/api/v1/claims", {"content": TEXT}), (SEARCH, {"query": TEXT}):
         await ask(stage, path, body)
