@@ -12,7 +12,7 @@ from cognate.embedding.embed import checked
 from cognate.errors import EmbedderModelUnavailable, EmbedderRejected
 from cognate.models import DEFAULT_MODEL, MODELS
 from cognate.ports import FLOAT32_BYTES
-from cognate.search.cosine import QueryVector, from_float32
+from cognate.search.nearest import QueryVector, from_float32
 from tests.contract.raising import raised
 
 if TYPE_CHECKING:

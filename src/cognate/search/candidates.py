@@ -13,16 +13,15 @@ schema, so they are written into the SQL. Values are always bound.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from cognate.embedding.sketches import letters_of
 from cognate.ports import FLOAT32_BYTES, Statement
-from cognate.times import to_iso
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
     from typing import Any
 
     from cognate.ports import Parameter
@@ -72,42 +71,51 @@ STATE_COLUMNS: Final = (
 )
 """The short columns of a state row that are read for a pending record."""
 
+
+@dataclass(frozen=True)
+class SearchTarget:
+    """The records that a search looks at: those of one organization in one collection.
+
+    Attributes:
+        collection: of the records.
+        organization_id: whose records.
+        filter: which of them.
+        started: a time before the first query of the index, by the clock of any machine; as ISO
+            8601. The default is for a search that asks no index.
+    """
+
+    collection: Collection
+    organization_id: OrganizationId
+    filter: Filter
+    started: str = ""
+
+
 _COMPARISONS: Final = {"$eq": "=", "$ne": "<>", "$lt": "<", "$lte": "<=", "$gt": ">", "$gte": ">="}
 
 
-def read_candidates(
-    collection: Collection,
-    organization_id: OrganizationId,
-    keys: Sequence[Mapping[str, Any]],
-    started: datetime,
-    filter: Filter,  # noqa: A002 - the field's word
-) -> list[Statement]:
+def read_candidates(target: SearchTarget, keys: Sequence[Mapping[str, Any]]) -> list[Statement]:
     """Read everything that the first look of a search needs from D1.
 
     Returns:
         Five statements: `read_matched`, `read_recent`, `read_stale`, `read_pending`, `read_index`.
     """
     return [
-        read_matched(collection, organization_id, keys, started),
-        read_recent(collection, organization_id, started, filter),
-        read_stale(collection, organization_id),
-        read_pending(collection, organization_id, filter),
-        read_index(collection),
+        read_matched(target, keys),
+        read_recent(target),
+        read_stale(target),
+        read_pending(target),
+        read_index(target),
     ]
 
 
-def read_matched(
-    collection: Collection,
-    organization_id: OrganizationId,
-    keys: Sequence[Mapping[str, Any]],
-    started: datetime,
-) -> Statement:
+def read_matched(target: SearchTarget, keys: Sequence[Mapping[str, Any]]) -> Statement:
     """Read the stored vectors of chunks, if their records still exist.
 
     Each item of `keys` has a `key`, which is a vector key or its first letters, and a `chunk`.
 
     In each row, `shown` is 1 if the index is known to show the vectors that are stored now.
     """
+    collection = target.collection
     size = collection.model.dimensions * FLOAT32_BYTES
     return Statement(
         "SELECT s.record_id, s.chunks, json_each.value ->> 'chunk' AS first, "
@@ -121,28 +129,24 @@ def read_matched(
         # The plus makes SQLite search by the keys. Without it, it may walk over the organization.
         "WHERE +s.organization_id = ?1 AND +s.scope = ?2 AND s.fingerprint = ?4",
         (
-            organization_id,
+            target.organization_id,
             collection.scope,
             json.dumps(keys),
             collection.model.fingerprint,
             collection.model.index_binding,
-            to_iso(started),
+            target.started,
         ),
     )
 
 
-def read_recent(
-    collection: Collection,
-    organization_id: OrganizationId,
-    started: datetime,
-    filter: Filter,  # noqa: A002 - the field's word
-) -> Statement:
+def read_recent(target: SearchTarget) -> Statement:
     """Read all stored vectors that the index may not show yet, if they are few.
 
     If they are more than `MAX_EXACT_RECENT`, at least one row has `left_out` set and no row has
     vectors.
     """
-    source, parameters = _recent(collection, organization_id, started, filter)
+    collection = target.collection
+    source, parameters = _recent(target)
     parameters.append(MAX_EXACT_RECENT)
     most = f"?{len(parameters)}"
     return Statement(
@@ -157,13 +161,7 @@ def read_recent(
     )
 
 
-def read_sketches(
-    collection: Collection,
-    organization_id: OrganizationId,
-    started: datetime,
-    filter: Filter,  # noqa: A002 - the field's word
-    limit: int,
-) -> Statement:
+def read_sketches(target: SearchTarget, limit: int) -> Statement:
     """Read the sketches of the newest records that the index may not show yet, up to `limit`.
 
     The answer is one row. `chunks` is the number of chunks in `records` records, and `missing`
@@ -171,10 +169,10 @@ def read_sketches(
     are in parts, `keys0` and `sketches0` and so on: the vector keys separated by commas, and the
     sketches in the same order. The key of a record of several chunks has `:` and their number.
     """
-    source, parameters = _recent(collection, organization_id, started, filter)
+    source, parameters = _recent(target)
     parameters += [MAX_SKETCHES, limit]
     most, rows = f"?{len(parameters) - 1}", f"?{len(parameters)}"
-    size = letters_of(collection.model.dimensions)
+    size = letters_of(target.collection.model.dimensions)
     key = "CASE chunks WHEN 1 THEN vector_key ELSE vector_key || ':' || chunks END"
     parts = "".join(
         f", group_concat({key}) FILTER (WHERE {part}) AS keys{number}, "
@@ -194,13 +192,14 @@ def read_sketches(
     )
 
 
-def read_stale(collection: Collection, organization_id: OrganizationId) -> Statement:
+def read_stale(target: SearchTarget) -> Statement:
     """Return a row if living records still have vectors of another model, pooling or chunker.
 
     Such vectors cannot be compared. Until a backfill has embedded the records again, no text can be
     called new. A row is also returned if very many state rows of another fingerprint have lost
     their records.
     """
+    collection = target.collection
     other = (
         "SELECT organization_id, record_id FROM cognate_embeddings "
         "WHERE organization_id = ?1 AND scope = ?2 AND fingerprint {} ?3 LIMIT ?4"
@@ -211,16 +210,11 @@ def read_stale(collection: Collection, organization_id: OrganizationId) -> State
         "SELECT 1 AS stale WHERE (SELECT COUNT(*) FROM other) >= ?4 OR EXISTS ("
         "SELECT 1 FROM other o "
         f"CROSS JOIN {collection.living_record('o.organization_id', 'o.record_id')})",
-        (organization_id, collection.scope, collection.model.fingerprint, MAX_ORPHANS_READ),
+        (target.organization_id, collection.scope, collection.model.fingerprint, MAX_ORPHANS_READ),
     )
 
 
-def read_pending(
-    collection: Collection,
-    organization_id: OrganizationId,
-    filter: Filter,  # noqa: A002 - the field's word
-    record_id: str | None = None,
-) -> Statement:
+def read_pending(target: SearchTarget, record_id: str | None = None) -> Statement:
     """Read the first pending records: accepted, not embedded yet; those with the oldest jobs first.
 
     A record whose stored vectors are made of its current text is left out, because its job will
@@ -230,8 +224,9 @@ def read_pending(
 
     With a `record_id`, only this record is looked at.
     """
+    collection = target.collection
     parameters: list[Parameter] = [
-        organization_id,
+        target.organization_id,
         collection.scope,
         collection.model.fingerprint,
         MAX_COUNTED,
@@ -239,7 +234,7 @@ def read_pending(
         MAX_PENDING_CHARACTERS,
         MAX_OPEN_JOBS,
     ]
-    conditions = _conditions(filter, collection, parameters)
+    conditions = _conditions(target, parameters)
     texts = ["f.posted_text", *(f'r."{column}"' for column in collection.fields)]
     length = " + ".join(f"COALESCE(length({text}), 0)" for text in texts)
     read = "".join(f', r."{column}" AS "field_{column}"' for column in collection.columns)
@@ -279,10 +274,9 @@ def read_pending(
     )
 
 
-def read_first_vector(
-    collection: Collection, organization_id: OrganizationId, record_id: str
-) -> Statement:
+def read_first_vector(target: SearchTarget, record_id: str) -> Statement:
     """Read the `vector` of a record's first chunk; null if it has none of the current model."""
+    collection = target.collection
     size = collection.model.dimensions * FLOAT32_BYTES
     return Statement(
         f'SELECT CASE WHEN s.fingerprint = ?4 THEN hex(substr(r."{collection.embedding_column}", '
@@ -290,33 +284,29 @@ def read_first_vector(
         "LEFT JOIN cognate_embeddings s ON s.organization_id = r.organization_id "
         "AND s.scope = ?2 AND s.record_id = r.id "
         f"WHERE r.organization_id = ?1 AND r.id = ?3{collection.not_deleted}",
-        (organization_id, collection.scope, record_id, collection.model.fingerprint),
+        (target.organization_id, collection.scope, record_id, collection.model.fingerprint),
     )
 
 
-def read_index(collection: Collection) -> Statement:
+def read_index(target: SearchTarget) -> Statement:
     """Read when the progress of the collection's index was last seen, and its number of vectors."""
     return Statement(
         "SELECT observed_at, vectors FROM cognate_indexes WHERE binding = ?1",
-        (collection.model.index_binding,),
+        (target.collection.model.index_binding,),
     )
 
 
-def _recent(
-    collection: Collection,
-    organization_id: OrganizationId,
-    started: datetime,
-    filter: Filter,  # noqa: A002 - the field's word
-) -> tuple[str, list[Parameter]]:
+def _recent(target: SearchTarget) -> tuple[str, list[Parameter]]:
     """The FROM and WHERE of state rows that the index may not show yet, with their parameters."""
+    collection = target.collection
     parameters: list[Parameter] = [
-        organization_id,
+        target.organization_id,
         collection.scope,
         collection.model.fingerprint,
         collection.model.index_binding,
-        to_iso(started),
+        target.started,
     ]
-    conditions = _conditions(filter, collection, parameters)
+    conditions = _conditions(target, parameters)
     source = (
         f"FROM cognate_embeddings s {_join_record(collection)}"
         "WHERE s.organization_id = ?1 AND s.scope = ?2 "
@@ -349,15 +339,12 @@ def _metadata(collection: Collection) -> str:
     return "".join(f', r."{column}" AS "field_{column}"' for column in collection.metadata)
 
 
-def _conditions(
-    filter: Filter,  # noqa: A002 - the field's word
-    collection: Collection,
-    parameters: list[Parameter],
-) -> str:
-    """A filter on the row `r`, each clause after AND; never narrower than `Filter.matches`."""
-    columns = collection.filter_columns
+def _conditions(target: SearchTarget, parameters: list[Parameter]) -> str:
+    """The filter on the row `r`, each clause after AND; never narrower than `Filter.matches`."""
+    columns = target.collection.filter_columns
     return "".join(
-        f" AND {_condition(clause, columns[clause.key], parameters)}" for clause in filter.clauses
+        f" AND {_condition(clause, columns[clause.key], parameters)}"
+        for clause in target.filter.clauses
     )
 
 

@@ -13,41 +13,38 @@ organization only.
 from __future__ import annotations
 
 import json
+import math
+import sys
+from array import array
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from cognate.embedding.index_progress import CLOCK_SKEW, follow_indexes
-from cognate.embedding.sketches import nearest_chunks, sketch
-from cognate.errors import ConfigurationError, DatabaseError, VectorIndexError
+from cognate.embedding.index_progress import CLOCK_SKEW
+from cognate.errors import ConfigurationError, VectorIndexError
 from cognate.events import emit
 from cognate.ids import parse_vector_id
-from cognate.ports import FLOAT32_BYTES, MAX_TOP_K, IndexMatch, Row, Statement
-from cognate.search.candidates import (
-    MAX_SKETCHES,
-    PARTS,
-    read_candidates,
-    read_matched,
-    read_sketches,
-)
-from cognate.search.cosine import QueryVector
+from cognate.ports import FLOAT32_BYTES, MAX_TOP_K, IndexMatch, Row
+from cognate.search.candidates import SearchTarget, read_candidates, read_matched
 from cognate.search.pending import Pending, embed_pending
-from cognate.times import from_iso
+from cognate.search.recent import choose_recent
+from cognate.times import to_iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
 
     from cognate.ports import Platform, Scalar, VectorIndex, Vectors
     from cognate.principal import OrganizationId
     from cognate.schema.collections import Collection
     from cognate.search.filters import Filter
 
-SKETCHED_CHUNKS: Final = 16
-"""The sketches choose this many chunks to be compared exactly, plus one for each wanted record."""
+if sys.version_info >= (3, 12):
+    from math import sumprod
+else:  # The oldest Python of the host. The Worker runs a newer one.
 
-FOLLOW_AFTER: Final = timedelta(seconds=15)
-"""A search that compares sketches asks for the progress of the index, but not more often."""
+    def sumprod(left: Sequence[float], right: Sequence[float]) -> float:
+        """The inner product of two sequences of the same length."""
+        return math.fsum(a * b for a, b in zip(left, right, strict=True))
+
 
 RANGES_UP_TO: Final = 5_000_000
 """The range filters of an index are trusted up to this many vectors. Cloudflare calls them less
@@ -123,31 +120,24 @@ async def nearest(  # noqa: PLR0913 - a query has these parts
         ConfigurationError: the deployment has no binding for the index.
         DatabaseError: D1 failed.
     """
-    search = _Search(
-        platform,
-        collection,
-        organization_id,
-        query,
-        QueryVector(query.float32()[: collection.model.dimensions * FLOAT32_BYTES]),
-        filter,
-        wanted,
-        without,
-        platform.clock.now() - CLOCK_SKEW,
+    target = SearchTarget(
+        collection, organization_id, filter, to_iso(platform.clock.now() - CLOCK_SKEW)
     )
-    scope = (collection, organization_id)
+    data = query.float32()[: collection.model.dimensions * FLOAT32_BYTES]
+    search = _Search(platform, target, query, QueryVector(data), wanted, without)
     # The index proposes.
     named = await _ask_index(search, filter, min(MAX_TOP_K, 2 * wanted + 10))
     # D1 has the vectors of what it named, and what it does not show yet.
     matched, recent, stale, waiting, index = await platform.database.batch(
-        read_candidates(*scope, named.keys, search.started, filter)
+        read_candidates(target, named.keys)
     )
     reasons = [named.problem, STALE_VECTORS if stale else None]
     if any(row["left_out"] for row in recent):
-        recent, problem = await _choose_by_sketches(search, index)
-        reasons.append(problem)
+        recent, is_complete = await choose_recent(platform, target, data, wanted, index)
+        reasons.append(None if is_complete else TOO_MANY_RECENT)
     pending = Pending()
     if waiting[0]["records"] or waiting[0]["is_cut"]:
-        pending = await embed_pending(platform, *scope, waiting)
+        pending = await embed_pending(platform, target, waiting)
         reasons.append(None if pending.is_complete else TOO_MANY_PENDING)
     unshown = _Unshown(
         [*_compare(search, recent, pending.replaced), *_compare_pending(search, pending)],
@@ -173,18 +163,14 @@ class _Search:
         vector: the first vector of `query`.
         wanted: how many records the caller will use.
         without: the id of a record to leave out.
-        started: before the first query of the index, by the clock of any machine.
     """
 
     platform: Platform
-    collection: Collection
-    organization_id: OrganizationId
+    target: SearchTarget
     query: Vectors
     vector: QueryVector
-    filter: Filter
     wanted: int
     without: str | None
-    started: datetime
 
 
 @dataclass(frozen=True)
@@ -238,7 +224,8 @@ class _Found:
 
 async def _ask_index(search: _Search, filter: Filter, top_k: int) -> _Named:  # noqa: A002
     """Ask the index for the nearest chunks."""
-    conditions = filter.with_scope(search.organization_id, search.collection.scope)
+    target = search.target
+    conditions = filter.with_scope(target.organization_id, target.collection.scope)
     try:
         found = await _index(search).query(search.query, top_k=top_k, conditions=conditions)
     except VectorIndexError as error:
@@ -249,7 +236,7 @@ async def _ask_index(search: _Search, filter: Filter, top_k: int) -> _Named:  # 
 
 
 def _index(search: _Search) -> VectorIndex:
-    binding = search.collection.model.index_binding
+    binding = search.target.collection.model.index_binding
     index = search.platform.indexes.get(binding)
     if index is None:
         raise ConfigurationError(binding, f"The Vectorize binding {binding} is missing.")
@@ -273,65 +260,15 @@ def _own(found: Sequence[IndexMatch], conditions: Mapping[str, Any]) -> Iterator
         yield {"key": parsed[0], "chunk": parsed[1]}
 
 
-def _read_matched(search: _Search, keys: Sequence[Mapping[str, Any]]) -> Statement:
-    return read_matched(search.collection, search.organization_id, keys, search.started)
-
-
-async def _choose_by_sketches(
-    search: _Search, index: Sequence[Row]
-) -> tuple[list[Row], str | None]:
-    """Choose by their sketches the nearest of the many chunks that the index may not show yet.
-
-    Returns:
-        Rows with their vectors, and why some chunks may be missing.
-    """
-    problem = None
-    row = await _read_sketches(search, MAX_SKETCHES + 1)
-    while row["chunks"] > row["most"]:
-        problem = TOO_MANY_RECENT
-        row = await _read_sketches(search, row["records"] * row["most"] // row["chunks"])
-    if row["missing"]:
-        problem = TOO_MANY_RECENT
-    parts = [number for number in range(len(PARTS) - 1) if row[f"keys{number}"] is not None]
-    keys = ",".join(row[f"keys{number}"] for number in parts).split(",")
-    sketches = "".join(row[f"sketches{number}"] for number in parts)
-    size = search.collection.model.dimensions * FLOAT32_BYTES
-    query = sketch(search.query.float32()[:size])
-    chosen = nearest_chunks(query, sketches, keys, SKETCHED_CHUNKS + search.wanted)
-    [rows] = await search.platform.database.batch([_read_matched(search, chosen)])
-    await _follow(search, index)
-    return rows, problem
-
-
-async def _read_sketches(search: _Search, limit: int) -> Row:
-    scope = (search.collection, search.organization_id, search.started, search.filter)
-    [[row]] = await search.platform.database.batch([read_sketches(*scope, limit)])
-    return row
-
-
-async def _follow(search: _Search, index: Sequence[Row]) -> None:
-    """Ask for the progress of the index, so that the next search has fewer chunks to compare.
-
-    A failure does not matter to this search.
-    """
-    now = search.platform.clock.now()
-    if any(from_iso(row["observed_at"]) + FOLLOW_AFTER > now for row in index):
-        return
-    try:
-        await follow_indexes(search.platform)
-    except DatabaseError as error:
-        emit("search.index_not_followed", error=error.code)
-
-
 def _compare(search: _Search, rows: Sequence[Row], replaced: frozenset[str]) -> Iterator[Match]:
     """Match each chunk of the rows whose record meets the filter and was not replaced."""
-    size = search.collection.model.dimensions * FLOAT32_BYTES
+    size = search.target.collection.model.dimensions * FLOAT32_BYTES
     for row in rows:
         if row["record_id"] == search.without or row["record_id"] in replaced:
             continue
-        fields = {column: row[f"field_{column}"] for column in search.collection.metadata}
-        metadata = search.collection.metadata_of(fields)
-        if not search.filter.matches(metadata):
+        fields = {column: row[f"field_{column}"] for column in search.target.collection.metadata}
+        metadata = search.target.collection.metadata_of(fields)
+        if not search.target.filter.matches(metadata):
             continue
         data = bytes.fromhex(row["vectors"])
         chunks = json.loads(row["chunks"])
@@ -345,7 +282,7 @@ def _compare(search: _Search, rows: Sequence[Row], replaced: frozenset[str]) -> 
 def _compare_pending(search: _Search, pending: Pending) -> Iterator[Match]:
     """Match each embedded chunk of the pending records that meet the filter."""
     for chunk in pending.chunks:
-        if chunk.record_id != search.without and search.filter.matches(chunk.metadata):
+        if chunk.record_id != search.without and search.target.filter.matches(chunk.metadata):
             score = search.vector.cosine(chunk.vector)
             yield Match(chunk.record_id, score, chunk.metadata, chunk.place)
 
@@ -370,7 +307,7 @@ async def _look_again(
     Returns:
         The last look, and why something near may be missing.
     """
-    filter = search.filter  # noqa: A001 - the field's word
+    filter = search.target.filter  # noqa: A001 - the field's word
     is_large = any(row["vectors"] >= RANGES_UP_TO for row in index)
     distrusted = is_large and filter.has_ranges
     if not distrusted and found.has_nearest(search.wanted):
@@ -378,6 +315,41 @@ async def _look_again(
     named = await _ask_index(search, filter.without_ranges() if distrusted else filter, MAX_TOP_K)
     if named.problem is not None:
         return found, named.problem
-    [matched] = await search.platform.database.batch([_read_matched(search, named.keys)])
+    [matched] = await search.platform.database.batch([read_matched(search.target, named.keys)])
     found = _rank(search, named, matched, unshown)
     return found, None if found.has_nearest(search.wanted) else CROWDED_OUT
+
+
+class QueryVector:
+    """One vector, prepared to be compared with many.
+
+    Attributes:
+        components: float32 values.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        """Take one vector as little-endian float32 bytes."""
+        self.components = from_float32(data)
+        self._norm = math.sqrt(sumprod(self.components, self.components))
+
+    def cosine(self, data: bytes) -> float:
+        """The cosine with another vector of the same length, from -1 to 1.
+
+        It is computed in double precision from the stored float32 values. It is 0 if either vector
+        is all zeros or has a component that is not a finite number.
+        """
+        other = from_float32(data)
+        norm = self._norm * math.sqrt(sumprod(other, other))
+        # NaN must be excluded too: bounded to -1..1 it would be 1, and the pair a duplicate.
+        if not 0 < norm < math.inf:
+            return 0.0
+        return max(-1.0, min(1.0, sumprod(self.components, other) / norm))
+
+
+def from_float32(data: bytes) -> array[float]:
+    """The components of little-endian float32 bytes."""
+    components = array("f")
+    components.frombytes(data)
+    if sys.byteorder == "big":
+        components.byteswap()
+    return components

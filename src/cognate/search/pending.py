@@ -17,7 +17,12 @@ from cognate.embedding.load import RecordState, stored_chunks
 from cognate.errors import DatabaseError, EmbedderError, NotEmbedded, NotFound
 from cognate.events import emit
 from cognate.ports import FLOAT32_BYTES, StoredVectors
-from cognate.search.candidates import MAX_COUNTED, read_first_vector, read_pending
+from cognate.search.candidates import (
+    MAX_COUNTED,
+    SearchTarget,
+    read_first_vector,
+    read_pending,
+)
 from cognate.search.filters import Filter
 
 if TYPE_CHECKING:
@@ -63,20 +68,16 @@ class Pending:
     is_complete: bool = True
 
 
-async def embed_pending(
-    platform: Platform,
-    collection: Collection,
-    organization_id: OrganizationId,
-    rows: Sequence[Row],
-) -> Pending:
+async def embed_pending(platform: Platform, target: SearchTarget, rows: Sequence[Row]) -> Pending:
     """Embed the records that `read_pending` found in at most one call, and keep their vectors.
 
     It raises nothing. What the model or D1 refuses now is left to the consumer.
     """
+    collection = target.collection
     cut = bool(rows[0]["is_cut"])
     if rows[0]["records"] == 0:
         return Pending(MAX_COUNTED if cut else 0, is_complete=not cut)
-    read = [_decided(collection, organization_id, row) for row in rows if row["is_read"]]
+    read = [_decided(target, row) for row in rows if row["is_read"]]
     waiting = [item for item in read if item.action is Action.EMBED and item.error is None]
     behind = rows[0]["records"] - len(read)
     chosen: list[Decided] = []
@@ -112,17 +113,15 @@ async def vector_or_text_of(
         NotEmbedded: the record has no vector of the current model yet.
         DatabaseError: D1 failed.
     """
+    target = SearchTarget(collection, organization_id, Filter())
     rows, [waiting] = await platform.database.batch(
-        [
-            read_first_vector(collection, organization_id, record_id),
-            read_pending(collection, organization_id, Filter(), record_id),
-        ]
+        [read_first_vector(target, record_id), read_pending(target, record_id)]
     )
     if not rows:
         message = f"There is no such record in the table {collection.scope!r} of your organization."
         raise NotFound("record", message)
     data = bytes.fromhex(rows[0]["vector"] or "")
-    text = _pending_text(collection, organization_id, waiting)
+    text = _pending_text(target, waiting)
     if len(data) != collection.model.dimensions * FLOAT32_BYTES or text == "":
         message = (
             "The record has no vector yet: its job is still open or failed, or its text is empty. "
@@ -132,27 +131,28 @@ async def vector_or_text_of(
     return text or StoredVectors(data, collection.model.dimensions)
 
 
-def _pending_text(collection: Collection, organization_id: OrganizationId, row: Row) -> str | None:
+def _pending_text(target: SearchTarget, row: Row) -> str | None:
     """The text of a pending record. It is empty if the text is blank now.
 
     It is None if the record is not pending, or if its text cannot be embedded.
     """
     if not row["is_read"]:
         return None
-    found = _decided(collection, organization_id, row)
+    found = _decided(target, row)
     if found.action is Action.REMOVE:
         return ""
     return found.record.text if found.action is Action.EMBED and found.error is None else None
 
 
-def _decided(collection: Collection, organization_id: OrganizationId, row: Row) -> Decided:
+def _decided(target: SearchTarget, row: Row) -> Decided:
+    collection = target.collection
     fields = {column: row[f"field_{column}"] for column in collection.columns}
     chunks = stored_chunks(row["chunks"])
     has_vectors = row["stored_bytes"] == (len(chunks) * collection.model.dimensions * FLOAT32_BYTES)
     return decide_record(
         RecordState(
             collection=collection,
-            organization_id=organization_id,
+            organization_id=target.organization_id,
             record_id=row["record_id"],
             vector_key=row["vector_key"],
             jobs=(),

@@ -11,9 +11,8 @@ from cognate.chunking import first_chunk
 from cognate.embedding.embed import checked
 from cognate.errors import FieldError, InvalidInput
 from cognate.schema.similarities import MAX_LIMIT
-from cognate.search.cosine import rows_of
 from cognate.search.filters import parse_filter
-from cognate.search.nearest import Match, Nearest, nearest
+from cognate.search.nearest import Match, Nearest, from_float32, nearest
 from cognate.search.pending import vector_or_text_of
 
 if TYPE_CHECKING:
@@ -273,6 +272,16 @@ async def _embed_queries(
         urgent=True,
     )
     return checked(answer, count=len(texts), model=model)
+
+
+def rows_of(vectors: Vectors) -> list[list[float]]:
+    """The numbers of each vector, for a caller who asked for them: `[count][dimensions]`."""
+    numbers = from_float32(vectors.float32()).tolist()
+    rows, start = [], 0
+    for length in vectors.lengths():
+        rows.append(numbers[start : start + length])
+        start += length
+    return rows
 
 
 def classify(score: float, thresholds: Thresholds) -> Classification:

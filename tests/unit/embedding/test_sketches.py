@@ -10,7 +10,7 @@ import pytest
 
 from cognate.embedding.sketches import by_distance, letters_of, nearest_chunks, sketch
 from cognate.ports import StoredVectors
-from cognate.search.cosine import QueryVector
+from cognate.search.nearest import QueryVector
 
 
 def of(*numbers: float) -> bytes:

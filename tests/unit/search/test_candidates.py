@@ -15,6 +15,7 @@ from cognate.search.candidates import (
     MAX_ORPHANS_READ,
     MAX_SKETCHES,
     PARTS,
+    SearchTarget,
     read_matched,
     read_pending,
     read_recent,
@@ -23,6 +24,7 @@ from cognate.search.candidates import (
 )
 from cognate.search.filters import Filter, parse_filter
 from cognate.sql import json_groups
+from cognate.times import to_iso
 from tests.stage.platform import ACME, CLAIMS, GLOBEX, Stage
 
 if TYPE_CHECKING:
@@ -56,12 +58,13 @@ async def test_no_statement_walks_over_an_organization(*, analysed: bool) -> Non
     now = stage.local.clock.now()
     key = {"key": vector_key(ACME, "claims", "r1"), "chunk": 0}
     where = parse_filter({"storyId": "s1"}, CLAIMS.filter_fields)
+    target = SearchTarget(CLAIMS, ACME, where, to_iso(now))
     for statement in (
-        read_matched(CLAIMS, ACME, [key], now),
-        read_recent(CLAIMS, ACME, now, where),
-        read_sketches(CLAIMS, ACME, now, where, 10),
-        read_stale(CLAIMS, ACME),
-        read_pending(CLAIMS, ACME, where),
+        read_matched(target, [key]),
+        read_recent(target),
+        read_sketches(target, 10),
+        read_stale(target),
+        read_pending(target),
     ):
         lines = await plan(stage, statement)
         walks = [
@@ -112,8 +115,8 @@ async def test_sketches_come_in_parts_that_d1_can_answer() -> None:
             payload,
             state,
         )
-    now = stage.local.clock.now()
-    [row] = await run(stage, read_sketches(CLAIMS, ACME, now, NONE, MAX_SKETCHES + 1))
+    target = SearchTarget(CLAIMS, ACME, NONE, to_iso(stage.local.clock.now()))
+    [row] = await run(stage, read_sketches(target, MAX_SKETCHES + 1))
     assert (row["chunks"], row["records"], row["missing"]) == (MAX_SKETCHES, MAX_SKETCHES, 0)
     parts = range(len(PARTS) - 1)
     assert max(len(row[f"sketches{part}"]) for part in parts) < 2_000_000
@@ -124,7 +127,7 @@ async def test_sketches_come_in_parts_that_d1_can_answer() -> None:
         for place, key in enumerate(keys):
             found[key] = digits[place * size : (place + 1) * size].lower()
     assert found == {record["key"][:KEY_LETTERS]: record["sketch"] for record in records}
-    [row] = await run(stage, read_sketches(CLAIMS, ACME, now, NONE, 3))
+    [row] = await run(stage, read_sketches(target, 3))
     assert (row["chunks"], row["records"]) == (3, 3)
 
 
@@ -147,7 +150,7 @@ async def test_only_living_records_are_stale(orphans: int, alive: int, *, stale:
     await stage.drain()
     await stage.rows("UPDATE cognate_embeddings SET fingerprint = 'older'")
     await stage.rows("DELETE FROM claims WHERE id < ?1", f"r{orphans:03}")
-    assert bool(await run(stage, read_stale(CLAIMS, ACME))) is stale
+    assert bool(await run(stage, read_stale(SearchTarget(CLAIMS, ACME, NONE)))) is stale
 
 
 async def test_very_many_orphans_are_told() -> None:
@@ -158,7 +161,7 @@ async def test_very_many_orphans_are_told() -> None:
     await stage.drain()
     await stage.rows("UPDATE cognate_embeddings SET fingerprint = 'older'")
     await stage.rows("DELETE FROM claims")
-    assert await run(stage, read_stale(CLAIMS, ACME))
+    assert await run(stage, read_stale(SearchTarget(CLAIMS, ACME, NONE)))
 
 
 @pytest.mark.parametrize(
@@ -182,7 +185,8 @@ async def test_filters_choose_in_sql_what_they_choose_in_python(
         await stage.write(ACME, record, f"text {record}", story)
     await stage.drain()
     where = parse_filter(condition, CLAIMS.filter_fields)
-    rows = await run(stage, read_recent(CLAIMS, ACME, stage.local.clock.now(), where))
+    target = SearchTarget(CLAIMS, ACME, where, to_iso(stage.local.clock.now()))
+    rows = await run(stage, read_recent(target))
     assert {row["record_id"] for row in rows} == expected
     assert {
         row["record_id"] for row in rows if where.matches({"storyId": row["field_story_id"]})

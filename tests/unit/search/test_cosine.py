@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cognate.ports import StoredVectors
-from cognate.search.cosine import QueryVector, from_float32, rows_of
+from cognate.search.nearest import QueryVector, from_float32
+from cognate.search.similarity import rows_of
 from local.adapters.vector_ports import ListVectors
 
 

@@ -11,8 +11,7 @@ from cognate.errors import NotEmbedded, NotFound
 from cognate.jobs.queue import WINDOW, Priority, Wanted, queue_statements
 from cognate.jobs.replay import replay_jobs
 from cognate.search import candidates
-from cognate.search.cosine import QueryVector
-from cognate.search.nearest import TOO_MANY_PENDING
+from cognate.search.nearest import TOO_MANY_PENDING, QueryVector
 from cognate.search.pending import vector_or_text_of
 from cognate.search.raw_query import query_vectors
 from cognate.search.similarity import Classification, find_with_gray_zone, search

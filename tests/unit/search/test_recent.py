@@ -13,7 +13,8 @@ from cognate.ports import StoredVectors
 from cognate.schema import Thresholds
 from cognate.search import candidates
 from cognate.search.filters import Filter
-from cognate.search.nearest import SKETCHED_CHUNKS, TOO_MANY_RECENT, nearest
+from cognate.search.nearest import TOO_MANY_RECENT, nearest
+from cognate.search.recent import SKETCHED_CHUNKS
 from cognate.search.similarity import classify
 from tests.busy import Busy, class_of, wrong
 from tests.stage.between import Between
