@@ -1,4 +1,4 @@
-"""The queues' entry: jobs are run, dead letters are recorded."""
+"""The consumer runs jobs and records dead letters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CANARIES = {ACME: "The albatross is over the bay.", GLOBEX: "The barracuda is un
 
 
 async def test_two_organizations_with_the_same_ids_never_meet() -> None:
-    """From the queue to the answer: each finds its own word, and never the other's."""
+    """Two organizations with the same record ids find their own texts only."""
     stage = Stage()
     for number in range(5):
         for organization_id, text in CANARIES.items():
@@ -38,7 +38,7 @@ async def test_two_organizations_with_the_same_ids_never_meet() -> None:
 
 
 async def content(stage: Stage, organization_id: str, record_id: str) -> str:
-    """What the record of an organization says."""
+    """Read the text of a record."""
     [row] = await stage.rows(
         "SELECT content FROM claims WHERE organization_id = ?1 AND id = ?2",
         organization_id,
@@ -48,7 +48,7 @@ async def content(stage: Stage, organization_id: str, record_id: str) -> str:
 
 
 async def test_dead_letters_are_recorded_not_run() -> None:
-    """No call of the model, and every message is acknowledged."""
+    """Dead letters are acknowledged without a call of the model."""
     stage = Stage()
     await stage.write(ACME, "r1", "a text")
     stage.fault("run", message="3040: out of capacity")
@@ -63,7 +63,7 @@ async def test_dead_letters_are_recorded_not_run() -> None:
 
 
 async def test_dead_letters_come_back_while_the_database_is_away() -> None:
-    """What could not be recorded is not acknowledged."""
+    """Dead letters that D1 cannot record are delivered again."""
     stage = Stage()
     await stage.write(ACME, "r1", "a text")
     dead = stage.local.queue.take()
@@ -73,7 +73,7 @@ async def test_dead_letters_come_back_while_the_database_is_away() -> None:
 
 
 async def test_a_batch_of_statements_is_one_call() -> None:
-    """Whatever their number; and what they answer is handed on."""
+    """A batch of statements counts as one call, and its answers are returned."""
     counted = CountingDatabase(Stage().local.database)
     answers = await counted.batch([Statement("SELECT 1 AS one"), Statement("SELECT 2 AS two")])
 

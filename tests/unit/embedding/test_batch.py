@@ -1,4 +1,4 @@
-"""Batches: a constant number of calls, and nobody pays for a neighbour."""
+"""Batches make a constant number of calls, and one record's fault costs no other record."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ CALLS = ("AI.run", "VECTORIZE.upsert", "VECTORIZE.deleteByIds", "VECTORIZE_384.u
 
 
 def counts(stage: Stage) -> list[int]:
-    """Calls of the model and the indexes so far."""
+    """Count the calls of the model and the indexes so far."""
     return [stage.calls(name) for name in CALLS]
 
 
 async def test_a_hundred_messages_cost_what_one_does() -> None:
-    """Two calls of D1, one of the model, one upsert; a delete only where something goes."""
+    """A hundred records take two calls of D1, one of the model, one upsert, and maybe a delete."""
     stage = Stage()
     database = FailingDatabase(stage.local.database)
     for texts, expected in (
@@ -44,7 +44,7 @@ async def test_a_hundred_messages_cost_what_one_does() -> None:
 
 
 async def test_each_model_and_each_index_has_its_call() -> None:
-    """Two tables in one batch, of two organizations."""
+    """Two tables in one batch take one call for each model and each index."""
     stage = Stage()
     for organization_id in (ACME, GLOBEX):
         await stage.write(organization_id, "r1", "a text")
@@ -55,7 +55,7 @@ async def test_each_model_and_each_index_has_its_call() -> None:
 
 
 async def test_what_did_not_change_costs_no_call() -> None:
-    """Neither the model nor the index is asked."""
+    """A record whose text did not change makes no call of the model or the index."""
     stage = Stage()
     await stage.write(ACME, "r1", "a text")
     await stage.drain()
@@ -67,7 +67,7 @@ async def test_what_did_not_change_costs_no_call() -> None:
 
 
 async def test_poison_among_a_hundred_fails_alone_and_at_once() -> None:
-    """Its neighbours are done in the same batch, in fifteen calls of the model at most."""
+    """A refused text fails, and 99 others are done in the same batch, with at most 15 calls."""
     stage = Stage()
     texts = {f"r{number}": f"text {number}" for number in range(100)}
     await stage.write_many(ACME, {**texts, "r61": "poison"})
@@ -80,7 +80,7 @@ async def test_poison_among_a_hundred_fails_alone_and_at_once() -> None:
 
 
 async def test_a_text_that_spoils_its_answers_is_given_up_after_three() -> None:
-    """It is found at once: its neighbours lose nothing to it."""
+    """A text that spoils answers is found at the first try and fails at its third."""
     stage = Stage()
     await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(20)})
     await stage.write(ACME, "poison", "poison")
@@ -99,7 +99,7 @@ async def test_a_text_that_spoils_its_answers_is_given_up_after_three() -> None:
 
 
 async def test_a_record_that_d1_refuses_keeps_nobody_else_from_being_stored() -> None:
-    """It is found by halving, at the first try; it comes back, and the others are done."""
+    """Halving finds the record that D1 refuses: it is tried again, and the others are done."""
     stage = Stage()
     database = FailingDatabase(stage.local.database)
     stage.with_database(database)
@@ -118,7 +118,7 @@ async def test_a_record_that_d1_refuses_keeps_nobody_else_from_being_stored() ->
 
 
 async def test_a_database_that_is_away_gets_three_calls_a_batch_at_most() -> None:
-    """One to start, one that could not store, and one that could not start the next wave."""
+    """While D1 fails, a batch makes at most three calls of it."""
     stage = Stage()
     await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(16)})
     for _ in range(6):
@@ -133,7 +133,7 @@ async def test_a_database_that_is_away_gets_three_calls_a_batch_at_most() -> Non
 
 @pytest.mark.parametrize("kind", ["short", "dimension", "empty"])
 async def test_a_model_that_answers_nothing_usable_fails_nobody(kind: FaultKind) -> None:
-    """Its records wait, uncharged, at two calls a batch; they are done when it is well again."""
+    """Records wait without a charge while the model's answers are unusable."""
     stage = Stage()
     await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(20)})
     stage.fault("run", kind, count=1000)
@@ -149,7 +149,7 @@ async def test_a_model_that_answers_nothing_usable_fails_nobody(kind: FaultKind)
 
 
 async def test_an_outage_is_not_charged_to_anybody() -> None:
-    """However often it is met, the job waits longer each time and is done when it ends."""
+    """A job waits longer after each failure of an outage, and is done when the outage ends."""
     stage = Stage()
     job_id = await stage.write(ACME, "r1", "a text")
     stage.fault("run", message="3040: out of capacity", count=8)
@@ -184,7 +184,7 @@ async def test_an_outage_is_not_charged_to_anybody() -> None:
 async def test_any_fault_at_any_change(
     method: str, kind: FaultKind, message: str, first: str, second: str | None
 ) -> None:
-    """Once faults have stopped, index and stored vectors are what the records say."""
+    """When faults have stopped, the index and the stored vectors agree with the records."""
     stage = Stage()
     await stage.write(ACME, "r1", first)
     await stage.write(GLOBEX, "r1", first)
@@ -200,7 +200,7 @@ async def test_any_fault_at_any_change(
 
 
 async def test_delivered_twice_and_shuffled_is_done_once() -> None:
-    """In one batch and across batches."""
+    """Messages that are duplicated and shuffled embed each record once."""
     stage = Stage()
     await stage.write_many(ACME, {f"r{number}": f"text {number}" for number in range(60)})
     stage.local.queue.duplicate()
@@ -211,7 +211,7 @@ async def test_delivered_twice_and_shuffled_is_done_once() -> None:
 
 
 async def test_a_retry_while_a_newer_job_waits_gives_way_to_it() -> None:
-    """One of the two runs, and its message is not asked for again."""
+    """A job that waits for another try is superseded by a newer job of its record."""
     stage = Stage()
     older = await stage.write(ACME, "r1", "one")
     delivered = stage.local.queue.take()
@@ -227,7 +227,7 @@ async def test_a_retry_while_a_newer_job_waits_gives_way_to_it() -> None:
 
 
 async def test_a_missing_binding_is_waited_for() -> None:
-    """The next deployment has it; the other tables' records are none the worse."""
+    """Jobs of an index without a binding wait for it, and other tables' jobs are done."""
     stage = Stage()
     await stage.write(ACME, "r1", "a text")
     await stage.put(ARTICLES, ACME, "r1", title="A title", body="a body")
@@ -250,7 +250,7 @@ async def test_a_missing_binding_is_waited_for() -> None:
 
 
 async def test_texts_without_a_table_are_kept_by_model() -> None:
-    """Each in the index of its dimension, under its job's id."""
+    """A posted text without a table is indexed under its job's id."""
     stage = Stage()
     for organization_id in (ACME, GLOBEX):
         await stage.post(organization_id, "a text")
@@ -268,7 +268,7 @@ async def test_texts_without_a_table_are_kept_by_model() -> None:
     ],
 )
 async def test_the_jobs_of_the_other_tables_are_done(broken: str, mended: str) -> None:
-    """Its own come back, and are done when the migration was applied."""
+    """Jobs of a table without its migration wait for it, and other jobs are done."""
     mended = mended or f"{broken.partition(' RENAME')[0]} RENAME COLUMN gone TO {broken.split()[5]}"
     stage = Stage()
     waiting = await stage.put(ARTICLES, ACME, "a1", title="a title", body="a text")
@@ -291,7 +291,7 @@ async def test_the_jobs_of_the_other_tables_are_done(broken: str, mended: str) -
 
 
 async def test_without_the_tables_of_cognate_every_message_comes_back() -> None:
-    """Nothing is acknowledged."""
+    """Without Cognate's own tables no message is acknowledged."""
     stage = Stage()
     await stage.write(ACME, "c1", "a text")
     await stage.rows("ALTER TABLE cognate_jobs RENAME TO gone")
@@ -301,7 +301,7 @@ async def test_without_the_tables_of_cognate_every_message_comes_back() -> None:
 
 @pytest.mark.parametrize(("change", "calls"), [("SELECT 1", 2), ("DROP TABLE articles", 4)])
 async def test_a_complete_database_costs_no_call_more(change: str, calls: int) -> None:
-    """The tables are looked at only when one was missed."""
+    """A batch reads the schema of D1 only if a table was missing."""
     stage = Stage()
     await stage.write(ACME, "c1", "a text")
     await stage.rows(change)

@@ -1,4 +1,4 @@
-"""Any name that a schema may use: columns of a table are never taken for something else."""
+"""Columns may have names that the SQL of Cognate uses too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.stage.platform import ACME, Stage
 
 
 class Measure(Record):
-    """Names that SQL, SQLite's `json_each` and our own statements use too."""
+    """Return a table whose columns have this name."""
 
     value: str
     key: str | None = None
@@ -27,7 +27,7 @@ class Measure(Record):
 
 @pytest.mark.parametrize("name", ["order", "group", "r", "s", "t", "e"])
 async def test_a_table_may_use_any_name(name: str) -> None:
-    """Embedded, changed, indexed again, searched and found by a backfill."""
+    """Records are embedded, changed, searched and backfilled, whatever a column is called."""
     fields = ["key", "type", "path", "scope", "order", "record_id", "gone"]
     measures = Table(name, Measure, embeddings=Embeddings(fields=["value"], metadata=fields))
     similarity = Similarity("measureSimilarity", measures)

@@ -1,4 +1,4 @@
-"""Dead letters: written on their jobs, and nothing else is touched."""
+"""Dead letters are recorded on their jobs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FOREIGN = {"type": "embedding", "organizationId": ACME, "content": "a text"}
 
 
 async def die(stage: Stage, *bodies: object, message_id: str = "m1") -> None:
-    """The messages ran out of deliveries."""
+    """Record messages that ran out of deliveries."""
     deliveries = [Delivery(message_id, body, 1) for body in bodies]
     await record_dead_letters(
         stage.platform, [receive(delivery, COLLECTIONS) for delivery in deliveries]
@@ -50,7 +50,7 @@ async def die(stage: Stage, *bodies: object, message_id: str = "m1") -> None:
 async def test_an_outage_that_outlasts_its_message_fails_no_job(
     method: str, message: str, code: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The job waits under its code until the sweeper sends it again; then it is done."""
+    """A job whose message died in an outage waits until the sweeper sends it again."""
     stage = Stage()
     job_id = await stage.write(ACME, "r1", "a text")
     stage.fault(method, message=message, count=1000)
@@ -78,7 +78,7 @@ async def test_an_outage_that_outlasts_its_message_fails_no_job(
 
 
 async def test_a_deletion_that_outlasts_its_message_leaves_no_vector() -> None:
-    """It waits, however long Vectorize is throttled."""
+    """A deletion waits as long as Vectorize is throttled, and then removes the vectors."""
     stage = Stage()
     await stage.write(ACME, "r1", "a text")
     await stage.drain()
@@ -95,7 +95,7 @@ async def test_a_deletion_that_outlasts_its_message_leaves_no_vector() -> None:
 
 
 async def test_a_text_of_nobodys_table_waits_too() -> None:
-    """And keeps what it is to embed."""
+    """A posted text without a table waits in an outage, and keeps its text."""
     stage = Stage()
     job_id = await stage.post(ACME, "a text")
     stage.fault("run", message="3040: out of capacity")
@@ -108,7 +108,7 @@ async def test_a_text_of_nobodys_table_waits_too() -> None:
 
 
 async def test_a_job_whose_handler_never_finished_says_so() -> None:
-    """There is no other code for it."""
+    """A job whose handler died fails with `RETRIES_EXHAUSTED`."""
     stage = Stage()
     job_id = await stage.write(ACME, "r1", "a text")
     await stage.rows("UPDATE cognate_jobs SET status = 'running'")
@@ -120,7 +120,7 @@ async def test_a_job_whose_handler_never_finished_says_so() -> None:
 
 
 async def test_what_a_dead_handler_left_in_the_index_is_written_again() -> None:
-    """The next job of the record finds nothing changed, and does not trust the index."""
+    """After a handler died, the next job writes the index although nothing changed."""
     stage = Stage()
     await stage.write(ACME, "r1", "short")
     await stage.settle()
@@ -141,7 +141,7 @@ async def test_what_a_dead_handler_left_in_the_index_is_written_again() -> None:
 
 
 async def test_an_older_messages_end_is_not_a_newer_writes() -> None:
-    """The record was written while its job waited: the job has a message of its own again."""
+    """A dead letter does not fail a job that a newer write has queued again."""
     stage = Stage()
     job_id = await stage.write(ACME, "r1", "a text")
     stage.fault("run", message="3040: out of capacity")
@@ -154,7 +154,7 @@ async def test_an_older_messages_end_is_not_a_newer_writes() -> None:
 
 
 async def test_what_is_final_stays_as_it_is() -> None:
-    """A duplicate that died does not undo what its twin did."""
+    """A dead letter changes no job that has ended."""
     stage = Stage()
     job_id = await stage.write(ACME, "r1", "a text")
     await stage.drain()
@@ -163,7 +163,7 @@ async def test_what_is_final_stays_as_it_is() -> None:
 
 
 async def test_a_text_that_never_got_its_job_leaves_a_trace() -> None:
-    """Once, however often it is recorded; what cannot be understood was recorded when it came."""
+    """A text that never got its job gets one failed job, however often its message dies."""
     stage = Stage()
     await die(stage, FOREIGN, {"type": "unknown"})
     await die(stage, FOREIGN)
@@ -173,7 +173,7 @@ async def test_a_text_that_never_got_its_job_leaves_a_trace() -> None:
 
 
 async def test_a_text_that_never_got_its_job_can_be_replayed() -> None:
-    """What another Worker sent is kept with the job, for a record as for none."""
+    """The text of a dead message can be replayed, for a record and without one."""
     stage = Stage()
     await stage.write(ACME, "r1", "what the record says")
     await stage.drain()
@@ -191,7 +191,7 @@ async def test_a_text_that_never_got_its_job_can_be_replayed() -> None:
 
 @pytest.mark.parametrize("fails", [False, True])
 async def test_a_dead_letter_overrules_no_result(*, fails: bool) -> None:
-    """An older message of the job dies while a consumer, started by another one, is at work."""
+    """A dead letter of a running job does not overrule the result of its consumer."""
     stage = Stage()
     job_id = await stage.write(ACME, "r1", "a text")
     at_work, deliveries = worker_of(stage)
@@ -212,7 +212,7 @@ async def test_a_dead_letter_overrules_no_result(*, fails: bool) -> None:
 
 
 async def test_an_older_try_that_fails_ends_no_newer_one() -> None:
-    """The message came back while its first consumer was still at work."""
+    """An older try that fails does not end a newer try of the job."""
     stage = Stage()
     job_id = await stage.write(ACME, "r1", "a text")
     older, deliveries = worker_of(stage)

@@ -1,4 +1,4 @@
-"""Work: what a record needs, from what is known of it."""
+"""Decide what a record needs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INDEX_HASH = index_hash(HASH, {"storyId": "s"})
 
 
 def record(**changes: Any) -> RecordState:
-    """A record that is embedded and indexed as it should be, but for the changes."""
+    """Make a record that is up to date, except for the changes."""
     fields: dict[str, Any] = {
         "collection": CLAIMS,
         "organization_id": "org",
@@ -47,7 +47,7 @@ def record(**changes: Any) -> RecordState:
 
 
 def numbers(item: Decided) -> list[int]:
-    """The chunk numbers whose vectors are to go."""
+    """Return the chunk numbers whose vectors are surplus."""
     return [int(identifier.removeprefix("key.")) for identifier in item.surplus_ids]
 
 
@@ -77,20 +77,20 @@ def numbers(item: Decided) -> list[int]:
     ],
 )
 def test_what_a_record_needs(changes: dict[str, Any], expected: Action) -> None:
-    """The least that makes index and stored vectors agree with it."""
+    """A record gets the smallest action that makes D1 and the index agree with it."""
     assert decide_record(record(**changes)).action is expected
 
 
 @pytest.mark.parametrize("text", ["word " * 20_001, "\uac00" * 50_000])
 def test_a_text_that_cannot_be_embedded_is_its_own_error(text: str) -> None:
-    """Too long, or of too many chunks: in the words of the door."""
+    """A text that is too long has the error that the API gives."""
     decided = decide_record(record(text=text))
     assert isinstance(decided.error, TextTooLong)
     assert f"The text {text_problem(text, BASE)}." == str(decided.error)
 
 
 def test_a_text_that_the_door_lets_in_is_embedded() -> None:
-    """Of the most characters that there may be."""
+    """A text of the most characters that the API accepts is embedded."""
     text = "word " * (MAX_TEXT_CHARACTERS // 5)
     decided = decide_record(record(text=text))
     assert (text_problem(text, BASE), decided.error) == (None, None)
@@ -99,7 +99,7 @@ def test_a_text_that_the_door_lets_in_is_embedded() -> None:
 
 @pytest.mark.parametrize("changes", [{}, {"text": "another text"}])
 def test_metadata_that_no_vector_can_carry_is_its_own_error(changes: dict[str, Any]) -> None:
-    """Written behind the API: judged with the organization and the table, which count too."""
+    """Metadata that is too large is an error; the organization and the table count too."""
     scope = {"organizationId": "org", "table": "claims"}
     room = MAX_METADATA_BYTES - len(json.dumps({**scope, "storyId": ""}, separators=(",", ":")))
     fits = decide_record(record(metadata={"storyId": "s" * room}, **changes))
@@ -110,7 +110,7 @@ def test_metadata_that_no_vector_can_carry_is_its_own_error(changes: dict[str, A
 
 
 def test_the_metadata_of_what_goes_is_not_judged() -> None:
-    """A record that was deleted loses its vectors, whatever it said."""
+    """A deleted record loses its vectors, even if its metadata is too large."""
     assert decide_record(record(exists=False, metadata={"storyId": "s" * 20_000})).error is None
 
 
@@ -138,10 +138,10 @@ def test_the_metadata_of_what_goes_is_not_judged() -> None:
     ],
 )
 def test_which_vectors_are_surplus(changes: dict[str, Any], expected: list[int]) -> None:
-    """What a shorter text leaves would stay searchable for ever."""
+    """Vectors of chunks that a text no longer has are surplus."""
     assert numbers(decide_record(record(**changes))) == expected
 
 
 def test_surplus_ids_are_the_records_own() -> None:
-    """They share its key."""
+    """Surplus ids begin with the key of the record."""
     assert decide_record(record(exists=False)).surplus_ids == [vector_id("key", 0)]

@@ -1,4 +1,4 @@
-"""Embedding: nothing positional is trusted, and one bad text fails alone."""
+"""Embed texts: the model's answer is checked, and one bad text fails alone."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ SIZE = BASE.dimensions * FLOAT32_BYTES
 
 
 async def embed(stage: Stage, texts: list[str]) -> list[VectorRow | PlatformError]:
-    """Where the vectors are."""
+    """Embed texts by the base model."""
     return await embed_texts(stage.platform.embedder, BASE, texts)
 
 
 def vector(place: VectorRow | PlatformError) -> bytes:
-    """The vector at a place."""
+    """Return the bytes of a vector."""
     assert isinstance(place, VectorRow)
     return place.vectors.float32()[place.position * SIZE : (place.position + 1) * SIZE]
 
 
 async def alone(stage: Stage, text: str) -> bytes:
-    """The vector of a text by itself."""
+    """Return the vector of a text that is embedded alone."""
     [place] = await embed(stage, [text])
     return vector(place)
 
 
 @pytest.mark.parametrize(("count", "calls"), [(0, 0), (1, 1), (100, 1), (101, 2), (250, 3)])
 async def test_a_call_takes_a_hundred_texts(count: int, calls: int) -> None:
-    """Each text gets its own vector, across the calls."""
+    """One call takes a hundred texts, and each text gets its own vector."""
     stage = Stage()
     texts = [f"text number {number}" for number in range(count)]
     placed = await embed(stage, texts)
@@ -57,7 +57,7 @@ async def test_a_call_takes_a_hundred_texts(count: int, calls: int) -> None:
 
 
 async def test_poison_among_a_hundred_fails_alone() -> None:
-    """Fifteen calls at most, and no neighbour is shifted."""
+    """A refused text among a hundred is found in at most 15 calls, and no vector is shifted."""
     stage = Stage()
     texts = [f"text number {number}" for number in range(100)]
     texts[61] = "poison"
@@ -72,7 +72,7 @@ async def test_poison_among_a_hundred_fails_alone() -> None:
 
 @pytest.mark.parametrize("kind", ["short", "dimension", "empty"])
 async def test_an_unusable_answer_is_nobodys_vector(kind: FaultKind) -> None:
-    """A model that answers nothing else is to blame: one call, and another to find that out."""
+    """If the control text is answered badly too, the model is to blame, and nothing is halved."""
     stage = Stage()
     stage.fault("run", kind, count=100)
     placed = await embed(stage, [f"text {number}" for number in range(10)])
@@ -82,7 +82,7 @@ async def test_an_unusable_answer_is_nobodys_vector(kind: FaultKind) -> None:
 
 @pytest.mark.parametrize("kind", ["short", "dimension", "empty"])
 async def test_a_text_that_spoils_its_answers_is_found(kind: FaultKind) -> None:
-    """By halving, because the model answers well to another text; its neighbours get theirs."""
+    """A text that spoils the answers is found by halving, and the other texts get their vectors."""
     stage = Stage()
     stage.fault("run", kind, match="poison", count=100)
     texts = [f"text number {number}" for number in range(100)]
@@ -96,7 +96,7 @@ async def test_a_text_that_spoils_its_answers_is_found(kind: FaultKind) -> None:
 
 
 async def test_a_hiccup_costs_no_text_its_vector() -> None:
-    """What was unusable once is asked for again in halves."""
+    """After one unusable answer, all texts get their vectors from halves."""
     stage = Stage()
     stage.fault("run", "short")
     placed = await embed(stage, [f"text {number}" for number in range(10)])
@@ -105,7 +105,7 @@ async def test_a_hiccup_costs_no_text_its_vector() -> None:
 
 
 async def test_a_model_that_is_away_for_the_control_text_blames_nobody() -> None:
-    """An outage that begins with an odd answer is an outage."""
+    """If the model fails for the control text, no text is blamed."""
     stage = Stage()
     stage.fault("run", "short", match="a text")
     stage.fault("run", message="3040: out of capacity", match=CONTROL_TEXT)
@@ -115,7 +115,7 @@ async def test_a_model_that_is_away_for_the_control_text_blames_nobody() -> None
 
 
 async def test_an_outage_in_the_middle_of_the_halving_stays_where_it_is() -> None:
-    """What was embedded is kept, and what was not says why."""
+    """If an outage begins while a call is halved, the vectors so far are kept."""
     stage = Stage()
     stage.fault("run", message="5006: invalid input", match="poison")
     stage.fault("run", message="3040: out of capacity", match="poison")
@@ -124,7 +124,7 @@ async def test_an_outage_in_the_middle_of_the_halving_stays_where_it_is() -> Non
 
 
 async def test_a_change_of_metadata_alone_makes_no_call_of_the_model() -> None:
-    """All chunks of it are written again with what filters now ask for, of each organization."""
+    """A change of metadata writes all chunks to the index again without calling the model."""
     stage = Stage()
     for organization_id in (ACME, GLOBEX):
         await stage.write(organization_id, "r1", long_text(3), "one")
@@ -139,7 +139,7 @@ async def test_a_change_of_metadata_alone_makes_no_call_of_the_model() -> None:
 
 
 async def test_vectors_that_are_not_there_are_made_again() -> None:
-    """A column that does not hold what its state row says is not trusted."""
+    """If the stored vectors are missing or damaged, the text is embedded again."""
     stage = Stage()
     for record_id in ("r1", "r2"):
         await stage.write(ACME, record_id, long_text(2), "one")
@@ -157,7 +157,7 @@ async def test_vectors_that_are_not_there_are_made_again() -> None:
 
 
 async def test_vectors_of_another_fingerprint_are_not_passed_off_as_new() -> None:
-    """Following the metadata alone does not make old vectors comparable with new ones."""
+    """A change of metadata keeps the fingerprint of vectors that an older model made."""
     stage = Stage()
     await stage.write(ACME, "r1", "a text", "one")
     await stage.drain()
@@ -175,7 +175,7 @@ async def test_vectors_of_another_fingerprint_are_not_passed_off_as_new() -> Non
 
 
 def test_an_answer_of_the_right_shape_is_handed_on() -> None:
-    """The very object, without a copy."""
+    """A sound answer is returned without a copy."""
     vectors = ListVectors([SOUND, SOUND])
     assert checked(vectors, count=2, model=BASE) is vectors
 
@@ -204,6 +204,6 @@ def test_an_answer_of_the_right_shape_is_handed_on() -> None:
     ],
 )
 def test_an_answer_of_another_shape_is_refused(rows: list[list[float]]) -> None:
-    """One vector too few would give every later text its neighbour's."""
+    """An answer with a wrong count, a wrong length or no number is refused."""
     with pytest.raises(UnusableEmbeddings):
         checked(ListVectors(rows), count=2, model=BASE)

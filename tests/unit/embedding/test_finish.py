@@ -1,4 +1,4 @@
-"""Finishing: fenced by the record's revision, all of it or nothing."""
+"""Results are stored only for the revision that was read, and in one transaction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def worker_of(stage: Stage) -> tuple[Worker[RetryDelays], list[Delivery]]:
-    """A consumer of what is in the queue now."""
+    """Start a consumer of the messages that are in the queue."""
     deliveries = stage.local.queue.take()
     stage.local.queue.settle({})
 
@@ -28,12 +28,12 @@ def worker_of(stage: Stage) -> tuple[Worker[RetryDelays], list[Delivery]]:
 
 
 def again(deliveries: list[Delivery]) -> list[Delivery]:
-    """The same messages, delivered once more."""
+    """Deliver the same messages once more."""
     return [Delivery(item.message_id, item.body, item.attempts + 1) for item in deliveries]
 
 
 async def test_a_slow_job_for_an_older_text_is_dropped_and_repaired() -> None:
-    """It overwrote the newer vector in the index after the newer job was done."""
+    """A slow job that overwrote a newer vector in the index is repaired, and needs no model."""
     stage = Stage()
     old = await stage.write(ACME, "r1", "the old text")
     slow, _ = worker_of(stage)
@@ -50,7 +50,7 @@ async def test_a_slow_job_for_an_older_text_is_dropped_and_repaired() -> None:
 
 
 async def test_a_job_that_gives_way_after_it_may_have_written_says_so() -> None:
-    """It wrote to the index, its answer was lost, and its second try met an outage."""
+    """A superseded job that may have written to the index makes the next job write it again."""
     stage = Stage()
     await stage.write(ACME, "r1", "short")
     await stage.settle()
@@ -69,7 +69,7 @@ async def test_a_job_that_gives_way_after_it_may_have_written_says_so() -> None:
 
 
 async def test_a_job_that_is_given_up_leaves_no_false_trust() -> None:
-    """The next one finds nothing changed, and writes to the index all the same."""
+    """After a failed job that may have written to the index, the next job writes it again."""
     stage = Stage()
     await stage.write(ACME, "r1", "short")
     await stage.settle()
@@ -87,7 +87,7 @@ async def test_a_job_that_is_given_up_leaves_no_false_trust() -> None:
 
 
 async def test_a_record_that_is_made_again_gets_its_vectors_again() -> None:
-    """It was deleted and came back with the same text before anybody looked."""
+    """A record that is deleted and made again gets vectors again."""
     stage = Stage()
     await stage.write(ACME, "r1", "a text")
     await stage.settle()
@@ -103,7 +103,7 @@ async def test_a_record_that_is_made_again_gets_its_vectors_again() -> None:
 async def test_a_database_that_fails_at_any_call(
     second: str | None, call: int, *, heard: bool
 ) -> None:
-    """Nothing was written, or all was and only the answer is lost; in the end all is well."""
+    """Whichever call of D1 fails, or only its answer is lost, D1 and the index agree in the end."""
     stage = Stage()
     await stage.write(ACME, "r1", "a text", "one")
     await stage.drain()
@@ -123,7 +123,7 @@ async def test_a_database_that_fails_at_any_call(
 
 
 async def test_a_hash_is_written_only_with_its_vectors() -> None:
-    """After a failure the record is embedded again, not skipped."""
+    """No content hash is stored without vectors."""
     stage = Stage()
     stage.fault("run", message="3040: out of capacity")
     await stage.write(ACME, "r1", "a text")
@@ -135,7 +135,7 @@ async def test_a_hash_is_written_only_with_its_vectors() -> None:
 
 
 async def test_the_old_vectors_serve_until_the_new_ones_are_stored() -> None:
-    """A re-embedding that fails for good takes nothing away, and says so on its job."""
+    """If a new text is refused, the old vectors stay, and the job says why."""
     stage = Stage()
     await stage.write(ACME, "r1", "a text")
     await stage.drain()

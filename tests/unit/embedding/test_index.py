@@ -1,4 +1,4 @@
-"""Indexing: reserved before written, a record's vectors together, surplus out."""
+"""Write the vectors of records to the index, and delete surplus ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.unit.embedding.test_decide import record
 
 
 async def test_short_texts_cost_no_reservation_and_long_ones_one() -> None:
-    """A batch of n messages makes two calls of D1, and one more where a text got longer."""
+    """A batch makes two calls of D1, and a third one if a text got longer."""
     stage = Stage()
     database = FailingDatabase(stage.local.database)
     stage.with_database(database)
@@ -28,7 +28,7 @@ async def test_short_texts_cost_no_reservation_and_long_ones_one() -> None:
 
 
 async def test_chunks_are_reserved_before_they_are_written() -> None:
-    """Whatever dies afterwards, a later deletion knows how many vectors there may be."""
+    """Vectors are reserved before they are written, so a later deletion finds all of them."""
     stage = Stage()
     await stage.write(ACME, "r1", long_text(3))
     stage.with_database(FailingDatabase(stage.local.database, refused=frozenset({2})))
@@ -47,7 +47,7 @@ async def test_chunks_are_reserved_before_they_are_written() -> None:
 
 
 async def test_entries_carry_organization_and_table() -> None:
-    """They come from D1, with the metadata that filters ask for; no text goes with them."""
+    """An index entry has the organization, the table and the metadata, and no text."""
     stage = Stage()
     for organization_id in (ACME, GLOBEX):
         await stage.write(organization_id, "r1", "a text", "s1")
@@ -59,7 +59,7 @@ async def test_entries_carry_organization_and_table() -> None:
 
 
 async def test_a_record_that_the_index_refuses_fails_alone() -> None:
-    """Its neighbours in the call are written."""
+    """A record that the index refuses fails, and its neighbours are written."""
     stage = Stage()
     await stage.write_many(ACME, {f"r{number}": "a text" for number in range(20)})
     await stage.write(ACME, "refused", "a text", story_id="the odd one")
@@ -75,7 +75,7 @@ async def test_a_record_that_the_index_refuses_fails_alone() -> None:
 
 
 async def test_a_delete_of_many_vectors_goes_through() -> None:
-    """More ids than one call of Vectorize takes."""
+    """A record with more vectors than one call deletes is deleted completely."""
     stage = Stage()
     await stage.write(ACME, "r1", long_text(110))
     await stage.settle()
@@ -102,7 +102,7 @@ async def test_a_delete_of_many_vectors_goes_through() -> None:
 def test_what_the_index_may_hold(
     *, uncertain: bool, wrote: bool, failed: bool, expected: tuple[bool, bool]
 ) -> None:
-    """Whether an entry may have been written for this revision, and whether nobody knows."""
+    """A record knows whether it may have written to the index, and whether that is unsure."""
     indexed = Indexed(
         record(is_uncertain=uncertain),
         Action.NOTHING,

@@ -1,4 +1,4 @@
-"""How far an index is: derived from the mutation that it names, never from a number of minutes."""
+"""Follow an index by the mutation that it names as processed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BINDING = CLAIMS.model.index_binding
 
 @dataclass
 class Naming(ForwardingIndex):
-    """An index that names this mutation as the newest that it has processed."""
+    """Make an index name this mutation as the newest that it has processed."""
 
     mutation: str
 
@@ -39,25 +39,25 @@ class Naming(ForwardingIndex):
 
 
 async def progress(stage: Stage) -> Row | None:
-    """What is known of the claims' index."""
+    """Read what is known of the index of the claims."""
     rows = await stage.rows("SELECT * FROM cognate_indexes WHERE binding = ?1", BINDING)
     return rows[0] if rows else None
 
 
 async def mutations(stage: Stage) -> list[Row]:
-    """The mutations that are kept, the oldest first."""
+    """Read the kept mutations, the oldest first."""
     return await stage.rows("SELECT * FROM cognate_mutations ORDER BY ended_at")
 
 
 async def test_nothing_is_asked_of_an_index_that_accepted_nothing() -> None:
-    """An idle deployment costs no call and no written row."""
+    """An index that accepted nothing costs no call and no written row."""
     stage = Stage()
     await follow_indexes(stage.local)
     assert (stage.calls(f"{BINDING}.describe"), await progress(stage)) == (0, None)
 
 
 async def test_a_batch_keeps_its_mutations() -> None:
-    """Each with the time before its call, by any clock, and the time after it."""
+    """A batch keeps its mutations with the times before and after their calls."""
     stage = Stage()
     before = stage.local.clock.now()
     await stage.write(ACME, "r1", "a red harbour")
@@ -69,7 +69,7 @@ async def test_a_batch_keeps_its_mutations() -> None:
 
 
 async def test_what_was_answered_before_a_processed_mutation_began_is_shown() -> None:
-    """The mutation that the index names moves it on; one after that does not."""
+    """A processed mutation shows what was answered before it began, and no later mutation."""
     stage = Stage()
     await stage.write(ACME, "r1", "a red harbour")
     await stage.drain()
@@ -96,7 +96,7 @@ async def test_what_was_answered_before_a_processed_mutation_began_is_shown() ->
 
 
 async def test_the_last_mutation_is_followed_by_a_probe() -> None:
-    """Nothing comes after it that could prove it, so one is sent: once, and then no more."""
+    """If nothing follows the last mutation, one probe is sent."""
     stage = Stage()
     await stage.write(ACME, "r1", "a red harbour")
     await stage.drain()
@@ -116,7 +116,7 @@ async def test_the_last_mutation_is_followed_by_a_probe() -> None:
 
 
 async def test_a_probe_is_sent_only_when_it_must_be_the_last_by_any_clock() -> None:
-    """Within the skew of the clocks it could have begun before another machine's mutation."""
+    """A probe is sent only after the skew of the clocks has passed."""
     stage = Stage()
     await stage.write(ACME, "r1", "a red harbour")
     await stage.drain()
@@ -129,7 +129,7 @@ async def test_a_probe_is_sent_only_when_it_must_be_the_last_by_any_clock() -> N
 
 
 async def test_a_probe_changes_nothing() -> None:
-    """No vector has its id."""
+    """A probe deletes no vector."""
     stage = Stage()
     await stage.write(ACME, "r1", "a red harbour")
     await stage.drain()
@@ -141,7 +141,7 @@ async def test_a_probe_changes_nothing() -> None:
 
 @pytest.mark.parametrize("method", ["describe", "deleteByIds"])
 async def test_an_index_that_fails_is_looked_at_again(method: str) -> None:
-    """Until then more is compared from D1 than needed, and nothing is lost."""
+    """If an index fails, it is asked again later, and nothing is lost."""
     stage = Stage()
     await stage.write(ACME, "r1", "a red harbour")
     await stage.drain()
@@ -156,7 +156,7 @@ async def test_an_index_that_fails_is_looked_at_again(method: str) -> None:
 
 
 async def test_a_mutation_of_somebody_else_proves_nothing() -> None:
-    """Another Worker may write to the index: its mutations have no known time."""
+    """A mutation of another Worker moves nothing on."""
     stage = Stage()
     await stage.write(ACME, "r1", "a red harbour")
     await stage.drain()
@@ -166,7 +166,7 @@ async def test_a_mutation_of_somebody_else_proves_nothing() -> None:
 
 
 async def test_a_mutation_of_somebody_else_behind_a_probe_is_followed_by_another() -> None:
-    """But not at every look: an index may only be slow."""
+    """If another Worker's mutation follows a probe, another probe is sent after ten minutes."""
     stage = Stage()
     await stage.write(ACME, "r1", "a red harbour")
     await stage.drain()
@@ -186,7 +186,7 @@ async def test_a_mutation_of_somebody_else_behind_a_probe_is_followed_by_another
 
 
 async def test_an_older_look_never_moves_an_index_back() -> None:
-    """Two sweeps may overlap: what is shown stays shown."""
+    """A look that began earlier never moves an index back."""
     stage = Stage()
     now = stage.local.clock.now()
     for number in range(2):
@@ -213,7 +213,7 @@ async def test_an_older_look_never_moves_an_index_back() -> None:
 
 
 async def test_kept_mutations_do_not_pile_up() -> None:
-    """What is shown is forgotten."""
+    """Mutations that the index has processed are removed."""
     stage = Stage()
     for number in range(20):
         await stage.write(ACME, f"r{number}", f"text {number}")

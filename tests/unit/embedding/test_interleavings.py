@@ -47,7 +47,7 @@ STORIES: Final = {
 
 
 def merges(first: str, second: str) -> Iterator[str]:
-    """Every order of both, each in its own order."""
+    """Return every interleaving of two sequences."""
     size = len(first) + len(second)
     for places in combinations(range(size), len(first)):
         rest, mine = iter(second), iter(first)
@@ -55,7 +55,7 @@ def merges(first: str, second: str) -> Iterator[str]:
 
 
 def some(plans: Iterator[str], number: int) -> list[str]:
-    """A fixed choice: all of them pass too, and take minutes."""
+    """Choose some interleavings, always the same ones: all of them take minutes."""
     known = list(plans)
     return Random(number).sample(known, min(number, len(known)))  # noqa: S311 - no secret
 
@@ -119,7 +119,7 @@ class Story:
             await self.stage.write(ACME, "r1", text, story_id=f"story {version}")
 
     def start(self, name: str) -> None:
-        """A consumer of what is in the queue now."""
+        """Start a consumer of the messages that are in the queue."""
         deliveries = self.stage.local.queue.take()
         self.stage.local.queue.settle({})
 
@@ -131,7 +131,7 @@ class Story:
 
 
 async def play_all(name: str, plans: list[str]) -> dict[str, list[str]]:
-    """The plans that end badly, and how."""
+    """Return the plans that end badly, and how."""
 
     async def play() -> dict[str, list[str]]:
         found = {plan: await Story(STORIES[name]).play(plan) for plan in plans}
@@ -142,12 +142,12 @@ async def play_all(name: str, plans: list[str]) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("name", STORIES)
 async def test_two_consumers_in_every_order(name: str) -> None:
-    """A result for an older text never wins, whichever of the two is slower."""
+    """A result for an older text never wins, whatever the order of the calls."""
     assert await play_all(name, some(merges("aaaa", "wbbbb"), 24)) == {}
 
 
 @pytest.mark.parametrize("name", STORIES)
 @pytest.mark.parametrize("steps", [1, 2, 3, 4])
 async def test_one_consumer_dies(name: str, steps: int) -> None:
-    """Wherever one dies, and whatever the other does meanwhile, nothing of it remains."""
+    """A consumer that dies at any call leaves nothing wrong behind."""
     assert await play_all(name, some(merges("a" * steps + "x", "wbbbb"), 8)) == {}

@@ -1,4 +1,4 @@
-"""Storing vectors: for the revision that they were made of, with their sketches."""
+"""Store vectors and sketches, and when the index shows them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.stage.platform import ACME, BASE, Stage, long_text
 
 
 async def test_a_sketch_is_stored_for_each_chunk() -> None:
-    """The signs of the very vectors that the row holds, in the same order."""
+    """Each chunk has the sketch of its stored vector."""
     stage = Stage()
     await stage.write(ACME, "r1", long_text(3))
     await stage.drain()
@@ -28,7 +28,7 @@ async def test_a_sketch_is_stored_for_each_chunk() -> None:
 
 
 async def test_an_unchanged_record_that_is_indexed_again_stays_shown() -> None:
-    """The index holds the same entry before and after; a search need not compare it."""
+    """A record whose entry is written again without a change stays shown."""
     stage = Stage()
     await stage.write(ACME, "r1", "a red harbour")
     await stage.drain()
@@ -45,7 +45,7 @@ async def test_an_unchanged_record_that_is_indexed_again_stays_shown() -> None:
 
 
 async def test_a_record_with_other_metadata_is_compared_until_the_index_shows_it() -> None:
-    """By its old metadata a filtered query would not name it."""
+    """A record with new metadata is compared from D1 until the index shows it."""
     stage = Stage()
     await stage.write(ACME, "r1", "a red harbour", "s1")
     await stage.drain()
@@ -57,7 +57,7 @@ async def test_a_record_with_other_metadata_is_compared_until_the_index_shows_it
 
 
 async def test_what_the_index_refused_is_not_known_to_be_shown() -> None:
-    """Its vectors are stored, and compared however long the index refuses them."""
+    """A record whose upsert failed is compared from D1 until the index has it."""
     stage = Stage()
     stage.fault("upsert", message="out of reach", count=1)
     await stage.write(ACME, "r1", "a red harbour")
@@ -66,7 +66,7 @@ async def test_what_the_index_refused_is_not_known_to_be_shown() -> None:
 
 
 async def test_a_record_without_vectors_has_nothing_to_show() -> None:
-    """Neither one that waits for its first vectors nor one whose text is blank."""
+    """A record without vectors, or with a blank text, is never compared."""
     stage = Stage()
     await stage.write(ACME, "r1", " ")
     await stage.write(ACME, "r2", "a red harbour")

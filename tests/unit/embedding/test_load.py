@@ -1,4 +1,4 @@
-"""Claiming: what arrives is written down once, and what somebody else runs is left alone."""
+"""Start jobs and load their records; a job that another consumer runs is left alone."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ async def take(stage: Stage, *bodies: object, attempts: int = 1, message_id: str
 
 
 async def test_a_job_is_started_once() -> None:
-    """While one runs it, another delivery of it finds nothing to do."""
+    """A running job is not started again."""
     stage = Stage()
     body = reference(await stage.write(ACME, "r1", "a text"), "claims")
     assert [len((await take(stage, body)).records) for _ in range(2)] == [1, 0]
 
 
 async def test_a_job_that_is_done_stays_done() -> None:
-    """Its message may come again, from the queue or from the sweeper."""
+    """A job that is done is not started again."""
     stage = Stage()
     job_id = await stage.write(ACME, "r1", "a text")
     await stage.drain()
@@ -49,7 +49,7 @@ async def test_a_job_that_is_done_stays_done() -> None:
 async def test_a_running_job_is_taken_over_from_the_dead(
     attempts: int, later: int, expected: int
 ) -> None:
-    """When its message comes back, or its lease is over; and then the index is not trusted."""
+    """A running job is started again if its message came back or its lease is over."""
     stage = Stage()
     body = reference(await stage.write(ACME, "r1", "a text"), "claims")
     await take(stage, body)
@@ -60,7 +60,7 @@ async def test_a_running_job_is_taken_over_from_the_dead(
 
 
 async def test_a_message_twice_in_a_batch_is_one_task() -> None:
-    """Both messages stand for the job."""
+    """Two messages of one job start it once."""
     stage = Stage()
     job_id = await stage.write(ACME, "r1", "a text")
     found = await take(stage, *[reference(job_id, "claims")] * 2)
@@ -70,7 +70,7 @@ async def test_a_message_twice_in_a_batch_is_one_task() -> None:
 
 
 async def test_two_jobs_of_a_record_are_one_task_with_the_latest_first() -> None:
-    """The newest text counts, and the doubt of either."""
+    """Two jobs of one record are loaded as one record, the latest job first."""
     stage = Stage()
     first = await stage.write(ACME, "r1", "a text")
     await take(stage, reference(first, "claims"))
@@ -84,14 +84,14 @@ async def test_two_jobs_of_a_record_are_one_task_with_the_latest_first() -> None
 
 @pytest.mark.parametrize("scope", ["", "claims", "no longer there"])
 async def test_the_scope_of_a_message_is_a_hint(scope: str) -> None:
-    """Without a known one every table is read."""
+    """A job is found whatever scope its message names."""
     stage = Stage()
     job_id = await stage.write(ACME, "r1", "a text")
     assert len((await take(stage, reference(job_id, scope))).records) == 1
 
 
 async def test_a_job_of_a_table_that_is_gone_is_an_orphan() -> None:
-    """It is started, and nobody can do it."""
+    """A job whose table is not in the schema is an orphan."""
     stage = Stage()
     job_id = await stage.write(ACME, "r1", "a text")
     await stage.rows("UPDATE cognate_jobs SET scope = 'dropped'")
@@ -100,14 +100,14 @@ async def test_a_job_of_a_table_that_is_gone_is_an_orphan() -> None:
 
 
 async def jobs(stage: Stage) -> list[Row]:
-    """What is written down."""
+    """Read the jobs."""
     return await stage.rows(
         "SELECT id, organization_id, scope, record_id, status, error_code FROM cognate_jobs"
     )
 
 
 async def test_a_text_of_another_worker_gets_its_job_on_arrival() -> None:
-    """Under an id that follows from the message's, so that a second delivery is the same job."""
+    """A text of another Worker gets one job, also if its message is delivered twice."""
     stage = Stage()
     for attempts in (1, 2):
         [record] = (await take(stage, FOREIGN, attempts=attempts)).records
@@ -118,7 +118,7 @@ async def test_a_text_of_another_worker_gets_its_job_on_arrival() -> None:
 
 
 async def test_a_text_for_a_record_takes_the_place_of_what_waits() -> None:
-    """It is newer than what the waiting job would embed, even where it must be tried again."""
+    """A text that arrives supersedes the queued job of its record."""
     stage = Stage()
     waiting = await stage.write(ACME, "r1", "what the record says")
     body = {**FOREIGN, "table": "claims", "id": "r1", "content": "what the message says"}
@@ -137,7 +137,7 @@ async def test_a_text_for_a_record_takes_the_place_of_what_waits() -> None:
 
 
 async def test_a_text_is_never_put_on_anothers_record() -> None:
-    """The organization that the message names decides, not the id alone."""
+    """A text for a record of another organization fails with `RECORD_NOT_FOUND`."""
     stage = Stage()
     await stage.write(GLOBEX, "r1", "theirs")
     await stage.drain()
@@ -151,7 +151,7 @@ async def test_a_text_is_never_put_on_anothers_record() -> None:
 
 
 async def test_what_cannot_be_understood_is_recorded_as_failed() -> None:
-    """Once, for whoever it names, and it stops nobody else."""
+    """A message that cannot be parsed is recorded once as a failed job, and stops no other job."""
     stage = Stage()
     job_id = await stage.write(ACME, "r1", "a text")
     odd = [None, {"type": "x"}, {**FOREIGN, "content": ""}]
@@ -167,7 +167,7 @@ async def test_what_cannot_be_understood_is_recorded_as_failed() -> None:
 
 
 async def test_half_a_character_in_a_message_stops_nobody() -> None:
-    """JSON may hold half a surrogate pair; the text is embedded without it."""
+    """A text with half a surrogate pair is embedded without that half."""
     stage = Stage()
     await stage.consume([Delivery("m", {**FOREIGN, "content": "odd \ud83d text"}, 1)])
     await stage.settle()

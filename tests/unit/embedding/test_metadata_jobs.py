@@ -1,4 +1,4 @@
-"""Jobs about metadata only, beside those that embed: the text is never forgotten over them."""
+"""Jobs that only follow metadata take over the text of a job that they replace."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NEW: Final = "A railway over the mountains."
 
 
 async def change_story(stage: Stage, story_id: str) -> None:
-    """Change a claim's metadata, as the records API does when no embedded field has changed."""
+    """Change a claim's metadata, as the records API does if no embedded field has changed."""
     now = stage.local.clock.now()
     update = Statement(
         "UPDATE claims SET story_id = ?2 WHERE organization_id = ?1 AND id = 'c'", (ACME, story_id)
@@ -34,7 +34,7 @@ async def change_story(stage: Stage, story_id: str) -> None:
 
 
 async def test_one_that_overtakes_a_running_job_embeds_in_its_place() -> None:
-    """The running job's vectors are of an older revision, so nobody would keep them."""
+    """A metadata job that overtakes a running job embeds the text in its place."""
     stage = Stage()
     await stage.write(ACME, "c", OLD)
     await stage.drain()
@@ -50,7 +50,7 @@ async def test_one_that_overtakes_a_running_job_embeds_in_its_place() -> None:
 
 
 async def test_one_that_waits_embeds_what_is_replayed() -> None:
-    """A failed job gives way to it, so it has to do the failed one's work."""
+    """A waiting metadata job embeds the text if the failed job of its record is retried."""
     stage = Stage()
     await stage.write(ACME, "c", OLD)
     await stage.drain()

@@ -1,4 +1,4 @@
-"""A change of the model to another dimension: the index of the older model is emptied."""
+"""A table gets a model of another dimension: the index of the older model is emptied."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _count(stage: Stage, binding: str) -> int:
 
 
 async def _embedded(stage: Stage) -> None:
-    """Three records, one of them long, and the schema of another model."""
+    """Embed three records, one of them long, and deploy the schema with another model."""
     await stage.write_many(ACME, {"r1": long_text(3), "r2": "a text", "r3": "another text"})
     await stage.settle()
     assert await _bindings(stage) == [OLD]
@@ -63,7 +63,7 @@ async def _embedded(stage: Stage) -> None:
 
 
 async def test_a_backfill_moves_vectors_to_the_other_index() -> None:
-    """Nothing of the records stays in the older one, nor is remembered."""
+    """A backfill moves all vectors to the index of the new model."""
     stage = Stage()
     await _embedded(stage)
     await _backfill(stage)
@@ -75,7 +75,7 @@ async def test_a_backfill_moves_vectors_to_the_other_index() -> None:
 
 @pytest.mark.parametrize("by", ["api", "sql"])
 async def test_a_deletion_reaches_the_older_index(by: str) -> None:
-    """Of a record that was never embedded by the model of today."""
+    """A deletion removes vectors from the older index too."""
     stage = Stage()
     await _embedded(stage)
     if by == "api":
@@ -91,7 +91,7 @@ async def test_a_deletion_reaches_the_older_index(by: str) -> None:
 
 
 async def test_a_record_that_becomes_blank_leaves_the_older_index() -> None:
-    """There is nothing to embed of it, and something to remove."""
+    """A record that becomes blank is removed from the older index."""
     stage = Stage()
     await _embedded(stage)
     await stage.write(ACME, "r1", " ")
@@ -100,7 +100,7 @@ async def test_a_record_that_becomes_blank_leaves_the_older_index() -> None:
 
 
 async def test_an_index_that_fails_is_left_by_the_next_try() -> None:
-    """It is written down as long as it may hold something."""
+    """If the older index fails, the next try removes the vectors."""
     stage = Stage()
     await _embedded(stage)
     stage.fault("deleteByIds", binding=OLD)
@@ -116,7 +116,7 @@ async def test_an_index_that_fails_is_left_by_the_next_try() -> None:
 @pytest.mark.parametrize("back", [False, True])
 @pytest.mark.parametrize("call", [2, 3])
 async def test_a_batch_that_dies_forgets_no_index(call: int, *, back: bool) -> None:
-    """Where it may have written is known before it writes, also if the model changes back."""
+    """A consumer that dies leaves a note of every index that it may have written."""
     stage = Stage()
     await _embedded(stage)
     await start_backfill(stage.platform, ACME, stage.collections["claims"], Selection.STALE, None)
@@ -135,7 +135,7 @@ async def test_a_batch_that_dies_forgets_no_index(call: int, *, back: bool) -> N
 
 
 async def test_a_binding_that_is_gone_blocks_nothing() -> None:
-    """It stays written down; when it is bound again, a backfill leaves the index."""
+    """A missing binding of an older index delays no job; a later backfill empties the index."""
     stage = Stage()
     await _embedded(stage)
     _without(stage, OLD)
@@ -161,7 +161,7 @@ async def test_a_binding_that_is_gone_blocks_nothing() -> None:
 
 @pytest.mark.parametrize("embedded", [True, False])
 async def test_the_model_may_change_back(*, embedded: bool) -> None:
-    """Also before any record was embedded by the other one."""
+    """The model may change back, before or after records were embedded."""
     stage = Stage()
     await _embedded(stage)
     if embedded:
@@ -174,7 +174,7 @@ async def test_the_model_may_change_back(*, embedded: bool) -> None:
 
 
 async def test_a_consumer_of_the_older_deployment_may_be_last() -> None:
-    """It was at work when the new one came, and the message of its job came back."""
+    """A consumer of the older deployment that is last leaves nothing wrong behind."""
     stage = Stage()
     await stage.write(ACME, "r1", "a text")
     older, deliveries = worker_of(stage)

@@ -1,4 +1,4 @@
-"""Outcomes: what becomes of each job, in words of ours."""
+"""The outcome of each job, with Cognate's own sentences."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ LATEST, OLDER = StartedJob("job_2", "write", 1, 1), StartedJob("job_1", "message
 
 
 def indexed(error: CognateError | None = None, **changes: object) -> Indexed:
-    """The record of two jobs, the latest first."""
+    """Make an indexed record of two jobs, the latest first."""
     decided = decide_record(record(**{"jobs": (LATEST, OLDER), **changes}))
     return Indexed(**{**vars(decided), "error": error})
 
 
 def outcomes(item: Indexed) -> list[JobOutcome]:
-    """What becomes of the two jobs, delivered once and four times."""
+    """Return the outcomes of the two jobs, delivered once and four times."""
     return outcomes_of(item, {"job_1": 4, "job_2": 1}, NOW, lambda: 0)
 
 
 def briefly(found: list[JobOutcome]) -> list[tuple[str, str, str | None]]:
-    """Job, status and code."""
+    """Return the job, status and code of each outcome."""
     return [(item.job_id, item.status.value, item.code) for item in found]
 
 
 def test_all_jobs_of_a_record_are_done_together() -> None:
-    """One look at the record served them all."""
+    """If all went well, every job of the record is done."""
     assert briefly(outcomes(indexed())) == [("job_2", "done", None), ("job_1", "done", None)]
 
 
 def test_one_of_them_is_tried_again() -> None:
-    """The latest, by its own deliveries; the others are superseded by it."""
+    """After an error the latest job is tried again, and the older jobs are superseded."""
     found = outcomes(indexed(EmbedderBusy()))
     assert briefly(found) == [("job_1", "superseded", None), ("job_2", "queued", "AI_CAPACITY")]
     assert (found[1].after_seconds, found[1].charged) == (5, False)
@@ -60,14 +60,14 @@ def test_one_of_them_is_tried_again() -> None:
 
 
 def test_the_pause_grows_though_the_sweeper_sent_another_message() -> None:
-    """A new message counts its deliveries from one; the job counts on."""
+    """The pause grows with the attempts of the job, also if its message is new."""
     found = indexed(VectorIndexThrottled(), jobs=(StartedJob("job_2", "write", 0, 4),))
     [outcome] = outcomes_of(found, {"job_2": 1}, NOW, lambda: 0)
     assert outcome.after_seconds == 40
 
 
 def test_the_record_is_charged_not_the_job() -> None:
-    """Its third unusable answer is the last, whichever of its jobs had the others."""
+    """The third charge fails the record, whichever of its jobs had the first two."""
     assert briefly(outcomes(indexed(UnembeddableText()))) == [
         ("job_1", "superseded", None),
         ("job_2", "failed", "AI_TEXT_UNUSABLE"),
@@ -75,12 +75,12 @@ def test_the_record_is_charged_not_the_job() -> None:
 
 
 def test_a_record_without_text_says_why_there_is_no_vector() -> None:
-    """It is done, with a code that can be listed."""
+    """The job of a record without text is done with the code `EMPTY_TEXT`."""
     assert {item.code for item in outcomes(indexed(text=" "))} == {"EMPTY_TEXT"}
 
 
 def test_a_message_for_a_record_that_is_not_there_has_failed() -> None:
-    """The job of a deletion is done; that of a foreign message names what it did not find."""
+    """For a missing record a deletion is done, and a message of another Worker fails."""
     assert briefly(outcomes(indexed(exists=False))) == [
         ("job_2", "done", None),
         ("job_1", "failed", "RECORD_NOT_FOUND"),
@@ -88,13 +88,13 @@ def test_a_message_for_a_record_that_is_not_there_has_failed() -> None:
 
 
 def test_an_orphan_names_its_reason() -> None:
-    """A table that the schema no longer has is nobody's fault but says so."""
+    """An orphan fails with `TABLE_UNKNOWN`."""
     assert (orphan(LATEST).status.value, orphan(LATEST).code) == ("failed", "TABLE_UNKNOWN")
 
 
 @pytest.mark.parametrize("kind", STOPPING, ids=lambda kind: kind.__name__)
 def test_a_platforms_words_are_not_shown(kind: type[PlatformError]) -> None:
-    """They may quote a text; each error that can stop a job has a sentence of ours."""
+    """A platform's message may quote a text: each error has a sentence of Cognate's instead."""
     assert sentence(kind("the secret text")) == SENTENCES[kind.code]
 
 
@@ -102,12 +102,12 @@ def test_a_platforms_words_are_not_shown(kind: type[PlatformError]) -> None:
 def test_only_what_blames_the_input_tells_the_owner_to_change_it(
     kind: type[PlatformError],
 ) -> None:
-    """Of all the others the owner of a record has nothing to do."""
+    """Only errors that blame the input tell the owner to change it."""
     blames = issubclass(kind, (*REJECTIONS, UnembeddableText))
     assert ("Change" in SENTENCES[kind.code]) is blames
 
 
 def test_our_own_words_are_shown() -> None:
-    """They say what to change."""
+    """The sentences of Cognate's own errors are shown."""
     error = ConfigurationError("VECTORIZE", "The Vectorize binding VECTORIZE is missing.")
     assert sentence(error) == str(error)

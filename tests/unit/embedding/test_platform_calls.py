@@ -1,4 +1,4 @@
-"""Calls that fail: a bad item is found by halving, and a platform that is out is left alone."""
+"""Halving finds a bad item, and a circuit stops the calls of a failing platform."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def broken_index(kind: type[errors.VectorIndexError]) -> WatchedIndex:
 async def test_a_model_is_called_again_only_where_its_input_failed(
     kind: type[errors.EmbedderError],
 ) -> None:
-    """Every error that blames nobody opens the circuit of that model, and of no other."""
+    """Every error that does not blame the input stops the calls of that model only."""
     broken = broken_embedder(kind)
     embedder = CircuitEmbedder(broken)
     for model in (BASE, BASE, BASE, SMALL, SMALL):
@@ -60,7 +60,7 @@ async def test_a_model_is_called_again_only_where_its_input_failed(
 async def test_an_index_is_called_again_only_where_its_input_failed(
     kind: type[errors.VectorIndexError],
 ) -> None:
-    """Its methods share the circuit: one that is throttled is throttled."""
+    """Every error that does not blame the input stops all calls of that index."""
     broken = broken_index(kind)
     index = CircuitIndex(broken, "VECTORIZE")
     with pytest.raises(kind):
@@ -89,7 +89,7 @@ async def test_an_open_circuit_of_a_model_is_one_event(
     event: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """It names the model, the code and the platform's number, and none of the platform's words."""
+    """An open circuit logs one event with the model, the code and the number."""
     embedder = CircuitEmbedder(broken_embedder(kind, number))
     for _ in range(3):
         with pytest.raises(kind):
@@ -110,7 +110,7 @@ async def test_an_open_circuit_of_a_model_is_one_event(
 async def test_an_open_circuit_of_an_index_is_one_event(
     kind: type[errors.VectorIndexError], event: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It names the binding."""
+    """An open circuit of an index logs one event with the binding."""
     index = CircuitIndex(broken_index(kind), "VECTORIZE")
     for _ in range(3):
         with pytest.raises(kind):
@@ -121,7 +121,7 @@ async def test_an_open_circuit_of_an_index_is_one_event(
 
 
 async def test_the_next_batch_begins_with_closed_circuits() -> None:
-    """What failed is tried again then, and nothing is remembered in between."""
+    """The next batch calls the platform again."""
     stage = Stage()
     stage.fault("run", message="3040: busy")
     first = with_circuits(stage.platform)
@@ -147,7 +147,7 @@ async def test_the_next_batch_begins_with_closed_circuits() -> None:
 async def test_a_platform_that_is_out_gets_one_call_of_a_batch(
     method: str, message: str, code: str
 ) -> None:
-    """Twelve hundred chunks in several waves, delivered five times: one call each time."""
+    """While the platform is out, each delivery of a large batch makes one call."""
     stage = Stage()
     await stage.write_many(ACME, {f"r{number}": long_text(110) for number in range(11)})
     stage.fault(method, message=message, count=1000)
@@ -168,7 +168,7 @@ async def test_a_platform_that_is_out_gets_one_call_of_a_batch(
 
 
 async def test_a_throttled_upsert_lets_nothing_be_deleted_either() -> None:
-    """The index that refuses one call is not sent the next."""
+    """After a throttled upsert the batch deletes nothing."""
     stage = Stage()
     await stage.write(ACME, "r1", long_text(3))
     await stage.write(ACME, "r2", "a text")
@@ -186,7 +186,7 @@ async def test_a_throttled_upsert_lets_nothing_be_deleted_either() -> None:
 
 
 async def test_one_retired_model_does_not_stop_the_others() -> None:
-    """Nor does its index."""
+    """A retired model does not stop the jobs of another model."""
     stage = Stage()
     await stage.write(ACME, "r1", "a text")
     await stage.put(ARTICLES, ACME, "r1", title="A title", body="a body")
@@ -200,7 +200,7 @@ async def test_one_retired_model_does_not_stop_the_others() -> None:
 
 
 async def test_what_always_fails_without_a_name_holds_up_no_fresh_record() -> None:
-    """It goes last, once it has failed some times: nobody else shares its call."""
+    """A record that fails often without a known reason does not delay fresh records."""
     stage = Stage()
     for number in range(3):
         await stage.write(ACME, f"odd{number}", f"an odd text {number}")
@@ -220,7 +220,7 @@ async def test_what_always_fails_without_a_name_holds_up_no_fresh_record() -> No
 async def isolate(
     items: Sequence[int], bad: set[int], error: errors.PlatformError
 ) -> tuple[list[tuple[list[int], bool]], int]:
-    """The parts with whether each went well, and the number of calls."""
+    """Return the parts, whether each went well, and the number of calls."""
     calls = 0
 
     async def call(part: Sequence[int]) -> str:
@@ -237,7 +237,7 @@ async def isolate(
 
 
 async def test_without_a_fault_there_is_one_call() -> None:
-    """The usual case costs nothing."""
+    """Without a bad item there is one call."""
     assert await isolate(range(100), set(), errors.EmbedderRejected()) == (
         [(list(range(100)), True)],
         1,
@@ -246,7 +246,7 @@ async def test_without_a_fault_there_is_one_call() -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 99, 100])
 async def test_one_bad_item_fails_alone(size: int) -> None:
-    """Wherever it stands, in at most two calls for each halving and one more."""
+    """One bad item fails alone, after at most two calls for each halving and one more."""
     for bad in range(size):
         parts, calls = await isolate(range(size), {bad}, errors.EmbedderRejected())
         assert [part for part, went_well in parts if not went_well] == [[bad]]
@@ -255,11 +255,11 @@ async def test_one_bad_item_fails_alone(size: int) -> None:
 
 
 async def test_an_error_that_is_nobodys_own_is_not_divided() -> None:
-    """An outage costs one call, not two hundred."""
+    """An error that does not blame the input is not halved."""
     assert await isolate(range(100), {3}, errors.EmbedderBusy()) == ([(list(range(100)), False)], 1)
 
 
 async def test_all_bad_items_are_found() -> None:
-    """Several of them, at the ends and side by side."""
+    """Several bad items are all found."""
     parts, _ = await isolate(range(10), {0, 4, 5, 9}, errors.EmbedderRejected())
     assert [part for part, went_well in parts if not went_well] == [[0], [4], [5], [9]]

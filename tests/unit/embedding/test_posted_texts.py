@@ -26,7 +26,7 @@ POSTED: Final = "what was posted for it"
 
 
 async def _embeds(stage: Stage, text: str) -> bool:
-    """Whether the claim `c` has the vector of this text, in D1 and in the index."""
+    """Return whether the claim `c` has the vector of this text in D1 and in the index."""
     vector = await stage.embedded(CLAIMS.model, [text])
     [row] = await stage.rows("SELECT hex(embedding) AS vectors FROM claims WHERE id = 'c'")
     indexed = await stage.values(CLAIMS.model.index_binding, stage.vector_ids(ACME, "c"))
@@ -35,7 +35,7 @@ async def _embeds(stage: Stage, text: str) -> bool:
 
 
 async def _change_metadata(stage: Stage) -> None:
-    """As the records API does where no embedded field has changed."""
+    """Change the metadata, as the records API does if no embedded field has changed."""
     now = stage.local.clock.now()
     await stage.rows("UPDATE claims SET story_id = 'another' WHERE id = 'c'")
     queue = queue_statements(
@@ -66,7 +66,7 @@ LOOKS: Final[dict[str, Callable[[Stage], Awaitable[None]]]] = {
 @pytest.mark.parametrize("own", [OWN, " "], ids=["text", "blank"])
 @pytest.mark.parametrize("look", LOOKS)
 async def test_it_outlives_whoever_looks_at_the_record_again(look: str, own: str) -> None:
-    """Also where the record itself has no text to embed."""
+    """A posted text stays if the record is embedded again for another reason."""
     stage = Stage()
     await stage.write(ACME, "c", own)
     await stage.settle()
@@ -81,7 +81,7 @@ async def test_it_outlives_whoever_looks_at_the_record_again(look: str, own: str
 
 
 async def test_it_outlives_the_repair_of_an_older_result() -> None:
-    """The older result reached the index last, and the repair writes the posted text's vector."""
+    """A repair after an older result writes the vector of the posted text."""
     stage = Stage()
     await stage.write(ACME, "c", OWN)
     slow, _ = worker_of(stage)
@@ -98,7 +98,7 @@ async def test_it_outlives_the_repair_of_an_older_result() -> None:
 
 
 async def test_it_outlives_its_job() -> None:
-    """The sweeper ends a dead job for one that waits, which embeds the posted text."""
+    """A posted text is embedded by a waiting job if its own job died."""
     stage = Stage()
     await stage.write(ACME, "c", OWN)
     await stage.settle()
@@ -118,7 +118,7 @@ async def test_it_outlives_its_job() -> None:
 
 
 async def test_it_is_replayed_after_other_jobs() -> None:
-    """A job about metadata only is no newer text."""
+    """A failed posted text can be replayed after a job that only followed metadata."""
     stage = Stage()
     await stage.write(ACME, "c", OWN)
     await stage.settle()
@@ -137,7 +137,7 @@ async def test_it_is_replayed_after_other_jobs() -> None:
 
 
 async def test_a_message_of_another_worker_posts_too() -> None:
-    """Its text stays like one that came by HTTP."""
+    """A text of another Worker stays like a posted one."""
     stage = Stage()
     await stage.write(ACME, "c", OWN)
     await stage.settle()
@@ -158,7 +158,7 @@ async def test_a_message_of_another_worker_posts_too() -> None:
 @pytest.mark.parametrize("settled", [True, False])
 @pytest.mark.parametrize("again", [False, True])
 async def test_it_ends_when_the_record_is_written(*, settled: bool, again: bool) -> None:
-    """Whether or not it was embedded by then; and so it does when the record is made again."""
+    """A posted text ends when the record's text is written or the record is made again."""
     stage = Stage()
     await stage.write(ACME, "c", OWN)
     await stage.settle()

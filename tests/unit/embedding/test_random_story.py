@@ -18,6 +18,6 @@ SEEDS: Final = 120
 
 @pytest.mark.parametrize("first", range(0, SEEDS, 10))
 async def test_ten_stories(first: int) -> None:
-    """Once faults stop: every job is final, and the indexes hold what the records say."""
+    """After random moves and faults, all jobs have ended and the indexes agree with D1."""
     found = {seed: await RandomStory(seed).play(MOVES) for seed in range(first, first + 10)}
     assert {seed: wrong for seed, wrong in found.items() if wrong} == {}

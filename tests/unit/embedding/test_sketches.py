@@ -1,4 +1,4 @@
-"""Sketches: the signs of components, and which of them differ least."""
+"""Sketches hold the signs of components; near vectors have similar sketches."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from cognate.search.nearest import QueryVector
 
 
 def of(*numbers: float) -> bytes:
-    """A vector as float32 bytes."""
+    """Return a vector as float32 bytes."""
     return StoredVectors.of(numbers).float32()
 
 
 def made(bits: str) -> str:
-    """A sketch of these bits, given in hexadecimal digits."""
+    """Return a sketch of these bits, given in hexadecimal digits."""
     return b2a_base64(bytes.fromhex(bits).rjust(3, b"\0"), newline=False).decode()
 
 
@@ -35,20 +35,20 @@ def made(bits: str) -> str:
     ],
 )
 def test_a_bit_is_a_sign(numbers: tuple[float, ...], bits: str) -> None:
-    """The first component is the highest bit."""
+    """Each bit of a sketch is a sign; the first component is the highest bit."""
     assert a2b_base64(sketch(of(*numbers))).hex() == "0000" + bits
 
 
 @pytest.mark.parametrize("dimensions", [384, 768, 1024])
 def test_a_sketch_has_a_fixed_length(dimensions: int) -> None:
-    """Leading zeros are kept, so that sketches can stand one after the other."""
+    """All sketches of one dimension have the same length."""
     assert letters_of(dimensions) == len(sketch(of(*[1.0] * dimensions)))
     assert dimensions // 8 * 4 // 3 <= letters_of(dimensions) < dimensions // 8 * 4 // 3 + 4
     assert "=" not in sketch(of(*[1.0] * dimensions))
 
 
 def test_the_nearest_are_those_with_the_fewest_other_signs() -> None:
-    """Ties keep their order."""
+    """Sketches are ordered by the number of other signs, and ties keep their order."""
     assert [2, 0, 3, 1, 4] == by_distance(
         made("0f"), "".join(map(made, ("1f", "ff", "0f", "2f", "f0")))
     )
@@ -57,7 +57,7 @@ def test_the_nearest_are_those_with_the_fewest_other_signs() -> None:
 
 
 def test_sketches_choose_what_cosines_would() -> None:
-    """Among a thousand random vectors, those that were made near are always chosen."""
+    """Among a thousand random vectors, sketches choose those with the highest cosine."""
     random = Random(7)  # noqa: S311 - a test, no secret
 
     def drawn() -> list[float]:
@@ -75,7 +75,7 @@ def test_sketches_choose_what_cosines_would() -> None:
 
 
 def test_every_float32_has_a_sign() -> None:
-    """The highest bit of each, whatever the other bits are."""
+    """The sign is the highest bit of a float32."""
     numbers = array("f", [-(2.0**exponent) for exponent in range(-126, 127)])
     bits = int.from_bytes(a2b_base64(sketch(numbers.tobytes())), "big")
     assert bits == 2 ** len(numbers) - 1
@@ -94,12 +94,12 @@ def test_every_float32_has_a_sign() -> None:
 def test_a_long_record_does_not_take_all_places(
     keys: list[str], count: int, expected: list[str]
 ) -> None:
-    """Three chunks of each record at most, in their order, and no more than asked for."""
+    """At most three chunks of one record are chosen."""
     found = nearest_chunks(made("00"), made("00") * 10, keys, count)
     assert [f"{item['key']}{item['chunk']}" for item in found] == expected
 
 
 def test_without_sketches_nothing_is_near() -> None:
-    """An organization whose records are all known to be shown."""
+    """Without sketches no chunk is chosen."""
     assert nearest_chunks(made("00"), "", [], 5) == []
     assert nearest_chunks(made("00"), "", [""], 5) == []

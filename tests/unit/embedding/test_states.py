@@ -1,4 +1,4 @@
-"""A state row lives as long as vectors of its record may be in an index, and no longer."""
+"""A state row stays exactly as long as an index may hold vectors of its record."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def _slow_consumer_of_a_deleted_record(stage: Stage, steps: int) -> Worker
 
 
 async def test_it_goes_with_the_vectors_of_a_deleted_record() -> None:
-    """Not before the index has accepted their deletion."""
+    """The state row of a deleted record goes once the index has accepted the deletion."""
     stage = Stage()
     await stage.write(ACME, "r1", long_text(3))
     await stage.settle()
@@ -52,7 +52,7 @@ async def test_it_goes_with_the_vectors_of_a_deleted_record() -> None:
 
 
 async def test_the_state_of_a_blank_record_stays() -> None:
-    """It says that somebody has looked at the record."""
+    """The state row of a blank record stays."""
     stage = Stage()
     await stage.write(ACME, "r1", " ")
     await stage.settle()
@@ -60,7 +60,7 @@ async def test_the_state_of_a_blank_record_stays() -> None:
 
 
 async def test_it_stays_while_another_job_of_the_record_is_pending() -> None:
-    """That one may have written to the index, and its end removes the row."""
+    """The state row stays while another job of the record is open."""
     stage = Stage()
     await stage.write(ACME, "r1", long_text(3))
     dead, deliveries = worker_of(stage)
@@ -79,7 +79,7 @@ async def test_it_stays_while_another_job_of_the_record_is_pending() -> None:
 
 @pytest.mark.parametrize("steps", [1, 2])
 async def test_vectors_that_come_after_the_deletion_are_removed(steps: int) -> None:
-    """A consumer that was given up writes them: it makes the row again, and has them removed."""
+    """Vectors that a late consumer writes after a deletion are removed."""
     stage = Stage()
     slow = await _slow_consumer_of_a_deleted_record(stage, steps)
     await slow.finish()
@@ -94,7 +94,7 @@ async def test_vectors_that_come_after_the_deletion_are_removed(steps: int) -> N
 
 @pytest.mark.parametrize("steps", [1, 2])
 async def test_no_revision_comes_back(steps: int) -> None:
-    """The record is made again; a result for the one that was deleted does not count."""
+    """A result for a deleted record does not count for a record that is made again."""
     stage = Stage()
     slow = await _slow_consumer_of_a_deleted_record(stage, steps)
     await stage.write(ACME, "r1", "made again")
@@ -112,7 +112,7 @@ async def test_no_revision_comes_back(steps: int) -> None:
 async def test_a_late_older_result_makes_the_index_doubtful_until_it_is_repaired(
     *, newer_is_last: bool
 ) -> None:
-    """Also where the newer result is stored after it; a search then looks into D1 instead."""
+    """A late older result makes the index unsure until it is repaired."""
     stage = Stage()
     await stage.write(ACME, "r1", "the old text")
     slow, _ = worker_of(stage)
@@ -135,7 +135,7 @@ async def test_a_late_older_result_makes_the_index_doubtful_until_it_is_repaired
 
 
 async def test_what_a_dead_handler_may_have_written_makes_the_index_doubtful() -> None:
-    """From the moment that the sweeper knows of its death."""
+    """The index is unsure once the sweeper knows that a handler died."""
     stage = Stage()
     await stage.write(ACME, "r1", "a text")
     await stage.settle()

@@ -1,4 +1,4 @@
-"""Waves: what is in memory at once is bounded, and who may have killed a handler runs alone."""
+"""Waves bound the memory of a batch, and a job that may have killed its handler runs alone."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Sizes:
 
 @dataclass
 class MeasuredDatabase:
-    """A database whose calls are measured."""
+    """A database that measures its calls."""
 
     inner: Database
     sizes: Sizes
@@ -80,7 +80,7 @@ class MeasuredDatabase:
 
 @dataclass
 class MeasuredEmbedder:
-    """An embedder whose calls are measured."""
+    """An embedder that measures its calls."""
 
     inner: Embedder
     sizes: Sizes
@@ -96,7 +96,7 @@ class MeasuredEmbedder:
 
 @dataclass
 class MeasuredIndex(ForwardingIndex):
-    """An index whose calls are measured."""
+    """An index that measures its calls."""
 
     sizes: Sizes
 
@@ -122,7 +122,7 @@ def measured(stage: Stage) -> Sizes:
 
 
 def foreign(text: str, number: int) -> Delivery:
-    """A message of another Worker with a text for the largest model."""
+    """Make a message of another Worker with a text for the largest model."""
     body = {
         "type": "embedding",
         "organizationId": ACME,
@@ -133,7 +133,7 @@ def foreign(text: str, number: int) -> Delivery:
 
 
 def assert_bounded(sizes: Sizes) -> None:
-    """No call is larger than the bounds allow, and some come near."""
+    """Check that no call exceeds the bounds, and that some come near."""
     digits = 8 * MAX_WAVE_NUMBERS
     # Beside texts and digits there are ids, statuses and the places of chunks. An arriving text is
     # a parameter of four statements.
@@ -145,7 +145,7 @@ def assert_bounded(sizes: Sizes) -> None:
 
 @pytest.mark.parametrize("text", [LONGEST, long_text(MAX_CHUNKS)], ids=["characters", "chunks"])
 async def test_the_longest_texts_of_messages_are_taken_a_few_at_a_time(text: str) -> None:
-    """Each call is bounded, and later messages are looked at when earlier ones are embedded."""
+    """Messages with the longest texts are handled a few at a time, in bounded calls."""
     stage = Stage()
     sizes = measured(stage)
     embedded: list[int] = []
@@ -164,7 +164,7 @@ async def test_the_longest_texts_of_messages_are_taken_a_few_at_a_time(text: str
 
 
 async def test_the_longest_records_are_read_a_few_at_a_time() -> None:
-    """Those of two tables in one batch; a change of metadata reads their vectors as carefully."""
+    """The longest records are read a few at a time, for their texts and for their metadata."""
     stage = Stage()
     half = LONGEST[: MAX_TEXT_CHARACTERS // 2 - 2]
     for story_id in ("one", "two"):
@@ -181,7 +181,7 @@ async def test_the_longest_records_are_read_a_few_at_a_time() -> None:
 
 
 async def test_a_record_that_is_too_long_is_not_read_whole() -> None:
-    """Nor is a blob, which would come as one number for each byte; the record fails alone."""
+    """A text that is too long, or a blob, is not read completely, and its record fails alone."""
     stage = Stage()
     await stage.write(ACME, "long", "word " * 300_000)
     await stage.write(ACME, "blob", "a text", "a story")
@@ -194,7 +194,7 @@ async def test_a_record_that_is_too_long_is_not_read_whole() -> None:
 
 
 async def test_short_texts_are_one_wave() -> None:
-    """A hundred of 5,000 characters are read and embedded with as few calls as they need."""
+    """A hundred texts of 5,000 characters are one wave."""
     stage = Stage()
     text = LONGEST[: MAX_WAVE_CHARACTERS // 100 - 10]
     await stage.write_many(ACME, {f"r{number}": text for number in range(100)})
@@ -207,7 +207,7 @@ async def test_short_texts_are_one_wave() -> None:
 
 
 async def test_a_wave_that_cannot_be_started_is_tried_again() -> None:
-    """D1 fails between two waves: what is done is done, and the other messages come back."""
+    """If D1 fails between two waves, the messages of the later waves are delivered again."""
     stage = Stage()
     await stage.write_many(ACME, {f"r{number}": LONGEST for number in range(8)})
     # The first wave has five calls: one to start it, and two for each of its parts.
@@ -221,7 +221,7 @@ async def test_a_wave_that_cannot_be_started_is_tried_again() -> None:
 
 
 class Death(BaseException):
-    """The runtime ends the isolate: no handler sees it."""
+    """The runtime ends the isolate; no handler catches this."""
 
 
 @dataclass
@@ -263,7 +263,7 @@ def deadly(stage: Stage) -> DeadlyEmbedder:
 
 
 async def dies(stage: Stage) -> bool:
-    """Deliver one batch; whether its handler died, so that all of its messages come back."""
+    """Deliver one batch, and return whether its handler died."""
     try:
         await stage.deliver()
     except Death:
@@ -273,7 +273,7 @@ async def dies(stage: Stage) -> bool:
 
 
 async def test_a_poison_takes_no_neighbour_along_twice() -> None:
-    """When a handler has died, its jobs run alone; what died most often runs last."""
+    """After a handler died, its jobs run alone, and the most suspect job runs last."""
     stage = Stage()
     embedder = deadly(stage)
     texts = {f"r{number}": f"text {number}" for number in range(20)}
@@ -296,7 +296,7 @@ async def test_a_poison_takes_no_neighbour_along_twice() -> None:
 
 
 async def test_a_poison_ends_as_a_dead_letter() -> None:
-    """When the queue gives its message up, the job is failed by name."""
+    """A job that always kills its handler fails as a dead letter."""
     stage = Stage()
     deadly(stage)
     job_id = await stage.write(ACME, "r1", "poison")
@@ -308,7 +308,7 @@ async def test_a_poison_ends_as_a_dead_letter() -> None:
 
 
 async def test_who_waited_for_a_later_wave_is_not_suspected() -> None:
-    """A handler dies in the first wave: jobs of later waves were not started, and run together."""
+    """If a handler dies in its first wave, the jobs of later waves run together again."""
     stage = Stage()
     embedder = deadly(stage)
     for number in range(8):
@@ -327,7 +327,7 @@ async def test_who_waited_for_a_later_wave_is_not_suspected() -> None:
 
 
 async def test_a_recorded_error_is_no_death() -> None:
-    """After an outage the jobs are tried together, as before."""
+    """After a recorded error the jobs run together again."""
     stage = Stage()
     embedder = deadly(stage)
     await stage.write_many(ACME, {f"r{number}": "a text" for number in range(5)})
@@ -340,7 +340,7 @@ async def test_a_recorded_error_is_no_death() -> None:
 
 
 async def test_a_death_after_an_error_is_a_death() -> None:
-    """What failed and was recorded is forgotten when the job starts again."""
+    """A job whose handler died after a recorded error runs alone."""
     stage = Stage()
     embedder = deadly(stage)
     await stage.write(ACME, "r1", "a text")
@@ -357,7 +357,7 @@ async def test_a_death_after_an_error_is_a_death() -> None:
 
 
 async def test_jobs_whose_messages_died_with_the_handler_run_alone() -> None:
-    """The sweeper announces them again, with messages that are delivered for the first time."""
+    """Jobs that lost their handler run alone, also if the sweeper sent new messages."""
     stage = Stage()
     embedder = deadly(stage)
     await stage.write(ACME, "r1", "a text")
@@ -372,7 +372,7 @@ async def test_jobs_whose_messages_died_with_the_handler_run_alone() -> None:
 
 
 async def test_two_jobs_of_a_record_start_together() -> None:
-    """The newer text counts, though the older job is the one that lost its handler."""
+    """Two jobs of one record start together, and the newer text counts."""
     stage = Stage()
     embedder = deadly(stage)
     await stage.write(ACME, "r1", "poison")
@@ -386,7 +386,7 @@ async def test_two_jobs_of_a_record_start_together() -> None:
 
 
 def test_groups_are_taken_as_they_are_asked_for() -> None:
-    """In order, within the limit where an item allows it, and no item before its group."""
+    """Groups stay within the limit, in order, and take no item before its group."""
     taken: list[int] = []
 
     def items() -> Iterator[int]:
