@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from cognate.auth.credentials import COOKIE_NAMES
+from cognate.auth.sessions import COOKIE_NAMES
 from cognate.auth.signature import sign
 from local.demo.organizations import DEMO_ORGANIZATIONS
 

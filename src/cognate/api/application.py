@@ -16,8 +16,7 @@ from cognate.api.http import Response, cors_headers, options_response, refuse_fo
 from cognate.api.problems import code_of, problem_response
 from cognate.api.routes import ROUTES
 from cognate.api.routing import Call, Reply, Router, parse_parameters, parse_request
-from cognate.auth.credentials import credential_from
-from cognate.auth.sessions import authenticate
+from cognate.auth.sessions import authenticate, credential_from
 from cognate.errors import CognateError, PlatformError
 from cognate.events import emit
 

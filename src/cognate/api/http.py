@@ -22,7 +22,7 @@ from cognate.api.refusals import (
 from cognate.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
-    from cognate.auth.credentials import SessionToken
+    from cognate.auth.sessions import SessionToken
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 """Bytes of a request body. A text of 100,000 characters fits, whatever its script and escapes."""

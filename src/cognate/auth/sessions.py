@@ -1,4 +1,14 @@
-"""Authenticate a session token by Better Auth's tables, in one round trip.
+"""Authenticate a request by its session of Better Auth, in one round trip.
+
+The token of the session comes from a header or from a cookie, by these rules:
+
+1. `Authorization: Bearer` goes before every cookie, because a client sets it on purpose, while a
+   browser adds cookies by itself. If it is invalid the request is refused, also if a cookie is
+   valid. Another scheme (such as `Basic`, which a proxy may add) counts as no header.
+2. A bearer token with a dot is signed, and its signature must be valid. One without a dot is the
+   token itself.
+3. A cookie must be signed. Of several cookies the first valid one counts, and the `__Secure-` name
+   goes before the other.
 
 One statement reads the session, the ban of its user and the membership. Better Auth names its
 columns in camelCase or snake_case, and writes times as ISO text, seconds or milliseconds, depending
@@ -8,22 +18,38 @@ on its adapter. This module reads all of them.
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import unquote
 
 from cognate.auth.better_auth_tables import refuse_unusable_tables
-from cognate.auth.credentials import INVALID, SessionToken
-from cognate.errors import DatabaseError, InvalidCredential, NoActiveOrganization
+from cognate.auth.signature import verify
+from cognate.errors import (
+    ConfigurationError,
+    DatabaseError,
+    InvalidCredential,
+    MissingCredential,
+    NoActiveOrganization,
+)
 from cognate.ports import Statement
 from cognate.principal import OrganizationId, Principal
+from cognate.settings import SECRET
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from cognate.ports import Clock, Database, Row
     from cognate.settings import AuthNaming
+
+COOKIE_NAMES: Final = ("__Secure-better-auth.session_token", "better-auth.session_token")
+"""The names of the cookie, the first one first. Only https can set that one."""
+
+MAX_TOKEN_LENGTH: Final = 512
+"""The longest session token that is looked up, in characters. Better Auth makes 32."""
+
+INVALID: Final = "The credential is not valid: unknown, expired or revoked; sign in again."
 
 MAX_ORGANIZATION_ID_BYTES: Final = 64
 """UTF-8 bytes of an organization's id. A metadata index of Vectorize reads no more of a string, so
@@ -70,16 +96,29 @@ _STATEMENTS: Final[Mapping[AuthNaming, str]] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Session:
-    """A session as it is stored, whether or not it still counts.
+class SessionToken:
+    """The token of a session, not yet looked up.
 
     Attributes:
-        expires_at: None where the stored value is no time; such a session counts as expired.
-        banned: whether the user is marked as banned.
-        ban_expires_at: the end of the ban; None: it has none.
-        organization_id: the active organization, as the session names it.
-        is_member: whether the user has a member row in that very organization.
-        roles: of that membership; comma-joined roles are several.
+        token: the value of `session.token`.
+        source: a browser sends a cookie by itself, so a cookie needs a check of the origin.
+    """
+
+    token: str = field(repr=False)
+    source: Literal["bearer", "cookie"]
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session as it is stored, valid or not.
+
+    Attributes:
+        expires_at: None if the stored value is not a time. Such a session is expired.
+        banned: the user is marked as banned.
+        ban_expires_at: the end of the ban; None if the ban has no end.
+        organization_id: the active organization that the session names.
+        is_member: the user is a member of that organization.
+        roles: the roles of the membership.
     """
 
     user_id: str
@@ -97,13 +136,42 @@ class Session:
         return not self.banned or (self.ban_expires_at is not None and self.ban_expires_at <= now)
 
 
+def credential_from(headers: Mapping[str, str], secret: str | None) -> SessionToken:
+    """Read the credential of a request.
+
+    Args:
+        headers: with names in lower case.
+        secret: the one of Better Auth; None if it is not configured.
+
+    Raises:
+        ConfigurationError: the secret is not configured. The message names it.
+        MissingCredential: there is none.
+        InvalidCredential: there is one, and it is malformed or its signature is wrong.
+    """
+    if secret is None:
+        message = (
+            f"{SECRET} is not set, so no session can be verified; "
+            f"set the value that Better Auth uses with `wrangler secret put {SECRET}`"
+        )
+        raise ConfigurationError(SECRET, message)
+    scheme, _, bearer = headers.get("authorization", "").strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return SessionToken(_plausible(_bearer_token(bearer.strip(), secret)), "bearer")
+    values = list(_session_cookies(headers.get("cookie", "")))
+    if not values:
+        message = "This route needs a session: send its cookie or `Authorization: Bearer <token>`."
+        raise MissingCredential(message)
+    verified = (verify(unquote(value), secret) for value in values)
+    return SessionToken(_plausible(next(filter(None, verified), None)), "cookie")
+
+
 async def authenticate(
     credential: SessionToken, database: Database, clock: Clock, naming: AuthNaming
 ) -> Principal:
     """Find the caller of a session token, who acts for the active organization of the session.
 
     Args:
-        credential: from `credentials.credential_from`.
+        credential: from `credential_from`.
         database: the one with Better Auth's tables.
         clock: for the expiry.
         naming: the names of Better Auth's columns.
@@ -143,11 +211,12 @@ def usable_organization_id(value: str) -> OrganizationId:
 
 
 async def find_session(database: Database, naming: AuthNaming, token: str) -> Session | None:
-    """The session of exactly this token, or None; one round trip.
+    """Find the session of exactly this token, in one round trip; None if there is none.
 
     Raises:
-        ConfigurationError: the tables are in another database, or named otherwise than configured.
-        DatabaseError: the database is out of reach.
+        ConfigurationError: the tables are in another database, or their columns are named
+            otherwise than configured.
+        DatabaseError: the database failed.
     """
     try:
         (rows,) = await database.batch([Statement(_STATEMENTS[naming], (token,))])
@@ -157,6 +226,32 @@ async def find_session(database: Database, naming: AuthNaming, token: str) -> Se
     expected = token.encode("utf-8")
     found = [row for row in rows if hmac.compare_digest(str(row["token"]).encode(), expected)]
     return _session(found) if found else None
+
+
+def _bearer_token(value: str, secret: str) -> str | None:
+    # Better Auth returns the signed form percent-encoded, as in the cookie. Decoding does not
+    # change a bare token, or base64 that is not encoded.
+    decoded = unquote(value)
+    return verify(decoded, secret) if "." in decoded else decoded
+
+
+def _session_cookies(header: str) -> Iterator[str]:
+    """Yield the values of the session cookies, the first one first.
+
+    `http.cookies` stops at the first cookie that it cannot parse, and the header has the cookies of
+    others too. So this function parses the header itself.
+    """
+    pairs = [part.strip().partition("=") for part in header.split(";")]
+    for name in COOKIE_NAMES:
+        for key, _, value in pairs:
+            if key.strip() == name:
+                yield value.strip().removeprefix('"').removesuffix('"')
+
+
+def _plausible(token: str | None) -> str:
+    if not token or len(token) > MAX_TOKEN_LENGTH or not token.isascii() or not token.isprintable():
+        raise InvalidCredential(INVALID)
+    return token
 
 
 def _session(rows: Sequence[Row]) -> Session:

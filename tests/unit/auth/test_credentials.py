@@ -1,4 +1,4 @@
-"""Which credential a request carries."""
+"""The session token of a request: from its headers and its cookies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from cognate.auth.credentials import COOKIE_NAMES, MAX_TOKEN_LENGTH, SessionToken, credential_from
+from cognate.auth.sessions import COOKIE_NAMES, MAX_TOKEN_LENGTH, SessionToken, credential_from
 from cognate.auth.signature import sign
 from cognate.errors import ConfigurationError, InvalidCredential, MissingCredential
 from cognate.settings import Settings

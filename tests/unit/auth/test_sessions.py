@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cognate.auth.credentials import SessionToken
 from cognate.auth.sessions import (
+    SessionToken,
     as_time,
     authenticate,
     find_session,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cognate.auth.credentials import credential_from
+from cognate.auth.sessions import credential_from
 from local.demo.greeting import curl, greeting
 from local.demo.organizations import DEMO_ORGANIZATIONS
 
