@@ -150,9 +150,10 @@ class RecordedDatabase:
 
 def _stored_keys(statement: Statement) -> list[str]:
     """The keys of the records whose state a statement stores or removes."""
-    if statement.sql.startswith(REMOVES_STATE):
+    sql = " ".join(statement.sql.split())
+    if sql.startswith(REMOVES_STATE):
         return [row["key"] for row in json.loads(str(statement.parameters[0]))]
-    if statement.sql.startswith(STORES_VECTORS):
+    if sql.startswith(STORES_VECTORS):
         return [
             vector_key(row["organization"], row["scope"], row["record"])
             for row in json.loads(str(statement.parameters[0]))
