@@ -89,7 +89,7 @@ readme: setup ## Write the generated parts of README.md again
 bench: setup ## Measure the CPU that requests and batches cost in the runtime
 	@$(bin)/python -m benchmarks.worker_cpu
 
-clean: ## Forget the data of `make dev`
+clean: ## Remove the data of `make dev`
 	@$(PYTHON) -m local.commands.clean
 
 distclean: ## Remove everything that was installed or made here

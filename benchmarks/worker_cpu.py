@@ -1,8 +1,8 @@
-"""`make bench`: CPU of workerd for requests and for a queue batch of a hundred texts.
+"""`make bench`: the CPU time of workerd for requests and for a queue batch of a hundred texts.
 
-What is measured is the whole workerd process, so wrangler's and Miniflare's share of it is
-included; compare rows with each other and with `GET /healthz`, which does nothing. Medians of
-several rounds.
+The time is that of the whole workerd process, so it includes the share of wrangler and Miniflare.
+Compare the rows with each other, and with `GET /healthz`, which does nothing. Each row is the
+median of several rounds.
 """
 
 from __future__ import annotations
