@@ -138,8 +138,8 @@ async def post_record(call: Call) -> Reply:
     if record_id is not None and not isinstance(record_id, str):
         raise InvalidInput(FieldError("/id", "must be a string"))
     record = await _write(call, Create(fields, record_id))
-    path = f"/api/v1/{_table(call).name}/{quote(record.json['id'], safe='')}"
-    return Reply(record.json, {"etag": record.etag, "location": path})
+    location = f"/api/v1/{call.parameters['table']}/{quote(record.json['id'], safe='')}"
+    return Reply(record.json, {"etag": record.etag, "location": location})
 
 
 async def get_one(call: Call) -> Reply:
