@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,7 @@ from cognate.api.application import Application
 from cognate.api.http import Request, Response
 from cognate.consumer import consume
 from cognate.settings import Settings
+from local.setup.layout import ROOT
 from tests.stage.people import enrol
 from tests.stage.platform import ACME, QUEUE, SCHEMA, Stage
 from tests.stage.watched import WatchedDatabase
@@ -61,6 +63,14 @@ def report(walk: Walk, name: str, record_property: Callable[[str, object], None]
     record_property("figure", f"{name}: {walk}")
 
 
+def not_described(walk: Walk, section: str) -> set[str]:
+    """The modules that a section of `docs/architecture.md` does not name; words need no mention."""
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    text = page.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    named = {path.replace("/", ".") for path in re.findall(r"`src/cognate/([\w/]+)\.py`", text)}
+    return {name for name in walk.starts if "." in name} - named
+
+
 async def test_a_search_runs_through_few_modules(
     stage: Stage, record_property: Callable[[str, object], None]
 ) -> None:
@@ -71,6 +81,7 @@ async def test_a_search_runs_through_few_modules(
     response = await walk.follow(application.handle(asked, stage.local, SETTINGS))
 
     report(walk, "A search", record_property)
+    assert not_described(walk, "One search") == set()
     answer = json.loads(response.body)
     assert ("DUPLICATE", 1) == (answer["verdict"], len(answer["results"]))
     assert (len(walk.starts) <= 18, walk.calls.total() <= 40) == (True, True), walk.listing()
@@ -101,6 +112,7 @@ async def test_a_delivery_runs_through_few_modules(
     verdicts: RetryDelays = await walk.follow(consume(stage.local, SCHEMA, QUEUE, deliveries))
 
     report(walk, "A delivery", record_property)
+    assert not_described(walk, "One delivery") == set()
     assert [None] == list(verdicts.values())
     assert ["done", "done"] == await stage.jobs()
     assert (len(walk.starts) <= 25, walk.calls.total() <= 109) == (True, True), walk.listing()
