@@ -178,7 +178,7 @@ TIMES: Final = (
     "0001-01-01T00:00:00+00:00",
     "9999-12-31T23:59:59.999999Z",
 )
-"""Datetimes in the order of time, whose texts have another one; one without an offset is in UTC."""
+"""Datetimes in the order of time, which is not the order of their texts."""
 
 
 @pytest.mark.parametrize("descending", [False, True])

@@ -149,7 +149,7 @@ async def test_a_hundred_texts_for_owned_records_cost_one_read(stage: Stage) -> 
     assert 1 == len(stage.database.batches)
     codes = [None if item is None else item.code for item in found]
     assert [None] * 40 + ["RECORD_NOT_FOUND"] * 10 == codes[:50]
-    # Who may not read a note is told that there is none.
+    # A caller who may not read a note is told that it does not exist.
     assert ["RECORD_NOT_FOUND", None] * 20 == codes[50:90]
     assert [None] * 10 == codes[90:]
     for place in (0, 45, 50, 51, 95):

@@ -112,7 +112,7 @@ async def test_a_change_is_validated_with_all_of_the_record(
 @pytest.mark.parametrize(
     ("fields", "pointer", "message"),
     [
-        # Fewer than 100,000 characters, and more chunks than a row can hold.
+        # It has fewer than 100,000 characters but more chunks than a row can hold.
         (
             {"content": "\ud55c\uad6d\uc5b4 " * 20_000},
             "/content",

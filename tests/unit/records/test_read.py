@@ -70,7 +70,7 @@ async def test_a_page_is_bounded_in_bytes(stage: Stage, sort: str) -> None:
     expected = [*(f"n{number}" for number in range(10)), "small"]
     assert sorted(expected) == sorted(found)
     assert found == (await stage.ids(notes, limit="100", sort=sort))[:3] + found[3:]
-    # The last record of a page may go beyond.
+    # The last record of a page may exceed the limit.
     assert max(sizes) < MAX_PAGE_BYTES + 401_000
     assert min(sizes[:-1]) > MAX_PAGE_BYTES
 

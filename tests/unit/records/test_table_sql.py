@@ -164,5 +164,5 @@ async def test_a_row_that_was_written_behind_the_api_is_a_record(stage: Stage) -
     record = await stage.get(posts, "raw")
     assert record.json["tags"] is None
     assert record.json["isPublic"] is False
-    # On a change the record's default stands in for what may not be null.
+    # An update writes the default of a field that may not be null.
     assert (await stage.update(posts, "raw", title="y")).json["tags"] == []

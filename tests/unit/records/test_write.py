@@ -458,7 +458,7 @@ async def test_a_broken_reference_is_its_own_records_conflict() -> None:
 
     codes = await stage.codes(replies, *operations)
 
-    # One read and one write, ten parts, and the ten of one part.
+    # One read, one write, ten parts, and the ten changes of one part.
     assert 1 + 1 + 10 + 10 == len(stage.database.batches)
     assert ["record"] * 37 + ["CONFLICT"] + ["record"] * 62 == codes
     assert 99 == len(stage.jobs("queued")) == (await stage.page(replies, total="true")).total
@@ -517,7 +517,7 @@ async def test_an_outage_among_the_parts_is_told_to_those_it_concerns() -> None:
     stage = _guarded(("INSERT", "NEW"))
     operations = [Create({"text": f"note {number}"}, f"n{number}") for number in range(20)]
     operations[0] = Create({"text": "closed"}, "n0")
-    # After the read, the write of all, that of the first two, and each of them alone.
+    # Calls: the read, the write of all, the first two changes, each of these two, the next part.
     stage.database.fails = {5}
 
     codes = await stage.codes(replies, *operations)
@@ -565,7 +565,7 @@ async def test_a_batch_of_large_records_is_done_in_parts(stage: Stage) -> None:
     expected = ["record"] * 26
     expected[3:5] = ["deleted", "RECORD_NOT_FOUND"]
     assert expected == codes
-    # Each record is answered as its fields and as its version, and once more when it is written.
+    # Each record is read as its fields and its version, and is returned again when it is written.
     assert max(measured.answers) < 2 * (MAX_READ_BYTES + 2 * 400_000)
     assert {"y"} == {
         (await stage.get(notes, f"n{number}")).json["text"][0] for number in (0, 2, 5, 24)

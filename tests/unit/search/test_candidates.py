@@ -73,7 +73,7 @@ async def test_no_statement_walks_over_an_organization(*, analysed: bool) -> Non
             if "SCAN" in line
             and ("claims" in line or "cognate" in line or line.endswith((" s", " r")))
         ]
-        # Of state rows only those of a key, of recency, or of another fingerprint are read.
+        # State rows are read by key, by recency or by fingerprint only.
         state = [line for line in lines if "SEARCH s " in line or "cognate_embeddings" in line]
         assert walks == [], lines
         assert all(

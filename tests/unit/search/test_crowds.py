@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TEXT = "one two three four five six seven eight nine ten"
 NEAR = "one two three four five six seven eight nine eleven"
-"""Of the class CONFIRMS or DUPLICATE, and not equal."""
+"""A text near the crowd: its class is CONFIRMS or DUPLICATE, but it is not equal."""
 
 
 async def ask(stage: Stage, text: str = TEXT, **options: Any) -> SearchAnswer:
@@ -37,7 +37,7 @@ async def crowd(stage: Stage, count: int) -> list[str]:
     await stage.write(ACME, "alive", NEAR)
     await stage.drain()
     await stage.show()
-    # From now on, nothing that is written is shown.
+    # The index shows nothing that is written from now on.
     stage.local.bindings.indexes["VECTORIZE"].visibility_seconds = 6000
     return names
 
@@ -121,7 +121,7 @@ async def test_what_is_nearer_than_the_whole_crowd_is_certain() -> None:
     names = [f"r{number:03}" for number in range(MAX_TOP_K + 20)]
     await stage.write_many(ACME, {name: f"{TEXT} {name}" for name in names})
     await stage.drain()
-    # All of them are new to the search, and the index shows them already.
+    # The index shows all of them, although the search treats them as recent.
     found = await ask(stage, f"{TEXT} r007")
     assert (found.results[0].id, found.degraded) == ("r007", None)
 

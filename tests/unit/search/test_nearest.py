@@ -126,16 +126,16 @@ async def test_an_updated_record_is_found_by_its_new_text() -> None:
 @pytest.mark.parametrize(
     "match",
     [
-        # Another organization's vector, as it is.
+        # A vector of another organization.
         IndexMatch(vector_id(vector_key(GLOBEX, "claims", "r1"), 0), 1, claimed(GLOBEX)),
-        # The same, with metadata that says it is the caller's.
+        # The same vector with the caller's organization in its metadata.
         IndexMatch(vector_id(vector_key(GLOBEX, "claims", "r1"), 0), 1, claimed(ACME)),
-        # The caller's own, with metadata that says it is another's.
+        # The caller's own vector with another organization in its metadata.
         IndexMatch(vector_id(vector_key(ACME, "claims", "r1"), 0), 1, claimed(GLOBEX)),
-        # One of another table, or without metadata.
+        # A vector of another table, and one without metadata.
         IndexMatch(vector_id(vector_key(ACME, "claims", "r1"), 0), 1, claimed(ACME, "articles")),
         IndexMatch(vector_id(vector_key(ACME, "claims", "r1"), 0), 1, {}),
-        # One that is none of ours, and one of a chunk that was never stored.
+        # An id that is not a vector id, and a chunk that was never stored.
         IndexMatch("r1", 1, claimed(ACME)),
         IndexMatch(vector_id(vector_key(ACME, "claims", "r1"), 9), 1, claimed(ACME)),
     ],
@@ -150,7 +150,7 @@ async def test_an_index_that_errs_crosses_no_border(match: IndexMatch) -> None:
     right = IndexMatch(vector_id(vector_key(ACME, "claims", "r1"), 0), 0.1, claimed(ACME))
     with_index(stage, [match])
     assert ids(await find(stage, "a red harbour")) == []
-    # The control: the right one is found, and by its exact score.
+    # Control: the right match is found, with its exact score.
     with_index(stage, [match, right])
     [found] = (await find(stage, "a red harbour")).matches
     assert found.id == "r1"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 RECORDS = 5000
 LATER = "9998"
-"""After any time that an index can be known to show."""
+"""A time after everything that an index can show."""
 
 
 async def ask(stage: Stage, query: Matrix) -> Nearest:
