@@ -1,4 +1,4 @@
-"""Find out why Better Auth's tables cannot be read: they are elsewhere, or named otherwise."""
+"""Explain why Better Auth's tables cannot be read: another database, or other column names."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _COLUMNS_READ: Final[Mapping[AuthNaming, frozenset[str]]] = MappingProxyType(
         ),
     }
 )
-"""What `cognate.auth.sessions` needs; the columns of a ban are optional."""
+"""The columns that `cognate.auth.sessions` needs. Those of a ban are optional."""
 
 _COLUMNS: Final = """
 SELECT tables.name || '.' || columns.name AS name
@@ -45,11 +45,12 @@ WHERE tables.name IN ('session', 'user', 'member')
 async def refuse_unusable_tables(database: Database, naming: AuthNaming) -> None:
     """Check that the database has the tables and columns that a session is read from.
 
-    One round trip; it is asked for only when such a read has failed.
+    This makes one round trip, and only after a read of a session has failed.
 
     Raises:
-        ConfigurationError: something is missing; the message says what, and what to change.
-        DatabaseError: the database is out of reach.
+        ConfigurationError: a table or column is missing. The message names it and says what to
+            change.
+        DatabaseError: the database failed.
     """
     [rows] = await database.batch([Statement(_COLUMNS)])
     found = {str(row["name"]) for row in rows}

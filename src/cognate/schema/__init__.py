@@ -1,7 +1,10 @@
-"""What a user writes in `schema.py`: tables, their embeddings, similarity services.
+"""The classes of a schema: tables, their embeddings and similarity services.
 
-Every definition is checked when it is made; a mistake is a `DefinitionError` that says what to
-change, at import, not at the first request.
+This is not the user's `src/schema.py`, which holds the definitions themselves and imports these
+classes by `from cognate import ...`.
+
+Each definition is checked when it is made. So a mistake raises a `DefinitionError` at import, not
+at the first request, and its message says what to change.
 """
 
 from cognate.schema.access import Access

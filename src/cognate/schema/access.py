@@ -1,4 +1,4 @@
-"""Who may do what with the records of a table, by their roles in the organization."""
+"""The roles that may read, create, update and delete the records of a table."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ Permission = Literal["read", "create", "update", "delete"]
 PERMISSIONS: Final[tuple[Permission, ...]] = get_args(Permission)
 
 RANKS: Final = ("member", "admin", "owner")
-"""The roles that have an order, lowest first: Better Auth's own."""
+"""The roles of Better Auth itself, lowest first. Only these have an order."""
 
 Roles = str | list[str] | tuple[str, ...]
-"""Roles as a definition writes them: `"member+"`, `"editor"`, or a list of such."""
+"""Roles in a definition: `"member+"`, `"editor"`, or a list of such."""
 
 
 def expand_roles(option: str, written: Roles) -> frozenset[str]:
-    """The roles that a definition means.
+    """Return the roles that an option allows.
 
     Args:
-        option: names it in a message.
-        written: `"admin+"` is that role or a higher one in owner > admin > member; a plain role,
-            which may be one of your own, is that role alone; a list is any of these, and an
-            empty one nobody.
+        option: the option, for messages.
+        written: `"admin+"` allows this role and the higher ones, in the order member, admin, owner.
+            A plain role allows this role alone; it may be one of your own. A list allows each of
+            its roles, and an empty list allows nobody.
 
     Raises:
-        DefinitionError: no role, or a `+` behind a role that has no order.
+        DefinitionError: a value is not a role, or a role without an order has a `+`.
     """
     names: object = [written] if isinstance(written, str) else written
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
@@ -60,7 +60,7 @@ def expand_roles(option: str, written: Roles) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Access:
-    """The roles that may do each operation; checked before anything is read or written.
+    """The roles that may do each operation. They are checked before anything is read or written.
 
     A search over the table needs the permission to read, and a text posted for one of its records
     the permission to update. A table whose records only their owners may read has no embeddings
@@ -89,14 +89,15 @@ class Access:
         """Read the roles; see `expand_roles`.
 
         Raises:
-            DefinitionError: a role that cannot be meant.
+            DefinitionError: see `expand_roles`.
         """
-        for operation, written in zip(PERMISSIONS, (read, create, update, delete), strict=True):
-            object.__setattr__(self, operation, expand_roles(f"Access({operation}=...)", written))
+        for permission, written in zip(PERMISSIONS, (read, create, update, delete), strict=True):
+            roles = expand_roles(f"Access({permission}=...)", written)
+            object.__setattr__(self, permission, roles)
 
-    def allows(self, operation: Permission, roles: Collection[str]) -> bool:
-        """Whether somebody with these roles may do it."""
-        allowed: frozenset[str] = getattr(self, operation)
+    def allows(self, permission: Permission, roles: Collection[str]) -> bool:
+        """Whether one of these roles has the permission."""
+        allowed: frozenset[str] = getattr(self, permission)
         return not allowed.isdisjoint(roles)
 
     def require(self, permission: Permission, principal: Principal, table: str) -> None:

@@ -1,4 +1,4 @@
-"""The whole of a schema: its tables, its services, and the Vectorize indexes they need."""
+"""A whole schema: its tables, its similarity services, and the Vectorize indexes they need."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ if TYPE_CHECKING:
     from cognate.schema.similarities import Similarity
 
 MAX_METADATA_INDEXES: Final = 10
-"""Metadata indexes of one Vectorize index."""
+"""Metadata indexes that one Vectorize index can have."""
 
 Named = TypeVar("Named", Table, "Similarity")
 
 
 @dataclass(frozen=True)
 class IndexDefinition:
-    """A Vectorize index that must exist before the first vector is written.
+    """A Vectorize index that the deployment must have before the first vector is written.
 
     Attributes:
-        binding: as `wrangler.toml` names it.
-        name: of the index itself.
-        metadata_indexes: property to type; made before the first write, or they match nothing.
+        binding: its name in `wrangler.toml`.
+        name: its name in Vectorize.
+        dimensions: components of its vectors.
+        metadata_indexes: the properties that filters can use, with their types. A metadata index
+            does not see vectors that were written before it was made.
+        metric: how vectors are compared.
     """
 
     binding: str
@@ -41,20 +44,21 @@ class IndexDefinition:
 
 
 class Cognate:
-    """What `schema.py` exports as `app`.
+    """The schema that `schema.py` exports as `app`.
 
     Attributes:
         tables: by name.
         similarities: by name.
-        collections: what is embedded, of the tables and of the texts that are posted without one.
+        collections: of the tables with embeddings, and of the posted texts.
     """
 
     def __init__(self, *, tables: Sequence[Table], similarities: Sequence[Similarity] = ()) -> None:
         """Check that the definitions fit together.
 
         Raises:
-            DefinitionError: two of one name, a service of a table that is not listed, metadata of
-                one name and two types, or more metadata than an index can filter by.
+            DefinitionError: two definitions have one name, a service searches a table that is not
+                listed, metadata of one name has two types, or an index would need too many
+                metadata indexes.
         """
         self.tables = _by_name("tables", tables)
         self.similarities = _by_name("similarities", similarities)
@@ -75,7 +79,7 @@ class Cognate:
         """The table of this name.
 
         Raises:
-            NotFound: there is none; the message lists those there are.
+            NotFound: there is none. The message lists the tables.
         """
         if name in self.tables:
             return self.tables[name]
@@ -83,10 +87,10 @@ class Cognate:
         raise NotFound("table", f"There is no such table. The tables are: {known}.")
 
     def collection(self, table: str) -> Collection:
-        """What is embedded of the table of this name.
+        """The collection of the table of this name.
 
         Raises:
-            NotFound: there is no such table, or it embeds nothing.
+            NotFound: there is no such table, or it has no embeddings.
         """
         found = self.table(table).collection
         if found is None:
@@ -97,7 +101,7 @@ class Cognate:
         """The service of this name.
 
         Raises:
-            NotFound: there is none; the message lists those there are.
+            NotFound: there is none. The message lists the services.
         """
         if name in self.similarities:
             return self.similarities[name]

@@ -165,10 +165,10 @@ POSTED_TEXTS: Final[Mapping[str, Collection]] = MappingProxyType(
 
 
 class Collections:
-    """Collections by scope; those of a whole schema are `Cognate.collections`."""
+    """Collections by scope. `Cognate.collections` has all of a schema."""
 
     def __init__(self, collections: Iterable[Collection]) -> None:
-        """Take collections, each of another scope."""
+        """Take collections of different scopes."""
         self._by_scope = {collection.scope: collection for collection in collections}
 
     def __iter__(self) -> Iterator[Collection]:
@@ -180,7 +180,7 @@ class Collections:
         return self._by_scope[scope]
 
     def get(self, scope: object) -> Collection | None:
-        """The collection of this scope, or None; a message may hold any value as its scope."""
+        """The collection of this scope, or None. A message can hold any value as its scope."""
         return self._by_scope.get(scope) if isinstance(scope, str) else None
 
     def only(self, scopes: Container[str]) -> Collections:

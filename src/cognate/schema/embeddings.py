@@ -1,4 +1,4 @@
-"""What of a table's records is embedded."""
+"""How the records of a table are embedded."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from cognate.schema.names import SERVER_COLUMNS, field_names, require_snake_case
 
 @dataclass(frozen=True, kw_only=True)
 class Embeddings:
-    """What of a record is embedded, when, and by which model.
+    """The fields of a record to embed, when to embed them, and by which model.
 
     Attributes:
-        fields: the text fields that are joined, in this order.
+        fields: the text fields, which are joined in this order and then embedded.
         model: a name from `cognate.models.MODELS`.
-        on_insert: embed a record when it is created.
-        on_update: embed it again after a change: of any embedded field (True), never (False), or
-            of the fields named here, which need not be embedded ones.
-        embedding_column: the BLOB column of the stored vectors (float32, little-endian, one chunk
-            after the other).
-        separator: stands between the joined fields.
-        metadata: fields copied to Vectorize, which similarity filters may use.
+        on_insert: whether a new record is embedded.
+        on_update: whether a changed record is embedded again. True: if an embedded field changed.
+            Field names: if one of these fields changed, embedded or not. False: never.
+        embedding_column: the BLOB column of the stored vectors: float32, little-endian, one chunk
+            after the other.
+        separator: the text between two joined fields.
+        metadata: the fields that are copied to Vectorize. Similarity filters can use them.
     """
 
     fields: tuple[str, ...]
@@ -44,10 +44,11 @@ class Embeddings:
         separator: str = " ",
         metadata: list[str] | tuple[str, ...] = (),
     ) -> None:
-        """Check the options that can be judged without the record.
+        """Check the options that need no knowledge of the record.
 
         Raises:
-            DefinitionError: no field, a field named twice, an unknown model, a bad column name.
+            DefinitionError: there is no field, a field is named twice, the model is unknown, or
+                the column's name is not allowed.
         """
         named = {
             "fields": field_names("fields", fields),
@@ -73,12 +74,12 @@ class Embeddings:
 
     @property
     def embedding_model(self) -> EmbeddingModel:
-        """The catalogue's entry of `model`."""
+        """The model of this name in the catalogue."""
         return model_named(self.model)
 
     @property
     def watched(self) -> frozenset[str]:
-        """The fields whose change has a record embedded again."""
+        """The fields whose change makes Cognate embed a record again."""
         if isinstance(self.on_update, tuple):
             return frozenset(self.on_update)
         return frozenset(self.fields) if self.on_update else frozenset()

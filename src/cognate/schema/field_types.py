@@ -1,4 +1,4 @@
-"""Which kind of value an annotation stands for: what SQL can compare, and what it cannot."""
+"""Derive from the annotation of a field how its column holds values."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from uuid import UUID
 from pydantic import AwareDatetime, FutureDate, FutureDatetime, PastDate, PastDatetime
 
 MetadataType = Literal["string", "number", "boolean"]
-"""What a Vectorize metadata index can hold."""
+"""The types of values that a Vectorize metadata index can hold."""
 
 FieldType = Literal[
     "string", "number", "boolean", "uuid", "date", "datetime", "time", "decimal", "json"
 ]
-"""How a column holds a field: as a scalar, as a text in one form, or as JSON."""
+"""How a column holds a field: a scalar, a text in a normal form, or JSON."""
 
 _SCALARS: Final[tuple[tuple[type, MetadataType], ...]] = (
     (bool, "boolean"),  # before int, which it is too
@@ -40,26 +40,27 @@ _TEXTS: Final[tuple[tuple[type, FieldType], ...]] = (
 
 
 def scalar_type(annotation: Any) -> MetadataType | None:  # noqa: ANN401 - any annotation at all
-    """The scalar that an annotation, or what it allows beside None, stands for.
+    """The scalar type of an annotation; None beside it does not count.
 
-    None when it stands for none, or for more than one.
+    Returns:
+        None if the annotation allows no scalar, or scalars of several types.
     """
     kinds = {_scalar_of(arm) for arm in _arms(annotation)}
     return kinds.pop() if len(kinds) == 1 else None
 
 
 def field_type(annotation: Any) -> FieldType:  # noqa: ANN401 - any annotation at all
-    """How a column holds values of an annotation."""
+    """How a column holds a field with this annotation."""
     found = scalar_type(annotation)
     if found is not None:
         return found
     kinds = {_text_of(arm) for arm in _arms(annotation)}
-    # What may be of two forms has no order, and is JSON.
+    # A field that may have two forms has no order in SQL, so it is stored as JSON.
     return kinds.pop() or "json" if len(kinds) == 1 else "json"
 
 
 def allows_none(annotation: Any) -> bool:  # noqa: ANN401 - any annotation at all
-    """Whether None is a value of an annotation."""
+    """Whether an annotation allows None."""
     if get_origin(annotation) is Annotated:
         return allows_none(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):
@@ -70,7 +71,7 @@ def allows_none(annotation: Any) -> bool:  # noqa: ANN401 - any annotation at al
 
 
 def _arms(annotation: Any) -> list[Any]:  # noqa: ANN401 - any annotation at all
-    """What an annotation allows beside None, one by one."""
+    """The types that an annotation allows, one by one, without None."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return _arms(get_args(annotation)[0])

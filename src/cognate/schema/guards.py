@@ -1,4 +1,4 @@
-"""Which fields of a record a caller may set, whoever they are."""
+"""The fields of a record that callers may set, whatever their roles are."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 class Guards:
     """The fields that a caller may set, by their Python names.
 
-    A field that may not be set keeps its default when a record is created, and its value when one
-    is updated.
+    A field that the caller may not set gets its default in a new record, and keeps its value in an
+    update.
 
     Attributes:
-        create: those that may be set when a record is created; None for all.
-        update: those that may be set when it is updated; None for all.
-        never: those that no caller may set.
+        create: the fields that may be set in a new record; None for all.
+        update: the fields that may be set in an update; None for all.
+        never: the fields that no caller may set.
     """
 
     create: frozenset[str] | None
@@ -36,10 +36,11 @@ class Guards:
         update: Iterable[str] | None = None,
         never: Iterable[str] = (),
     ) -> None:
-        """Take lists of field names.
+        """Read the lists of field names.
 
         Raises:
-            DefinitionError: no list of names, or a field both allowed and never to be set.
+            DefinitionError: an option is not a list of names, or a field is allowed and also in
+                `never`.
         """
         for option, names in (("create", create), ("update", update), ("never", never)):
             found = None if names is None else frozenset(field_names(f"Guards({option})", names))
@@ -53,7 +54,7 @@ class Guards:
 
     @property
     def named(self) -> frozenset[str]:
-        """Every field that is named."""
+        """All fields that an option names."""
         return (self.create or frozenset()) | (self.update or frozenset()) | self.never
 
     def allows(self, operation: Literal["create", "update"], field: str) -> bool:

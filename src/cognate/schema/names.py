@@ -1,4 +1,4 @@
-"""The names that definitions may use, and how they read in JSON."""
+"""Rules for the names in a schema, and their forms in JSON and SQL."""
 
 from __future__ import annotations
 
@@ -20,31 +20,35 @@ SERVER_COLUMNS: Final = frozenset(
 """Columns that Cognate writes itself."""
 
 REQUEST_NAMES: Final = frozenset({"limit", "cursor", "sort", "total", "filter"})
-"""What lists and searches call their own parameters: a filter by such a field could not be told
-from them."""
+"""Parameters of lists and searches. A filter by a field of such a name could not be told from the
+parameter."""
 
 
 def camel_case(name: str) -> str:
-    """`story_id` as JSON has it: `storyId`."""
+    """The name in JSON: `storyId` for `story_id`."""
     first, *rest = name.split("_")
     return first + "".join(word[:1].upper() + word[1:] for word in rest)
 
 
 def snake_case(name: str) -> str:
-    """`claimSimilarity` as Python has it: `claim_similarity`."""
+    """The name in Python: `claim_similarity` for `claimSimilarity`."""
     return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
 
 
 def quoted(name: str) -> str:
-    """A table or column name in SQL; in quotes, also a word of SQL can be a name."""
+    """A table or column name in SQL. The quotes allow names that are keywords."""
     return f'"{name}"'
 
 
 def require_snake_case(name: str, what: str) -> None:
-    """Refuse a table or column name that SQL or JSON could not carry as it is.
+    """Check the name of a table or a column.
+
+    Args:
+        name: the name.
+        what: the thing that has it, for the message.
 
     Raises:
-        DefinitionError: the name is not `snake_case`, or longer than 63 characters.
+        DefinitionError: the name is not `snake_case`, or has more than 63 characters.
     """
     if len(name) > MAX_NAME_LENGTH or not SNAKE_CASE.fullmatch(name):
         message = (
@@ -55,13 +59,13 @@ def require_snake_case(name: str, what: str) -> None:
 
 
 def field_names(option: str, names: Iterable[object]) -> tuple[str, ...]:
-    """The names that an option lists, in order.
+    """Return the field names of an option, in order.
 
     Raises:
-        DefinitionError: no list of texts, or one that names a field twice.
+        DefinitionError: the option is not a list of texts, or names a field twice.
     """
     found = [name for name in names if isinstance(name, str)]
-    # A text is iterable too, letter by letter.
+    # A single text would be a list of its letters.
     if isinstance(names, str) or found != list(names):
         message = f"{option} must be a list of field names, such as ['content']"
         raise DefinitionError(message)

@@ -1,4 +1,4 @@
-"""Records that belong to the person who created them."""
+"""Records that belong to the user who created them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _OWNABLE: Final = tuple(name for name in get_args(Permission) if name != "create
 
 @dataclass(frozen=True)
 class Owner:
-    """A rule that only the owner of a record, or certain roles, may do certain operations.
+    """Allow some operations only to the owner of a record and to some roles.
 
-    It narrows `Access`, which must allow the operation too. A record that somebody may not read
-    does not exist for them: not in a list, and not by its id.
+    `Access` must allow the operation as well. For a caller who may not read a record, the record
+    does not exist: lists leave it out, and its id is not found.
 
     Attributes:
-        field: a text field of the record that the server sets to the creator's user id; no caller
-            can set it.
-        only: the operations for which the rule holds: any of `read`, `update` and `delete`.
-        unless: roles to which it does not apply.
+        field: a text field of the record. The server sets it to the user id of the creator, and no
+            caller can set it.
+        only: the operations that the rule is about: `read`, `update`, `delete` or several.
+        unless: the roles that the rule does not apply to.
     """
 
     field: str
@@ -40,10 +40,10 @@ class Owner:
         only: Iterable[str] = ("update", "delete"),
         unless: Roles = "admin+",
     ) -> None:
-        """Check what can be judged without the record.
+        """Check the options that need no knowledge of the record.
 
         Raises:
-            DefinitionError: an operation that has no owner, or a role that cannot be meant.
+            DefinitionError: the rule cannot be about an operation, or a role is not valid.
         """
         require_snake_case(field, "the field of Owner(...)")
         operations = frozenset(field_names("Owner(only)", only))
@@ -57,6 +57,6 @@ class Owner:
         object.__setattr__(self, "only", operations)
         object.__setattr__(self, "unless", expand_roles("Owner(unless=...)", unless))
 
-    def applies(self, operation: Permission, roles: Collection[str]) -> bool:
-        """Whether somebody with these roles may do it with their own records only."""
-        return operation in self.only and self.unless.isdisjoint(roles)
+    def applies(self, permission: Permission, roles: Collection[str]) -> bool:
+        """Whether a caller with these roles may do this only with their own records."""
+        return permission in self.only and self.unless.isdisjoint(roles)

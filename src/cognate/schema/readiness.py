@@ -38,7 +38,8 @@ class Gap:
     """One thing that a deployment lacks.
 
     Attributes:
-        name: of a column, with its table: `claims.content`.
+        kind: of the thing.
+        name: of the thing; a column has its table too: `claims.content`.
         message: one sentence that says what to do.
     """
 
@@ -48,7 +49,7 @@ class Gap:
 
 
 def setting_gaps(broken: Iterable[ConfigurationError]) -> list[Gap]:
-    """Settings that cannot be read, and bindings that are missing."""
+    """The settings and bindings that these errors are about."""
     return [
         Gap("setting" if error.setting in VARIABLES else "binding", error.setting, str(error))
         for error in broken
@@ -56,7 +57,7 @@ def setting_gaps(broken: Iterable[ConfigurationError]) -> list[Gap]:
 
 
 def index_gaps(app: Cognate, indexes: Mapping[str, VectorIndex]) -> list[Gap]:
-    """Vectorize bindings that the schema or the posted texts need, and the deployment lacks."""
+    """The missing Vectorize bindings that the schema or the posted texts need."""
     return [
         Gap(
             "binding",
@@ -70,9 +71,9 @@ def index_gaps(app: Cognate, indexes: Mapping[str, VectorIndex]) -> list[Gap]:
 
 
 async def database_gaps(database: Database, app: Cognate) -> list[Gap]:
-    """Tables, columns and triggers that the schema or Cognate needs, and the database lacks.
+    """The missing tables, columns and triggers that the schema or Cognate needs.
 
-    Two D1 calls. Of a table that is missing its columns and triggers are not named.
+    A missing table is one gap, without its columns and triggers. This makes two D1 calls.
 
     Raises:
         DatabaseError: D1 failed.
@@ -108,12 +109,12 @@ async def _trigger_gaps(database: Database, tables: Sequence[Table]) -> list[Gap
 
 
 async def existing_columns(database: Database, tables: Sequence[str]) -> dict[str, set[str]]:
-    """The columns of these tables; a table that is missing is left out.
+    """The columns of these tables. A missing table is left out.
 
     Raises:
         DatabaseError: D1 failed.
     """
-    # Only tables by name: D1 has tables of its own that nobody may look at.
+    # The tables are named, because D1 refuses a look at its own tables.
     statement = Statement(
         'SELECT t.value AS "table", c.name AS "column" '
         "FROM json_each(?1) t JOIN pragma_table_info(t.value) c",

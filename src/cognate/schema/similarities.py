@@ -1,8 +1,8 @@
-"""Similarity services: what counts as duplicate, confirmation and relation in one table.
+"""Similarity services: the thresholds of a search over one table.
 
-A threshold means something only for one model, one pooling and one kind of text. The defaults suit
-short statements embedded by bge-base; published best cut-offs for one and the same model run from
-0.58 to 0.93, so measure your own before you act on a verdict automatically.
+A threshold is valid only for one model, one pooling and one kind of text. The defaults suit short
+statements that bge-base embeds. The best thresholds published for one and the same model lie
+between 0.58 and 0.93, so measure your own before you act on a verdict automatically.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from cognate.schema.tables import Table
 
 MAX_LIMIT: Final = 50
-"""Results of one search."""
+"""The most results of one search."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """The least cosine of each class: `related <= confirms <= duplicate`."""
+    """The lowest cosine of each class, in the order `related <= confirms <= duplicate`."""
 
     duplicate: float = 0.90
     confirms: float = 0.85
@@ -33,14 +33,14 @@ class Thresholds:
         """Check the order.
 
         Raises:
-            DefinitionError: a threshold is no cosine, or they are out of order.
+            DefinitionError: a threshold is not a cosine, or they are not in order.
         """
         _require_cosines(related=self.related, confirms=self.confirms, duplicate=self.duplicate)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GrayZone:
-    """From `min` up to but without `max` a match is uncertain; from `max` on it is not."""
+    """The scores of uncertain matches: at least `min` and below `max`."""
 
     min: float = 0.60
     max: float = 0.85
@@ -49,21 +49,23 @@ class GrayZone:
         """Check the order.
 
         Raises:
-            DefinitionError: a bound is no cosine, or `min` is above `max`.
+            DefinitionError: a bound is not a cosine, or `min` is above `max`.
         """
         _require_cosines(min=self.min, max=self.max)
 
 
 class Similarity:
-    """A search over one table, by meaning.
+    """A search service over one table.
 
     Attributes:
-        name: `camelCase`, as it stands in the API's paths.
-        attribute: the same in `snake_case`, as Python code says it.
-        table: whose records are searched.
-        collection: what is embedded of that table.
-        default_limit: results of a search that names no limit.
-        default_threshold: the least score of a result where a search names none.
+        name: in `camelCase`, for the API's paths.
+        attribute: the name in `snake_case`, for Python code.
+        table: the table that is searched.
+        collection: the collection of this table.
+        thresholds: the lowest cosine of each class.
+        gray_zone: the scores of uncertain matches.
+        default_limit: the most results of a search without a limit.
+        default_threshold: the lowest score of a result of a search without a threshold.
     """
 
     def __init__(  # noqa: PLR0913 - the options of a definition, all but two with a default
@@ -79,7 +81,8 @@ class Similarity:
         """Check the definition.
 
         Raises:
-            DefinitionError: a bad name, a table without embeddings, a limit out of range.
+            DefinitionError: the name is not `camelCase`, the table has no embeddings, or a default
+                is out of range.
         """
         if not CAMEL_CASE.fullmatch(name):
             message = f"the similarity {name!r} must be camelCase, such as 'claimSimilarity'"
@@ -102,7 +105,7 @@ class Similarity:
 
 
 def _require_cosines(**bounds: float) -> None:
-    """Refuse bounds that are no cosines or do not rise in the order given."""
+    """Check that bounds are cosines and rise in the given order."""
     for name, value in bounds.items():
         if not (math.isfinite(value) and -1 <= value <= 1):
             message = f"{name} must be a cosine from -1 to 1, not {value}"

@@ -1,4 +1,4 @@
-"""Tables, their records, and who may do what with them."""
+"""Tables of records."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 ID_PREFIX: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 
 SCOPE_METADATA: Final[dict[str, MetadataType]] = {"organizationId": "string", "table": "string"}
-"""Metadata of every vector, set by Cognate: the fence of a search."""
+"""Metadata that Cognate sets for every vector, to keep a search within one table of one
+organization."""
 
 RESERVED_TABLES: Final = frozenset(
     # The tables of Better Auth, then the paths below /api/v1 that are not tables.
@@ -37,10 +38,10 @@ RESERVED_TABLES: Final = frozenset(
 
 
 class Record(BaseModel):
-    """The fields of one row that a user declares; `snake_case` here, `camelCase` in JSON.
+    """The fields of a record that a user declares. Their names are `camelCase` in JSON.
 
-    The columns `id`, `organization_id`, `created_at`, `updated_at` and the embedding belong to
-    Cognate and are not declared.
+    Cognate itself writes the columns `id`, `organization_id`, `created_at`, `updated_at` and the
+    embedding. They are not declared.
     """
 
     model_config = ConfigDict(alias_generator=camel_case, populate_by_name=True, extra="forbid")
@@ -51,16 +52,16 @@ class Table:
 
     Attributes:
         name: of the SQL table, and in the API's paths.
-        record: the declared fields.
-        embeddings: what is embedded; None for a table without vectors.
+        record: the class of the declared fields.
+        embeddings: how records are embedded; None for a table without embeddings.
         access: the roles that may do each operation.
         guards: the fields that a caller may set.
-        owner: whether records belong to those who created them.
-        soft_delete: whether a deleted row stays, with its `deleted_at` set; the SQL table needs
-            that column. Its id stays taken.
-        id_prefix: opens the ids that the server makes: `claims_01jcvw8m6y…`.
-        metadata: what filters of a search may ask for: JSON name to type.
-        collection: what is embedded of it; None for a table without vectors.
+        owner: the rule for a table whose records belong to their creators.
+        soft_delete: whether a deleted row stays, with a `deleted_at`. The SQL table needs this
+            column, and the id stays taken.
+        id_prefix: the start of the ids that the server makes: `claims_01jcvw8m6y…`.
+        metadata: the types of the fields that search filters can use, by JSON name.
+        collection: the vectors of the table; None for a table without embeddings.
     """
 
     def __init__(  # noqa: PLR0913 - the options of a definition, all but two with a default
@@ -78,7 +79,7 @@ class Table:
         """Check the definition against the record's fields.
 
         Raises:
-            DefinitionError: it contradicts itself; the message says what to change.
+            DefinitionError: the definition contradicts itself. The message says what to change.
         """
         self.name = name
         self.record = record
@@ -102,7 +103,7 @@ class Table:
         self.collection = None if embeddings is None else self._collection(embeddings)
 
     def __repr__(self) -> str:
-        """Short, for messages."""
+        """A short form for messages."""
         return f"Table({self.name!r})"
 
     @cached_property
@@ -112,14 +113,14 @@ class Table:
 
     @cached_property
     def field_types(self) -> dict[str, FieldType]:
-        """How the column of each declared field holds its values, in order."""
+        """How the column of each declared field holds its values, in the order of the fields."""
         return {
             name: field_type(info.annotation) for name, info in self.record.model_fields.items()
         }
 
     @cached_property
     def json_names(self) -> dict[str, str]:
-        """What each declared field is called in JSON, in order."""
+        """The JSON name of each declared field, in order."""
         return {field: camel_case(field) for field in self.fields}
 
     @cached_property
@@ -146,7 +147,7 @@ class Table:
         if self.name in RESERVED_TABLES or self.name.startswith(("cognate_", "sqlite_")):
             message = f"the table name {self.name!r} is taken by the platform; choose another"
             raise DefinitionError(message)
-        record: object = self.record  # what an untyped schema passed may be anything
+        record: object = self.record  # an untyped schema can pass anything
         if not (isinstance(record, type) and issubclass(record, Record)):
             message = f"the record of table {self.name!r} must be a subclass of cognate.Record"
             raise DefinitionError(message)
