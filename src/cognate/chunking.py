@@ -1,22 +1,22 @@
-"""Long texts cut into chunks that a model reads whole, by a token estimate that is never too low.
+"""Cut long texts into chunks that a model reads whole, by a token estimate that is never too low.
 
-A chunk that is too long loses its tail silently in the model; one that is too short only costs a
-little. So the estimate is a *guaranteed* upper bound of what the uncased BERT WordPiece tokenizer
-(that of the English bge models) makes of a text, derived from how that tokenizer works:
+The model silently ignores the end of a chunk that is too long. A chunk that is too short only costs
+a little. So the estimate is a *guaranteed* upper bound of the tokens that the uncased BERT
+WordPiece tokenizer of the English bge models makes. It follows from how that tokenizer works:
 
-- it splits at white space, punctuation and CJK ideographs, and a word of n characters is at most n
-  tokens;
-- within a word it always takes the longest piece of its vocabulary that fits. So where a piece
-  listed below fits, it takes that one or a longer one, and the worst case over all that it may
-  take follows by going through the word backwards. The lists hold the most frequent words and
-  endings of the vocabulary, and all pieces of two letters or digits;
-- a character outside ASCII counts as one token (three in the scripts where Unicode takes one
-  apart), whether the tokenizer drops it, splits at it, or keeps it. An accented Latin letter counts
-  as its base.
+- It splits at white space, punctuation and CJK ideographs. A word of n characters has at most n
+  tokens.
+- Within a word, it always takes the longest piece of its vocabulary that fits. So where a piece of
+  the lists below fits, it takes this piece or a longer one. The worst case is found by going
+  through the word backwards. The lists have the most frequent words and endings of the vocabulary,
+  and all pieces of two letters or digits.
+- A character outside of ASCII counts as one token, because the tokenizer drops it, splits at it, or
+  keeps it. In scripts where Unicode decomposes it, it counts as three. An accented Latin letter
+  counts as its base letter.
 
-How tight it is: the median of estimate to true count is 1.47 on ordinary English.
-`tests/unit/test_chunking.py` measures this, and compares with the real tokenizer over many scripts.
-Other tokenizers (bge-m3) are not bounded by it; their models read far more than they are given.
+The median of estimate to true count is 1.47 on ordinary English. `tests/unit/test_chunking.py`
+measures it, and compares the estimate with the real tokenizer over many scripts. The tokenizer of
+bge-m3 is another one, but this model can read far longer texts than it is given.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 CHUNKER_VERSION: Final[int] = 1
-"""Part of a vector's fingerprint: raise it with every change that moves a cut."""
+"""A part of a model's fingerprint. Raise it with every change that moves a cut."""
 
 SPECIAL_TOKENS: Final = 2
-"""[CLS] and [SEP], which the tokenizer puts around every text."""
+"""[CLS] and [SEP], which the tokenizer adds to every text."""
 
 MIN_MAX_TOKENS: Final = 128
-"""The least limit of a chunk: a word of any script, and an overlap, always fit."""
+"""The smallest limit of a chunk. A word of any script and an overlap always fit into it."""
 
 FIRST_LOOK: Final = 16
-"""Characters for each token of the limit that are looked at first for a first chunk."""
+"""Characters per token of the limit that are read first to find a first chunk."""
 
 OVERLAP: Final = 0.15
-"""The most of a chunk's room that repeats whole sentences of the chunk before."""
+"""The largest part of a chunk that repeats whole sentences of the chunk before."""
 
 WORD_OVERLAP: Final = 0.12
-"""The same for single words, where the last sentence is longer than that."""
+"""The largest part that repeats single words, if the last sentence is longer than that."""
 
 _MAX_RUN: Final = 20
-"""Characters of a word that are judged together; a longer one is judged, and cut, in parts."""
+"""Characters of a word that are estimated together. A longer word is estimated and cut in parts."""
 
 _HEAD_PIECES: Final = """
 the of and in to was he is as for on with that it his by at from her she you had an were but be
@@ -132,7 +132,7 @@ qc qi qu ra rb rc rd rf ri rm rn ro rq rr rs rt ru rv ry sa sb sc sd se sf sg sh
 sr ss su sv sw sy ta tb tc td te th ti tn tq tr ts tt tu tx ty u2 ua uc ud uh ui ul um un ur ut uv
 v6 v8 va vc vi vo vp vr vs vt vu wa wb wc wi wo wr wu xi xl xp xu xv xx ya yd ye yi yo yu za ze zu
 """
-"""Beginnings of words that are one token: the most frequent, then all of two characters."""
+"""Beginnings of words that are one token: the most frequent ones, then all of two characters."""
 
 _CONTINUATION_PIECES: Final = """
 ing ed er ly es on us an en in man al ia is ra na ers le ic te ne ie ton ta th la ness ch um da ry
@@ -166,7 +166,7 @@ rk rl rm rp rr rz sb sc sd sf sg sl sp sr sw sz tc tf tl tm tp tr tu tv ub uc uf
 uy uz vb vc vd vn vr vs vu vy wc wd we wg wi wk wl wo wr ws wt wu wy xa xi xt xx xy yd yi yk yl ym
 yp yr yt yu yx zd zh zu zy zz
 """
-"""Pieces that are one token within a word (`##ing`): the most frequent, then as above."""
+"""Pieces that are one token within a word (`##ing`): the most frequent, then all of two."""
 
 _SPACE: Final = r" \t\n\r\xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
 _ASCII_PUNCTUATION: Final = r"!-/:-@\[-`{-~"
@@ -179,14 +179,14 @@ _IDEOGRAPHS: Final = (
     r"\U00020000-\U0002a6df\U0002a700-\U0002b73f\U0002b740-\U0002b81f"
 )
 _DROPPED: Final = r"\u0300-\u036f\u200d\ufe00-\ufe0f"
-"""Combining marks, joiners and variation selectors: kept with what stands before them."""
+"""Combining marks, joiners and variation selectors. They stay with the character before them."""
 
 _ATOM: Final = re.compile(
     rf"(?:[^{_SPACE}{_ASCII_PUNCTUATION}{_PUNCTUATION}{_IDEOGRAPHS}]{{1,{_MAX_RUN}}}"
     rf"|[{_IDEOGRAPHS}]{{1,8}}|[{_ASCII_PUNCTUATION}]{{1,8}}|[{_PUNCTUATION}])"
     rf"[{_DROPPED}\udc00-\udfff]{{0,4}}"
 )
-"""What a cut never divides. Matching again from the start of any atom finds the same ones."""
+"""A piece that a cut never divides. Matching from the start of any atom finds the same atoms."""
 
 _LATIN: Final = re.compile(r"[0-9A-Za-z\xc0-\u024f\u0300-\u036f\u1e00-\u1eff]+")
 _MARKS: Final = re.compile(r"[\u0300-\u036f]+")
@@ -205,25 +205,27 @@ _LINE: Final = re.compile(r"\n\s*")
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """`text[start:end]` is one chunk; offsets count Python characters (code points)."""
+    """The chunk `text[start:end]`. The offsets count Python characters (code points)."""
 
     start: int
     end: int
 
 
 def estimate_tokens(text: str) -> int:
-    """At least as many tokens as the model reads of `text`, [CLS] and [SEP] included."""
+    """An upper bound of the tokens of `text`, with [CLS] and [SEP]."""
     return SPECIAL_TOKENS + sum(map(_Costs().__getitem__, _ATOM.findall(text)))
 
 
 def chunk(text: str, max_tokens: int) -> list[Chunk]:
     """Cut a text into chunks of at most `max_tokens` estimated tokens, in order.
 
-    A text within the limit is one chunk, a blank one none. Otherwise a chunk ends where, in the
-    second half of its room, a paragraph ends, else a sentence, else a line, else a word; a hard cut
-    is left to text without any of these. All chunks but the first repeat the end of the one before:
-    whole sentences if they fit into 15 % of the room, else words. Every character is in a chunk,
-    starts and ends rise strictly, the same text gives the same chunks, and the time is linear.
+    A text within the limit is one chunk, and a blank text has none. In other texts, a chunk ends in
+    the second half of its room: at the end of a paragraph, else of a sentence, else of a line, else
+    of a word. Only a text without any of these is cut anywhere. Each chunk but the first repeats
+    the end of the chunk before: whole sentences if they fit into 15 % of the room, else words.
+
+    Every character is in a chunk, and starts and ends rise strictly. The same text always gives the
+    same chunks, in linear time.
 
     Raises:
         ValueError: `max_tokens` is below 128.
@@ -242,9 +244,9 @@ def chunk(text: str, max_tokens: int) -> list[Chunk]:
 
 
 def first_chunk(text: str, max_tokens: int) -> Chunk:
-    """The first chunk of a text that is not blank, without a look at all of a long one.
+    """The first chunk of a text that is not blank. Only the start of a long text is read.
 
-    Only what is within twice the limit can move the first cut.
+    Text beyond twice the limit cannot move the first cut.
     """
     size = FIRST_LOOK * max_tokens
     while size < len(text):
@@ -256,13 +258,14 @@ def first_chunk(text: str, max_tokens: int) -> Chunk:
 
 
 class _Cuts:
-    """The places where a text may be cut, by the number of the atom that follows.
+    """The places where a text can be cut. A place is the number of the atom that follows.
 
     Attributes:
-        totals: tokens before each atom, and after the last.
-        starts: where each atom starts, with white space left to the atom before it.
-        sentences: where a sentence, paragraph or text begins or ends.
-        tiers: where to cut, best first.
+        text: the text.
+        totals: the tokens before each atom, and at the end those of all.
+        starts: the start of each atom. White space belongs to the atom before it.
+        sentences: the starts and ends of sentences and paragraphs.
+        tiers: the places to cut at, in lists with the best first.
     """
 
     def __init__(self, text: str, totals: Sequence[int]) -> None:
@@ -276,7 +279,7 @@ class _Cuts:
         self.tiers = (paragraphs, self.sentences, self._after(_LINE))
 
     def chunks(self, room: int) -> list[Chunk]:
-        """Chunks of at most `room` tokens: the fullest first, the last what remains."""
+        """Cut into chunks of at most `room` tokens. The last one has the remaining text."""
         last = len(self.totals) - 1
         found: list[Chunk] = []
         start = 0
@@ -295,7 +298,7 @@ class _Cuts:
         return sorted({bisect_left(self.starts, end) for end in ends})
 
     def _cut(self, low: int, high: int) -> int:
-        """The best cut from `low` to `high`; `high` itself where there is none."""
+        """The best place to cut from `low` to `high`; `high` if there is none."""
         for tier in self.tiers:
             place = bisect_right(tier, high) - 1
             if place >= 0 and tier[place] >= low:
@@ -306,7 +309,7 @@ class _Cuts:
         return high
 
     def _overlap(self, end: int, room: int) -> int:
-        """Where the chunk after one that ends at `end` starts: at `end`, or a little before."""
+        """The start of the chunk after one with this `end`: there, or a little before."""
         low = bisect_left(self.totals, self.totals[end] - int(room * OVERLAP))
         place = bisect_left(self.sentences, low)
         if place < len(self.sentences) and self.sentences[place] < end:
@@ -322,11 +325,11 @@ class _Cuts:
 
 
 class _Costs(dict[str, int]):
-    """The most tokens an atom can be, worked out once for each that occurs.
+    """The upper bound of the tokens of an atom, computed once for each atom that occurs.
 
-    The sum over the atoms of a text bounds the text. An atom of letters is judged as the start of
-    a word, where it may be the rest of one only when the atom before has reached its full length;
-    that one is charged for the difference, which is less than the longest listed word.
+    The sum over the atoms of a text is the bound of the text. An atom of letters counts as the
+    start of a word. It can be the rest of a longer word only if the atom before has the full
+    length. That atom then counts for the difference, which is less than the longest listed word.
     """
 
     def __missing__(self, atom: str) -> int:
@@ -339,21 +342,21 @@ class _Costs(dict[str, int]):
 
 
 def _mixed(atom: str) -> int:
-    """The bound of an atom that does not consist of ASCII letters and digits alone."""
+    """The bound of an atom that has other characters than ASCII letters and digits."""
     if _LATIN.fullmatch(atom):
         atom = _MARKS.sub("", unicodedata.normalize("NFD", atom))
     cost = len(atom) + 2 * len(_DECOMPOSED.findall(atom))
     for match in _ALPHANUMERIC.finditer(atom):
         as_word, as_rest = _word(match[0].lower())
-        # What stands before may be dropped, split at, or kept: then this is the rest of a word.
+        # If the tokenizer keeps the character before, this is the rest of a word.
         cost += (as_word if match.start() == 0 else max(as_word, as_rest)) - len(match[0])
     return cost
 
 
 def _word(word: str) -> tuple[int, int]:
-    """The most tokens of ASCII letters and digits: at the start of a word, and within one."""
+    """The bounds of ASCII letters and digits: at the start of a word, and within a word."""
     length = len(word)
-    worst = [0] * (length + 1)  # of what remains, from each position or any after it
+    worst = [0] * (length + 1)  # the bound of the rest, from each position or any after it
     for start in range(length - 1, -1, -1):
         taken = _longest(word, start, CONTINUATIONS)
         worst[start] = max(1 + worst[start + taken], worst[start + 1])
@@ -361,7 +364,7 @@ def _word(word: str) -> tuple[int, int]:
 
 
 def _longest(word: str, start: int, pieces: dict[str, list[str]]) -> int:
-    """The length of the longest listed piece at `start`: the tokenizer takes at least this."""
+    """The length of the longest listed piece at `start`. The tokenizer takes at least this much."""
     for piece in pieces.get(word[start : start + 2], ()):
         if word.startswith(piece, start):
             return len(piece)
@@ -377,9 +380,9 @@ def _by_first_two(pieces: str) -> dict[str, list[str]]:
 
 
 HEADS: Final = _by_first_two(_HEAD_PIECES)
-"""What a word may begin with: each is one token."""
+"""Beginnings of words by their first two characters. Each is one token."""
 
 CONTINUATIONS: Final = _by_first_two(_CONTINUATION_PIECES)
-"""What may follow within a word: each is one token."""
+"""Pieces within words by their first two characters. Each is one token."""
 
 _LONGEST_HEAD: Final = max(map(len, _HEAD_PIECES.split()))

@@ -1,8 +1,8 @@
-"""Every error that Cognate raises on purpose.
+"""All errors that Cognate raises on purpose.
 
-They say what happened in the words of the domain and know nothing of HTTP: `cognate.api.problems`
-is the one table that turns them into responses. A message is written for the person who can mend
-the cause; it never holds document text, credentials or another organization's data.
+They do not know HTTP; `cognate.api.problems` converts them to responses. A message is for the
+person who can mend the cause. It never contains document text, credentials or data of another
+organization.
 
     CognateError
     ├── DefinitionError              a definition in schema.py contradicts itself
@@ -10,24 +10,24 @@ the cause; it never holds document text, credentials or another organization's d
     ├── AuthenticationError
     │   ├── MissingCredential
     │   └── InvalidCredential        unknown, expired, forged, or its user is banned
-    ├── NoActiveOrganization         a valid session that has no organization to act for
-    ├── NotFound                     nothing of that name or id in the caller's organization
-    ├── AccessDenied                 not with these roles, or not with somebody else's record
+    ├── NoActiveOrganization         the session has no organization to act for
+    ├── NotFound                     the caller's organization has nothing of this name or id
+    ├── AccessDenied                 the caller's roles, or the owner of the record, forbid it
     ├── InvalidInput                 the request's content breaks a rule
     │   └── FieldNotWritable         it sets a field that no caller may set
-    ├── Conflict                     the database refuses the record beside what it has
+    ├── Conflict                     the record conflicts with other rows of the database
     │   ├── RecordExists
-    │   └── WriteContended           others kept changing it
+    │   └── WriteContended           others kept changing the record
     ├── PreconditionFailed           the record is not in the state that the caller has seen
     ├── NotAttempted                 an earlier operation of the batch failed
-    ├── ModelMismatch                a model that is not the one of the table
+    ├── ModelMismatch                the request names another model than the table's
     ├── TextTooLong                  a record's text has more chunks than its row can hold
-    ├── MetadataTooLarge             a record's metadata is more than a vector can carry
-    ├── IdempotencyKeyReused         another request was sent under this key
-    ├── JobNotFailed                 only failed jobs are tried again by hand
-    ├── BackfillRunning              another walk over the table has not ended
-    ├── NotEmbedded                  a record that has no vector to compare by
-    └── PlatformError                Cloudflare (or its stand-in) failed
+    ├── MetadataTooLarge             a record's metadata is larger than a vector can carry
+    ├── IdempotencyKeyReused         an earlier request with this key asked for something else
+    ├── JobNotFailed                 only failed jobs can be retried by hand
+    ├── BackfillRunning              another backfill of the table has not ended
+    ├── NotEmbedded                  the record has no vector to compare with
+    └── PlatformError                Cloudflare, or its local stand-in, failed
         ├── DatabaseError
         │   ├── ConstraintViolated   a row breaks a constraint, or a trigger raised
         │   ├── ValueTooLarge        a value or a row of over 2,000,000 bytes
@@ -40,9 +40,9 @@ the cause; it never holds document text, credentials or another organization's d
         │   ├── EmbedderAllowanceUsedUp   the account's allowance for the day is spent
         │   ├── EmbedderModelUnavailable  the model was retired, or never existed
         │   ├── EmbedderAccessDenied      the account may not use the model
-        │   ├── EmbedderRejected          the input was refused: the same call fails again
+        │   ├── EmbedderRejected          the input was refused; the same call fails again
         │   └── UnusableEmbeddings        wrong count, wrong dimension, or not numbers
-        │       └── UnembeddableText      of this text only: the model answers another one well
+        │       └── UnembeddableText      for this text only; the model answers another one well
         └── VectorIndexError
             ├── VectorIndexUnavailable
             ├── VectorIndexThrottled      too many calls
@@ -55,13 +55,13 @@ from dataclasses import dataclass
 
 
 class CognateError(Exception):
-    """Base of every error raised on purpose; `code` is stable and safe to show."""
+    """The base of all these errors. A `code` never changes and is safe to show."""
 
     code: str = "INTERNAL"
 
 
 class DefinitionError(CognateError):
-    """A definition in `schema.py` is wrong; the message says what to change."""
+    """A definition in `schema.py` is wrong. The message says what to change."""
 
     code = "DEFINITION_INVALID"
 
@@ -70,7 +70,7 @@ class ConfigurationError(CognateError):
     """A setting or binding of the deployment is missing or unusable.
 
     Attributes:
-        setting: its name, as it stands in `wrangler.toml` or `wrangler secret put`.
+        setting: its name in `wrangler.toml` or `wrangler secret put`.
     """
 
     code = "CONFIGURATION_MISSING"
@@ -87,30 +87,30 @@ class AuthenticationError(CognateError):
 
 
 class MissingCredential(AuthenticationError):
-    """No cookie and no authorization header."""
+    """The request has no session cookie and no authorization header."""
 
     code = "CREDENTIAL_MISSING"
 
 
 class InvalidCredential(AuthenticationError):
-    """A credential that is unknown, expired, forged, or whose user is banned.
+    """The credential is unknown, expired or forged, or its user is banned.
 
-    One message for all of these: a caller learns nothing about sessions that are not theirs.
+    The message is the same for all of these, so a caller learns nothing about other sessions.
     """
 
     code = "CREDENTIAL_INVALID"
 
 
 class NoActiveOrganization(CognateError):
-    """A valid session without an active organization of which its user is a member."""
+    """The session has no active organization of which its user is a member."""
 
     code = "NO_ACTIVE_ORGANIZATION"
 
 
 class NotFound(CognateError):
-    """Nothing of this name or id exists *in the caller's organization*.
+    """The caller's organization has nothing of this name or id.
 
-    The message is the same for what never existed and for what belongs to someone else.
+    The message is the same whether the thing never existed or belongs to another organization.
 
     Attributes:
         what: `record`, `job`, `text`, `backfill`, `table`, `service` or `route`.
@@ -126,14 +126,19 @@ class NotFound(CognateError):
 
 @dataclass(frozen=True)
 class FieldError:
-    """One broken rule: `pointer` is a JSON pointer (RFC 6901) into the body, or `?name`."""
+    """One broken rule.
+
+    Attributes:
+        pointer: a JSON pointer (RFC 6901) into the body, or `?name` for a query parameter.
+        message: the end of a sentence that starts with the field.
+    """
 
     pointer: str
     message: str
 
 
 class InvalidInput(CognateError):
-    """The request's content breaks one or more rules, all of them named in `fields`."""
+    """The request's content breaks rules. `fields` names each of them."""
 
     code = "VALIDATION_FAILED"
 
@@ -143,79 +148,79 @@ class InvalidInput(CognateError):
 
 
 class FieldNotWritable(InvalidInput):
-    """The request sets fields that callers may not set, all of them named in `fields`."""
+    """The request sets fields that callers may not set. `fields` names each of them."""
 
     code = "FIELD_NOT_WRITABLE"
 
 
 class AccessDenied(CognateError):
-    """The caller's roles do not allow it, or the record is somebody else's."""
+    """The caller's roles do not allow the operation, or the record belongs to another user."""
 
     code = "ACCESS_DENIED"
 
 
 class Conflict(CognateError):
-    """A record cannot be written beside what the database has, such as an equal unique value."""
+    """A record conflicts with other rows of the database, for example by a unique value."""
 
     code = "CONFLICT"
 
 
 class RecordExists(Conflict):
-    """The organization has a record of this id, or had one that leaves its id taken."""
+    """The id is taken by a record of the organization, or by one that was deleted softly."""
 
     code = "RECORD_EXISTS"
 
 
 class WriteContended(Conflict):
-    """Others changed the record each time before it could be written; trying again may help."""
+    """Others changed the record again before each attempt to write it. A retry may help."""
 
     code = "WRITE_CONTENDED"
 
 
 class PreconditionFailed(CognateError):
-    """The record is not in a state that `If-Match` names: somebody has changed it."""
+    """The record has changed since the state that `If-Match` names."""
 
     code = "PRECONDITION_FAILED"
 
 
 class NotAttempted(CognateError):
-    """An operation of a batch that was left out because an earlier one had failed."""
+    """The operation was left out because an earlier one of its batch had failed."""
 
     code = "NOT_ATTEMPTED"
 
 
 class ModelMismatch(CognateError):
-    """The request names a model that is not the table's: their vectors cannot be compared."""
+    """The request names another model than the table's, whose vectors cannot be compared."""
 
     code = "MODEL_MISMATCH"
 
 
 class NotEmbedded(CognateError):
-    """The record is there, but has no vector of the table's model yet."""
+    """The record exists, but has no vector of the table's model yet."""
 
     code = "RECORD_NOT_EMBEDDED"
 
 
 class TextTooLong(CognateError):
-    """A record written behind the API whose text is longer than can be embedded."""
+    """A record that was written by SQL has a text that is too long to embed."""
 
     code = "TEXT_TOO_LONG"
 
 
 class MetadataTooLarge(CognateError):
-    """A record written behind the API whose metadata is more than a vector can carry."""
+    """A record that was written by SQL has more metadata than a vector can carry."""
 
     code = "METADATA_TOO_LARGE"
 
 
 class IdempotencyKeyReused(CognateError):
-    """An `Idempotency-Key` that an earlier request used to ask for something else."""
+    """An earlier request with this `Idempotency-Key` asked for something else."""
 
     code = "IDEMPOTENCY_KEY_REUSED"
 
 
 class JobNotFailed(CognateError):
-    """A job that cannot be tried again or dismissed: it has not failed, or has no record."""
+    """The job cannot be retried or dismissed: it has not failed, or has no record."""
 
     code = "JOB_NOT_FAILED"
 
@@ -227,10 +232,10 @@ class BackfillRunning(CognateError):
 
 
 class PlatformError(CognateError):
-    """Cloudflare, or what stands in for it, failed. The message is for logs, not for callers.
+    """Cloudflare, or its local stand-in, failed. The message is for logs, not for callers.
 
     Attributes:
-        number: the platform's own number of the error, where its message has one.
+        number: the platform's number of the error; None if its message has none.
     """
 
     code = "PLATFORM_ERROR"
@@ -238,25 +243,25 @@ class PlatformError(CognateError):
 
 
 class DatabaseError(PlatformError):
-    """D1 could not run a batch; nothing of the batch was written."""
+    """D1 could not run a batch. Nothing of the batch was written."""
 
     code = "DATABASE_ERROR"
 
 
 class ConstraintViolated(DatabaseError):
-    """A row breaks a constraint, or a trigger raised: the same write fails again."""
+    """A row breaks a constraint, or a trigger raised an error. The same write fails again."""
 
     code = "CONSTRAINT_VIOLATED"
 
 
 class ValueTooLarge(DatabaseError):
-    """A value or a row is larger than D1 takes: the same write fails again."""
+    """A value or a row is larger than D1 takes. The same write fails again."""
 
     code = "VALUE_TOO_LARGE"
 
 
 class MissingTable(DatabaseError):
-    """The database lacks a table: its migration was not applied. The message is for callers.
+    """The database lacks a table, because a migration was not applied. The message is for callers.
 
     Attributes:
         table: its name.
@@ -270,10 +275,10 @@ class MissingTable(DatabaseError):
 
 
 class MissingColumn(DatabaseError):
-    """The database lacks a column: its migration was not applied. The message is for callers.
+    """The database lacks a column, because a migration was not applied. The message is for callers.
 
     Attributes:
-        column: its name, as the statement has it.
+        column: its name in the statement.
     """
 
     code = "COLUMN_MISSING"
@@ -292,7 +297,7 @@ class QueueError(PlatformError):
 
 
 class EmbedderError(PlatformError):
-    """Workers AI failed in a way that has no name of its own."""
+    """Workers AI failed in a way that no other class describes."""
 
     code = "AI_ERROR"
 
@@ -316,7 +321,7 @@ class EmbedderAllowanceUsedUp(EmbedderError):
 
 
 class EmbedderModelUnavailable(EmbedderError):
-    """Workers AI has no such model (5007, 3042): it was retired, or its name is wrong."""
+    """Workers AI has no such model (5007, 3042). It was retired, or its name is wrong."""
 
     code = "AI_MODEL_UNAVAILABLE"
 
@@ -328,13 +333,13 @@ class EmbedderAccessDenied(EmbedderError):
 
 
 class EmbedderRejected(EmbedderError):
-    """The input was refused (3006, 5004, 5006, 5021): the same call fails again."""
+    """The input was refused (3006, 5004, 5006, 5021). The same call fails again."""
 
     code = "AI_INPUT_REJECTED"
 
 
 class UnusableEmbeddings(EmbedderError):
-    """The answer has the wrong number of vectors, a wrong dimension, or holds no numbers."""
+    """The answer has a wrong number of vectors, a wrong dimension, or no numbers in it."""
 
     code = "AI_ANSWER_UNUSABLE"
 
@@ -346,13 +351,13 @@ class UnembeddableText(UnusableEmbeddings):
 
 
 class VectorIndexError(PlatformError):
-    """Vectorize failed in a way that has no name of its own."""
+    """Vectorize failed in a way that no other class describes."""
 
     code = "VECTORIZE_ERROR"
 
 
 class VectorIndexUnavailable(VectorIndexError):
-    """Vectorize is out of reach."""
+    """Vectorize cannot be reached."""
 
     code = "VECTORIZE_UNAVAILABLE"
 
@@ -364,6 +369,6 @@ class VectorIndexThrottled(VectorIndexError):
 
 
 class VectorIndexRejected(VectorIndexError):
-    """A vector, id, metadata or filter broke a rule of Vectorize: the same call fails again."""
+    """A vector, id, metadata or filter breaks a rule of Vectorize. The same call fails again."""
 
     code = "VECTORIZE_REJECTED"

@@ -1,4 +1,4 @@
-"""Logs are events: one JSON object a line, named by its `event`, and never any document text."""
+"""Write log events: one JSON object per line, without any document text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ def emit(event: str, **fields: str | float | bool | None) -> None:
     """Write one event to the log.
 
     Args:
-        event: `noun.verb`, such as `job.failed`; stable, so that a log can be searched by it.
-        fields: ids, codes, counts and durations; no texts, no credentials.
+        event: a stable name of a noun and a verb, such as `job.failed`.
+        fields: ids, codes, counts and durations. No texts and no credentials.
     """
     print(json.dumps({"event": event, **fields}, separators=(",", ":")))  # noqa: T201 - the log

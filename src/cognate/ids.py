@@ -1,4 +1,4 @@
-"""Identifiers: those the server makes for records and jobs, and those of vectors."""
+"""The ids that the server makes: of records, of jobs, and of vectors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VECTOR_KEY_LENGTH: Final = 52
 
 
 def new_id(prefix: str, now: datetime) -> str:
-    """A new id such as `job_01jcvw8m6y…`: 48 bits of milliseconds, then 80 random bits (a ULID).
+    """Make an id such as `job_01jcvw8m6y…`: 48 bits of milliseconds and 80 random bits (a ULID).
 
     Ids of one prefix sort by the millisecond in which they were made.
     """
@@ -32,32 +32,32 @@ def new_id(prefix: str, now: datetime) -> str:
 
 
 def derived_id(prefix: str, seed: str) -> str:
-    """An id that is the same whenever the seed is: what arrives twice is known again.
+    """Make an id that is always the same for the same seed, to recognize what arrives twice.
 
-    It sorts among others by chance, not by time.
+    It does not sort by time.
     """
     number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:16], "big")
     return f"{prefix}_{_crockford(number, TIME_DIGITS + RANDOM_DIGITS)}"
 
 
 def vector_key(organization_id: str, scope: str, record_id: str) -> str:
-    """The part that all vector ids of one record share.
+    """The start of all vector ids of one record.
 
-    Ids are global in a Vectorize index and its by-id calls know no tenant, so the organization is
-    hashed in: equal record ids of two organizations never meet.
+    An id is global in a Vectorize index, and calls by id know no tenant. So the organization is a
+    part of the hash, and equal record ids of two organizations have different keys.
     """
-    # JSON keeps the three apart: no choice of ids makes two records look alike.
+    # JSON keeps the three apart, so no choice of ids gives two records the same seed.
     seed = json.dumps([organization_id, scope, record_id]).encode()
     return b32encode(hashlib.sha256(seed).digest()).decode().lower().rstrip("=")
 
 
 def vector_id(key: str, chunk: int) -> str:
-    """The id of one chunk's vector: 52 characters, a dot, and the chunk's number."""
+    """The id of the vector of a chunk: the key of 52 characters, a dot, and the chunk's number."""
     return f"{key}.{chunk}"
 
 
 def parse_vector_id(text: str) -> tuple[str, int] | None:
-    """The key and chunk number of a vector id; None when it is not one of ours."""
+    """The key and the chunk number of a vector id; None for an id of another form."""
     key, dot, number = text.partition(".")
     if dot and len(key) == VECTOR_KEY_LENGTH and number.isascii() and number.isdigit():
         return key, int(number)

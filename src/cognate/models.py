@@ -1,7 +1,7 @@
-"""The catalogue of embedding models: what each takes, what it answers, which index holds it.
+"""The catalogue of embedding models, with their limits and the indexes of their vectors.
 
-The numbers are those of Cloudflare's model pages, November 2026. (One of them gives 386 dimensions
-for bge-small, a typing error: the model answers 384.)
+The numbers are from Cloudflare's model pages of November 2026. The page of bge-small says 386
+dimensions, which is a typing error. The model answers 384.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DEFAULT_MODEL: Final = "@cf/baai/bge-base-en-v1.5"
 INDEX_BINDINGS: Final[Mapping[int, str]] = MappingProxyType(
     {384: "VECTORIZE_384", 768: "VECTORIZE", 1024: "VECTORIZE_1024"}
 )
-"""The Vectorize binding of each dimension: an index has one dimension, fixed when it is made."""
+"""The Vectorize bindings by dimension. The dimension of an index is fixed when it is made."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class EmbeddingModel:
     """One model of Workers AI.
 
     Attributes:
-        name: as Workers AI calls it.
+        name: of the model in Workers AI.
         dimensions: components of a vector.
-        max_tokens: tokens of a text that the model reads; the bge models cut the rest silently.
+        max_tokens: tokens of a text that are embedded. The bge models ignore the rest silently.
         max_texts: texts in one call.
-        pooling: how token vectors become one; vectors of two poolings cannot be compared.
-            Workers AI's own default is `mean`, but bge was trained for `cls`. None: not a setting
-            of this model.
+        pooling: how token vectors become one vector. Vectors of two poolings cannot be compared.
+            The default of Workers AI is `mean`, but bge was trained for `cls`. None if the model
+            has no such setting.
     """
 
     name: str
@@ -82,7 +82,7 @@ def model_named(name: str) -> EmbeddingModel:
     """The model of this name.
 
     Raises:
-        DefinitionError: no such model in the catalogue; the message lists those there are.
+        DefinitionError: the catalogue has no such model. The message lists its models.
     """
     try:
         return MODELS[name]
@@ -93,10 +93,10 @@ def model_named(name: str) -> EmbeddingModel:
 
 
 def requested_model(name: str | None) -> EmbeddingModel:
-    """The model that a request names in `/model`; the default one where it names none.
+    """The model that a request names in `/model`, or the default model.
 
     Raises:
-        InvalidInput: no such model in the catalogue; the message lists those there are.
+        InvalidInput: the catalogue has no such model. The message lists its models.
     """
     found = MODELS.get(name or DEFAULT_MODEL)
     if found is None:

@@ -1,8 +1,8 @@
-"""What the core needs from a platform: five small protocols and the values they exchange.
+"""The ports of the core: five small protocols, and the values that they exchange.
 
 `cognate.cloudflare` implements them over the Worker's bindings, `local.adapters` over the local
-platform and SQLite; one contract suite (`tests/contract`) runs over both. An adapter raises nothing
-but `cognate.errors.PlatformError` and its children.
+platform and SQLite. One contract suite (`tests/contract`) runs over both. An adapter raises only
+`cognate.errors.PlatformError` and its subclasses.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ FLOAT32_BYTES: Final = 4
 """Bytes of one component of a stored vector."""
 
 MAX_STATEMENT_PARAMETERS: Final = 100
-"""Bound parameters of one D1 statement; lists go in as one JSON array through `json_each`."""
+"""Bound parameters of one D1 statement. A list is one JSON array, read by `json_each`."""
 
 MAX_VALUE_BYTES: Final = 2_000_000
 """Bytes of one text, blob or row of D1, in UTF-8."""
 
 MAX_RESULT_BYTES: Final = 50_000_000
-"""Bytes of what one D1 batch answers, as JSON."""
+"""Bytes of the answer to one D1 batch, as JSON."""
 
 MAX_VECTOR_ID_BYTES: Final = 64
 """Length of a Vectorize id in UTF-8 (error 40008)."""
@@ -40,10 +40,10 @@ MAX_UPSERT: Final = 1000
 """Vectors in one upsert from a Worker."""
 
 MAX_DELETE: Final = 100
-"""Ids in one `deleteByIds`: the answer to more is error 40007; the page of limits is silent."""
+"""Ids in one `deleteByIds`. More give error 40007; the page of limits does not say so."""
 
 MAX_FILTER_BYTES: Final = 2047
-"""Length of a Vectorize filter as compact JSON: fewer than 2,048 bytes."""
+"""Bytes of a Vectorize filter as compact JSON: fewer than 2,048."""
 
 MAX_MESSAGE_BYTES: Final = 128_000
 """Size of one queue message."""
@@ -52,33 +52,33 @@ MAX_MESSAGES_PER_SEND: Final = 100
 """Messages in one `sendBatch`."""
 
 MAX_DELAY_SECONDS: Final = 86_400
-"""Longest delay of a queue message, a day."""
+"""The longest delay of a queue message: a day."""
 
 Scalar = str | int | float | bool
-"""A value of metadata or of a filter: what Vectorize can index."""
+"""A value of metadata or of a filter, which Vectorize can index."""
 
 Parameter = str | int | float | None
-"""A bound parameter of a statement. Bytes go in as hexadecimal digits, through `unhex()`: a BLOB
-that is bound from JavaScript costs about fifty times as much as its share of one JSON text."""
+"""A bound parameter of a statement. Bytes are passed as hexadecimal digits and read by `unhex()`. A
+BLOB that is bound from JavaScript costs about fifty times as much as its share of one JSON text."""
 
 Row = dict[str, Any]
-"""A row by column name. A BLOB is never selected as it is: ask for `hex(column)`."""
+"""A row by column name. A BLOB is never selected itself, but as `hex(column)`."""
 
 
 class Vectors(Protocol):
     """A batch of vectors that stays where it was made.
 
     On Cloudflare it holds JavaScript arrays, because moving a hundred vectors through Python costs
-    about a hundred times the CPU of handing them on. Nothing here is checked: a model's answer may
+    about a hundred times the CPU of passing them on. Nothing here is checked: a model's answer may
     have any shape, and `cognate.embedding.embed.checked` is what decides.
     """
 
     def lengths(self) -> Sequence[int]:
-        """The number of components of each vector, in order; its length is their count."""
+        """The number of components of each vector, in order."""
         ...
 
     def are_finite(self) -> bool:
-        """Whether every component is a number, and none infinite."""
+        """Whether every component is a finite number."""
         ...
 
     def float32(self) -> bytes:
@@ -88,7 +88,7 @@ class Vectors(Protocol):
 
 @dataclass(frozen=True)
 class StoredVectors:
-    """Vectors read back from D1 or sent by a caller, as float32 bytes.
+    """Vectors from D1 or from a caller, as float32 bytes.
 
     Attributes:
         data: little-endian float32, `[count, dimensions]`.
@@ -100,7 +100,7 @@ class StoredVectors:
 
     @classmethod
     def of(cls, numbers: Sequence[float]) -> StoredVectors:
-        """One vector from its components."""
+        """Make one vector from its components."""
         return cls(array("f", numbers).tobytes(), len(numbers))
 
     def lengths(self) -> Sequence[int]:
@@ -118,13 +118,13 @@ class StoredVectors:
 
 @dataclass(frozen=True)
 class VectorEntry:
-    """One vector to be written to an index.
+    """One vector to write to an index.
 
     Attributes:
-        id: at most 64 bytes; an entry of the same id is replaced as a whole.
-        vectors: the batch that holds it.
-        position: its row in that batch.
-        metadata: what filters can ask for; at most 10 KiB as JSON.
+        id: at most 64 bytes. An entry with the same id is replaced as a whole.
+        vectors: the batch that holds the vector.
+        position: of the vector in this batch.
+        metadata: for filters, at most 10 KiB as JSON.
     """
 
     id: str
@@ -135,7 +135,7 @@ class VectorEntry:
 
 @dataclass(frozen=True)
 class IndexMatch:
-    """One answer of an index. `score` is the index's own, approximate one: never decide by it."""
+    """A match of a query. Its `score` is approximate, so never decide by it."""
 
     id: str
     score: float
@@ -144,12 +144,12 @@ class IndexMatch:
 
 @dataclass(frozen=True)
 class IndexState:
-    """What an index says of itself.
+    """The progress of an index.
 
     Attributes:
-        processed: id of the newest mutation that queries see, together with all before it; None
-            while there is none.
-        vectors: number of vectors that queries see.
+        processed: the id of the newest mutation that queries see. They see all before it too. None
+            if there was no mutation yet.
+        vectors: the number of vectors that queries see.
     """
 
     processed: str | None
@@ -157,24 +157,24 @@ class IndexState:
 
 
 class Embedder(Protocol):
-    """Turns texts into vectors: Workers AI."""
+    """Workers AI: turns texts into vectors."""
 
     async def embed(
         self, model: EmbeddingModel, texts: Sequence[str], *, urgent: bool = False
     ) -> Vectors:
         """Embed 1 to `model.max_texts` texts in one call.
 
-        `urgent` asks to fail at once when the model is busy: for a caller who waits.
-        The answer is not checked: it may hold fewer vectors than texts, or odd ones.
+        An `urgent` call fails at once if the model is busy, because a caller waits for it. The
+        answer is not checked: it may have fewer vectors than texts, or vectors of any shape.
 
         Raises:
-            EmbedderError: or one of its children.
+            EmbedderError: the call failed.
         """
         ...
 
 
 class VectorIndex(Protocol):
-    """One Vectorize index: eventually consistent, a write is found after seconds to minutes."""
+    """A Vectorize index. It is eventually consistent: queries see a write seconds to minutes later."""
 
     async def upsert(self, entries: Sequence[VectorEntry]) -> str:
         """Write 1 to 1,000 vectors, replacing those of the same id.
@@ -184,83 +184,82 @@ class VectorIndex(Protocol):
             accepted them.
 
         Raises:
-            VectorIndexError: or one of its children; then nothing was written.
+            VectorIndexError: nothing was written.
         """
         ...
 
     async def delete(self, ids: Sequence[str]) -> list[str]:
-        """Delete by id, in calls of at most 100; unknown ids are no error.
+        """Delete vectors by id, in calls of at most 100. An unknown id is no error.
 
         Returns:
             The id of each call's mutation.
 
         Raises:
-            VectorIndexError: or one of its children; some or none were deleted, and deleting all
-                of them again is safe.
+            VectorIndexError: some or none were deleted. Deleting all of them again is safe.
         """
         ...
 
     async def query(
         self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]
     ) -> list[IndexMatch]:
-        """The nearest to the *first* vector of `vectors` that meet the conditions, best first.
+        """Find the nearest matches of the *first* vector of `vectors`, best first.
 
         Args:
-            vectors: holds the query in its first row.
+            vectors: the first one is the query.
             top_k: 1 to 100.
-            conditions: a Vectorize filter, or empty for none; keys need a metadata index made
-                before the write.
+            conditions: a Vectorize filter, empty for none. Each key needs a metadata index that was
+                made before the vectors were written.
 
         Raises:
-            VectorIndexError: or one of its children.
+            VectorIndexError: the call failed.
         """
         ...
 
     async def describe(self) -> IndexState:
-        """Which mutation the index has processed last, and how many vectors it holds.
+        """Read the progress of the index.
 
         Raises:
-            VectorIndexError: or one of its children.
+            VectorIndexError: the call failed.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One SQL statement with its parameters, bound to `?1`, `?2`, ... in order."""
+    """An SQL statement. Its parameters are bound to `?1`, `?2` and so on, in order."""
 
     sql: str
     parameters: tuple[Parameter, ...] = ()
 
 
 class Database(Protocol):
-    """D1: SQLite over the network, whose only transaction is a batch."""
+    """D1: SQLite over the network. A batch is its only transaction."""
 
     async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """Run the statements in order, in one transaction and one round trip.
 
         Returns:
-            The rows of each statement, in order; empty where it returns none.
+            The rows of each statement, in order.
 
         Raises:
-            DatabaseError: nothing was written; or the answer was lost, which over 50 MB it always
-                is.
+            DatabaseError: nothing was written, or the answer was lost. An answer of more than 50 MB
+                is always lost.
         """
         ...
 
 
 class JobQueue(Protocol):
-    """The queue of embedding jobs: at least once, in no order."""
+    """The queue of embedding jobs. It delivers each message at least once, in any order."""
 
     async def send(self, messages: Sequence[Mapping[str, Any]], *, delay_seconds: int = 0) -> None:
         """Send messages as JSON, in calls of at most 100.
 
         Args:
             messages: each at most 128,000 bytes.
-            delay_seconds: until they are delivered, 0 to 86,400.
+            delay_seconds: the time until they are delivered, 0 to 86,400.
 
         Raises:
-            QueueError: some or none were taken; sending all of them again is safe.
+            QueueError: some or none were accepted. Sending all of them again is safe.
         """
         ...
 
@@ -275,11 +274,11 @@ class Clock(Protocol):
 
 @dataclass(frozen=True)
 class Platform:
-    """Everything the core is given, made once per invocation at the edge.
+    """The ports of one invocation, made at the edge and given to the core.
 
     Attributes:
         indexes: Vectorize indexes by the name of their binding.
-        auth_database: where Better Auth keeps its tables; often the same as `database`.
+        auth_database: the database of Better Auth's tables, often the same as `database`.
     """
 
     embedder: Embedder

@@ -1,4 +1,4 @@
-"""The deployment's settings: read once at the edge, from plain text variables, and then frozen."""
+"""The settings of the deployment, read once per invocation from text variables."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 AuthNaming = Literal["snake_case", "camelCase"]
-"""How the columns of Better Auth's tables are named; which one it is depends on its adapter."""
+"""How the columns of Better Auth's tables are named, which depends on its adapter."""
 
 SECRET: Final = "BETTER_AUTH_SECRET"  # noqa: S105 - the name of the variable, not its value
 ALLOWED_ORIGINS: Final = "ALLOWED_ORIGINS"
 AUTH_NAMING: Final = "AUTH_COLUMN_NAMING"
 AUTH_DATABASE: Final = "AUTH_DB"
-"""The binding of Better Auth's database, where that is not `DB`."""
+"""The binding of Better Auth's database, if it is not `DB`."""
 
 JOB_RETENTION: Final = "JOB_RETENTION_DAYS"
 TEXT_RETENTION: Final = "TEXT_RETENTION_DAYS"
 
 RETENTIONS: Final = (JOB_RETENTION, TEXT_RETENTION)
-"""Those that the cron task needs."""
+"""The variables that the cron task needs."""
 
 VARIABLES: Final = (SECRET, ALLOWED_ORIGINS, AUTH_NAMING, *RETENTIONS)
-"""Every variable that `Settings.read` asks for: what the edge has to look up."""
+"""The variables that `Settings.read` needs."""
 
 MAX_RETENTION_DAYS: Final = 3650
 
@@ -41,11 +41,11 @@ _ORIGIN: Final = re.compile(
 
 @dataclass(frozen=True)
 class Retention:
-    """How long things are kept.
+    """How long rows are kept.
 
     Attributes:
-        jobs: finished jobs and backfills, and failed jobs that nothing can replay.
-        texts: texts that were posted without a table; None for as long as nobody deletes them.
+        jobs: for finished jobs and backfills, and failed jobs that cannot be replayed.
+        texts: for texts that were posted without a table; None to keep them until they are deleted.
     """
 
     jobs: timedelta = timedelta(days=30)
@@ -54,14 +54,14 @@ class Retention:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a deployment may choose.
+    """The settings of a deployment.
 
     Attributes:
-        auth_secret: the secret that Better Auth signs with; None where none was set, which only
-            public routes can live with.
-        allowed_origins: origins of browser frontends, exactly as a browser sends them.
-        auth_naming: the naming of the columns in Better Auth's tables.
-        retention: how long things are kept.
+        auth_secret: the secret that Better Auth signs with. Without it (None) only public routes
+            work.
+        allowed_origins: the origins of browser frontends, exactly as a browser sends them.
+        auth_naming: how the columns of Better Auth's tables are named.
+        retention: how long rows are kept.
     """
 
     auth_secret: str | None = field(default=None, repr=False)
@@ -71,10 +71,10 @@ class Settings:
 
     @classmethod
     def read(cls, variables: Mapping[str, str | None]) -> Settings:
-        """Settings from variables by name; absent, None and blank all mean *not set*.
+        """Read the settings from variables by name. None and blank values count as not set.
 
         Raises:
-            ConfigurationError: a value that cannot be meant; the message says what to write.
+            ConfigurationError: a value is not valid. The message says what to write.
         """
         settings, errors = cls.examine(variables)
         if errors:
@@ -85,7 +85,7 @@ class Settings:
     def examine(
         cls, variables: Mapping[str, str | None]
     ) -> tuple[Settings, list[ConfigurationError]]:
-        """Settings from variables, with the default for each value that cannot be meant.
+        """Read the settings, with the default in place of each value that is not valid.
 
         Returns:
             The settings, and an error for each such value.
@@ -103,7 +103,7 @@ class Settings:
                 return default
 
         settings = cls(
-            # Not stripped: a secret is exactly what Better Auth has.
+            # It is not stripped, because it must be exactly the secret of Better Auth.
             auth_secret=(variables.get(SECRET) or None) if text(SECRET) else None,
             allowed_origins=read(_origins, ALLOWED_ORIGINS, cls.allowed_origins),
             auth_naming=read(_naming, AUTH_NAMING, cls.auth_naming),

@@ -1,4 +1,4 @@
-"""Lists in SQL: as one JSON parameter, because a statement binds at most a hundred."""
+"""Pass lists to SQL as one JSON parameter, because a statement binds at most a hundred."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 MAX_PARAMETER_BYTES: Final = 1_500_000
-"""Size of one JSON parameter: D1 takes 2 MB for a bound value; this leaves room."""
+"""Bytes of one JSON parameter. D1 takes 2 MB for a bound value, so this leaves room."""
 
 
 def json_groups(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The items as JSON arrays of at most 1.5 MB each, in order; none for no items.
+    """Write the items into JSON arrays of at most 1.5 MB each, in order; no items need no array.
 
-    An item that is larger than that stands in an array of its own.
+    A larger item is alone in its array.
     """
     group: list[str] = []
     size = 2
@@ -32,10 +32,10 @@ def json_groups(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _encoded(item: Mapping[str, Any]) -> tuple[str, int]:
     """An item as JSON, with its size in bytes."""
-    # Characters as they are: as escapes most would be twice as long, or three times.
+    # Without escapes, which would make most texts two or three times as long.
     text = json.dumps(item, ensure_ascii=False, separators=(",", ":"))
     try:
         return text, len(text.encode())
-    except UnicodeEncodeError:  # half a character, which only an escape can hold
+    except UnicodeEncodeError:  # Half of a surrogate pair needs an escape.
         text = json.dumps(item, separators=(",", ":"))
         return text, len(text)

@@ -1,8 +1,8 @@
-"""Limits of what can be embedded, judged by the same functions at the door and before embedding.
+"""Limits of texts and metadata. A request and the consumer check them by the same functions.
 
-A text that is accepted can be embedded: its characters, its chunks and its metadata are within what
-a row of D1 and a vector of Vectorize hold. Each function answers what is wrong as the end of a
-sentence whose subject is the field, or None. No answer repeats the text.
+So a text that was accepted can be embedded. Its chunks fit into a row of D1, and its metadata fits
+to a vector of Vectorize. A function that finds a problem returns the end of a sentence that starts
+with the field. The sentence never repeats the text.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ if TYPE_CHECKING:
     from cognate.ports import Scalar
 
 MAX_TEXT_CHARACTERS: Final = 100_000
-"""Characters of one text that is embedded: about 25,000 tokens of English, or 80 chunks. A consumer
-holds the texts of five such records at once (`cognate.embedding.waves`)."""
+"""Characters of one text: about 25,000 tokens of English, or 80 chunks. The consumer holds
+the texts of five such records at once (`cognate.embedding.waves`)."""
 
 MAX_CHUNKS: Final = 200
-"""Vectors of one record: at 1,024 dimensions 0.8 MB, so that a row with its text fits D1's 2 MB."""
+"""Vectors of one record: 0.8 MB at 1,024 dimensions, so a row with its text fits into D1's 2 MB."""
 
 MAX_METADATA_BYTES: Final = 10_240
-"""Metadata of one vector, as JSON in UTF-8: Vectorize's error 40016."""
+"""Bytes of the metadata of one vector, as JSON in UTF-8 (error 40016 of Vectorize)."""
 
 BYTES_OF_A_CHUNK: Final = 6
-"""A chunk covers at least `max_tokens / 6` bytes of UTF-8 that no chunk before it covers.
+"""Each chunk covers at least `max_tokens / 6` bytes of UTF-8 that no earlier chunk covers.
 
-It moves on by at least 35 % of its tokens (it ends in the second half of its room, and repeats at
-most 15 % of it), and a byte is estimated at 1.65 tokens at most."""
+At least 35 % of its tokens are new: it ends in the second half of its room and repeats at most 15 %
+of it. A byte is estimated at 1.65 tokens at most."""
 
 UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
-"""Characters that no text in D1 can hold: NUL, and half of a surrogate pair."""
+"""Characters that D1 cannot store in a text: NUL, and half of a surrogate pair."""
 
 
 def text_problem(text: str, model: EmbeddingModel) -> str | None:
-    """What keeps a text from being stored and embedded by a model; None if nothing does.
+    """The reason why a text cannot be stored and embedded by a model; None if it can.
 
-    The text is chunked only where its length says that it may have too many chunks.
+    The text is cut into chunks only if its length allows too many of them.
     """
     if UNSTORABLE.search(text):
         return "must have no NUL and no half characters"
@@ -70,14 +70,14 @@ def require_text(text: str, pointer: str = "") -> str:
 
 
 def length_problem(text: str) -> str | None:
-    """What is wrong with the number of characters; None if nothing is."""
+    """The problem with the number of characters; None if there is none."""
     if len(text) <= MAX_TEXT_CHARACTERS:
         return None
     return f"must have at most {MAX_TEXT_CHARACTERS:,} characters; split it into several"
 
 
 def chunks_problem(chunks: int, model: EmbeddingModel) -> str | None:
-    """What is wrong with the number of chunks; None if nothing is."""
+    """The problem with the number of chunks; None if there is none."""
     if chunks <= MAX_CHUNKS:
         return None
     return (
@@ -87,7 +87,7 @@ def chunks_problem(chunks: int, model: EmbeddingModel) -> str | None:
 
 
 def metadata_problem(metadata: Mapping[str, Scalar]) -> str | None:
-    """What is wrong with the metadata of a vector, all of it; None if nothing is."""
+    """The problem with the size of a vector's metadata; None if there is none."""
     size = len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode())
     if size <= MAX_METADATA_BYTES:
         return None

@@ -1,4 +1,4 @@
-"""Times as D1 and JSON hold them: ISO 8601 in UTC with milliseconds, so that text sorts by time."""
+"""Convert times to text in ISO 8601 in UTC with milliseconds, so that the text sorts by time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 
 def to_iso(moment: datetime) -> str:
-    """`2026-11-17T09:30:00.000Z`."""
+    """The text of a time, such as `2026-11-17T09:30:00.000Z`."""
     text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
@@ -17,5 +17,5 @@ def to_milliseconds(moment: datetime) -> int:
 
 
 def from_iso(text: str) -> datetime:
-    """The moment that `to_iso` wrote, in UTC."""
+    """The time in UTC of a text that `to_iso` made."""
     return datetime.fromisoformat(text).astimezone(UTC)
