@@ -174,7 +174,7 @@ class Embedder(Protocol):
 
 
 class VectorIndex(Protocol):
-    """A Vectorize index. It is eventually consistent: queries see a write seconds to minutes later."""
+    """A Vectorize index. It is eventually consistent: a query sees a write after some time."""
 
     async def upsert(self, entries: Sequence[VectorEntry]) -> str:
         """Write 1 to 1,000 vectors, replacing those of the same id.

@@ -56,12 +56,11 @@ MAX_ORGANIZATION_ID_BYTES: Final = 64
 its filter could not tell two longer ids with the same beginning apart."""
 
 MILLISECONDS_FROM: Final = 100_000_000_000
-"""A number from here on is milliseconds: as seconds it would be the year 5138, as milliseconds it
-is March 1973."""
+"""A number from here on is in milliseconds. In seconds it would be the year 5138, in
+milliseconds it is March 1973."""
 
-# The admin plugin adds the ban's columns, and without it they do not exist. A name that is not a
-# column of a subquery's own table is looked for in the query around it, and there
-# `no_admin_plugin` has it, as NULL.
+# Only Better Auth's admin plugin adds the columns of a ban. SQLite looks for a name that is not a
+# column of a subquery's own table in the outer query, where `no_admin_plugin` has it as NULL.
 _SNAKE_CASE: Final = """
 SELECT session.token AS token, session.user_id AS user_id, session.expires_at AS expires_at,
   session.active_organization_id AS organization_id,
@@ -264,20 +263,21 @@ def _session(rows: Sequence[Row]) -> Session:
         ban_expires_at=as_time(first["ban_expires"]),
         organization_id=None if organization_id is None else str(organization_id),
         is_member=any(row["member_id"] is not None for row in rows),
-        # Nothing in Better Auth's schema keeps a user from having two member rows.
+        # Better Auth's schema allows two member rows of one user.
         roles=frozenset().union(*(split_roles(row["role"]) for row in rows)),
     )
 
 
 def split_roles(value: str | None) -> frozenset[str]:
-    """The roles in a membership's `role`: `"admin, editor"` are two."""
+    """The roles in the `role` of a membership; `"admin, editor"` has two."""
     return frozenset(filter(None, (role.strip() for role in (value or "").split(","))))
 
 
 def as_time(value: Any) -> datetime | None:  # noqa: ANN401 - whatever a column holds
-    """A time from ISO text, seconds or milliseconds since 1970; None where it is none of these.
+    """Read a time from ISO text, or from seconds or milliseconds since 1970; None for other values.
 
-    Text without a zone is UTC. Digits in a text column are a number that SQLite turned into text.
+    A text without a time zone is in UTC. Digits in a text column are a number that SQLite converted
+    to text.
     """
     try:
         number = float(value)
