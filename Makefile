@@ -72,7 +72,7 @@ lock: setup ## Write the lock files again, after a change of pyproject.toml or p
 	$(lock) --no-default-groups --output-file requirements/worker.txt
 	$(bin)/npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 
-lock = UV_SYSTEM_CERTS=1 $(bin)/uv export --quiet --no-header --format requirements-txt
+lock = UV_SYSTEM_CERTS=1 $(bin)/uv export --python $(bin)/python --quiet --no-header --format requirements-txt
 
 login: setup ## Log in at Cloudflare
 	@PATH="$(CURDIR)/$(bin):$$PATH" npx wrangler login
