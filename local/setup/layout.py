@@ -132,6 +132,8 @@ class Layout:
             "WRANGLER_SEND_METRICS": "false",
             # wrangler must not ask questions.
             "CI": "true",
+            # Node compiles wrangler once and not at each start.
+            "NODE_COMPILE_CACHE": str(self.generated / "node"),
             # Use the certificates of the operating system, as pip does.
             "NODE_USE_SYSTEM_CA": os.environ.get("NODE_USE_SYSTEM_CA", "1"),
         }
