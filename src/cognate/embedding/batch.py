@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from itertools import chain, groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from cognate.embedding.decide import decide_record
@@ -124,10 +125,12 @@ def _parts(records: Sequence[RecordState]) -> Iterator[list[Decided]]:
 
     A record that has failed by its own fault, or often, is not in one group with others.
     """
-    fresh = [record for record in records if not _is_suspect(record)]
-    suspect = [record for record in records if _is_suspect(record)]
+    fresh: list[RecordState] = []
+    suspect: list[RecordState] = []
+    for record in records:
+        (suspect if _is_suspect(record) else fresh).append(record)
     for group in (fresh, suspect):
-        yield from grouped(map(decide_record, group), lambda item: item.numbers, MAX_WAVE_NUMBERS)
+        yield from grouped(map(decide_record, group), attrgetter("numbers"), MAX_WAVE_NUMBERS)
 
 
 def _is_suspect(record: RecordState) -> bool:
@@ -171,7 +174,7 @@ async def _settle(
         lambda items: finish(
             platform.database, list(chain(*items)), waiting, platform.clock.now(), mutations
         ),
-        divides=lambda error, _: isinstance(error, ROW_REFUSALS),
+        ROW_REFUSALS,
     ):
         stored = list(chain(*part))
         if isinstance(result, PlatformError):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from cognate.chunking import Chunk, chunk
 from cognate.errors import CognateError, MetadataTooLarge, TextTooLong
-from cognate.ids import vector_id
 from cognate.schema.collections import index_metadata
 from cognate.text_limits import chunks_problem, length_problem, metadata_problem
 
@@ -44,32 +43,9 @@ class Decided:
     error: CognateError | None = None
 
     @property
-    def binding(self) -> str:
-        """The binding of the index for the record's vectors."""
-        return self.record.collection.model.index_binding
-
-    @property
-    def other_bindings(self) -> list[str]:
-        """Indexes of earlier models that may still hold vectors of the record."""
-        return [name for name in self.record.index_bindings if name != self.binding]
-
-    @property
     def numbers(self) -> int:
         """How many numbers the vectors of the record have together."""
         return len(self.chunks) * self.record.collection.model.dimensions
-
-    @property
-    def surplus_ids(self) -> list[str]:
-        """Vector ids of chunk numbers that the record no longer has.
-
-        If the index is known to agree with D1, these are the stored chunks beyond the new ones. If
-        it is not, they are all that were ever written.
-        """
-        record = self.record
-        known = record.stored_index_hash is not None and self.action is not Action.REMOVE
-        end = len(record.stored_chunks) if known else record.max_chunks
-        start = 0 if self.action is Action.REMOVE else len(self.chunks)
-        return [vector_id(record.vector_key, number) for number in range(start, end)]
 
 
 def decide_record(record: RecordState) -> Decided:

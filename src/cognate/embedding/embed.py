@@ -120,9 +120,7 @@ async def embed_texts(
     rows: list[VectorRow | PlatformError] = []
     for start in range(0, len(texts), model.max_texts):
         group = texts[start : start + model.max_texts]
-        for items, result in await call_halving(
-            group, call, divides=lambda error, _: isinstance(error, BLAMING)
-        ):
+        for items, result in await call_halving(group, call, BLAMING):
             if isinstance(result, PlatformError):
                 rows.extend([result] * len(items))
             else:

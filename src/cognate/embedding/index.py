@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from cognate.embedding.decide import Action
@@ -42,6 +43,29 @@ class Indexed(Embedded):
 
     wrote_index: bool = False
     left_bindings: tuple[str, ...] = ()
+
+    @property
+    def binding(self) -> str:
+        """The binding of the index for the record's vectors."""
+        return self.record.collection.model.index_binding
+
+    @property
+    def other_bindings(self) -> list[str]:
+        """Indexes of earlier models that may still hold vectors of the record."""
+        return [name for name in self.record.index_bindings if name != self.binding]
+
+    @property
+    def surplus_ids(self) -> list[str]:
+        """Vector ids of chunk numbers that the record no longer has.
+
+        If the index is known to agree with D1, these are the stored chunks beyond the new ones. If
+        it is not, they are all that were ever written.
+        """
+        record = self.record
+        known = record.stored_index_hash is not None and self.action is not Action.REMOVE
+        end = len(record.stored_chunks) if known else record.max_chunks
+        start = 0 if self.action is Action.REMOVE else len(self.chunks)
+        return [vector_id(record.vector_key, number) for number in range(start, end)]
 
     @property
     def may_have_written(self) -> bool:
@@ -83,9 +107,10 @@ async def index_records(
         await _reserve(platform, items)
     except DatabaseError as error:
         return [_failed(item, error) for item in items], []
+    by_binding = attrgetter("binding")
     indexed: list[Indexed] = []
     mutations: list[Mutation] = []
-    for binding, group in groupby(sorted(items, key=_binding), key=_binding):
+    for binding, group in groupby(sorted(items, key=by_binding), key=by_binding):
         index = platform.indexes.get(binding)
         if index is None:
             missing = ConfigurationError(binding, f"The Vectorize binding {binding} is missing.")
@@ -97,10 +122,6 @@ async def index_records(
         indexed += await _delete(tracked, upserted, _surplus_ids)
         mutations += tracked.mutations
     return await _leave_others(platform, indexed), mutations
-
-
-def _binding(item: Indexed) -> str:
-    return item.binding
 
 
 def _failed(item: Indexed, error: CognateError) -> Indexed:
@@ -137,11 +158,11 @@ async def _upsert(index: VectorIndex, items: Sequence[Indexed]) -> list[Indexed]
     """
     ready = [item for item in items if item.vectors and item.error is None]
     done = [item for item in items if not (item.vectors and item.error is None)]
-    for group in grouped(ready, lambda item: item.numbers, MAX_CALL_NUMBERS):
+    for group in grouped(ready, attrgetter("numbers"), MAX_CALL_NUMBERS):
         for part, result in await call_halving(
             group,
-            lambda records: _upsert_call(index, records),
-            divides=lambda error, _: isinstance(error, VectorIndexRejected),
+            partial(_upsert_call, index),
+            (VectorIndexRejected,),
         ):
             error = result if isinstance(result, PlatformError) else None
             done += [replace(item, wrote_index=True, error=error) for item in part]

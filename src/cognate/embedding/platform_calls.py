@@ -56,15 +56,14 @@ Of other errors it is `embedder.failed` or `index.failed`."""
 async def call_halving(
     items: Sequence[Item],
     call: Callable[[Sequence[Item]], Awaitable[Result]],
-    *,
-    divides: Callable[[PlatformError, Sequence[Item]], bool],
+    blames: tuple[type[PlatformError], ...],
 ) -> list[tuple[Sequence[Item], Result | PlatformError]]:
     """Make one call for all items. If one item spoils it, halve until that item stands alone.
 
     Args:
         items: at least one.
         call: takes any part of them.
-        divides: whether this error of a call for these items is worth halving them.
+        blames: the errors that one item causes. Other errors are not halved.
 
     Returns:
         The parts in order, each with its result or its error. One bad item of n costs at most
@@ -73,11 +72,11 @@ async def call_halving(
     try:
         return [(items, await call(items))]
     except PlatformError as error:
-        if len(items) == 1 or not divides(error, items):
+        if len(items) == 1 or not isinstance(error, blames):
             return [(items, error)]
     middle = len(items) // 2
-    left = await call_halving(items[:middle], call, divides=divides)
-    return left + await call_halving(items[middle:], call, divides=divides)
+    left = await call_halving(items[:middle], call, blames)
+    return left + await call_halving(items[middle:], call, blames)
 
 
 def with_circuits(platform: Platform) -> Platform:

@@ -153,7 +153,7 @@ def store_states(
             "reindexed": item.action is Action.REINDEX,
             "index_hash": item.record.index_hash if item.is_indexed else None,
             "chunks": json.dumps([[part.start, part.end] for part in item.chunks]),
-            "binding": item.binding,
+            "binding": item.record.collection.model.index_binding,
             "embedded_at": None if item.action is Action.REMOVE else to_iso(now),
             "sketch": components.sketches(item.vectors) if item.action is Action.EMBED else None,
             "changes_seen": item.record.changes if _follows_all_changes(item) else None,
@@ -185,7 +185,11 @@ def reserve_vectors(items: Sequence[Decided]) -> list[Statement]:
     return _statements(
         _RESERVE,
         [
-            {**revision_of(item), "max_chunks": len(item.chunks), "binding": item.binding}
+            {
+                **revision_of(item),
+                "max_chunks": len(item.chunks),
+                "binding": item.record.collection.model.index_binding,
+            }
             for item in items
         ],
     )
@@ -221,7 +225,7 @@ def doubt_index(items: Sequence[Indexed], now: datetime) -> list[Statement]:
             **revision_of(item),
             "key": item.record.vector_key,
             "max_chunks": item.max_chunks,
-            "binding": item.binding,
+            "binding": item.record.collection.model.index_binding,
         }
         for item in items
     }
@@ -263,4 +267,5 @@ def _statements(
     sql: str, rows: Sequence[Mapping[str, Any]], *parameters: Parameter
 ) -> list[Statement]:
     """One statement for each 1.5 MB of rows; none for no rows."""
-    return [Statement(sql, (payload, *parameters)) for payload in json_groups(rows)]
+    groups = json_groups(rows) if rows else ()
+    return [Statement(sql, (payload, *parameters)) for payload in groups]

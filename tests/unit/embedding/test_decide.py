@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -12,12 +12,8 @@ from cognate.embedding.decide import Action, decide_record
 from cognate.embedding.fingerprint import content_hash, index_hash
 from cognate.embedding.load import RecordState, StartedJob
 from cognate.errors import MetadataTooLarge, TextTooLong
-from cognate.ids import vector_id
 from cognate.text_limits import MAX_METADATA_BYTES, MAX_TEXT_CHARACTERS, text_problem
-from tests.stage.platform import BASE, CLAIMS, long_text
-
-if TYPE_CHECKING:
-    from cognate.embedding.decide import Decided
+from tests.stage.platform import BASE, CLAIMS
 
 TEXT = "a text"
 HASH = content_hash(TEXT, BASE)
@@ -44,11 +40,6 @@ def record(**changes: Any) -> RecordState:
         "is_uncertain": False,
     }
     return RecordState(**{**fields, **changes})
-
-
-def numbers(item: Decided) -> list[int]:
-    """Return the chunk numbers whose vectors are surplus."""
-    return [int(identifier.removeprefix("key.")) for identifier in item.surplus_ids]
 
 
 @pytest.mark.parametrize(
@@ -112,36 +103,3 @@ def test_metadata_that_no_vector_can_carry_is_its_own_error(changes: dict[str, A
 def test_the_metadata_of_what_goes_is_not_judged() -> None:
     """A deleted record loses its vectors, even if its metadata is too large."""
     assert decide_record(record(exists=False, metadata={"storyId": "s" * 20_000})).error is None
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({}, []),
-        # Shorter: the stored ones beyond go.
-        ({"text": "new", "stored_chunks": (Chunk(0, 1),) * 4, "max_chunks": 9}, [1, 2, 3]),
-        # Shorter, and the index unknown: all that may ever have been there.
-        (
-            {
-                "text": "new",
-                "stored_chunks": (Chunk(0, 1),) * 4,
-                "max_chunks": 9,
-                "stored_index_hash": None,
-            },
-            [1, 2, 3, 4, 5, 6, 7, 8],
-        ),
-        # Longer: nothing goes.
-        ({"text": long_text(3)}, []),
-        # Gone or empty: all, whatever is known.
-        ({"exists": False, "max_chunks": 3}, [0, 1, 2]),
-        ({"text": "", "stored_chunks": (), "max_chunks": 2}, [0, 1]),
-    ],
-)
-def test_which_vectors_are_surplus(changes: dict[str, Any], expected: list[int]) -> None:
-    """Vectors of chunks that a text no longer has are surplus."""
-    assert numbers(decide_record(record(**changes))) == expected
-
-
-def test_surplus_ids_are_the_records_own() -> None:
-    """Surplus ids begin with the key of the record."""
-    assert decide_record(record(exists=False)).surplus_ids == [vector_id("key", 0)]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from cognate.embedding.decide import Action
+from cognate.chunking import Chunk
+from cognate.embedding.decide import Action, decide_record
 from cognate.embedding.index import Indexed
 from cognate.errors import DatabaseError
+from cognate.ids import vector_id
 from tests.stage.faults import FailingDatabase
 from tests.stage.platform import ACME, GLOBEX, Stage, long_text
 from tests.unit.embedding.test_decide import record
@@ -110,3 +114,46 @@ def test_what_the_index_may_hold(
         error=DatabaseError() if failed else None,
     )
     assert (indexed.may_have_written, indexed.leaves_index_unsure) == expected
+
+
+def numbers(item: Indexed) -> list[int]:
+    """Return the chunk numbers whose vectors are surplus."""
+    return [int(identifier.removeprefix("key.")) for identifier in item.surplus_ids]
+
+
+def indexed(**changes: Any) -> Indexed:
+    """Make the record of `test_decide` as the index step gets it."""
+    return Indexed(**vars(decide_record(record(**changes))))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, []),
+        # Shorter: the stored ones beyond go.
+        ({"text": "new", "stored_chunks": (Chunk(0, 1),) * 4, "max_chunks": 9}, [1, 2, 3]),
+        # Shorter, and the index unknown: all that may ever have been there.
+        (
+            {
+                "text": "new",
+                "stored_chunks": (Chunk(0, 1),) * 4,
+                "max_chunks": 9,
+                "stored_index_hash": None,
+            },
+            [1, 2, 3, 4, 5, 6, 7, 8],
+        ),
+        # Longer: nothing goes.
+        ({"text": long_text(3)}, []),
+        # Gone or empty: all, whatever is known.
+        ({"exists": False, "max_chunks": 3}, [0, 1, 2]),
+        ({"text": "", "stored_chunks": (), "max_chunks": 2}, [0, 1]),
+    ],
+)
+def test_which_vectors_are_surplus(changes: dict[str, Any], expected: list[int]) -> None:
+    """Vectors of chunks that a text no longer has are surplus."""
+    assert numbers(indexed(**changes)) == expected
+
+
+def test_surplus_ids_are_the_records_own() -> None:
+    """Surplus ids begin with the key of the record."""
+    assert indexed(exists=False).surplus_ids == [vector_id("key", 0)]

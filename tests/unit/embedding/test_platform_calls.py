@@ -230,9 +230,7 @@ async def isolate(
             raise error
         return "well"
 
-    found = await call_halving(
-        items, call, divides=lambda error, _: isinstance(error, errors.EmbedderRejected)
-    )
+    found = await call_halving(items, call, (errors.EmbedderRejected,))
     return [(list(part), result == "well") for part, result in found], calls
 
 
