@@ -1,7 +1,10 @@
-"""What the queue's consumer does: make the stored and indexed vectors follow the records.
+"""The queue's consumer: it makes the stored and the indexed vectors agree with the records.
 
-A job never says "store this vector"; it says "look at this record again". So a job may run twice,
-late, or out of order, and the outcome is the same: the index agrees with D1. A batch goes through
-`claim` (one D1 call), `embedding` (one AI call per hundred texts and model), `indexing` (one upsert
-per index, one delete if anything goes) and `finish` (one D1 call); `batch` strings them together.
+A job does not say "store this vector". It says "look at this record again". So a job may run twice,
+late, or out of order, and the result is the same.
+
+`batch` runs the jobs of one batch of messages. Each step takes the values that the one before it
+returned: `load` starts jobs and reads their records, `decide` says what a record needs, `embed`
+gets its vectors, `index` writes them to the index, and `keep` stores them in D1. An error is part
+of the value: later steps pass it on.
 """

@@ -46,12 +46,12 @@ PROBE_ID: Final = "cognate-probe"
 """An id that no vector has: its deletion changes nothing and is processed like any mutation."""
 
 PROBE_PATIENCE: Final = timedelta(minutes=10)
-"""After this time another probe is sent: behind the last one came a mutation that nobody has kept,
-because its batch died or another Worker sent it, and that is the one which the index names."""
+"""After this time another probe is sent. The index may name a mutation behind the last probe that
+nobody has stored, because its batch died or another Worker sent it."""
 
 MAX_LOOKED_AT: Final = 5000
-"""Kept mutations among which the one that an index names is looked for: more than an index that
-lags an hour has open at a hundred thousand records a minute."""
+"""The mutation that an index names is looked for among so many stored ones. That is more than an
+index has open if it is an hour behind, at a hundred thousand records a minute."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Mutation:
 
 
 class TrackedIndex:
-    """`ports.VectorIndex` over another one; it collects the mutations that were accepted.
+    """A `ports.VectorIndex` that collects the mutations which another one has accepted.
 
     Attributes:
         mutations: in the order of the calls.
@@ -108,7 +108,7 @@ class TrackedIndex:
 
 
 def record_statements(mutations: Sequence[Mutation], *, probe: bool = False) -> list[Statement]:
-    """Keep accepted mutations; none for none."""
+    """Store accepted mutations. Without mutations there is no statement."""
     rows = [
         {
             "binding": item.binding,
@@ -130,7 +130,7 @@ def record_statements(mutations: Sequence[Mutation], *, probe: bool = False) -> 
 
 
 async def follow_indexes(platform: Platform) -> None:
-    """Look how far the indexes are that have accepted something and may not show it yet.
+    """Ask each index how far it is, if it has accepted something that it may not show yet.
 
     An index that shows everything costs no call and no written row.
 
@@ -175,7 +175,7 @@ async def _follow(platform: Platform, index: VectorIndex, row: Row) -> None:
 
 
 def _advance(binding: str, state: IndexState, observed_at: datetime) -> list[Statement]:
-    """Move an index on to the mutation that it names; nothing where that one is not known."""
+    """Move an index on to the mutation that it names, if that mutation is known."""
     return [
         Statement(
             "INSERT INTO cognate_indexes (binding, shown_before, observed_at, "

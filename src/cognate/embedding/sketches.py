@@ -1,8 +1,8 @@
-"""Sketches: a vector as the signs of its components, one bit each.
+"""Sketches: the signs of the components of a vector, one bit each.
 
-Two vectors that point the same way share most signs, so the number of bits in which two sketches
+Two vectors with a similar direction share most signs. So the number of bits in which two sketches
 differ orders candidates nearly as their cosine does, at about a hundredth of the cost. A sketch
-proposes only; the exact cosine of the stored vectors decides.
+only proposes candidates; the exact cosine of the stored vectors decides.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BITS_PER_GROUP: Final = 24
-"""Bits of four letters of base64: a sketch has whole groups, so that sketches can be joined."""
+"""Bits of four letters of base64. A sketch has whole groups, so that sketches can be joined."""
 
 CHUNKS_OF_A_RECORD: Final = 3
-"""Chunks of one record that are compared exactly, where sketches choose."""
+"""At most so many chunks of one record are chosen by their sketches."""
 
 _SIGNS: Final = bytes(ord("1") if byte & 0x80 else ord("0") for byte in range(256))
-"""The highest byte of a float32 to its sign, as a binary digit."""
+"""Maps the highest byte of a float32 to its sign, as a binary digit."""
 
 
 def letters_of(dimensions: int) -> int:
-    """Letters of the sketch of a vector with so many components."""
+    """Return the length of the sketch of a vector with so many components."""
     return -(-dimensions // BITS_PER_GROUP) * 4
 
 
 def sketch(vector: bytes) -> str:
-    """The sketch of one vector, given as little-endian float32, in base64."""
+    """Make the sketch of one vector, in base64. The vector is little-endian float32."""
     signs = vector[FLOAT32_BYTES - 1 :: FLOAT32_BYTES].translate(_SIGNS)
     size = letters_of(len(signs)) * 3 // 4
     return b2a_base64(int(signs, 2).to_bytes(size, "big"), newline=False).decode()
 
 
 def by_distance(query: str, sketches: str) -> list[int]:
-    """The places of all sketches, those that differ least from the query's first; ties in order.
+    """Return the places of all sketches, the most similar first; ties keep their order.
 
     Args:
         query: a sketch.
-        sketches: one after the other, as long as the query each.
+        sketches: one after the other, each as long as the query.
     """
     wanted, data, number = a2b_base64(query), a2b_base64(sketches), int.from_bytes
     size, bits = len(wanted), number(wanted, "big")
@@ -57,19 +57,19 @@ def by_distance(query: str, sketches: str) -> list[int]:
 def nearest_chunks(
     query: str, sketches: str, keys: Sequence[str], count: int
 ) -> list[dict[str, str | int]]:
-    """The chunks whose sketches differ least from the query's, few of each record.
+    """Choose the chunks whose sketches are most similar to the query, and few of each record.
 
-    So a long record does not take the places of others.
+    A long record does not take the places of other records.
 
     Args:
         query: a sketch.
         sketches: of every chunk, one after the other.
-        keys: of the records, in the same order; one of several chunks has their number behind a
-            colon.
+        keys: of the records, in the same order. The key of a record with several chunks has their
+            number behind a colon.
         count: how many chunks at most.
 
     Returns:
-        The `key` of the record and the number of the `chunk`, of each.
+        For each chunk, the `key` of its record and its number, `chunk`.
     """
     chosen: list[dict[str, str | int]] = []
     taken: Counter[str] = Counter()
