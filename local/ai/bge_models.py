@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from local.ai.embedding_spaces import Pooling
+    from local.ai.embedding_spaces import PoolingMethod
     from local.ai.sentence_model import Matrix
 
 HUB_NAMES: Final = {
@@ -73,14 +73,16 @@ class BgeEncoder:
         """The number of tokens of the whole text."""
         return int(self._usable(model, "cls").token_count(text))
 
-    def encode(self, model: str, dimensions: int, pooling: Pooling, texts: Sequence[str]) -> Matrix:
+    def encode(
+        self, model: str, dimensions: int, pooling: PoolingMethod, texts: Sequence[str]
+    ) -> Matrix:
         """Unit vectors, `[n, dimensions]`. Only cls pooling is possible."""
         vectors = np.asarray(
             list(self._usable(model, pooling).embed(list(texts))), dtype=np.float32
         )
         return vectors.reshape(len(texts), dimensions)
 
-    def _usable(self, model: str, pooling: Pooling) -> TextEmbedding:
+    def _usable(self, model: str, pooling: PoolingMethod) -> TextEmbedding:
         if model not in HUB_NAMES or pooling != "cls":
             message = (
                 f"LOCAL_AI=bge has no {model} with {pooling} pooling: it runs the English bge "

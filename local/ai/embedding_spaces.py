@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from local.ai.sentence_model import Matrix
 
-Pooling = Literal["cls", "mean"]
+PoolingMethod = Literal["cls", "mean"]
 
 CONSTANT_SQUARED: Final = 0.8
 """Square of the constant component, relative to a unit vector."""
@@ -39,7 +39,9 @@ class TextEncoder(Protocol):
         """The number of tokens of the whole `text`, as `model` counts them."""
         ...
 
-    def encode(self, model: str, dimensions: int, pooling: Pooling, texts: Sequence[str]) -> Matrix:
+    def encode(
+        self, model: str, dimensions: int, pooling: PoolingMethod, texts: Sequence[str]
+    ) -> Matrix:
         """Unit vectors, `[n, dimensions]`, in the order of the texts."""
         ...
 
@@ -73,7 +75,9 @@ class StandInEncoder:
         del model
         return self._sentences.count_tokens(text)
 
-    def encode(self, model: str, dimensions: int, pooling: Pooling, texts: Sequence[str]) -> Matrix:
+    def encode(
+        self, model: str, dimensions: int, pooling: PoolingMethod, texts: Sequence[str]
+    ) -> Matrix:
         """Unit vectors, `[n, dimensions]`, in the space of this model and pooling."""
         vectors = self._sentences.encode(texts, whole=model in self._whole)
         return in_space(bge_scale(vectors, dimensions), model, pooling)
@@ -90,7 +94,7 @@ def bge_scale(vectors: Matrix, dimensions: int) -> Matrix:
     return scaled
 
 
-def in_space(vectors: Matrix, model: str, pooling: Pooling) -> Matrix:
+def in_space(vectors: Matrix, model: str, pooling: PoolingMethod) -> Matrix:
     """The vectors with the order and signs of components of this model and pooling."""
     order, signs = _space(model, pooling, vectors.shape[1])
     moved: Matrix = vectors[:, order] * signs
@@ -98,7 +102,7 @@ def in_space(vectors: Matrix, model: str, pooling: Pooling) -> Matrix:
 
 
 @lru_cache(maxsize=32)
-def _space(model: str, pooling: Pooling, dimensions: int) -> tuple[NDArray[np.int64], Matrix]:
+def _space(model: str, pooling: PoolingMethod, dimensions: int) -> tuple[NDArray[np.int64], Matrix]:
     # A hash, because another version of NumPy may draw other numbers, and vectors stay on disk.
     stream = hashlib.shake_256(f"{model} {pooling}".encode()).digest(8 * dimensions)
     drawn = np.frombuffer(stream, dtype="<u8")

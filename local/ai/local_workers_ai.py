@@ -17,7 +17,7 @@ import numpy as np
 from local.failures import BindingError
 
 if TYPE_CHECKING:
-    from local.ai.embedding_spaces import Pooling, TextEncoder
+    from local.ai.embedding_spaces import PoolingMethod, TextEncoder
     from local.ai.sentence_model import Matrix
 
 MAX_TEXTS: Final = 100
@@ -92,7 +92,7 @@ class LocalWorkersAI:
         return {"shape": [len(texts), found.dimensions], "data": data, "pooling": pooling}
 
     def _encode(
-        self, model: OfferedModel, texts: list[str], arguments: object, pooling: Pooling
+        self, model: OfferedModel, texts: list[str], arguments: object, pooling: PoolingMethod
     ) -> Matrix:
         truncate = isinstance(arguments, Mapping) and arguments.get("truncate_inputs") is True
         if model.max_tokens is not None and not truncate:
@@ -154,7 +154,7 @@ def _item_problem(path: str, item: object) -> str | None:
     return None if item else f"Length of '{path}' must be >= 1"
 
 
-def _pooling(model: OfferedModel, arguments: object) -> Pooling:
+def _pooling(model: OfferedModel, arguments: object) -> PoolingMethod:
     if not model.pools:
         return "cls"
     pooling = arguments.get("pooling", "mean") if isinstance(arguments, Mapping) else "mean"

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from local.ai.local_workers_ai import LocalWorkersAI
 
-Answer = dict[str, Any] | list[dict[str, Any]]
+CallAnswer = dict[str, Any] | list[dict[str, Any]]
 """The answer of a method, as JSON values."""
 
 AI_BINDING: Final = "AI"
 
-_VECTORIZE: Final[Mapping[str, Callable[..., Answer]]] = {
+_VECTORIZE: Final[Mapping[str, Callable[..., CallAnswer]]] = {
     "describe": LocalVectorize.describe,
     "query": LocalVectorize.query,
     "queryById": LocalVectorize.query_by_id,
@@ -62,7 +62,7 @@ class Bindings:
         """The Vectorize indexes by binding."""
         return self._indexes
 
-    async def call(self, binding: str, method: str, arguments: Sequence[object]) -> Answer:
+    async def call(self, binding: str, method: str, arguments: Sequence[object]) -> CallAnswer:
         """Call a method of a binding with JSON values.
 
         Raises:
@@ -93,8 +93,8 @@ class Bindings:
 
     def _implementation(
         self, binding: str, method: str, arguments: Sequence[object]
-    ) -> Callable[[], Answer]:
-        function: Callable[..., Answer] | None = None
+    ) -> Callable[[], CallAnswer]:
+        function: Callable[..., CallAnswer] | None = None
         if binding == AI_BINDING and method == "run":
             function = self._ai.run
         elif binding in self._indexes and method in _VECTORIZE:
@@ -108,7 +108,7 @@ class Bindings:
         found, given = function, arguments[: _MOST_ARGUMENTS.get(method, 1)]
         return lambda: found(*given)
 
-    def _count(self, method: str, arguments: Sequence[object], answer: Answer) -> None:
+    def _count(self, method: str, arguments: Sequence[object], answer: CallAnswer) -> None:
         with self._lock:
             if method == "run" and isinstance(answer, dict):
                 self.counts.texts += answer["shape"][0]

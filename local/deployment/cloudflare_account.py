@@ -30,7 +30,7 @@ ACCOUNT_VARIABLE: Final = "CLOUDFLARE_ACCOUNT_ID"
 
 
 @dataclass(frozen=True)
-class Answer:
+class WranglerOutput:
     """The output and the exit status of one call of wrangler."""
 
     status: int
@@ -52,7 +52,7 @@ class Wrangler:
     folder: Path
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
-    def ask(self, *arguments: str) -> Answer:
+    def ask(self, *arguments: str) -> WranglerOutput:
         """Run it and capture its output."""
         done = subprocess.run(
             [*self.command, *arguments],
@@ -63,7 +63,7 @@ class Wrangler:
             encoding="utf-8",
             check=False,
         )
-        return Answer(done.returncode, done.stdout, _COLOUR.sub("", done.stderr))
+        return WranglerOutput(done.returncode, done.stdout, _COLOUR.sub("", done.stderr))
 
     def run(self, *arguments: str, without: Sequence[str] = ()) -> int:
         """Run it in the terminal. Returns the exit status.
@@ -185,7 +185,7 @@ def _secrets(wrangler: Wrangler, worker: str) -> frozenset[str]:
     return frozenset(each["name"] for each in json.loads(answer.output))
 
 
-def _failure(arguments: Sequence[str], answer: Answer) -> DeploymentError:
+def _failure(arguments: Sequence[str], answer: WranglerOutput) -> DeploymentError:
     found = _ERROR.search(answer.error)
     said = " ".join((found[1] if found else answer.error or answer.output).split())
     return DeploymentError(f"`wrangler {' '.join(arguments)}` failed: {said}")

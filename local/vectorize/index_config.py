@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-MetadataType = Literal["string", "number", "boolean"]
-METADATA_TYPES: Final[tuple[MetadataType, ...]] = get_args(MetadataType)
+PropertyType = Literal["string", "number", "boolean"]
+PROPERTY_TYPES: Final[tuple[PropertyType, ...]] = get_args(PropertyType)
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class IndexConfig:
     binding: str
     name: str
     dimensions: int
-    metadata_indexes: Mapping[str, MetadataType] = field(default_factory=dict)
+    metadata_indexes: Mapping[str, PropertyType] = field(default_factory=dict)
 
 
 _Property = Annotated[str, Field(pattern=r'^[^"$.]+(\.[^"$.]+)*$')]
@@ -46,7 +46,7 @@ class _Entry(BaseModel):
     name: str = Field(min_length=1, max_length=64)
     dimensions: int = Field(ge=1, le=MAX_DIMENSIONS)
     metric: Literal["cosine"] = "cosine"
-    metadata_indexes: dict[_Property, MetadataType] = Field(
+    metadata_indexes: dict[_Property, PropertyType] = Field(
         alias="metadataIndexes", default_factory=dict, max_length=MAX_METADATA_INDEXES
     )
 

@@ -38,7 +38,7 @@ from local.vectorize.store import StoredVector, VectorMutation, VectorStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from local.vectorize.index_config import MetadataType
+    from local.vectorize.index_config import PropertyType
     from local.vectorize.matrix import Entry, Scored
     from local.vectorize.store import Float32Array, MutationKind
 
@@ -82,7 +82,7 @@ class LocalVectorize:
     def in_memory(
         cls,
         dimensions: int,
-        metadata_indexes: Mapping[str, MetadataType] | None = None,
+        metadata_indexes: Mapping[str, PropertyType] | None = None,
         now: Callable[[], float] = time.time,
     ) -> LocalVectorize:
         """An empty index in memory."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from local.vectorize.metadata_index import Scalar
+    from local.vectorize.metadata_index import IndexedValue
     from local.vectorize.store import Float32Array, StoredVector
 
 _FIRST_CAPACITY: Final = 256
@@ -26,7 +26,7 @@ class Entry:
     id: str
     namespace: str | None
     metadata: Mapping[str, Any] | None
-    indexed: Mapping[str, Scalar]
+    indexed: Mapping[str, IndexedValue]
 
 
 @dataclass(frozen=True)

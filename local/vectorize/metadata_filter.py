@@ -24,7 +24,7 @@ from local.vectorize.limits import (
 )
 
 if TYPE_CHECKING:
-    from local.vectorize.metadata_index import Scalar
+    from local.vectorize.metadata_index import IndexedValue
 
 _LOWER: Final = frozenset({"$gt", "$gte"})
 _UPPER: Final = frozenset({"$lt", "$lte"})
@@ -55,7 +55,7 @@ class VectorFilter:
 
     conditions: tuple[FilterCondition, ...]
 
-    def matches(self, indexed: Mapping[str, Scalar]) -> bool:
+    def matches(self, indexed: Mapping[str, IndexedValue]) -> bool:
         """Whether a vector with these indexed values passes."""
         return all(_holds(condition, indexed.get(condition.key)) for condition in self.conditions)
 
@@ -105,7 +105,7 @@ def _operand(key: str, name: str, given: object) -> object:
     return value
 
 
-def _scalar(key: str, name: str, value: object) -> Scalar | None:
+def _scalar(key: str, name: str, value: object) -> IndexedValue | None:
     if value is not None and not isinstance(value, str | bool | int | float):
         _refuse(f'{name} for key "{key}" needs a string, a number, a boolean or null')
     # Numbers are compared as float64. A boolean is an int in Python, but not here.
@@ -121,7 +121,7 @@ def _check_key(key: object) -> None:
             _refuse(f"{reason}, got {key}")
 
 
-def _holds(condition: FilterCondition, value: Scalar | None) -> bool:
+def _holds(condition: FilterCondition, value: IndexedValue | None) -> bool:
     if value is None:
         return False
     name, operand = condition.operator, condition.operand
@@ -135,11 +135,11 @@ def _holds(condition: FilterCondition, value: Scalar | None) -> bool:
     return _same_type(value, operand) and _ORDERED[name](value, operand)
 
 
-def _equal(value: Scalar, operand: object) -> bool:
+def _equal(value: IndexedValue, operand: object) -> bool:
     return _same_type(value, operand) and value == operand
 
 
-def _same_type(value: Scalar, operand: object) -> bool:
+def _same_type(value: IndexedValue, operand: object) -> bool:
     # Not isinstance, because a boolean is an int in Python and 1 equals True.
     return type(value) is type(operand)
 

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any, Final
 from local.vectorize.limits import MAX_INDEXED_BYTES
 
 if TYPE_CHECKING:
-    from local.vectorize.index_config import MetadataType
+    from local.vectorize.index_config import PropertyType
 
-Scalar = str | float | bool
+IndexedValue = str | float | bool
 """An indexed value: a string of at most 64 bytes, a float64, or a boolean."""
 
 _SEPARATOR: Final = "."
 
 
 def indexed_values(
-    metadata: Mapping[str, Any] | None, indexes: Mapping[str, MetadataType]
-) -> dict[str, Scalar]:
+    metadata: Mapping[str, Any] | None, indexes: Mapping[str, PropertyType]
+) -> dict[str, IndexedValue]:
     """The value that each index gets from this metadata, by property."""
-    found: dict[str, Scalar] = {}
+    found: dict[str, IndexedValue] = {}
     for name, kind in indexes.items():
         value = _indexed(_at_path(metadata, name), kind)
         if value is not None:
@@ -32,7 +32,7 @@ def indexed_values(
     return found
 
 
-def as_metadata(indexed: Mapping[str, Scalar]) -> dict[str, Any]:
+def as_metadata(indexed: Mapping[str, IndexedValue]) -> dict[str, Any]:
     """Indexed values in the shape of metadata, as `returnMetadata: "indexed"` shows them."""
     metadata: dict[str, Any] = {}
     for name, value in indexed.items():
@@ -52,7 +52,7 @@ def cut_string(text: str) -> str:
     return encoded[:MAX_INDEXED_BYTES].decode("utf-8", "ignore")
 
 
-def _indexed(value: object, kind: MetadataType) -> Scalar | None:
+def _indexed(value: object, kind: PropertyType) -> IndexedValue | None:
     if kind == "string":
         return cut_string(value) if isinstance(value, str) else None
     if kind == "boolean":

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from local.vectorize.index_config import IndexConfig
-    from local.vectorize.metadata_index import Scalar
+    from local.vectorize.metadata_index import IndexedValue
 
 Float32Array = NDArray[np.float32]
 """A vector `[dimensions]`, or several `[n, dimensions]`."""
@@ -76,7 +76,7 @@ class StoredVector:
     values: Float32Array
     namespace: str | None
     metadata: Mapping[str, Any] | None
-    indexed: Mapping[str, Scalar]
+    indexed: Mapping[str, IndexedValue]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from local.ai.embedding_spaces import Pooling
+    from local.ai.embedding_spaces import PoolingMethod
     from local.ai.sentence_model import Matrix
 
 
@@ -22,7 +22,9 @@ class OneDirection:
         del model
         return len(text.split())
 
-    def encode(self, model: str, dimensions: int, pooling: Pooling, texts: Sequence[str]) -> Matrix:
+    def encode(
+        self, model: str, dimensions: int, pooling: PoolingMethod, texts: Sequence[str]
+    ) -> Matrix:
         """Return the vector once for each text."""
         del model, pooling
         return np.array([at_cosine(1, dimensions)] * len(texts), dtype=np.float32)

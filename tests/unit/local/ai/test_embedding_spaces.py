@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from local.ai.embedding_spaces import Pooling, StandInEncoder, bge_scale, in_space
+from local.ai.embedding_spaces import PoolingMethod, StandInEncoder, bge_scale, in_space
 from local.ai.sentence_model import Matrix
 
 BASE = "@cf/baai/bge-base-en-v1.5"
@@ -70,7 +70,7 @@ def test_cosines_inside_a_space_do_not_change() -> None:
     ],
 )
 def test_two_spaces_cannot_be_compared(
-    first: tuple[str, Pooling], second: tuple[str, Pooling]
+    first: tuple[str, PoolingMethod], second: tuple[str, PoolingMethod]
 ) -> None:
     """One text in two spaces looks like two unrelated texts."""
     scaled = bge_scale(unit_vectors(20), 1024)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from local.ai.embedding_spaces import Pooling, StandInEncoder
+from local.ai.embedding_spaces import PoolingMethod, StandInEncoder
 from local.ai.local_workers_ai import (
     BGE_M3_MAX_TOKENS,
     LONG_CONTEXT_MODELS,
@@ -29,7 +29,9 @@ class Words:
         del model
         return len(text.split())
 
-    def encode(self, model: str, dimensions: int, pooling: Pooling, texts: Sequence[str]) -> Matrix:
+    def encode(
+        self, model: str, dimensions: int, pooling: PoolingMethod, texts: Sequence[str]
+    ) -> Matrix:
         """One vector of one component for each text."""
         del model, pooling
         return np.array([[len(text)] * dimensions for text in texts], dtype=np.float32)

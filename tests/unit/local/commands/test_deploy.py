@@ -26,7 +26,7 @@ SECRET: Final = "not $HOME, but a secret"
 
 
 @dataclass
-class Stage:
+class Rehearsal:
     """A checkout with its own domain, and an account."""
 
     folder: Path
@@ -70,14 +70,14 @@ class Stage:
 
 
 @pytest.fixture
-def stage(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Stage:
+def rehearsal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Rehearsal:
     """An empty account, and a checkout that is ready to be deployed."""
     configuration = (ROOT / "wrangler.toml").read_text("utf-8")
     (tmp_path / "wrangler.toml").write_text(configuration, "utf-8")
-    stage = Stage(tmp_path, capfd)
-    stage.configure("cognate.example.com", "cognate.acme.test")
-    stage.account = FakeAccount()
-    return stage
+    rehearsal = Rehearsal(tmp_path, capfd)
+    rehearsal.configure("cognate.example.com", "cognate.acme.test")
+    rehearsal.account = FakeAccount()
+    return rehearsal
 
 
 def everything() -> list[str]:
@@ -104,11 +104,11 @@ UPDATE: Final = [NO_MIGRATIONS, "deploy"]
 """The changes of a later deployment."""
 
 
-def test_an_empty_account_gets_everything_in_order(stage: Stage) -> None:
+def test_an_empty_account_gets_everything_in_order(rehearsal: Rehearsal) -> None:
     """The database is made before its migrations, and all of it before the Worker."""
-    shown = stage.deploy()
+    shown = rehearsal.deploy()
 
-    changes = stage.account.changes
+    changes = rehearsal.account.changes
     assert changes == everything()
     assert [change for change in changes if change.startswith("metadata")] != []
     assert [change for change in changes if change.endswith("-dlq")] != []
@@ -116,30 +116,30 @@ def test_an_empty_account_gets_everything_in_order(stage: Stage) -> None:
     assert "Cognate is deployed at https://cognate.acme.test." in shown
 
 
-def test_a_second_run_only_migrates_and_uploads(stage: Stage) -> None:
+def test_a_second_run_only_migrates_and_uploads(rehearsal: Rehearsal) -> None:
     """The secret stays, and no place of the database is needed."""
-    stage.deploy()
-    stage.change(changes=[])
-    status, shown = stage.run("--yes", BETTER_AUTH_SECRET="")
+    rehearsal.deploy()
+    rehearsal.change(changes=[])
+    status, shown = rehearsal.run("--yes", BETTER_AUTH_SECRET="")
 
-    assert (status, stage.account.changes) == (0, UPDATE)
+    assert (status, rehearsal.account.changes) == (0, UPDATE)
     assert "  D1 database cognate\n  queue cognate-embeddings\n" in shown
     assert "  secret BETTER_AUTH_SECRET\n" in shown
 
 
-def test_what_is_half_there_is_completed(stage: Stage) -> None:
+def test_what_is_half_there_is_completed(rehearsal: Rehearsal) -> None:
     """The missing resources are made, and nothing else."""
-    stage.deploy()
-    account = stage.account
+    rehearsal.deploy()
+    account = rehearsal.account
     index, *_ = account.indexes
     key, *_ = account.indexes[index]["metadata"]
     kind = account.indexes[index]["metadata"].pop(key)
     account.queues.remove("cognate-embeddings-dlq")
     account.changes, account.secrets = [], []
-    stage.account = account
-    shown = stage.deploy()
+    rehearsal.account = account
+    shown = rehearsal.deploy()
 
-    assert stage.account.changes == [
+    assert rehearsal.account.changes == [
         "queue cognate-embeddings-dlq",
         f"metadata {index} {key} {kind}",
         NO_MIGRATIONS,
@@ -149,28 +149,28 @@ def test_what_is_half_there_is_completed(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("kind", ["database", "queue", "index", "metadata", "migrations", "deploy"])
-def test_the_run_after_a_failure_goes_on_from_there(stage: Stage, kind: str) -> None:
+def test_the_run_after_a_failure_goes_on_from_there(rehearsal: Rehearsal, kind: str) -> None:
     """The resources made before the failure stay, and the next run makes the rest."""
     wanted = everything()
     failing = max(number for number, each in enumerate(wanted) if each.startswith(kind))
-    stage.change(refused=wanted[failing])
-    status, shown = stage.run("--yes", "--location=weur")
-    before = stage.account.changes
-    left = (stage.folder / SECRETS_FILE).exists()
-    stage.change(refused="")
-    stage.deploy()
+    rehearsal.change(refused=wanted[failing])
+    status, shown = rehearsal.run("--yes", "--location=weur")
+    before = rehearsal.account.changes
+    left = (rehearsal.folder / SECRETS_FILE).exists()
+    rehearsal.change(refused="")
+    rehearsal.deploy()
 
     assert (status, before, left) == (1, wanted[:failing], False)
     assert "failed with status 1. What was made before it stays" in shown
     again = [NO_MIGRATIONS] if kind == "deploy" else []
-    assert stage.account.changes == [*wanted[:failing], *again, *wanted[failing:]]
+    assert rehearsal.account.changes == [*wanted[:failing], *again, *wanted[failing:]]
 
 
-def test_without_an_answer_nothing_is_changed(stage: Stage) -> None:
+def test_without_an_answer_nothing_is_changed(rehearsal: Rehearsal) -> None:
     """The commands are shown, and the output names the option that agrees."""
-    status, shown = stage.run("--location=weur")
+    status, shown = rehearsal.run("--location=weur")
 
-    assert (status, stage.account.changes) == (1, [])
+    assert (status, rehearsal.account.changes) == (1, [])
     assert "npx wrangler d1 create cognate --location=weur" in shown
     assert "YES=1" in shown
 
@@ -179,7 +179,7 @@ def test_without_an_answer_nothing_is_changed(stage: Stage) -> None:
     ("answer", "changes"), [("y", everything), ("", list), ("n", list)], ids=["y", "enter", "n"]
 )
 def test_a_person_is_asked(
-    stage: Stage,
+    rehearsal: Rehearsal,
     monkeypatch: pytest.MonkeyPatch,
     answer: str,
     changes: Callable[[], list[str]],
@@ -187,125 +187,125 @@ def test_a_person_is_asked(
     """Any answer but a yes is a no."""
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(builtins, "input", lambda _: answer)
-    status, _ = stage.run("--location=weur")
+    status, _ = rehearsal.run("--location=weur")
 
-    assert stage.account.changes == changes()
+    assert rehearsal.account.changes == changes()
     assert status == (0 if changes() else 1)
 
 
 @pytest.mark.parametrize("option", ["--location=weur", "--jurisdiction=eu"])
-def test_the_place_of_the_database_is_stated(stage: Stage, option: str) -> None:
+def test_the_place_of_the_database_is_stated(rehearsal: Rehearsal, option: str) -> None:
     """A database never moves, so no default is chosen."""
-    status, shown = stage.run("--yes")
-    assert (status, stage.account.changes) == (1, [])
+    status, shown = rehearsal.run("--yes")
+    assert (status, rehearsal.account.changes) == (1, [])
     assert "LOCATION=" in shown
     assert "JURISDICTION=" in shown
 
-    stage.change(refused="queue")
-    stage.run("--yes", option)
-    assert stage.account.changes == [f"database cognate {option.removeprefix('--')}"]
+    rehearsal.change(refused="queue")
+    rehearsal.run("--yes", option)
+    assert rehearsal.account.changes == [f"database cognate {option.removeprefix('--')}"]
 
 
-def test_a_missing_secret_is_named_before_anything_is_made(stage: Stage) -> None:
+def test_a_missing_secret_is_named_before_anything_is_made(rehearsal: Rehearsal) -> None:
     """A first deployment without it would fail at its end."""
-    status, shown = stage.run("--yes", "--location=weur", BETTER_AUTH_SECRET="")
+    status, shown = rehearsal.run("--yes", "--location=weur", BETTER_AUTH_SECRET="")
 
-    assert (status, stage.account.changes) == (1, [])
+    assert (status, rehearsal.account.changes) == (1, [])
     assert "The Worker needs the secret BETTER_AUTH_SECRET" in shown
 
 
-def test_the_secret_is_in_no_command_and_in_no_file_that_stays(stage: Stage) -> None:
+def test_the_secret_is_in_no_command_and_in_no_file_that_stays(rehearsal: Rehearsal) -> None:
     """The program wrangler reads it from a file that is removed."""
-    shown = stage.deploy()
+    shown = rehearsal.deploy()
 
     assert SECRET not in shown
     assert f"npx wrangler deploy --env= --secrets-file={SECRETS_FILE}" in shown
-    assert not (stage.folder / SECRETS_FILE).exists()
+    assert not (rehearsal.folder / SECRETS_FILE).exists()
 
 
-def test_nobody_logged_in_is_one_sentence(stage: Stage) -> None:
+def test_nobody_logged_in_is_one_sentence(rehearsal: Rehearsal) -> None:
     """The sentence says what to type."""
-    stage.change(logged_in=False)
+    rehearsal.change(logged_in=False)
 
-    assert stage.run("--yes") == (
+    assert rehearsal.run("--yes") == (
         1,
         "Nobody is logged in at Cloudflare: run `make login`, or set CLOUDFLARE_API_TOKEN.\n",
     )
 
 
-def test_of_several_accounts_one_must_be_named(stage: Stage) -> None:
+def test_of_several_accounts_one_must_be_named(rehearsal: Rehearsal) -> None:
     """The error lists the accounts, and with an id the deployment goes on."""
-    stage.change(accounts=[["a-1", "Mine"], ["a-2", "My employer's"]])
-    status, shown = stage.run("--yes", "--location=weur")
-    assert (status, stage.account.changes) == (1, [])
+    rehearsal.change(accounts=[["a-1", "Mine"], ["a-2", "My employer's"]])
+    status, shown = rehearsal.run("--yes", "--location=weur")
+    assert (status, rehearsal.account.changes) == (1, [])
     assert "a-1 (Mine), a-2 (My employer's)" in shown
 
-    _, shown = stage.run("--location=weur", CLOUDFLARE_ACCOUNT_ID="a-2")
+    _, shown = rehearsal.run("--location=weur", CLOUDFLARE_ACCOUNT_ID="a-2")
     assert "The account My employer's (a-2) has:" in shown
 
 
-def test_an_index_of_other_dimensions_is_refused(stage: Stage) -> None:
+def test_an_index_of_other_dimensions_is_refused(rehearsal: Rehearsal) -> None:
     """Dimensions cannot change, and no other command is run."""
     name, *_ = required_resources(app).indexes
-    stage.change(indexes={name: {"dimensions": 3, "metric": "cosine", "metadata": {}}})
-    status, shown = stage.run("--yes", "--location=weur")
+    rehearsal.change(indexes={name: {"dimensions": 3, "metric": "cosine", "metadata": {}}})
+    status, shown = rehearsal.run("--yes", "--location=weur")
 
-    assert (status, stage.account.changes) == (1, [])
+    assert (status, rehearsal.account.changes) == (1, [])
     assert f"The Vectorize index '{name}' has 3 dimensions" in shown
 
 
-def test_a_metadata_index_of_another_type_is_refused(stage: Stage) -> None:
+def test_a_metadata_index_of_another_type_is_refused(rehearsal: Rehearsal) -> None:
     """Filters on it would match nothing."""
-    stage.deploy()
-    account = stage.account
+    rehearsal.deploy()
+    account = rehearsal.account
     name, *_ = account.indexes
     account.indexes[name]["metadata"]["table"], account.changes = "number", []
-    stage.account = account
-    status, shown = stage.run("--yes")
+    rehearsal.account = account
+    status, shown = rehearsal.run("--yes")
 
-    assert (status, stage.account.changes) == (1, [])
+    assert (status, rehearsal.account.changes) == (1, [])
     assert f"The metadata index 'table' of '{name}' is of type number" in shown
 
 
-def test_the_domain_that_the_file_came_with_is_refused(stage: Stage) -> None:
+def test_the_domain_that_the_file_came_with_is_refused(rehearsal: Rehearsal) -> None:
     """The error names both solutions; one is to deploy to workers.dev."""
-    stage.configure("cognate.acme.test", "cognate.example.com")
-    status, shown = stage.run("--yes", "--location=weur")
-    assert (status, stage.account.changes) == (1, [])
+    rehearsal.configure("cognate.acme.test", "cognate.example.com")
+    status, shown = rehearsal.run("--yes", "--location=weur")
+    assert (status, rehearsal.account.changes) == (1, [])
     assert "remove `routes` and set `workers_dev = true`" in shown
 
-    stage.configure('routes = [{ pattern = "cognate.example.com", custom_domain = true }]', "")
-    assert "deployed at its workers.dev address" in stage.deploy()
+    rehearsal.configure('routes = [{ pattern = "cognate.example.com", custom_domain = true }]', "")
+    assert "deployed at its workers.dev address" in rehearsal.deploy()
 
 
-def test_a_database_of_the_application_is_found_and_never_made(stage: Stage) -> None:
+def test_a_database_of_the_application_is_found_and_never_made(rehearsal: Rehearsal) -> None:
     """A misspelt name or id would otherwise become an empty database."""
-    stage.configure(
+    rehearsal.configure(
         "[[queues.producers]]",
         '[[d1_databases]]\nbinding = "AUTH_DB"\ndatabase_name = "applicatoin"\n\n'
         "[[queues.producers]]",
     )
-    stage.change(databases={"application": "id-of-application"})
-    status, shown = stage.run("--yes", "--location=weur")
-    assert (status, stage.account.changes) == (1, [])
+    rehearsal.change(databases={"application": "id-of-application"})
+    status, shown = rehearsal.run("--yes", "--location=weur")
+    assert (status, rehearsal.account.changes) == (1, [])
     assert "no D1 database 'applicatoin', which wrangler.toml binds as AUTH_DB" in shown
 
-    stage.configure("applicatoin", "application")
-    _, shown = stage.run("--location=weur")
+    rehearsal.configure("applicatoin", "application")
+    _, shown = rehearsal.run("--location=weur")
     assert "  D1 database application\n" in shown
 
 
-def test_a_database_is_found_by_its_id(stage: Stage) -> None:
+def test_a_database_is_found_by_its_id(rehearsal: Rehearsal) -> None:
     """Its name does not matter, and an unknown id is an error."""
-    stage.configure(
+    rehearsal.configure(
         'database_name = "cognate"', 'database_name = "cognate"\ndatabase_id = "id-of-shop"'
     )
-    status, shown = stage.run("--yes", "--location=weur")
-    assert (status, stage.account.changes) == (1, [])
+    status, shown = rehearsal.run("--yes", "--location=weur")
+    assert (status, rehearsal.account.changes) == (1, [])
     assert "no D1 database 'id-of-shop'" in shown
 
-    stage.change(databases={"shop": "id-of-shop", "cognate": "another"})
-    _, shown = stage.run()
+    rehearsal.change(databases={"shop": "id-of-shop", "cognate": "another"})
+    _, shown = rehearsal.run()
     assert "npx wrangler d1 migrations apply" in shown
     assert "d1 create" not in shown
 
@@ -313,12 +313,14 @@ def test_a_database_is_found_by_its_id(stage: Stage) -> None:
 @pytest.mark.parametrize(
     "broken", ["whoami", "d1 list", "queues info", "vectorize list", "secret list"]
 )
-def test_an_answer_that_failed_is_not_taken_for_nothing_there(stage: Stage, broken: str) -> None:
+def test_an_answer_that_failed_is_not_taken_for_nothing_there(
+    rehearsal: Rehearsal, broken: str
+) -> None:
     """The deployment ends with wrangler's error, and makes no resource twice."""
-    stage.deploy()
-    stage.change(changes=[], broken=broken)
-    status, shown = stage.run("--yes")
+    rehearsal.deploy()
+    rehearsal.change(changes=[], broken=broken)
+    status, shown = rehearsal.run("--yes")
 
-    assert (status, stage.account.changes) == (1, [])
+    assert (status, rehearsal.account.changes) == (1, [])
     assert f"`wrangler {broken}" in shown
     assert shown.rstrip().endswith("the platform is out of order [code: 10001]")

@@ -11,7 +11,7 @@ import pytest
 from local.adapters.manual_clock import ManualClock
 from local.failures import BindingError
 from local.vectorize import local_vectorize as vectorize
-from local.vectorize.index_config import IndexConfig, MetadataType
+from local.vectorize.index_config import IndexConfig, PropertyType
 from local.vectorize.local_vectorize import LocalVectorize
 from local.vectorize.store import VectorStore
 
@@ -27,7 +27,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def index(clock: ManualClock) -> LocalVectorize:
     """An index of two dimensions with three metadata indexes."""
-    kinds: dict[str, MetadataType] = {"team": "string", "size": "number", "a.b": "string"}
+    kinds: dict[str, PropertyType] = {"team": "string", "size": "number", "a.b": "string"}
     return LocalVectorize.in_memory(2, kinds, now=clock.timestamp)
 
 
@@ -131,7 +131,7 @@ def test_a_string_is_filtered_by_its_first_64_bytes(index: LocalVectorize) -> No
 def test_a_metadata_index_covers_later_writes_only(clock: ManualClock, tmp_path: Path) -> None:
     """An earlier vector is found by no filter on it until it is written again."""
 
-    def opened(**kinds: MetadataType) -> LocalVectorize:
+    def opened(**kinds: PropertyType) -> LocalVectorize:
         config = IndexConfig("VECTORIZE", "i", 2, kinds)
         return LocalVectorize(config, VectorStore(tmp_path / "v.sqlite3"), now=clock.timestamp)
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from local.failures import BindingError
 from local.vectorize.metadata_filter import OPERATORS, parse_metadata_filter
-from local.vectorize.metadata_index import Scalar
+from local.vectorize.metadata_index import IndexedValue
 
 SCALARS = (
     st.text(alphabet="abc", max_size=3)
@@ -16,7 +16,7 @@ SCALARS = (
 )
 
 
-def matches(condition: object, value: Scalar | None) -> bool:
+def matches(condition: object, value: IndexedValue | None) -> bool:
     """Whether a vector with this indexed value (None: no value) passes the condition."""
     return parse_metadata_filter({"key": condition}).matches(
         {} if value is None else {"key": value}
@@ -55,7 +55,7 @@ def matches(condition: object, value: Scalar | None) -> bool:
         ({"$ne": "a"}, 1.0, False),
     ],
 )
-def test_each_operator(condition: object, value: Scalar | None, passes: bool) -> None:  # noqa: FBT001
+def test_each_operator(condition: object, value: IndexedValue | None, passes: bool) -> None:  # noqa: FBT001
     """Each row is one operator with one outcome."""
     assert matches(condition, value) is passes
 
@@ -129,7 +129,9 @@ def test_a_key_of_512_characters_passes_and_one_of_513_does_not() -> None:
 
 
 @given(value=SCALARS, operand=SCALARS)
-def test_equality_and_its_opposite_never_both_hold(value: Scalar, operand: Scalar) -> None:
+def test_equality_and_its_opposite_never_both_hold(
+    value: IndexedValue, operand: IndexedValue
+) -> None:
     """For values of one type exactly one holds."""
     equal, differs = matches({"$eq": operand}, value), matches({"$ne": operand}, value)
     assert not (equal and differs)
@@ -138,13 +140,13 @@ def test_equality_and_its_opposite_never_both_hold(value: Scalar, operand: Scala
 
 
 @given(value=SCALARS, operand=SCALARS)
-def test_a_set_of_one_is_equality(value: Scalar, operand: Scalar) -> None:
+def test_a_set_of_one_is_equality(value: IndexedValue, operand: IndexedValue) -> None:
     """`$in: [x]` is `$eq: x`."""
     assert matches({"$in": [operand]}, value) == matches(operand, value)
 
 
 @given(value=SCALARS, operand=SCALARS.filter(lambda operand: not isinstance(operand, bool)))
-def test_the_four_orders_agree(value: Scalar, operand: Scalar) -> None:
+def test_the_four_orders_agree(value: IndexedValue, operand: IndexedValue) -> None:
     """For one type exactly one of less, equal and greater holds; for two types none."""
     outcomes = [
         matches({"$lt": operand}, value),

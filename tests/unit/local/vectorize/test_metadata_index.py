@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.vectorize.index_config import MetadataType
+from local.vectorize.index_config import PropertyType
 from local.vectorize.metadata_index import as_metadata, cut_string, indexed_values
 
 
@@ -27,7 +27,7 @@ from local.vectorize.metadata_index import as_metadata, cut_string, indexed_valu
     ],
 )
 def test_an_index_holds_values_of_its_own_type(
-    kind: MetadataType, value: object, held: object
+    kind: PropertyType, value: object, held: object
 ) -> None:
     """Each row is one type with one value."""
     assert indexed_values({"key": value}, {"key": kind}).get("key") == held
@@ -42,7 +42,7 @@ def test_only_indexed_properties_are_held() -> None:
 def test_dots_reach_into_nested_metadata() -> None:
     """`pandas.nice` is the `nice` of `pandas`."""
     metadata = {"pandas": {"nice": 42}, "flat": "x"}
-    indexes: dict[str, MetadataType] = {"pandas.nice": "number", "flat.nice": "string"}
+    indexes: dict[str, PropertyType] = {"pandas.nice": "number", "flat.nice": "string"}
     assert indexed_values(metadata, indexes) == {"pandas.nice": 42.0}
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from local.failures import StartError
-from local.vectorize.index_config import IndexConfig, MetadataType
+from local.vectorize.index_config import IndexConfig, PropertyType
 from local.vectorize.store import Progress, StoredVector, VectorMutation, VectorStore
 
 INDEX = "cognate-2"
 
 
-def config(dimensions: int = 2, **metadata_indexes: MetadataType) -> IndexConfig:
+def config(dimensions: int = 2, **metadata_indexes: PropertyType) -> IndexConfig:
     """The configuration of the one index of these tests."""
     return IndexConfig("VECTORIZE", INDEX, dimensions, metadata_indexes)
 
