@@ -6,7 +6,6 @@ computes. So both kinds run at the same time, in more processes than there are c
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from xdist.scheduler import LoadScopeScheduling
@@ -16,10 +15,12 @@ if TYPE_CHECKING:
 
     from xdist.workermanage import WorkerController
 
+_REAL_STORY: Final = "tests/worker/test_randomized_story.py::test_in_the_real_runtime"
+
 LONGEST_FIRST: Final = (
     "tests/worker/test_fault_matrix.py",
-    "tests/worker/test_randomized_story.py::test_in_the_real_runtime",
     "tests/worker/test_launcher.py",
+    _REAL_STORY,
     "tests/worker/test_rows_read.py",
     "tests/worker/test_deploy.py",
     "tests/worker/test_memory.py",
@@ -50,9 +51,11 @@ _UNITS: Final = {
 
 def unit_of(test_id: str) -> str:
     """The name of the work unit of a test: its tests run in one process, one after the other."""
-    path = test_id.split("::", maxsplit=1)[0]
-    if PurePosixPath(path).parts[:2] == ("tests", "unit") or test_id.startswith(LONGEST_FIRST[1]):
+    if test_id.startswith("tests/unit/"):
         return test_id
+    if test_id.startswith(_REAL_STORY):
+        return "the instrumented Worker"
+    path = test_id.split("::", maxsplit=1)[0]
     return _UNITS.get(path, path)
 
 
