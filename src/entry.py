@@ -10,7 +10,7 @@ from cognate.api.application import Application
 from cognate.cloudflare.client import environment
 from cognate.cloudflare.fetch import request_of, response_of
 from cognate.cloudflare.platform import complete, platform_of, retention_of, settings_of
-from cognate.cloudflare.queue import deliveries_of, settle
+from cognate.cloudflare.queues import deliveries_of, settle
 from cognate.consumer import consume
 from cognate.sweeper import sweep
 from schema import app

@@ -15,7 +15,7 @@ from workers import WorkerEntrypoint, python_to_rpc
 
 from cognate.cloudflare.client import environment
 from cognate.cloudflare.platform import platform_of
-from cognate.cloudflare.queue import deliveries_of, settle
+from cognate.cloudflare.queues import deliveries_of, settle
 from cognate.jobs.messages import Delivery
 from cognate.ports import Statement
 from tests.contract.cases import case_names, run_test, suite_of

@@ -165,17 +165,13 @@ def test_no_name_is_used_twice() -> None:
     assert {name: twice[name] for name in twice.keys() - KNOWN_DOUBLE_NAMES} == {}
 
 
-# Shrinks until it is empty.
-KNOWN_DOUBLE_MODULES: Final = {"queue"}
-
-
 def test_no_module_name_is_used_twice() -> None:
     """A module has its name for itself; only a file of routes is named for its resource."""
     routes = SRC / "cognate/api/routes"
     paths = [path for path in _sources(SRC / "cognate", LOCAL) if routes not in path.parents]
     twice = _used_twice((path.stem, path) for path in paths if path.name != "__init__.py")
 
-    assert {name: twice[name] for name in twice.keys() - KNOWN_DOUBLE_MODULES} == {}
+    assert twice == {}
 
 
 def test_the_tests_have_one_stage() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from pyodide.ffi import JsProxy
 
 from cognate.cloudflare.database import D1Database
-from cognate.cloudflare.queue import EmbeddingsQueue
+from cognate.cloudflare.queues import EmbeddingsQueue
 from cognate.cloudflare.vectorize import VectorizeIndex
 from cognate.cloudflare.workers_ai import WorkersAi
 from cognate.errors import ConfigurationError

@@ -88,7 +88,7 @@ def test_a_mistake_is_one_sentence_with_its_line(src: Path, addition: str, sente
     assert "\n" not in told
 
 
-@pytest.mark.parametrize("name", ["entry.py", "cognate/cloudflare/queue.py", "cognate/sweeper.py"])
+@pytest.mark.parametrize("name", ["entry.py", "cognate/cloudflare/queues.py", "cognate/sweeper.py"])
 def test_a_mistake_in_another_module_is_found_too(src: Path, name: str) -> None:
     """The syntax of modules that only the Worker can import is checked too."""
     (src / name).write_text("def :\n", "utf-8")

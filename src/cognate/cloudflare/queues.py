@@ -1,4 +1,4 @@
-"""The embeddings queue: as the core's job queue, and as what arrives from it."""
+"""Cloudflare Queues: send messages, read the batches that arrive, and settle them."""
 
 from __future__ import annotations
 
