@@ -1,4 +1,4 @@
-"""Chunks: nothing lost, nothing too long, and an estimate that the real tokenizer never exceeds."""
+"""Chunks lose nothing, are never too long, and the estimate is never below the real tokenizer."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ café U\u0308ber Straße naïve Việt İ \u017f \u212a ß Ø ŉ e\u0301
 https://example.org/a-b/c?d=e&f=%20#g f(x)->None:... ....!!!?? [SEP] ##ing “ ” — …
 \u200b \u00ad \ufe0f \ufeff \ufffd \u0000 \u000b \u001c \u0085 \u2028 \u00a0 \u3000
 """
-"""What tokenizers stumble over: one word each, rare characters by their escapes."""
+"""Words that are hard for tokenizers, with rare characters as escapes."""
 
 
 def odd_words() -> list[str]:
@@ -196,7 +196,7 @@ def test_the_estimate_of_ordinary_english_is_tight(tokenizer: Tokenizer) -> None
 
 @pytest.mark.parametrize("blank", ["", " ", "\n\t \xa0\u3000\r\n"])
 def test_a_blank_text_has_no_chunks(blank: str) -> None:
-    """There is nothing to embed in white space."""
+    """White space has nothing to embed."""
     assert chunk(blank, 512) == []
 
 
@@ -334,7 +334,7 @@ def test_time_grows_linearly(text: str) -> None:
 @settings(max_examples=100, deadline=None)
 @given(long_text, st.integers(1, 40), st.integers(MIN_MAX_TOKENS, 200))
 def test_the_first_chunk_is_the_first_of_all(text: str, repeated: int, max_tokens: int) -> None:
-    """Of a text of any length, whatever stands where the look at it ends."""
+    """This holds for a text of any length, with any characters where the first read ends."""
     text = f"{text} x" * repeated
 
     assert first_chunk(text, max_tokens) == chunk(text, max_tokens)[0]
@@ -353,12 +353,12 @@ def test_the_first_chunk_is_the_first_of_all(text: str, repeated: int, max_token
     ids=["short", "spaces", "quotes", "lines", "ideographs", "letters"],
 )
 def test_the_first_chunk_of_an_odd_text(text: str) -> None:
-    """Its white space and its quotes may be longer than any look."""
+    """White space and quotes can be longer than the part that is read."""
     assert first_chunk(text, 512) == chunk(text, 512)[0]
 
 
 def test_a_first_chunk_looks_at_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long the text is."""
+    """The length of the text does not matter."""
     seen: list[int] = []
 
     def counting(text: str, max_tokens: int) -> list[Chunk]:

@@ -1,4 +1,4 @@
-"""Events: one line of JSON each."""
+"""Each event is one line of JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def test_an_event_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """Named first, and no value can break the line."""
+    """The name is first, and no value can break the line."""
     emit("job.failed", job="a\nb", code=None, tries=2, final=True)
     line = capsys.readouterr().out
     assert line.count("\n") == 1

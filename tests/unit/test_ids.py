@@ -1,4 +1,4 @@
-"""Identifiers: those that sort, those that are known again, and those of vectors."""
+"""Ids: those that sort by time, those derived from a seed, and those of vectors."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def test_new_ids_sort_by_their_millisecond() -> None:
-    """A list by id is a list by time."""
+    """A list in the order of ids is in the order of time."""
     moments = [NOW + timedelta(milliseconds=number) for number in range(50)]
     ids = [new_id("job", moment) for moment in moments]
     assert ids == sorted(ids)
 
 
 def test_new_ids_of_one_moment_differ() -> None:
-    """Eighty random bits keep them apart."""
+    """Eighty random bits make them different."""
     assert len({new_id("job", NOW) for _ in range(1000)}) == 1000
 
 
 def test_an_id_is_a_prefix_and_a_ulid() -> None:
-    """Twenty-six digits, none of them easily mistaken."""
+    """The ULID has 26 digits, without letters that look like digits."""
     prefix, digits = new_id("job", NOW).split("_")
     assert (prefix, len(digits)) == ("job", 26)
     assert not set(digits) & set("ilou")
@@ -55,7 +55,7 @@ def test_no_two_records_share_a_key(one: tuple[str, str, str], other: tuple[str,
 
 
 def test_a_vector_id_fits_and_is_read_back() -> None:
-    """Whatever the ids of the record, and for more chunks than a record can have."""
+    """This holds for any ids of a record, and for more chunks than a record can have."""
     key = vector_key("o" * 128, "t" * 63, "\U0001f600" * 128)
     written = vector_id(key, 99_999_999)
     assert len(written.encode()) <= MAX_VECTOR_ID_BYTES
@@ -66,5 +66,5 @@ def test_a_vector_id_fits_and_is_read_back() -> None:
     "foreign", ["", ".", "abc.1", "a" * 52, "a" * 52 + ".", "a" * 52 + ".-1", "a" * 52 + ".²"]
 )
 def test_a_foreign_vector_id_is_none_of_ours(foreign: str) -> None:
-    """What somebody else wrote to the index is passed over."""
+    """A vector that somebody else wrote to the index is ignored."""
     assert parse_vector_id(foreign) is None

@@ -1,12 +1,12 @@
-"""No answer and no change crosses an organization's border: each route is held to it.
+"""No answer and no change crosses the border of an organization. Each route is tested for it.
 
-Two organizations have the same record ids, and each a word of its own in all that it wrote. For
-every route there is a case here, and a route without one fails the build. A case asks for
-everything, the other's ids included; no answer may hold anything of the other's, its own must be
-found, and whatever the other has in D1 and in Vectorize must be as it was.
+Two organizations have the same record ids, and each has a word that only its own texts contain.
+Each route has a case here. A case asks for everything, also by the other organization's ids. The
+answer may contain nothing of the other organization and must contain the caller's own. The rows and
+vectors of the other organization must not change.
 
-And the fence itself is tested: every condition on an organization in every statement is removed
-once, and some case must notice.
+The conditions themselves are tested too: each condition on an organization is removed from its
+statement once, and then a case must fail.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 API: Final = "/api/v1"
 NOT_FOUND: Final = 404
 MAX_BATCHES: Final = 20
-"""That the queue needs to get empty, and many more."""
+"""More deliveries than the queue needs to get empty."""
 
 SETTINGS: Final = Settings(auth_secret="the secret of the tests")
 KEPT_COVERAGE: Final = {"acme": "posts", "globex": "claims"}
-"""The table of which an organization's counts are kept."""
+"""The table whose counts are kept for an organization."""
 
 SAME_KEY: Final = {"idempotency-key": "the-same-key"}
 SAME_TEXT: Final = {"content": "A text that both organizations post"}
@@ -99,7 +99,7 @@ class Fence:
 
 @dataclass(frozen=True)
 class Answer:
-    """A response: its status and its text."""
+    """The status and the text of a response."""
 
     status: int
     text: str
@@ -111,7 +111,7 @@ class Answer:
 
 
 class World:
-    """Both organizations with all that an organization can have, at rest."""
+    """Both organizations with rows of every kind, after all jobs have ended."""
 
     def __init__(self) -> None:
         self.stage = Stage(SCHEMA)
@@ -141,7 +141,7 @@ class World:
         body: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request of the member of an organization."""
+        """Send a request as the member of an organization."""
         content = b"" if body is None else json.dumps(body).encode()
         sent = {
             "authorization": f"Bearer token-of-{party.name}",
@@ -168,7 +168,7 @@ class World:
         return Answer(response.status, response.body.decode())
 
     def drain(self) -> None:
-        """Let the consumer do what is queued."""
+        """Let the consumer run until the queue is empty."""
 
         async def deliver() -> None:
             queue = self.stage.local.queue
@@ -182,7 +182,7 @@ class World:
         asyncio.run(deliver())
 
     def rows(self, sql: str, *parameters: str) -> list[Row]:
-        """Run one statement behind the API."""
+        """Run one statement outside of the API."""
         return asyncio.run(self.stage.rows(sql, *parameters))
 
     def ids(self, party: Party, table: str, condition: str = "TRUE") -> list[str]:
@@ -194,12 +194,12 @@ class World:
         return [row["id"] for row in found]
 
     def marks(self, party: Party) -> set[str]:
-        """What nobody else may read."""
+        """The values that nobody else may read."""
         jobs = [*self.ids(party, "cognate_jobs"), *self.ids(party, "cognate_backfills")]
         return {party.canary, party.alone, *jobs}
 
     def belongings(self, party: Party) -> str:
-        """All that an organization has, in D1 and in Vectorize."""
+        """All rows and vectors of an organization."""
         tables = self.rows(
             "SELECT m.name FROM sqlite_master m WHERE m.type = 'table' AND EXISTS (SELECT 1 FROM "
             "pragma_table_info(m.name) c WHERE c.name = 'organization_id') ORDER BY m.name"
@@ -749,7 +749,7 @@ def _says(answer: Answer, expected: Mapping[str, Any]) -> bool:
 
 
 def test_every_route_has_a_case() -> None:
-    """A route without one fails here."""
+    """A new route without a case fails this test."""
     assert {route.name for route in ROUTES} == set(CASES)
     assert set(CASES) > NAMELESS
 
@@ -757,12 +757,12 @@ def test_every_route_has_a_case() -> None:
 @pytest.mark.parametrize("me", PARTIES, ids=lambda party: party.name)
 @pytest.mark.parametrize("name", CASES)
 def test_a_route_keeps_to_the_callers_organization(name: str, me: Party) -> None:
-    """It shows and changes nothing of the other's, and its own is there."""
+    """It shows and changes the rows of the caller's organization, and none of the other."""
     assert violations(name, me, World()) == []
 
 
 def test_what_is_the_others_is_answered_like_what_never_was() -> None:
-    """By the same status and the same words, whatever is asked of it."""
+    """The status and the body are those for an id that never existed."""
     world = World()
     me, other = PARTIES
     for template, mine in (
@@ -950,7 +950,7 @@ def _is_noticed(hole: Hole, askers: Sequence[tuple[str, Party]]) -> bool:
 
 @pytest.mark.timeout(600)
 def test_each_condition_on_an_organization_is_needed() -> None:
-    """Without it a case finds something; those of which this is not so are listed with a reason."""
+    """Without it a case fails. The conditions for which this is not so are listed with a reason."""
     askers: dict[str, list[tuple[str, Party]]] = {}
     for name in CASES:
         for me in PARTIES:

@@ -1,4 +1,4 @@
-"""The migrations fit into the database of an application that has Better Auth's tables already."""
+"""The migrations can be applied to a database that has Better Auth's tables already."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ CREATE INDEX "member_user_id_index" ON "member" ("user_id");
 async def test_they_apply_beside_better_auths_own_tables(
     naming: AuthNaming, tmp_path: Path
 ) -> None:
-    """All of them, and the sessions that are there are read; nothing of Better Auth is changed."""
+    """Existing sessions can be read afterwards, and no table of Better Auth has changed."""
     path = tmp_path / "application.sqlite"
     own = in_naming(BETTER_AUTH, naming)
     with closing(sqlite3.connect(path)) as connection:
@@ -79,7 +79,7 @@ async def test_they_apply_beside_better_auths_own_tables(
 
 
 def test_no_migration_touches_a_table_of_better_auth() -> None:
-    """They are the application's, in whichever database."""
+    """These tables belong to the application."""
     scripts = [path.read_text("utf-8") for path in (ROOT / "migrations").glob("*.sql")]
     names = "user|session|account|verification|organization|member|invitation"
     touched = re.compile(

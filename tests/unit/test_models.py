@@ -26,7 +26,7 @@ from cognate.models import (
     ],
 )
 def test_each_model_has_its_dimensions_and_index(name: str, dimensions: int, binding: str) -> None:
-    """The four of the catalogue, and no others."""
+    """The catalogue has these four models and no others."""
     assert (model_named(name).dimensions, model_named(name).index_binding) == (dimensions, binding)
     assert len(MODELS) == 4
 
@@ -40,23 +40,23 @@ def test_a_model_can_be_used(model: EmbeddingModel) -> None:
 
 
 def test_the_default_is_in_the_catalogue() -> None:
-    """A definition that names no model gets one."""
+    """A definition without a model uses the default model."""
     assert DEFAULT_MODEL in MODELS
 
 
 def test_an_unknown_model_is_told_which_there_are() -> None:
-    """The message lists them."""
+    """The message lists the models of the catalogue."""
     with pytest.raises(DefinitionError, match=r"bge-small-en-v1.5.*bge-m3"):
         model_named("@cf/baai/bge-tiny")
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_request_may_name_any_model(name: str) -> None:
-    """Or none, for the default one."""
+    """A request without a model gets the default one."""
     assert (requested_model(name).name, requested_model(None).name) == (name, DEFAULT_MODEL)
 
 
 def test_a_request_for_an_unknown_model_is_refused() -> None:
-    """With the pointer to it, and the names that there are."""
+    """The error has the pointer to the model and lists the known names."""
     with pytest.raises(InvalidInput, match=r"/model: must be one of .*bge-m3"):
         requested_model("@cf/baai/bge-tiny")

@@ -29,12 +29,12 @@ COPIED: Final = (
     *("package-lock.json", ".npmrc", ".gitignore"),
 )
 READS_THE_USERS_FILES: Final = re.compile(r'from schema import|"migrations"|"README\.md"')
-"""In a test: it looks at what a user changes."""
+"""Found in a test that reads files which users change."""
 
 RUNS_IN_THE_WORKER: Final = re.compile(
     r"^(import entry|from tests\.worker import instrumented)$", re.MULTILINE
 )
-"""In a module of the tests: it is, or becomes, the Worker's own entry."""
+"""Found in a module of the tests that is, or becomes, the entry of the Worker."""
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -74,7 +74,7 @@ def block(language: str) -> str:
 
 
 def test_a_table_of_ones_own_turns_no_test_red(checkout: Path) -> None:
-    """Schema, migration and README by the page's words; then every test that reads one of them."""
+    """A table is added as the page says, and every test that reads one of these files passes."""
     schema = checkout / "src" / "schema.py"
     before, _app = schema.read_text("utf-8").split("\napp = ")
     schema.write_text(f"{before}\n\n{block('python')}", "utf-8")
@@ -102,7 +102,7 @@ def test_a_table_of_ones_own_turns_no_test_red(checkout: Path) -> None:
 
 
 def test_the_worker_is_tested_with_the_demonstrations_schema(tmp_path: Path) -> None:
-    """In the checkouts that the tests start, and on the host's side of these tests."""
+    """This holds for the checkouts that the tests start, and for the tests on the host."""
     layout = checkout_with(tmp_path, ROOT / "src" / "entry.py", [])
     served = SCHEMA_CHECK.run(tmp_path / "src", layout.python_modules, tmp_path / "compiled")
     with closing(sqlite3.connect(":memory:")) as connection:

@@ -8,7 +8,7 @@ from cognate.ports import StoredVectors
 
 
 def test_stored_vectors_know_their_rows() -> None:
-    """Their count follows from the bytes."""
+    """Their number follows from the bytes."""
     vectors = StoredVectors(StoredVectors.of([1, 0, 0, 1]).data, 2)
 
     assert vectors.lengths() == [2, 2]
@@ -16,7 +16,7 @@ def test_stored_vectors_know_their_rows() -> None:
 
 
 def test_stored_vectors_know_whether_they_are_numbers() -> None:
-    """One that is not spoils them."""
+    """One component that is not finite is enough."""
     assert StoredVectors.of([1, -2.5]).are_finite()
     assert not StoredVectors.of([1, math.nan]).are_finite()
     assert not StoredVectors.of([1, math.inf]).are_finite()

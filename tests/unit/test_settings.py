@@ -1,4 +1,4 @@
-"""Settings are read once, and a wrong one is one clear error."""
+"""Settings are read from variables, and a wrong value gives one clear error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cognate.settings import (
 
 
 def test_nothing_set_is_the_default() -> None:
-    """Absent, None and blank are alike."""
+    """An absent variable, None and a blank value all mean that it is not set."""
     blank = dict.fromkeys(VARIABLES, " ")
 
     assert Settings.read({}) == Settings.read(dict.fromkeys(VARIABLES)) == Settings()
@@ -28,7 +28,7 @@ def test_nothing_set_is_the_default() -> None:
 
 
 def test_reads_every_variable() -> None:
-    """Those it knows, and no others."""
+    """It reads the known variables and no others."""
     settings = Settings.read(
         {
             SECRET: " secret ",
@@ -44,7 +44,7 @@ def test_reads_every_variable() -> None:
 
 
 def test_the_secret_is_not_in_the_representation() -> None:
-    """It would end in a log."""
+    """The representation could end in a log."""
     assert "canary" not in repr(Settings(auth_secret="canary"))
 
 
@@ -60,7 +60,7 @@ def test_the_secret_is_not_in_the_representation() -> None:
     ],
 )
 def test_an_origin_is_taken_as_browsers_send_it(origin: str) -> None:
-    """Scheme, host, and a port that is not the scheme's own."""
+    """An origin has a scheme, a host, and a port if it is not the default one."""
     assert Settings.read({ALLOWED_ORIGINS: origin}).allowed_origins == {origin}
 
 
@@ -82,26 +82,26 @@ def test_an_origin_is_taken_as_browsers_send_it(origin: str) -> None:
     ],
 )
 def test_anything_else_would_never_match(origin: str) -> None:
-    """So it is refused, and the message shows what to write."""
+    """Other values are refused, and the message shows what to write."""
     with pytest.raises(ConfigurationError, match=r"entry 2 of ALLOWED_ORIGINS .* like https://"):
         Settings.read({ALLOWED_ORIGINS: f"https://ok.example.com,{origin}"})
 
 
 @pytest.mark.parametrize("value", ["*", "https://a.example.com,*"])
 def test_every_origin_at_once_is_refused(value: str) -> None:
-    """Any page could read with the cookie of whoever looks at it."""
+    """Any page could read data with the cookie of its visitor."""
     with pytest.raises(ConfigurationError, match="cannot be '\\*', because requests carry cookies"):
         Settings.read({ALLOWED_ORIGINS: value})
 
 
 def test_another_naming_is_refused() -> None:
-    """The message lists those there are."""
+    """The message lists the known namings."""
     with pytest.raises(ConfigurationError, match="must be one of snake_case, camelCase"):
         Settings.read({AUTH_NAMING: "kebab-case"})
 
 
 def test_each_value_that_cannot_be_meant_is_found() -> None:
-    """The others are read, and the default stands for those."""
+    """The other values are read, and the defaults replace these."""
     settings, errors = Settings.examine(
         {SECRET: "secret", ALLOWED_ORIGINS: "*", AUTH_NAMING: "kebab-case"}
     )
@@ -112,7 +112,7 @@ def test_each_value_that_cannot_be_meant_is_found() -> None:
 
 @pytest.mark.parametrize("name", [JOB_RETENTION, TEXT_RETENTION])
 def test_a_retention_is_a_whole_number_of_days(name: str) -> None:
-    """From one to ten years; jobs have a default, texts are kept."""
+    """It is at most ten years. Jobs have a default, and texts are kept without one."""
     assert Settings.read({}).retention == Retention(timedelta(days=30), None)
     for value, days in (("1", 1), (" 3650 ", 3650)):
         retention = Settings.read({name: value}).retention

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def test_no_items_are_no_statement() -> None:
-    """Nothing is run for nothing."""
+    """Without items there is nothing to run."""
     assert list(json_groups([])) == []
 
 
 def test_items_stay_in_order_and_within_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many as fit go together, counted in bytes."""
+    """An array has as many items as fit, counted in bytes."""
     monkeypatch.setattr(sql, "MAX_PARAMETER_BYTES", 40)
     items = [{"n": number, "text": "é" * (number % 3)} for number in range(30)]
     groups = list(json_groups(items))
@@ -27,7 +27,7 @@ def test_items_stay_in_order_and_within_the_bound(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_item_that_is_too_large_stands_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """D1 decides about it, and its neighbours are none the worse."""
+    """D1 may refuse it, and the other items are not affected."""
     monkeypatch.setattr(sql, "MAX_PARAMETER_BYTES", 30)
     items = [{"a": "x"}, {"a": "y" * 100}, {"a": "z"}]
     assert [json.loads(group) for group in json_groups(items)] == [[item] for item in items]

@@ -1,4 +1,4 @@
-"""Limits: what is accepted can be embedded, and short texts are judged by their length alone."""
+"""Limits: an accepted text can be embedded, and a short text is checked by its length alone."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ SCRIPTS: Final = {
 """Texts of many tokens, by script."""
 
 JUDGED_BY_LENGTH: Final = MAX_CHUNKS * BASE.max_tokens // BYTES_OF_A_CHUNK
-"""Bytes of the longest text that is not chunked at the door."""
+"""Bytes of the longest text that is not chunked to check it."""
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("characters", [1000, 12_000, 50_000, MAX_TEXT_CHARACTERS])
 def test_what_is_accepted_can_be_embedded(script: str, characters: int) -> None:
-    """In any script: a text is refused exactly where it has too many chunks."""
+    """In any script, a text is refused if and only if it has too many chunks."""
     text = (SCRIPTS[script] * characters)[:characters]
 
     problem = text_problem(text, BASE)
@@ -52,7 +52,7 @@ def test_what_is_accepted_can_be_embedded(script: str, characters: int) -> None:
 
 
 def test_the_refusal_names_both_numbers() -> None:
-    """And not the text."""
+    """The message has both numbers and not the text."""
     text = SCRIPTS["Hangul"] * (MAX_TEXT_CHARACTERS // 4)
 
     chunks = len(chunk(text, BASE.max_tokens))
@@ -71,7 +71,7 @@ def test_the_refusal_names_both_numbers() -> None:
     ],
 )
 def test_the_readme_says_how_long_a_text_of_a_script_may_be(unit: str, characters: int) -> None:
-    """So long is accepted, and hardly more."""
+    """A text of this length is accepted, and one that is a little longer is not."""
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     text = unit * MAX_TEXT_CHARACTERS
 
@@ -88,7 +88,7 @@ def test_the_readme_says_how_long_a_text_of_a_script_may_be(unit: str, character
 @example(["\U0001d15e" * 20, "\u0301" * 4], 0)
 @example(["x" * 20], 0)
 def test_a_short_text_never_has_too_many_chunks(parts: list[str], cut: int) -> None:
-    """The bound in bytes holds, so that such a text need not be chunked at the door."""
+    """The bound in bytes holds, so such a text need not be chunked to check it."""
     unit = "".join(parts)
     text = (unit * (JUDGED_BY_LENGTH // len(unit.encode()) + 1)).encode()
     short = text[: JUDGED_BY_LENGTH - cut].decode(errors="ignore")
@@ -97,7 +97,7 @@ def test_a_short_text_never_has_too_many_chunks(parts: list[str], cut: int) -> N
 
 
 def test_a_short_text_is_not_chunked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its length says enough; a longer one is."""
+    """Only a longer text is chunked."""
     chunked: list[int] = []
 
     def counting(text: str, max_tokens: int) -> list[object]:
@@ -114,12 +114,12 @@ def test_a_short_text_is_not_chunked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("text", ["a\x00b", "\x00", "a\ud83d"])
 def test_what_d1_cannot_hold_is_refused(text: str) -> None:
-    """NUL, and half of a surrogate pair."""
+    """These characters are NUL and half of a surrogate pair."""
     assert text_problem(text, BASE) == "must have no NUL and no half characters"
 
 
 def test_a_text_may_have_so_many_characters() -> None:
-    """And not one more."""
+    """One character more is refused."""
     assert length_problem("x" * MAX_TEXT_CHARACTERS) is None
     assert length_problem("x" * (MAX_TEXT_CHARACTERS + 1)) is not None
     assert text_problem("x" * (MAX_TEXT_CHARACTERS + 1), BASE) is not None
@@ -127,7 +127,7 @@ def test_a_text_may_have_so_many_characters() -> None:
 
 @pytest.mark.parametrize("letter", ["s", "\xe9", "\u6f22", '"'])
 def test_metadata_may_have_so_many_bytes(letter: str) -> None:
-    """Of compact JSON in UTF-8, as Vectorize counts them."""
+    """The bytes are those of compact JSON in UTF-8, as Vectorize counts them."""
     size = len(json.dumps(letter, ensure_ascii=False).encode()) - 2
     room, rest = divmod(MAX_METADATA_BYTES - len('{"storyId":""}'), size)
     fits = letter * room + "x" * rest

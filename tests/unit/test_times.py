@@ -21,6 +21,6 @@ from cognate.times import from_iso, to_iso
     ],
 )
 def test_a_time_is_utc_with_milliseconds(moment: datetime, expected: str) -> None:
-    """Always of one length, so that it sorts as text."""
+    """The text always has the same length, so it sorts by time."""
     assert to_iso(moment) == expected
     assert to_iso(from_iso(expected)) == expected

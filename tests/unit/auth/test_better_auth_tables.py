@@ -1,4 +1,4 @@
-"""Why Better Auth's tables cannot be read is told, so that somebody can mend it."""
+"""The error says why Better Auth's tables cannot be read, so that an operator can mend it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMINGS: tuple[AuthNaming, ...] = ("snake_case", "camelCase")
 
 
 async def refused(database: WatchedDatabase, naming: AuthNaming) -> ConfigurationError:
-    """The error of a session's read."""
+    """Read a session, and return the error."""
     with pytest.raises(ConfigurationError) as failure:
         await find_session(database, naming, "any")
     return failure.value
@@ -29,13 +29,13 @@ async def refused(database: WatchedDatabase, naming: AuthNaming) -> Configuratio
 
 @pytest.mark.parametrize("naming", NAMINGS)
 async def test_tables_of_better_auth_are_usable(naming: AuthNaming) -> None:
-    """In the naming that is configured."""
+    """Tables in the configured naming are usable."""
     await refuse_unusable_tables(database_of(auth_tables(naming)), naming)
 
 
 @pytest.mark.parametrize("naming", NAMINGS)
 async def test_a_database_without_them_names_the_binding(naming: AuthNaming) -> None:
-    """So answers a misspelt AUTH_DB, whose place DB has taken, and a new, empty database."""
+    """This happens with a misspelt AUTH_DB, for which DB is used, and with an empty database."""
     error = await refused(database_of("CREATE TABLE claims (id TEXT)"), naming)
 
     assert error.setting == "AUTH_DB"
@@ -61,7 +61,7 @@ async def test_the_other_naming_names_the_setting(naming: AuthNaming, other: Aut
 
 
 async def test_a_view_serves_as_a_table() -> None:
-    """Tables with names of an application's own can be shown under Better Auth's."""
+    """An application can show its own tables under Better Auth's names by views."""
     database = database_of(auth_tables().replace('"user"', "people"))
     database.change("CREATE VIEW user AS SELECT * FROM people")
 
@@ -69,7 +69,7 @@ async def test_a_view_serves_as_a_table() -> None:
 
 
 async def test_an_outage_stays_one() -> None:
-    """What cannot be looked at is not called misconfigured."""
+    """A database that fails is not reported as a wrong configuration."""
     database = WatchedDatabase(SqliteDatabase.migrated())
     database.is_away = True
 

@@ -16,12 +16,12 @@ SECURE, PLAIN = COOKIE_NAMES
 
 
 def signed(token: str) -> str:
-    """A cookie's value, as Better Auth encodes it."""
+    """Sign a token and encode it as Better Auth does for a cookie."""
     return quote(sign(token, SECRET), safe="")
 
 
 def cookie(*pairs: tuple[str, str]) -> dict[str, str]:
-    """A Cookie header."""
+    """Make a Cookie header."""
     return {"cookie": "; ".join(f"{name}={value}" for name, value in pairs)}
 
 
@@ -72,7 +72,7 @@ def test_a_cookie_is_decoded_once() -> None:
 )
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_reads_a_bearer_token(scheme: str, value: str) -> None:
-    """Bare or signed; the scheme in any case."""
+    """The token is bare or signed, and the scheme has any case."""
     found = credential_from({"authorization": f"{scheme}  {value} "}, SECRET)
 
     assert found == SessionToken("t1", "bearer")
@@ -93,7 +93,7 @@ def test_reads_a_bearer_token(scheme: str, value: str) -> None:
     ],
 )
 def test_refuses_a_bad_bearer_token(value: str) -> None:
-    """With a dot it claims a signature; without, it must at least be one a session could have."""
+    """With a dot the signature must be right. Without one it must be a possible token."""
     with pytest.raises(InvalidCredential, match=r"^The credential is not valid.* sign in again\.$"):
         credential_from({"authorization": f"Bearer {value}"}, SECRET)
 
@@ -106,14 +106,14 @@ def test_accepts_a_token_of_the_greatest_length() -> None:
 
 
 def test_the_header_wins_over_the_cookie() -> None:
-    """It was set on purpose."""
+    """A client sets the header on purpose."""
     headers = {"authorization": "Bearer header", **cookie((PLAIN, signed("cookie")))}
 
     assert credential_from(headers, SECRET) == SessionToken("header", "bearer")
 
 
 def test_a_bad_header_does_not_fall_back_to_the_cookie() -> None:
-    """Whoever names a credential is that one or nobody."""
+    """A caller who sends an invalid bearer token is refused."""
     headers = {"authorization": "Bearer a.b", **cookie((PLAIN, signed("cookie")))}
 
     with pytest.raises(InvalidCredential):
@@ -140,7 +140,7 @@ def test_no_credential_is_missing_not_invalid(headers: dict[str, str]) -> None:
 
 
 def test_a_token_is_not_in_its_representation() -> None:
-    """It would end in a log."""
+    """The representation could end in a log."""
     assert "t1" not in repr(SessionToken("t1", "cookie"))
 
 

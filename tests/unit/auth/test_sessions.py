@@ -1,4 +1,4 @@
-"""A session token becomes a caller, whatever the naming and the times of Better Auth's tables."""
+"""A session token becomes a caller, with any naming and any times in Better Auth's tables."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ ADAS_TOKEN = "token-of-ada"
 
 
 async def find(database: WatchedDatabase, token: str) -> Session | None:
-    """The session of a token, with the columns named as the migrations name them."""
+    """Find the session of a token in tables with `snake_case` columns."""
     return await find_session(database, "snake_case", token)
 
 
 async def test_reads_session_ban_and_membership_in_one_round_trip() -> None:
-    """One batch of one statement."""
+    """The read is one batch of one statement."""
     database = populated()
 
     session = await find(database, "token-of-ada")
@@ -55,7 +55,7 @@ async def test_reads_session_ban_and_membership_in_one_round_trip() -> None:
 
 
 def camel_case_database() -> WatchedDatabase:
-    """Tables as Better Auth's own adapter makes them."""
+    """Make the tables as Better Auth's own adapter does."""
     database = database_of(CAMEL_CASE_TABLES)
     database.insert("user", id="u1", banned=1, banExpires="2026-11-01")
     database.insert("member", id="m1", organizationId="o1", userId="u1", role="admin")
@@ -66,7 +66,7 @@ def camel_case_database() -> WatchedDatabase:
 
 
 async def test_reads_camel_case_columns_where_configured() -> None:
-    """Better Auth's own adapter names them so."""
+    """Better Auth's own adapter uses these names."""
     session = await find_session(camel_case_database(), "camelCase", "t1")
 
     assert session is not None
@@ -77,13 +77,13 @@ async def test_reads_camel_case_columns_where_configured() -> None:
 
 
 async def test_the_wrong_naming_is_an_error_not_an_absent_session() -> None:
-    """Silence would look like a wrong password."""
+    """Without an error, the caller would look like someone without a session."""
     with pytest.raises(ConfigurationError, match='set AUTH_COLUMN_NAMING = "camelCase"'):
         await find_session(camel_case_database(), "snake_case", "t1")
 
 
 async def test_a_short_outage_stays_an_error() -> None:
-    """The tables are found in order afterwards, so the outage was the cause."""
+    """The tables are complete when they are checked, so the outage was the cause."""
     database = populated()
     database.fails = {0}
 
@@ -113,12 +113,12 @@ async def test_works_without_the_admin_plugin(naming: str) -> None:
     "token", ["TOKEN-OF-ADA", "token-of-ad", "token-of-ada ", "token-of-%", "", "token_of_ada"]
 )
 async def test_a_token_is_compared_exactly(token: str) -> None:
-    """Neither case, nor a beginning, nor a pattern will do."""
+    """Another case, a part or a pattern of the token finds no session."""
     assert await find(populated(), token) is None
 
 
 async def test_a_token_is_compared_exactly_even_where_the_column_ignores_case() -> None:
-    """Whatever collation somebody gave the column."""
+    """The collation of the column does not matter."""
     tables = CAMEL_CASE_TABLES.replace("token TEXT UNIQUE", "token TEXT UNIQUE COLLATE NOCASE")
     database = database_of(tables)
     database.insert("user", id="u1")
@@ -140,7 +140,7 @@ async def test_a_token_is_compared_as_text_even_where_the_column_holds_numbers()
 
 
 async def test_a_membership_of_another_organization_does_not_count() -> None:
-    """Both user and organization must be the session's: Ada is no member where only Bob is."""
+    """The membership must be that of the session's user in the session's organization."""
     database = populated()
     database.change(
         "UPDATE session SET active_organization_id = 'org_globex' WHERE id = 'session_ada'"
@@ -155,7 +155,7 @@ async def test_a_membership_of_another_organization_does_not_count() -> None:
 
 
 async def test_nor_does_it_with_camel_case_columns() -> None:
-    """That is another statement."""
+    """The statement of this naming checks it too."""
     database = camel_case_database()
     database.insert("user", id="u2")
     database.insert("member", id="m2", organizationId="o2", userId="u2", role="owner")
@@ -170,7 +170,7 @@ async def test_nor_does_it_with_camel_case_columns() -> None:
 
 
 async def test_two_member_rows_are_one_membership_with_the_roles_of_both() -> None:
-    """Nothing in Better Auth's own schema forbids them."""
+    """Better Auth's schema allows two member rows."""
     database = camel_case_database()
     database.insert("member", id="m2", organizationId="o1", userId="u1", role="editor")
     session = await find_session(database, "camelCase", "t1")
@@ -196,7 +196,7 @@ async def test_two_member_rows_are_one_membership_with_the_roles_of_both() -> No
 async def test_a_ban_holds_until_it_ends(
     banned: str | float | None, ban_expires: str | None, *, counts: bool
 ) -> None:
-    """A ban without a readable end has none."""
+    """A ban whose end cannot be read does not end."""
     database = populated()
     database.change(
         "UPDATE \"user\" SET banned = ?1, ban_expires = ?2 WHERE id = 'ada'", banned, ban_expires
@@ -232,13 +232,13 @@ def test_reads_every_kind_of_time(value: object) -> None:
     [None, "", "soon", "nan", "inf", "1e999", 10**400, float("inf"), b"\xff", [], "2026-13-01"],
 )
 def test_anything_else_is_no_time(value: object) -> None:
-    """Nothing is guessed, and nothing raises."""
+    """Such a value gives None and no error."""
     assert as_time(value) is None
 
 
 @pytest.mark.parametrize("as_number", [1, 1000], ids=["seconds", "milliseconds"])
 async def test_a_session_ends_at_its_time(as_number: int) -> None:
-    """At that very moment it is over."""
+    """A session is expired from its expiry time on."""
     database = populated()
     end = int(NOW.timestamp()) * as_number
     database.change(f"UPDATE session SET expires_at = {end}")  # noqa: S608 - a number
@@ -252,7 +252,7 @@ async def test_a_session_ends_at_its_time(as_number: int) -> None:
 
 
 async def test_a_session_without_a_readable_end_is_over() -> None:
-    """What cannot be read does not let anyone in."""
+    """A session whose expiry cannot be read is expired."""
     database = populated()
     database.change("UPDATE session SET expires_at = 'soon'")
 
@@ -274,18 +274,18 @@ async def test_a_session_without_a_readable_end_is_over() -> None:
     ],
 )
 def test_comma_joined_roles_are_several(role: str | None, roles: set[str]) -> None:
-    """Better Auth keeps them in one column."""
+    """Better Auth stores several roles in one column."""
     assert split_roles(role) == roles
 
 
 async def principal(database: WatchedDatabase, token: str = ADAS_TOKEN) -> Principal:
-    """Who that token is at noon."""
+    """Authenticate this token at noon."""
     credential = SessionToken(token, "bearer")
     return await authenticate(credential, database, ManualClock(), "snake_case")
 
 
 async def test_a_session_is_its_user_in_the_active_organization() -> None:
-    """With every role of the membership."""
+    """The caller has every role of the membership."""
     caller = await principal(populated())
 
     assert caller == Principal("ada", caller.organization_id, frozenset({"owner", "editor"}))
@@ -294,7 +294,7 @@ async def test_a_session_is_its_user_in_the_active_organization() -> None:
 
 
 async def test_all_dead_sessions_look_alike() -> None:
-    """Unknown, expired and banned are told in the same words."""
+    """The message is the same for unknown, expired and banned sessions."""
     expired, banned = populated(), populated()
     expired.change(f"UPDATE session SET expires_at = '{EARLIER}'")  # noqa: S608 - a constant
     banned.change('UPDATE "user" SET banned = 1')
@@ -313,7 +313,7 @@ async def test_all_dead_sessions_look_alike() -> None:
 
 @pytest.mark.parametrize("active", ["NULL", "'org_globex'", "'org_of_nobody'", "''"])
 async def test_an_organization_counts_only_for_its_members(active: str) -> None:
-    """None active, a foreign one, one that does not exist: none of them."""
+    """No organization, a foreign one and an unknown one are refused."""
     database = populated()
     database.change(f"UPDATE session SET active_organization_id = {active}")  # noqa: S608 - above
     database.change("DELETE FROM member WHERE user_id = 'bob'")
@@ -323,7 +323,7 @@ async def test_an_organization_counts_only_for_its_members(active: str) -> None:
 
 
 async def test_a_membership_that_ended_ends_at_once() -> None:
-    """The session keeps naming the organization; that is not enough."""
+    """The session still names the organization, but this is not enough."""
     database = populated()
     database.change("DELETE FROM member WHERE user_id = 'ada'")
 
@@ -332,7 +332,7 @@ async def test_a_membership_that_ended_ends_at_once() -> None:
 
 
 async def test_an_expired_session_without_organization_is_expired_first() -> None:
-    """Whoever is not signed in learns nothing of organizations."""
+    """A caller who is not signed in learns nothing about organizations."""
     database = populated()
     database.change(
         f"UPDATE session SET active_organization_id = NULL, expires_at = '{EARLIER}'"  # noqa: S608
@@ -344,19 +344,19 @@ async def test_an_expired_session_without_organization_is_expired_first() -> Non
 
 @pytest.mark.parametrize("value", ["o", "x" * 64, "\u00e9" * 32])
 def test_an_organization_id_of_up_to_64_bytes_is_usable(value: str) -> None:
-    """Bytes, not characters: Vectorize indexes that much of a string."""
+    """The limit counts bytes, because Vectorize indexes so many bytes of a string."""
     assert usable_organization_id(value) == value
 
 
 @pytest.mark.parametrize("value", ["", "x" * 65, "\u00e9" * 33])
 def test_a_longer_organization_id_is_refused(value: str) -> None:
-    """Two of them could look like one to a filter."""
+    """A filter could not tell two such ids apart."""
     with pytest.raises(NoActiveOrganization, match=r"^An organization.s id .* UTF-8\.$"):
         usable_organization_id(value)
 
 
 async def test_a_failing_database_is_not_a_bad_credential() -> None:
-    """An outage signs nobody out."""
+    """The caller gets the error of the database."""
     database = populated()
     database.is_away = True
 

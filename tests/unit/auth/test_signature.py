@@ -1,4 +1,4 @@
-"""Better Auth's signed values: only what the secret signed is a token."""
+"""Better Auth's signed values: only a value signed with the secret gives a token."""
 
 from __future__ import annotations
 

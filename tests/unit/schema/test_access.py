@@ -1,4 +1,4 @@
-"""Roles as a definition writes them."""
+"""Roles in a definition, and the permissions that they have."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from cognate.schema.access import PERMISSIONS, expand_roles
     ],
 )
 def test_a_plus_means_that_role_or_a_higher_one(written: Any, roles: set[str]) -> None:
-    """In owner > admin > member; a plain role is itself, a list any of its own, or nobody."""
+    """A plain role allows itself, a list allows each of its roles, and an empty list nobody."""
     assert expand_roles("read", written) == roles
 
 
@@ -44,14 +44,14 @@ def test_a_plus_means_that_role_or_a_higher_one(written: Any, roles: set[str]) -
     ],
 )
 def test_what_cannot_be_meant_is_refused(written: Any, message: str) -> None:
-    """With the option's name and what to write."""
+    """The message names the option and says what to write."""
     with pytest.raises(DefinitionError, match=message) as caught:
         Access(read=written)
     assert "Access(read=...)" in str(caught.value)
 
 
 def test_members_may_do_everything_unless_the_table_says_otherwise() -> None:
-    """Each operation for itself."""
+    """A role of your own gets a permission only from the table."""
     for operation in PERMISSIONS:
         assert Access().allows(operation, {"member"})
         assert not Access().allows(operation, {"viewer"})

@@ -1,4 +1,4 @@
-"""The whole of a schema: definitions that fit together, and the indexes they need."""
+"""A whole schema: its definitions fit together, and it names the indexes that it needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SMALL = "@cf/baai/bge-small-en-v1.5"
 
 
 def table(name: str, fields: dict[str, type], model: str = SMALL) -> Table:
-    """A table with these metadata fields."""
+    """Make a table with these metadata fields."""
     options = {field: (kind | None, None) for field, kind in fields.items()}
     record = create_model(name.title(), __base__=Record, text=(str, ""), **options)  # type: ignore[call-overload]  # names made here
     embeddings = Embeddings(fields=["text"], model=model, metadata=list(fields))
@@ -27,12 +27,12 @@ def table(name: str, fields: dict[str, type], model: str = SMALL) -> Table:
 
 
 def index(app: Cognate, binding: str) -> IndexDefinition:
-    """The index of a binding."""
+    """Find the index of a binding."""
     return next(found for found in app.vector_indexes() if found.binding == binding)
 
 
 def test_each_dimension_has_its_index() -> None:
-    """With the scope, and the metadata of the tables whose model has that dimension."""
+    """Its metadata are those of the scope, and of the tables with a model of this dimension."""
     assert [
         (found.binding, found.dimensions, found.metric) for found in SCHEMA.vector_indexes()
     ] == [
@@ -51,13 +51,13 @@ def test_each_dimension_has_its_index() -> None:
 
 
 def test_tables_may_share_metadata_of_one_type() -> None:
-    """It takes one of the ten places."""
+    """It uses one of the ten metadata indexes."""
     app = Cognate(tables=[table("a", {"year": int}), table("b", {"year": float})])
     assert index(app, "VECTORIZE_384").metadata_indexes["year"] == "number"
 
 
 def test_one_name_of_two_types_is_refused() -> None:
-    """An index has one type for a property; in another index it may have another."""
+    """A property has one type in an index, but another index may use another type."""
     one, other = table("a", {"year": int}), table("b", {"year": str})
     with pytest.raises(DefinitionError, match="rename one"):
         Cognate(tables=[one, other])
@@ -65,7 +65,7 @@ def test_one_name_of_two_types_is_refused() -> None:
 
 
 def test_an_index_has_room_for_eight_fields_beside_the_scope() -> None:
-    """Eight fit, a ninth does not."""
+    """Eight fields fit and a ninth is refused."""
     fields: dict[str, type] = {f"f{number}": str for number in range(9)}
     Cognate(tables=[table("a", dict(list(fields.items())[:8]))])
     with pytest.raises(DefinitionError, match="room for 8"):
@@ -73,7 +73,7 @@ def test_an_index_has_room_for_eight_fields_beside_the_scope() -> None:
 
 
 def test_two_of_one_name_are_refused() -> None:
-    """Tables and services alike."""
+    """The rule holds for tables and for services."""
     with pytest.raises(DefinitionError, match="two tables are called 'claims'"):
         Cognate(tables=[claims, Table("claims", Claim)])
     with pytest.raises(DefinitionError, match="two similarities are called"):
@@ -81,7 +81,7 @@ def test_two_of_one_name_are_refused() -> None:
 
 
 def test_a_service_of_a_table_that_is_not_listed_is_refused() -> None:
-    """Of another table of the same name too."""
+    """A table with the same name does not count."""
     with pytest.raises(DefinitionError, match="add it there"):
         Cognate(tables=[articles], similarities=[claim_similarity])
     twin = Table("claims", Claim, embeddings=claims.embeddings)
@@ -90,7 +90,7 @@ def test_a_service_of_a_table_that_is_not_listed_is_refused() -> None:
 
 
 def test_what_is_unknown_is_not_found() -> None:
-    """The message lists what there is."""
+    """The message lists the tables or the services."""
     with pytest.raises(NotFound, match="The tables are: claims, articles"):
         SCHEMA.table("nothing")
     with pytest.raises(NotFound, match="The services are: claimSimilarity"):

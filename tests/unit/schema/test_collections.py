@@ -1,4 +1,4 @@
-"""Collections: which vectors may be compared, and what of a row is embedded."""
+"""Collections: the vectors that may be compared, and the parts of a row that are embedded."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ plain = Table("plain", Note)
 
 
 def test_a_schema_has_a_collection_for_each_table_and_each_model_of_texts() -> None:
-    """Texts that belong to no table are kept apart by model."""
+    """Each model has its own collection of texts without a table."""
     scopes = [item.scope for item in Cognate(tables=[notes, plain]).collections]
     assert scopes == ["notes", *(f"_texts:{name}" for name in MODELS)]
 
 
 def test_texts_belong_to_no_table() -> None:
-    """Their scope is no name of a table, and cannot be one."""
+    """Their scope cannot be the name of a table."""
     assert (POSTED_TEXTS[BASE.name].table_name, CLAIMS.table_name) == (None, "claims")
 
 
 def test_a_table_without_embeddings_has_none() -> None:
-    """There is nothing to compare in it."""
+    """It has no vectors to compare."""
     assert plain.collection is None
 
 
 @pytest.mark.parametrize("name", ["nothing", "_texts:@cf/baai/bge-base-en-v1.5"])
 def test_a_table_that_is_not_there_is_not_found(name: str) -> None:
-    """The message lists the tables, and never the texts."""
+    """The message lists the tables and not the texts."""
     with pytest.raises(NotFound, match=r"The tables are: claims, articles\.$"):
         SCHEMA.collection(name)
 
@@ -71,7 +71,7 @@ def test_a_schema_makes_its_collections_once() -> None:
 
 @pytest.mark.parametrize("scope", [None, 3, ["claims"], "nothing"])
 def test_an_odd_scope_is_none(scope: object) -> None:
-    """What a message calls its scope may be anything."""
+    """A message may hold any value as its scope."""
     assert SCHEMA.collections.get(scope) is None
 
 
@@ -93,12 +93,12 @@ def test_the_text_of_a_row_is_its_fields_that_say_something(
     body: str | None,
     expected: str,
 ) -> None:
-    """Joined by the separator; odd values never raise, for they would stop their whole batch."""
+    """An unexpected value does not raise, because an error would stop its whole batch."""
     assert ARTICLES.text_of({"title": title, "body": body}) == expected
 
 
 def test_metadata_has_json_names_and_types() -> None:
-    """Booleans are 0 and 1 in D1; what is null is left out."""
+    """The booleans of D1 are 0 and 1, and null values are left out."""
     collection = notes.collection
     assert collection is not None
     row = {"is_public": 1, "views": 3, "story_id": None, "text": "t"}
@@ -107,7 +107,7 @@ def test_metadata_has_json_names_and_types() -> None:
 
 
 def test_some_of_the_collections_can_be_taken() -> None:
-    """The others are as if the schema had none."""
+    """The other collections are then unknown."""
     whole = SCHEMA.collections
 
     part = whole.only(["claims"])

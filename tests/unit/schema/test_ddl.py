@@ -23,14 +23,14 @@ MARKS: Final = ("changes", "posted_text", "record_gone")
 
 
 class Odd(Record):
-    """Fields whose names are words of SQL."""
+    """A record with SQL keywords as field names."""
 
     order: str
     group: str | None = None
 
 
 class Order(Record):
-    """A record whose fields have names of SQL, and every kind of value."""
+    """A record with SQL keywords as field names, and values of every type."""
 
     group: str
     select: int
@@ -54,14 +54,14 @@ async def _marks(stage: Stage, record_id: str, scope: str = "claims") -> dict[st
 
 
 def test_the_sample_migration_is_what_is_printed() -> None:
-    """Word for word: a user takes it as an example."""
+    """They are equal word for word, because users take it as an example."""
     migration = (ROOT / "migrations" / "0003_create_sample_tables.sql").read_text("utf-8")
 
     assert migration.endswith(f"{migration_of(claims)}\n{migration_of(articles)}")
 
 
 def test_the_table_has_the_columns_and_triggers_that_it_needs() -> None:
-    """In the database that it makes, and nothing else."""
+    """SQLite runs the migration and shows nothing else than what is needed."""
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(migration_of(orders))
         columns = connection.execute(
@@ -87,13 +87,13 @@ def test_the_table_has_the_columns_and_triggers_that_it_needs() -> None:
 
 @pytest.mark.parametrize("table", [*app.tables.values(), claims, articles], ids=str)
 async def test_every_table_of_the_schema_has_its_triggers(table: Table) -> None:
-    """As the migrations make them; `make migration` prints what a new table needs."""
+    """The migrations make all triggers that the schema needs."""
     assert await _triggers(Stage()) != {}
     assert missing_triggers(table, await _triggers(Stage())) == []
 
 
 def test_what_is_lacking_is_named() -> None:
-    """A trigger that is missing, and one that says something else."""
+    """A missing trigger is named, and one with other SQL too."""
     found = triggers_of(claims)
     del found["claims_deleted"]
     found["claims_changed"] = found["claims_changed"].replace("OR", "AND")
@@ -102,12 +102,12 @@ def test_what_is_lacking_is_named() -> None:
 
 
 def test_a_table_without_embeddings_needs_none() -> None:
-    """Nothing is known of its vectors."""
+    """It has no vectors that could become stale."""
     assert triggers_of(notes) == {}
 
 
 async def test_names_of_any_kind_can_be_installed() -> None:
-    """Also words of SQL, which the database has as it is given them."""
+    """SQLite accepts SQL keywords as names, and returns the statements unchanged."""
     stage = Stage()
     table = Table("select", Odd, embeddings=Embeddings(fields=["order"], metadata=["group"]))
     await stage.rows('CREATE TABLE "select" (organization_id, id, "order", "group")')
@@ -117,7 +117,7 @@ async def test_names_of_any_kind_can_be_installed() -> None:
 
 
 async def test_an_insertion_counts_as_a_change() -> None:
-    """`REPLACE` has dropped the vectors; a posted text was not about this row."""
+    """`REPLACE` drops the vectors of a row, and a text that was posted for the old row ends."""
     stage = Stage()
     await stage.write(ACME, "r1", "a text")
     await stage.write(GLOBEX, "r1", "a text")
@@ -146,7 +146,7 @@ async def test_an_insertion_counts_as_a_change() -> None:
 async def test_a_posted_text_ends_with_a_change_of_the_text(
     change: str, posted: str | None
 ) -> None:
-    """Not with one of the metadata."""
+    """A change of the metadata alone keeps the posted text."""
     stage = Stage()
     await stage.write(ACME, "r1", "a text")
     await stage.post(ACME, "posted", "r1")
@@ -157,7 +157,7 @@ async def test_a_posted_text_ends_with_a_change_of_the_text(
 
 
 async def test_a_deletion_is_marked_until_the_record_is_there_again() -> None:
-    """It is the sweeper's business while the mark is there."""
+    """The cron task removes the vectors of a record while the mark is set."""
     stage = Stage()
     await stage.write(ACME, "r1", "a text")
     await stage.settle()
@@ -170,7 +170,7 @@ async def test_a_deletion_is_marked_until_the_record_is_there_again() -> None:
 
 
 async def test_a_soft_deletion_is_marked_and_taken_back() -> None:
-    """By the column `deleted_at`, whoever writes it."""
+    """Any write of `deleted_at` sets or clears the mark."""
     stage = Stage(Cognate(tables=[posts]))
     for sql in [TABLES.split(";")[0], *TRIGGERS]:
         await stage.rows(sql)
@@ -189,7 +189,7 @@ async def test_a_soft_deletion_is_marked_and_taken_back() -> None:
 
 @pytest.mark.parametrize("triggers", [True, False])
 async def test_a_replaced_record_is_stale_with_or_without_a_trigger(*, triggers: bool) -> None:
-    """Coverage looks at the stored vectors themselves."""
+    """Coverage checks the stored vectors themselves."""
     stage = Stage()
     if not triggers:
         for name in triggers_of(claims):
@@ -205,5 +205,5 @@ async def test_a_replaced_record_is_stale_with_or_without_a_trigger(*, triggers:
 
 
 def test_the_sample_schema_is_that_of_the_stage() -> None:
-    """The tests here speak of the triggers that users have."""
+    """So these tests are about the triggers that users have."""
     assert triggers_of(app.table("claims")) == triggers_of(SCHEMA.table("claims"))

@@ -1,4 +1,4 @@
-"""What is embedded: options judged without the record."""
+"""The options of `Embeddings` that need no knowledge of the record."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cognate.schema import Embeddings
 
 
 def test_the_defaults() -> None:
-    """As the documentation states them."""
+    """The defaults are those that the documentation states."""
     made = Embeddings(fields=["content"])
     assert made == Embeddings(
         fields=("content",),
@@ -45,6 +45,6 @@ def test_the_defaults() -> None:
     ids=str,
 )
 def test_an_option_that_cannot_be_is_refused(options: dict[str, Any]) -> None:
-    """A text is iterable too, letter by letter; that is not meant."""
+    """A single text is not taken as a list of its letters."""
     with pytest.raises(DefinitionError):
         Embeddings(**{"fields": ["content"], **options})

@@ -1,4 +1,4 @@
-"""Which kind of column an annotation needs."""
+"""The type of field that an annotation declares."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from cognate.schema.field_types import allows_none, field_type, scalar_type
 
 
 class Text(enum.StrEnum):
-    """Texts."""
+    """An enumeration of texts."""
 
     A = "a"
 
 
 class Number(enum.IntEnum):
-    """Numbers."""
+    """An enumeration of numbers."""
 
     ONE = 1
 
 
 class Other(enum.Enum):
-    """Neither."""
+    """An enumeration of other values."""
 
     A = "a"
 
@@ -87,7 +87,7 @@ class Other(enum.Enum):
     ],
 )
 def test_an_annotation_has_one_kind(annotation: Any, kind: str, nullable: bool) -> None:  # noqa: FBT001 - a table
-    """Beside None; what could be two kinds is JSON."""
+    """None does not count, and a field of two types is JSON."""
     assert field_type(annotation) == kind
     assert scalar_type(annotation) == (kind if kind in {"string", "number", "boolean"} else None)
     assert allows_none(annotation) is nullable

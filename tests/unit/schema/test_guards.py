@@ -1,4 +1,4 @@
-"""Which fields a caller may set."""
+"""The fields that a caller may set."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from cognate.schema import Guards, Record, Table
 
 
 class Thing(Record):
-    """Two fields, one of them required."""
+    """A record with a required field and an optional one."""
 
     name: str
     score: int = 0
 
 
 def test_all_fields_may_be_set_unless_guards_say_otherwise() -> None:
-    """For each operation a list of its own; never is never."""
+    """Each operation has its own list, and no list allows a field of `never`."""
     assert Guards().allows("create", "anything")
     guards = Guards(create=["name"], update=[], never=["score"])
     found = [
@@ -46,6 +46,6 @@ def test_all_fields_may_be_set_unless_guards_say_otherwise() -> None:
 def test_guards_that_contradict_the_record_are_refused(
     options: dict[str, Any], message: str
 ) -> None:
-    """When the table is made."""
+    """The error is raised when the table is made."""
     with pytest.raises(DefinitionError, match=message):
         Table("things", Thing, guards=Guards(**options))

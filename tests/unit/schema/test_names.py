@@ -1,4 +1,4 @@
-"""Names: how they read in JSON, and which are refused."""
+"""Names: their forms in JSON and Python, and the rules for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cognate.schema.names import camel_case, require_snake_case, snake_case
     [("id", "id"), ("story_id", "storyId"), ("a_b_c", "aBC"), ("part_2", "part2")],
 )
 def test_snake_case_in_json(snake: str, camel: str) -> None:
-    """Each word but the first opens with a capital."""
+    """Each word but the first starts with a capital letter."""
     assert camel_case(snake) == camel
 
 
@@ -22,13 +22,13 @@ def test_snake_case_in_json(snake: str, camel: str) -> None:
     [("claims", "claims"), ("claimSimilarity", "claim_similarity"), ("aB", "a_b")],
 )
 def test_camel_case_in_python(camel: str, snake: str) -> None:
-    """A service's attribute."""
+    """The attribute of a service has its name in `snake_case`."""
     assert snake_case(camel) == snake
 
 
 @pytest.mark.parametrize("name", ["a", "story_id", "part2", "a" * 63])
 def test_a_good_name_is_taken(name: str) -> None:
-    """Up to the limit itself."""
+    """The longest name is allowed too."""
     require_snake_case(name, "the table")
 
 
@@ -37,6 +37,6 @@ def test_a_good_name_is_taken(name: str) -> None:
     ["", "A", "storyId", "_a", "a_", "a__b", "2a", "a-b", "a b", 'a"b', "ä", "a\n", "a" * 64],
 )
 def test_a_bad_name_is_refused(name: str) -> None:
-    """It stands in SQL as it is, so nothing else may get there."""
+    """Names are written into SQL, so only safe characters are allowed."""
     with pytest.raises(DefinitionError, match=r"the table .* must be snake_case"):
         require_snake_case(name, "the table")

@@ -1,4 +1,4 @@
-"""Records that belong to those who created them."""
+"""Records that belong to the users who created them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cognate.schema import Embeddings, Guards, Owner, Record, Table
 
 
 class Thing(Record):
-    """With somebody to own it."""
+    """A record with a field for its owner."""
 
     name: str = ""
     size: int = 0
@@ -19,7 +19,7 @@ class Thing(Record):
 
 
 def test_the_rule_holds_for_some_operations_and_not_for_some_roles() -> None:
-    """By default for changing and deleting, and not for admins."""
+    """By default it is about updates and deletions, and not about admins."""
     owner = Owner("created_by")
 
     assert owner.applies("update", {"member"})
@@ -41,7 +41,7 @@ def test_the_rule_holds_for_some_operations_and_not_for_some_roles() -> None:
     ],
 )
 def test_a_rule_that_cannot_be_meant_is_refused(options: dict[str, Any], message: str) -> None:
-    """Before there is a table."""
+    """The error is raised before a table is made."""
     with pytest.raises(DefinitionError, match=message):
         Owner(**{"field": "created_by", **options})
 
@@ -74,16 +74,16 @@ def test_a_rule_that_cannot_be_meant_is_refused(options: dict[str, Any], message
 def test_a_rule_that_does_not_fit_its_table_is_refused(
     options: dict[str, Any], message: str
 ) -> None:
-    """With what to change."""
+    """The message says what to change."""
     with pytest.raises(DefinitionError, match=message):
         Table("things", Thing, **options)
 
 
 def test_a_required_owner_is_set_by_the_server() -> None:
-    """So that no guard has to let it through."""
+    """The guards need not allow callers to set it."""
 
     class Owned(Record):
-        """Nobody's is not possible."""
+        """A record whose owner is required."""
 
         created_by: str
 

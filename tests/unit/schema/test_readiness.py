@@ -1,4 +1,4 @@
-"""What a deployment lacks is named; of a complete one, nothing."""
+"""The gaps of a deployment: missing settings, bindings, tables, columns and triggers."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ async def _gaps(app: Cognate, *changes: str) -> list[Gap]:
 
 
 async def test_a_migrated_database_lacks_nothing() -> None:
-    """Of the samples, and of tables with every option."""
+    """This holds for the samples, and for tables with every option."""
     assert await _gaps(SCHEMA) == []
     made = [*filter(str.strip, TABLES.split(";")), *TRIGGERS]
     assert await _gaps(ALL_KINDS, *made) == []
 
 
 async def test_a_table_without_its_migration_is_named_once() -> None:
-    """By one sentence, without its columns."""
+    """One sentence names the table, and none names its columns."""
     message = "The database has no table 'pets': apply the migration that makes it."
 
     assert await _gaps(PETS) == [Gap("table", "pets", message)]
@@ -53,7 +53,7 @@ async def test_a_table_without_its_migration_is_named_once() -> None:
 
 @pytest.mark.parametrize("missing", [*COLUMNS, *SERVER_COLUMNS])
 async def test_each_column_is_needed(missing: str) -> None:
-    """Those of the record, of the embedding, and those that Cognate writes itself."""
+    """The columns are those of the record, of the embedding, and of Cognate itself."""
     columns = [name for name in (*COLUMNS, *SERVER_COLUMNS) if name != missing]
 
     gaps = await _gaps(PETS, f"CREATE TABLE pets ({', '.join(columns)})")
@@ -65,7 +65,7 @@ async def test_each_column_is_needed(missing: str) -> None:
 
 @pytest.mark.parametrize("missing", ["inserted", "changed", "deleted"])
 async def test_each_trigger_is_needed(missing: str) -> None:
-    """As the schema of today has it; the sentence says where to find its SQL."""
+    """The message says where to find the SQL of the trigger."""
     name = f"claims_{missing}"
 
     [gap] = await _gaps(SCHEMA, f"DROP TRIGGER {name}")
@@ -75,7 +75,7 @@ async def test_each_trigger_is_needed(missing: str) -> None:
 
 
 async def test_the_tables_of_cognate_are_needed_too() -> None:
-    """All that the migrations make, and no others."""
+    """`OWN_TABLES` lists all tables of the migrations and no others."""
     rows = await Stage().rows(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'cognate_%' "
         # Whoever applies the migrations keeps it.
@@ -87,7 +87,7 @@ async def test_the_tables_of_cognate_are_needed_too() -> None:
 
 
 def test_settings_and_bindings_are_told_apart() -> None:
-    """With the sentence of the error."""
+    """The message of a gap is that of the error."""
     broken = [ConfigurationError(SECRET, "Set it."), ConfigurationError("AI", "Bind it.")]
 
     assert setting_gaps(broken) == [
@@ -97,7 +97,7 @@ def test_settings_and_bindings_are_told_apart() -> None:
 
 
 def test_vectorize_bindings_are_missed_one_by_one() -> None:
-    """Each is needed by the posted texts of its dimension, if by no table."""
+    """The posted texts need an index for each dimension, even if no table does."""
     indexes = dict(Stage().platform.indexes)
     assert index_gaps(SCHEMA, indexes) == []
     del indexes["VECTORIZE_384"]

@@ -1,4 +1,4 @@
-"""Services: thresholds that rise, names that Python and paths can hold."""
+"""Similarity services: the rules for their thresholds, names and limits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.stage.platform import claims
 
 
 def test_the_defaults_are_those_of_short_statements() -> None:
-    """As the documentation states them."""
+    """The defaults are those that the documentation states."""
     service = Similarity("claimSimilarity", claims)
     assert service.thresholds == Thresholds(duplicate=0.90, confirms=0.85, related=0.75)
     assert service.gray_zone == GrayZone(min=0.60, max=0.85)
@@ -35,14 +35,14 @@ def test_the_defaults_are_those_of_short_statements() -> None:
     ],
 )
 def test_thresholds_rise_and_are_cosines(bounds: dict[str, float]) -> None:
-    """Out of order, a class could never be reached."""
+    """With thresholds out of order, no score could reach one of the classes."""
     with pytest.raises(DefinitionError):
         Thresholds(**bounds)
 
 
 @pytest.mark.parametrize("bounds", [{"min": 0.9}, {"max": 2.0}, {"max": math.inf}])
 def test_a_gray_zone_is_in_order(bounds: dict[str, float]) -> None:
-    """Its lower bound is not above its upper one."""
+    """The lower bound may not be above the upper bound."""
     with pytest.raises(DefinitionError):
         GrayZone(**bounds)
 
@@ -61,12 +61,12 @@ def test_a_gray_zone_is_in_order(bounds: dict[str, float]) -> None:
     ids=str,
 )
 def test_a_service_that_cannot_be_is_refused(options: dict[str, Any]) -> None:
-    """When it is made, with a sentence that says what to change."""
+    """The error is raised when the service is made, and says what to change."""
     with pytest.raises(DefinitionError):
         Similarity(**{"name": "claimSimilarity", "table": claims, **options})
 
 
 def test_the_bounds_themselves_are_allowed() -> None:
-    """Equal thresholds, and the largest limit."""
+    """Equal thresholds and the largest limit are allowed."""
     assert Thresholds(duplicate=0.8, confirms=0.8, related=0.8).related == 0.8
     assert Similarity("a", claims, default_limit=MAX_LIMIT).default_limit == 50
