@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from tests.repeating import repetitions
+from tests.repeating import FailureAnnouncer, repetitions
 from tests.scheduling import LongestFirst
 
 if TYPE_CHECKING:
@@ -42,6 +42,14 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LongestFirst:
     """Distribute the tests as `tests/scheduling.py` says."""
     return LongestFirst(config, log)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Print failures at once, in the process that prints."""
+    plugins = session.config.pluginmanager
+    reporter = plugins.get_plugin("terminalreporter")
+    if reporter is not None:
+        plugins.register(FailureAnnouncer(reporter))
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pytest
+    from _pytest.terminal import TerminalReporter
 
 VARIABLE: Final = "variable"
 """The name under which a test records a variable that a repetition needs:
@@ -26,3 +27,16 @@ def command_of(report: pytest.TestReport | pytest.CollectReport) -> str:
 def repetitions(reports: Sequence[pytest.TestReport | pytest.CollectReport]) -> list[str]:
     """One command for each failed test, in the order in which they failed."""
     return list(dict.fromkeys(map(command_of, reports)))
+
+
+class FailureAnnouncer:
+    """A plugin that prints each failure as soon as it is known, among the dots of the others."""
+
+    def __init__(self, reporter: TerminalReporter) -> None:
+        self._reporter = reporter
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Print the command that repeats a failed test."""
+        if report.failed:
+            self._reporter.ensure_newline()
+            self._reporter.line(f"FAILED  {command_of(report)}", red=True)

@@ -82,11 +82,14 @@ def test_each_printed_command_repeats_one_failure(checkout: Path) -> None:
     """In a fresh shell; the same tests fail in the same way, each alone."""
     output = run(checkout, ".venv/bin/pytest -n 2 tests")
 
-    _, printed = output.split("repeat a failed test", 1)
+    at_once, printed = output.split("repeat a failed test", 1)
     commands = sorted(line for line in printed.splitlines() if ".venv/bin/pytest" in line)
     assert len(commands) == 12
     for folder in ("contract", "unit", "worker"):
         assert 4 == sum(f"tests/{folder}/" in command for command in commands)
+    # Each stands among the dots already, long before the end.
+    progress, _ = at_once.split("= FAILURES =", 1)
+    assert [command for command in commands if f"FAILED  {command}\n" not in progress] == []
     for command in commands[:4]:
         repeated = run(checkout, command)
         assert command in repeated
