@@ -205,7 +205,7 @@ def test_every_error_of_pydantic_has_a_sentence(kind: ErrorTypeInfo) -> None:
     assert "/field" == found.pointer
     assert re.match(r"(must|is|has) ", found.message)
     assert not re.search(r"[{}]", found.message)
-    # The author of a validator answers for what it says.
+    # The author of the validator wrote this message.
     if kind["type"] not in {"value_error", "assertion_error"}:
         assert SECRET not in found.message
 
@@ -232,7 +232,7 @@ def test_pydantics_own_sentence_stands_in_for_ours() -> None:
     [
         (PydanticCustomError("odd", "It is odd"), "is not valid: It is odd"),
         (PydanticCustomError("odd", "It is {value}", {"value": SECRET}), "is not a valid value"),
-        # A name of pydantic's own, without its context.
+        # A type of pydantic, without its context.
         (PydanticCustomError("greater_than", "It is small"), "is not valid: It is small"),
     ],
 )

@@ -1,5 +1,5 @@
 """The HTTP API, version 1, over plain values: no JavaScript and no framework.
 
-`application` handles a request, `routing` finds its route, `routes` has one file a resource, and
-`problems` is the one table from errors to responses.
+`application` handles a request, `routing` finds its route, and `problems` maps errors to responses.
+`routes` has one file for each resource.
 """

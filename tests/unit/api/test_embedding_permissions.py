@@ -43,7 +43,7 @@ claims = Table(
     Claim,
     embeddings=Embeddings(fields=["content"]),
     access=Access(update="admin+"),
-    # Whoever wrote the claim stands in a text field of it.
+    # A field of the claim has the id of its owner.
     owner=Owner("story_id", only=["update"], unless="owner"),
 )
 notes = Table("notes", Note, access=Access(read="editor"))
@@ -73,7 +73,7 @@ async def refused(function: Any, *arguments: Any) -> type[CognateError] | None:
         ("member", "claims", "read", None),
         ("member", "claims", "update", AccessDenied),
         ("admin", "claims", "update", None),
-        # Every embedded table; notes is none.
+        # All tables with embeddings, so not `notes`.
         ("member", None, "read", None),
         ("member", None, "update", AccessDenied),
         ("member", "notes", "read", AccessDenied),

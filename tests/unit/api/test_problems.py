@@ -173,13 +173,13 @@ def test_headers_follow_the_status(kind: type[errors.CognateError]) -> None:
 @pytest.mark.parametrize(
     ("error", "seconds"),
     [
-        # Load goes by.
+        # The load decreases.
         (errors.EmbedderBusy("m"), "30"),
         (errors.VectorIndexThrottled("m"), "30"),
-        # Somebody has to act.
+        # An operator has to act.
         (errors.EmbedderModelUnavailable("m"), "900"),
         (errors.EmbedderAccessDenied("m"), "900"),
-        # The next day has to begin.
+        # The allowance is renewed the next day.
         (errors.EmbedderAllowanceUsedUp("m"), "3600"),
     ],
 )

@@ -59,10 +59,10 @@ def test_each_route_can_be_documented(route: Route) -> None:
     # The contract has these two names in snake_case.
     names = set(schema["properties"]) - {"high_confidence", "gray_zone"}
     assert [name for name in names if "_" in name] == []
-    # A job or a backfill that the path names needs no body to be acted on.
+    # A route that names a job or a backfill in its path needs no body.
     takes_body = route.method in {"POST", "PATCH"} and "Id}/" not in route.path
     assert (route.request is not None) is takes_body
-    # The fields of a record are its table's; all others are known here.
+    # The fields of a record depend on its table. All other bodies are closed.
     if route.request is not None and "{table}" not in route.path:
         assert route.request.model_json_schema(by_alias=True)["additionalProperties"] is False
 

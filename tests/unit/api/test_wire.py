@@ -56,7 +56,7 @@ UNKNOWN = (
     "is not a field of this request, which has someText, limit, threshold, name, flag, kind, "
     "numbers, items, filter"
 )
-"""Said of a name that is misspelt, or that belongs elsewhere."""
+"""The message for an unknown name."""
 
 
 def errors_of(value: dict[str, Any]) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""All routes, one file a resource."""
+"""All routes, one file for each resource."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class RefusedItem(AnswerModel):
 
 
 class ItemResults(AnswerModel):
-    """One result an item, in order."""
+    """One result for each item, in order."""
 
     results: list[QueuedItem | RefusedItem]
 

@@ -118,7 +118,7 @@ class OperationResult(AnswerModel):
 
 
 class BatchAnswer(AnswerModel):
-    """One result an operation, in order."""
+    """One result for each operation, in order."""
 
     results: list[OperationResult]
 

@@ -45,7 +45,7 @@ class RunRequest(RequestModel):
 
 
 class RunAnswer(AnswerModel):
-    """One vector a text, in order. `shape` is the number of vectors and of dimensions."""
+    """One vector for each text, in order. `shape` is the number of vectors and of dimensions."""
 
     shape: list[int]
     data: list[list[float]]

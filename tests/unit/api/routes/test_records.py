@@ -235,7 +235,7 @@ async def test_a_batch_has_a_result_for_each_operation(stage: Stage) -> None:
     results = answer.json["results"]
     assert answer.status == 207
     assert [result["index"] for result in results] == list(range(7))
-    # The id c1 is named twice, and so is refused the second time.
+    # The id c1 occurs twice, so the second one is refused.
     assert [result["status"] for result in results] == [201, 409, 400, 400, 400, 412, 404]
     assert list(results[0]) == ["index", "status", "record"]
     assert results[0]["record"]["content"] == "new"

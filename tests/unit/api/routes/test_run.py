@@ -23,7 +23,7 @@ INPUT_SCHEMA: Final[dict[str, Any]] = {
     },
     "required": ["text"],
 }
-"""The input of the task `text-embeddings`, as Workers AI publishes it."""
+"""The input schema that Workers AI publishes for the task `text-embeddings`."""
 
 OUTPUT_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
