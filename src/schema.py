@@ -1,7 +1,7 @@
-"""The one file to edit: your tables, what of them is embedded, and your similarity services.
+"""The one file to edit: your tables, how they are embedded, and your similarity services.
 
 Each table here needs its SQL table in `migrations/`. The two below show the range: short claims
-that are checked against each other, and long articles that are found by topic and narrowed by
+that are checked against each other, and long articles that are found by topic and filtered by
 their metadata.
 """
 
@@ -42,7 +42,7 @@ articles = Table(
     access=Access(delete="admin+"),
     embeddings=Embeddings(
         fields=["title", "body"],
-        # Long texts are many vectors: the small model costs a third and halves the storage.
+        # A long text has many vectors. The small model costs a third and halves the storage.
         model="@cf/baai/bge-small-en-v1.5",
         separator="\n\n",
         metadata=["section", "year"],

@@ -203,6 +203,13 @@ def test_nothing_deployed_imports_the_local_platform(path: Path) -> None:
     assert {name.split(".")[0] for name in _imports(path)} & {"local", "tests"} == set()
 
 
+def test_modules_of_the_local_platform_stay_readable() -> None:
+    """No module of `local/` has more than 400 lines."""
+    lines = {path: len(path.read_text("utf-8").splitlines()) for path in _sources(LOCAL)}
+
+    assert {str(path): count for path, count in lines.items() if count > 400} == {}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=_name)
 def test_modules_stay_readable(path: Path) -> None:
     """No module has more than 400 lines, and the entry at most 60."""
