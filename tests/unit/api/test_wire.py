@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -16,6 +18,7 @@ from cognate.api.wire import (
     Pagination,
     RequestModel,
     Text,
+    Time,
 )
 from cognate.errors import InvalidInput
 from cognate.pagination import Page
@@ -171,6 +174,38 @@ def test_an_answer_has_no_other_fields() -> None:
     """An undeclared field is refused."""
     with pytest.raises(ValidationError):
         Answer.model_validate({"jobId": "j", "high_confidence": 1, "embedding": "x"})
+
+
+@dataclass
+class Person:
+    """A value of the core."""
+
+    id: str
+    born_at: datetime
+
+
+class PersonAnswer(AnswerModel):
+    """An answer that reads a person."""
+
+    person_id: str = Field(validation_alias="id")
+    born_at: Time
+
+
+def test_an_answer_reads_the_attributes_of_a_value_of_the_core() -> None:
+    """An attribute may have another name than the field, and a time becomes ISO 8601."""
+    person = Person("p1", datetime(2026, 11, 1, 12, tzinfo=UTC))
+
+    assert PersonAnswer.model_validate(person).model_dump_json() == (
+        '{"personId":"p1","bornAt":"2026-11-01T12:00:00.000Z"}'
+    )
+
+
+def test_an_attribute_that_is_missing_is_an_error() -> None:
+    """An answer has no field that nobody set."""
+    with pytest.raises(ValidationError) as caught:
+        PersonAnswer.model_validate(Page(items=[], limit=1, next_cursor=None))
+
+    assert {"missing"} == {error["type"] for error in caught.value.errors()}
 
 
 def test_pointers_are_escaped() -> None:
