@@ -40,10 +40,12 @@ class _Message:
     id: str
     body: str
     due: datetime
+    sent_at: datetime
     attempts: int = 0
 
     def delivered(self) -> Delivery:
-        return Delivery(self.id, json.loads(self.body), self.attempts, len(self.body))
+        body = json.loads(self.body)
+        return Delivery(self.id, body, self.attempts, len(self.body), self.sent_at)
 
 
 class InMemoryQueue:
@@ -135,8 +137,11 @@ class InMemoryQueue:
             raise QueueError(f"a message of {max(sizes)} bytes exceeds {MAX_MESSAGE_BYTES}")
         if sum(sizes) > MAX_SEND_BYTES:
             raise QueueError(f"a batch of {sum(sizes)} bytes exceeds {MAX_SEND_BYTES}")
-        due = self._clock.now() + timedelta(seconds=delay_seconds)
-        self._waiting += [_Message(f"message-{next(self._numbers)}", body, due) for body in bodies]
+        now = self._clock.now()
+        due = now + timedelta(seconds=delay_seconds)
+        self._waiting += [
+            _Message(f"message-{next(self._numbers)}", body, due, now) for body in bodies
+        ]
 
     def _take_back(self) -> list[_Message]:
         taken, self._taken = self._taken, []

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from cognate.backfill.walk import take_step
 from cognate.embedding.batch import run_jobs
-from cognate.embedding.dead_letters import record_dead_letters
+from cognate.embedding.revisions import doubt_running_statement
 from cognate.embedding.waves import MAX_WAVE_CHARACTERS, grouped
 from cognate.errors import DatabaseError
 from cognate.events import emit
 from cognate.ids import derived_id
-from cognate.jobs.messages import BackfillStep, JobReference, Received, parse
-from cognate.jobs.queue import JOB_PREFIX
+from cognate.jobs.messages import JOB_PREFIX, BackfillStep, JobReference, Received, parse
 from cognate.jobs.retry import pause
+from cognate.jobs.run import fail_statements
+from cognate.texts.arrivals import arrival_statements, late_arrival_statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -65,7 +66,7 @@ def receive(delivery: Delivery, collections: Collections) -> Received:
     job_id = (
         message.job_id
         if isinstance(message, JobReference)
-        else derived_id(JOB_PREFIX, delivery.message_id)
+        else derived_id(JOB_PREFIX, delivery.message_id, delivery.sent_at)
     )
     return Received(delivery.message_id, delivery.attempts, job_id, message)
 
@@ -98,6 +99,34 @@ async def _record(platform: Platform, received: Sequence[Received]) -> RetryDela
     return {item.message_id: None for item in received}
 
 
+async def record_dead_letters(platform: Platform, received: Sequence[Received]) -> None:
+    """Fail the jobs of dead letters whose handler died, with the code of what failed last.
+
+    A job that waits stays queued: the sweeper sends its message again when it is due. It waits for
+    the platform, which is not the record's fault, or its record was written again and another
+    message is on its way.
+
+    A text of another Worker that never got its job gets a failed one, which can be retried.
+
+    Raises:
+        DatabaseError: nothing was written; the messages must be delivered again.
+    """
+    now = platform.clock.now()
+    keys = [key for item in received if (key := item.key)]
+    *_, failed, waiting = await platform.database.batch(
+        [
+            *late_arrival_statements(received, now),
+            # A handler that died may have written to the index: whoever is next writes again.
+            doubt_running_statement(keys),
+            *fail_statements(keys, now),
+        ]
+    )
+    for row in waiting:
+        emit("job.waiting", job=row["id"], code=row["error_code"])
+    for row in failed:
+        emit("job.failed", job=row["id"], code=row["error_code"], dead_letter=True)
+
+
 async def _run(
     platform: Platform, collections: Collections, received: Sequence[Received]
 ) -> RetryDelays:
@@ -105,7 +134,7 @@ async def _run(
     delays: RetryDelays = {}
     jobs = [item for item in received if not isinstance(item.message, BackfillStep)]
     if jobs:
-        delays |= await run_jobs(platform, collections, jobs)
+        delays |= await run_jobs(platform, collections, jobs, arrival_statements)
     for item in received:
         if isinstance(item.message, BackfillStep):
             delays[item.message_id] = await _take(platform, collections, item, item.message)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 TIME_DIGITS: Final = 10
 RANDOM_DIGITS: Final = 16
+RANDOM_BITS: Final = 80
+STEP_BITS: Final = 64
+"""Random bits between two ids of one millisecond."""
+
 VECTOR_KEY_LENGTH: Final = 52
 """Characters of a SHA-256 in base32 without padding."""
 
@@ -23,21 +27,42 @@ VECTOR_KEY_LENGTH: Final = 52
 def new_id(prefix: str, now: datetime) -> str:
     """Make an id such as `job_01jcvw8m6y…`: 48 bits of milliseconds and 80 random bits (a ULID).
 
-    Ids of one prefix sort by the millisecond in which they were made.
+    Ids of one prefix sort by the millisecond in which they were made. Those that one isolate makes
+    within a millisecond sort in the order in which they were made.
     """
-    return (
-        f"{prefix}_{_crockford(to_milliseconds(now), TIME_DIGITS)}"
-        f"{_crockford(secrets.randbits(RANDOM_DIGITS * 5), RANDOM_DIGITS)}"
-    )
+    return f"{prefix}_{_LAST.next(to_milliseconds(now))}"
 
 
-def derived_id(prefix: str, seed: str) -> str:
-    """Make an id that is always the same for the same seed, to recognize what arrives twice.
+def derived_id(prefix: str, seed: str, moment: datetime) -> str:
+    """Make an id that is always the same for a seed and a moment, to recognize what arrives twice.
 
-    It does not sort by time.
+    It sorts among the ids of `new_id` by its moment.
     """
-    number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:16], "big")
-    return f"{prefix}_{_crockford(number, TIME_DIGITS + RANDOM_DIGITS)}"
+    number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[: RANDOM_BITS // 8], "big")
+    time = _crockford(to_milliseconds(moment), TIME_DIGITS)
+    return f"{prefix}_{time}{_crockford(number, RANDOM_DIGITS)}"
+
+
+class _Sequence:
+    """The last id that was made: the next one of the same millisecond is the number after it."""
+
+    def __init__(self) -> None:
+        self._milliseconds = -1
+        self._random = 0
+
+    def next(self, milliseconds: int) -> str:
+        """The time and the random part of another id."""
+        if milliseconds != self._milliseconds or self._random >> (RANDOM_BITS - 1):
+            # The first bit is 0, so that there are numbers behind it.
+            self._milliseconds, self._random = milliseconds, secrets.randbits(RANDOM_BITS - 1)
+        else:
+            # A step that cannot be guessed: an id says nothing of the one before it.
+            self._random += 1 + secrets.randbits(STEP_BITS)
+        time = _crockford(self._milliseconds, TIME_DIGITS)
+        return f"{time}{_crockford(self._random, RANDOM_DIGITS)}"
+
+
+_LAST: Final = _Sequence()
 
 
 def vector_key(organization_id: str, scope: str, record_id: str) -> str:

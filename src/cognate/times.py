@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
+@lru_cache(maxsize=16)
 def to_iso(moment: datetime) -> str:
-    """The text of a time, such as `2026-11-17T09:30:00.000Z`."""
+    """Write a moment as `2026-11-17T09:30:00.000Z`. One request writes few moments, many times."""
     text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 from cognate.chunking import chunk
 from cognate.consumer import consume
 from cognate.embedding.index_progress import CLOCK_SKEW, follow_indexes
+from cognate.embedding.request import EmbeddingRequest, EmbeddingRequests
 from cognate.errors import CognateError
 from cognate.ids import vector_key
-from cognate.jobs.queue import Wanted, announce, queue_statements, release_statement
+from cognate.jobs.conditions import Provided
+from cognate.jobs.queue import Priority, announce
 from cognate.models import MODELS
 from cognate.ports import Platform, Statement, StoredVectors
 from cognate.principal import OrganizationId
@@ -322,20 +324,39 @@ class Stage(PlatformStage):
     async def _queued(
         self, collection: Collection, organization_id: str, record_id: str, change: Statement
     ) -> str:
-        now = self.local.clock.now()
-        queue = queue_statements(
+        [jobs] = await self.request(
+            collection, [EmbeddingRequest(record_id)], organization_id=organization_id, first=change
+        )
+        return jobs[record_id]
+
+    async def request(  # noqa: PLR0913 - each says another thing
+        self,
+        collection: Collection,
+        requests: Sequence[EmbeddingRequest],
+        *,
+        organization_id: str = ACME,
+        source: str = "write",
+        first: Statement | None = None,
+        priority: Priority = Priority.WRITE,
+        forced: bool = False,
+        announces: bool = True,
+    ) -> list[dict[str, str]]:
+        """Ask for embeddings in one batch, after a first statement; answers job ids by record."""
+        asked = EmbeddingRequests(organization_id, self.local.clock.now())
+        asked.add(
             collection,
-            organization_id,
-            [Wanted(record_id)],
-            source="write",
-            now=now,
-            condition="TRUE",
+            requests,
+            source=source,
+            provided=Provided(),
+            priority=priority,
+            forced=forced,
         )
-        *_, queued, released = await self.local.database.batch(
-            [change, *queue, release_statement(organization_id, now)]
-        )
-        await announce(self.platform, released)
-        return str(queued[0]["id"])
+        before = [] if first is None else [first]
+        answers = await self.local.database.batch([*before, *asked.statements])
+        mine = answers[len(before) :]
+        if announces:
+            await announce(self.platform, asked.announced(mine))
+        return asked.queued(mine)
 
     async def jobs(self) -> list[str]:
         """List the status of every job, the oldest first."""

@@ -176,7 +176,7 @@ class RecordsStage(PlatformStage):
 
     def jobs(self, status: str = "%") -> list[tuple[str, str, int]]:
         """List record, source and `embeds` of every job, the oldest first."""
-        rows = self.sql("SELECT * FROM cognate_jobs WHERE status LIKE ?1 ORDER BY rowid", status)
+        rows = self.sql("SELECT * FROM cognate_jobs WHERE status LIKE ?1 ORDER BY id", status)
         return [(row["record_id"], row["source"], row["embeds"]) for row in rows]
 
     def vector_count(self, table: Table = claims) -> int:

@@ -33,8 +33,22 @@ def test_an_id_is_a_prefix_and_a_ulid() -> None:
 
 def test_a_derived_id_is_the_same_for_the_same_seed() -> None:
     """A message that arrives twice is one job."""
-    assert derived_id("job", "message-1") == derived_id("job", "message-1")
-    assert derived_id("job", "message-1") != derived_id("job", "message-2")
+    assert derived_id("job", "message-1", NOW) == derived_id("job", "message-1", NOW)
+    assert derived_id("job", "message-1", NOW) != derived_id("job", "message-2", NOW)
+
+
+def test_a_derived_id_sorts_by_its_moment() -> None:
+    """Among those of `new_id`."""
+    second = timedelta(seconds=1)
+    ids = [new_id("job", NOW - second), derived_id("job", "m", NOW), new_id("job", NOW + second)]
+    assert ids == sorted(ids)
+    assert len(ids[1]) == len(ids[0])
+
+
+def test_new_ids_of_one_moment_sort_in_the_order_of_their_making() -> None:
+    """Of two jobs that ended in one millisecond, the later one is the last word."""
+    ids = [new_id("job", NOW) for _ in range(1000)]
+    assert ids == sorted(ids)
 
 
 @pytest.mark.parametrize(

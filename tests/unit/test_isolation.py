@@ -188,7 +188,7 @@ class World:
     def ids(self, party: Party, table: str, condition: str = "TRUE") -> list[str]:
         """The ids of an organization's rows, oldest first."""
         found = self.rows(
-            f"SELECT id FROM {table} WHERE organization_id = ?1 AND {condition} ORDER BY rowid",  # noqa: S608 - of tests
+            f"SELECT id FROM {table} WHERE organization_id = ?1 AND {condition} ORDER BY id",  # noqa: S608 - of tests
             party.organization_id,
         )
         return [row["id"] for row in found]
@@ -819,7 +819,7 @@ REDUNDANT: Final = {
     r"^SELECT f\.id, .*<<f\.organization_id = \?1>>": (
         "Names failed jobs; the statement that retries them asks for the organization again."
     ),
-    r"CROSS JOIN cognate_jobs o ON <<|<<f\.organization_id = \?1>> AND \(o\.id": (
+    r"CROSS JOIN cognate_jobs o ON <<|<<f\.organization_id = \?1>> AND f\.scope = \?2": (
         "Each of the two is enough."
     ),
     r"ON <<s\.organization_id = r\.organization_id>> .* r\.id = \?3": (
@@ -832,19 +832,19 @@ REDUNDANT: Final = {
     r"^UPDATE cognate_embeddings SET posted_text = NULL, .*SELECT f\.scope.*<<": (
         "Jobs whose ids were looked up within the organization; or a text that is given up stays."
     ),
-    r"^UPDATE cognate_jobs AS f SET status = 'dismissed'": (
-        "Dismisses jobs whose ids were looked up within the organization."
-    ),
-    r"^UPDATE cognate_jobs (AS [fo] SET|INDEXED BY cognate_jobs_one_queued)": (
+    r"^UPDATE cognate_jobs (AS [fo] SET|INDEXED BY cognate_jobs_by_record)": (
         "Retries jobs whose ids were looked up within the organization."
     ),
     r"^UPDATE cognate_backfills SET status = 'cancelled'": (
         "The backfill was looked up within the organization before."
     ),
-    r"<<w\.organization_id = j\.organization_id>>": (
-        "An organization with nothing to let out is let out nothing."
+    r"scopes CROSS JOIN cognate_jobs ON <<|SELECT n\.id FROM cognate_jobs n WHERE [^)]*<<": (
+        "Each of the two is enough."
     ),
-    r"^WITH open .*cognate_jobs_by_\w+ WHERE <<organization_id = \?1>>": (
+    r"^WITH RECURSIVE collections .*SELECT MIN\(scope\) FROM cognate_jobs WHERE <<": (
+        "Names collections; the jobs are read from the caller's own."
+    ),
+    r"^WITH open .*cognate_jobs_\w+ WHERE <<organization_id = \?1>>": (
         "Names jobs; what waits is read from the caller's own states and records."
     ),
     r"^WITH open .*cognate_embeddings s ON <<s\.organization_id": (
@@ -900,9 +900,19 @@ UNREACHED: Final = {
     r"^UPDATE cognate_jobs SET status = CASE": (
         "What becomes of a finished job beside others of its record, in a race only."
     ),
-    r"^UPDATE cognate_jobs SET announced = 1, .*cognate_jobs_announced WHERE <<": (
+    r"SELECT 1 FROM cognate_jobs INDEXED BY cognate_jobs_(waiting|open) WHERE <<": (
         "Counts the messages of a window of five hundred."
     ),
+    r"SELECT q\.id FROM cognate_jobs q WHERE <<": (
+        "No other organization's job of such a record is queued; a test of the queue has one."
+    ),
+    r"^SELECT j\.id AS job_id, .*m CROSS JOIN cognate_jobs j ON <<": (
+        "Reads jobs by their ids, which are random; they were started by their whole keys."
+    ),
+    r"^SELECT j\.id FROM json_each\(\?1\) m CROSS JOIN cognate_jobs j ON <<": (
+        "Names jobs by their ids, which are random; they are started by their whole keys."
+    ),
+    r"^INSERT INTO cognate_jobs .* 'repair', .*<<": "Queues a repair, in a race only.",
     r"^WITH pending .*( FROM pending p WHERE EXISTS \([^<]*<<|<<.*posts)": (
         "The age of what is pending; and the posts, of which none has failed or is pending."
     ),

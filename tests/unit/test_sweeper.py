@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cognate.embedding.load import LEASE
 from cognate.errors import DatabaseError
+from cognate.jobs.overdue import MAX_HELPED, MAX_OVERDUE
 from cognate.jobs.queue import OVERDUE_PLACES, WINDOW
-from cognate.jobs.stalled import MAX_HELPED
+from cognate.jobs.run import LEASE
 from cognate.ports import Statement
-from cognate.sweeper import MAX_JOBS_PER_RUN, Swept, sweep
+from cognate.sweeper import Swept, sweep
 from tests.stage.platform import ACME, GLOBEX, RETENTION, Stage, long_text
 
 if TYPE_CHECKING:
@@ -110,12 +110,12 @@ async def test_a_run_does_a_bounded_amount_of_work() -> None:
     """The rest waits for the next minute."""
     stage = Stage()
     for organization_id in (ACME, GLOBEX):
-        for number in range(MAX_JOBS_PER_RUN // 2 + 10):
+        for number in range(MAX_OVERDUE // 2 + 10):
             await stage.write(organization_id, f"r{number}", "a text")
     stage.local.queue.drop()
     stage.local.clock.advance(61)
     assert [await sweep(stage.platform, stage.app, RETENTION) for _ in range(3)] == [
-        Swept(MAX_JOBS_PER_RUN, 0),
+        Swept(MAX_OVERDUE, 0),
         Swept(20, 0),
         Swept(0, 0),
     ]

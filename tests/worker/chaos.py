@@ -138,13 +138,19 @@ class WorkerStory:
         """Messages of jobs in whatever state come again, in any order."""
         owner = self.random.choice(list(self.canaries))
         jobs = self.instruments.sql(
-            "SELECT id, scope FROM cognate_jobs WHERE organization_id = ?1 "
+            "SELECT organization_id, scope, id FROM cognate_jobs WHERE organization_id = ?1 "
             "ORDER BY created_at DESC LIMIT 10",
             owner,
         )
         self.random.shuffle(jobs)
         messages = [
-            {"type": "embedding", "version": 1, "jobId": job["id"], "scope": job["scope"]}
+            {
+                "type": "embedding",
+                "version": 1,
+                "organizationId": job["organization_id"],
+                "scope": job["scope"],
+                "jobId": job["id"],
+            }
             for job in jobs
         ]
         if messages:

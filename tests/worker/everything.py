@@ -7,6 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 from cognate.ids import vector_key
+from cognate.jobs.messages import reference
 from cognate.models import MODELS
 from cognate.settings import AUTH_NAMING
 from tests.worker.filled import OFTEN, SELDOM, TEXTS, record_id
@@ -279,18 +280,13 @@ class Everything:
         text = {"type": "embedding", "organizationId": self.id, "content": f"{QUERY} {self.round}"}
         of_record = {**text, "table": "claims", "id": record_id(6)}
         malformed = {"type": "embedding", "organizationId": self.id}
-        gone, misled = f"job_gone_{self.id}_{self.round}", f"job_misled_{self.id}_{self.round}"
-        for job, scope in ((gone, "gone"), (misled, "claims")):
-            self._queue(job, scope, record_id(7))
-        hints = [
-            {"type": "embedding", "version": 1, "jobId": gone, "scope": "gone"},
-            {"type": "embedding", "version": 1, "jobId": misled, "scope": "articles"},
-        ]
-        self.instruments.send(text, of_record, malformed, *hints)
+        gone = f"job_gone_{self.id}_{self.round}"
+        self._queue(gone, "gone", record_id(7))
+        self.instruments.send(text, of_record, malformed, reference(self.id, "gone", gone))
         self.settle()
         dead = f"job_dead_{self.id}_{self.round}"
         self._queue(dead, "claims", record_id(8))
-        letter = {"type": "embedding", "version": 1, "jobId": dead, "scope": "claims"}
+        letter = reference(self.id, "claims", dead)
         self.instruments.ask("dead-letters", {"bodies": [letter, text, of_record, malformed]})
         self.instruments.sql("UPDATE cognate_jobs SET due_at = ?2 WHERE id = ?1", dead, PAST)
         self.instruments.sweep()

@@ -125,4 +125,10 @@ class Row:
 
 def reference(job: dict[str, Any]) -> dict[str, Any]:
     """The message of a job, as production sends it."""
-    return {"type": "embedding", "version": 1, "jobId": job["id"], "scope": job["scope"]}
+    return {
+        "type": "embedding",
+        "version": 1,
+        "organizationId": job["organization_id"],
+        "scope": job["scope"],
+        "jobId": job["id"],
+    }

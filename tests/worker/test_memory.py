@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Final
 import httpx
 import pytest
 
+from cognate.embedding.request import EmbeddingRequest, EmbeddingRequests
+from cognate.jobs.conditions import Provided
 from cognate.jobs.messages import reference
-from cognate.jobs.queue import Wanted, queue_statements, release_statement
 from cognate.ports import Statement
 from cognate.schema.collections import POSTED_TEXTS
 from cognate.text_limits import MAX_TEXT_CHARACTERS
@@ -69,7 +70,7 @@ class Runtime:
         jobs = asyncio.run(self._queue(organization, text))
         since = len(self.instruments.events("queue.handled"))
         forget_peak(self.process)
-        self.instruments.send(*(reference(job_id, LARGE.scope) for job_id in jobs))
+        self.instruments.send(*(reference(organization, LARGE.scope, job_id) for job_id in jobs))
         [batch] = wait_for(
             lambda: self.instruments.events("queue.handled")[since:], f"{slug} batch", seconds=300
         )
@@ -94,20 +95,14 @@ class Runtime:
                     f"{insert} VALUES (?1, ?2, ?3, '')", (organization_id, name, content)
                 )
                 await database.batch([statement])
-            *_, released = await database.batch(
-                [
-                    *queue_statements(
-                        LARGE,
-                        organization_id,
-                        [Wanted(name) for name in names],
-                        source="test",
-                        now=now,
-                        condition="TRUE",
-                    ),
-                    release_statement(organization_id, now),
-                ]
+            asked = EmbeddingRequests(organization_id, now)
+            asked.add(
+                LARGE,
+                [EmbeddingRequest(name) for name in names],
+                source="test",
+                provided=Provided(),
             )
-        return [row["id"] for row in released]
+            return [row["id"] for row in asked.announced(await database.batch(asked.statements))]
 
 
 @dataclass(frozen=True)

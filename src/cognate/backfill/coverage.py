@@ -27,7 +27,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from cognate.errors import MissingColumn, MissingTable
-from cognate.jobs.job import resolved_by
+from cognate.jobs.job import OTHERWISE, resolved_by
 from cognate.ports import Statement
 from cognate.times import from_iso, to_iso
 
@@ -156,9 +156,11 @@ def count_statement(
     """
     return Statement(
         "WITH pending AS MATERIALIZED (SELECT record_id, created_at FROM cognate_jobs "  # noqa: S608 - names of the schema
-        "WHERE organization_id = ?1 AND scope = ?2 AND status IN ('queued', 'running')), "
+        "INDEXED BY cognate_jobs_open WHERE organization_id = ?1 AND scope = ?2 "
+        "AND announced IN (0, 1, 2) AND completed_at IS NULL), "
         "failed AS MATERIALIZED (SELECT record_id FROM cognate_jobs f "
-        "WHERE organization_id = ?1 AND scope = ?2 AND status = 'failed' AND NOT EXISTS ("
+        f"WHERE organization_id = ?1 AND scope = ?2 AND status = 'failed' AND {OTHERWISE} "
+        "AND NOT EXISTS ("
         f"{resolved_by('f')})), "
         "classes AS (SELECT g.due, CASE WHEN r.id IS NULL THEN NULL "
         "WHEN r.id IN (SELECT record_id FROM pending) THEN 'pending' "

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Final
 
 from cognate.backfill.backfills import STEP_PATIENCE, STEP_PREFIX, send_steps
 from cognate.backfill.needs import Selection, needs
+from cognate.embedding.request import EmbeddingRequest, EmbeddingRequests
 from cognate.events import emit
 from cognate.ids import new_id
+from cognate.jobs.conditions import Provided, RecordIs, TokenOf
 from cognate.jobs.job import resolved_by
-from cognate.jobs.queue import Priority, Wanted, announce, queue_statements, release_statement
+from cognate.jobs.queue import Priority, announce
 from cognate.ports import Row, Statement
 from cognate.times import to_iso
 
@@ -49,12 +51,6 @@ CROWDED_PAUSE_SECONDS: Final = 5
 
 SECONDS_PER_MINUTE: Final = 60
 
-MOVED: Final = (
-    "EXISTS (SELECT 1 FROM cognate_backfills b WHERE b.organization_id = ?1 "
-    "AND b.token = value ->> 'token')"
-)
-"""An SQL condition on `value ->> 'token'`: the last step of a backfill has this token."""
-
 
 @dataclass(frozen=True)
 class _Progress:
@@ -70,8 +66,8 @@ class _Progress:
     """
 
     scanned: int = 0
-    wanted: Sequence[Wanted] = ()
-    gone: Sequence[Wanted] = ()
+    wanted: Sequence[EmbeddingRequest] = ()
+    gone: Sequence[EmbeddingRequest] = ()
     end: str | None = None
     is_last: bool = False
     pause: int = 0
@@ -100,14 +96,11 @@ async def take_step(platform: Platform, collections: Collections, message: Backf
         progress = _progress(collection, backfill, rows, states)
     now = platform.clock.now()
     token = new_id(STEP_PREFIX, now)
-    moved, *_, released = await platform.database.batch(
-        [
-            _move(message, progress, token, now),
-            *_queue(collection, backfill, progress, token, now),
-            release_statement(backfill["organization_id"], now),
-        ]
+    requests = _requests(collection, backfill, progress, token, now)
+    moved, *answers = await platform.database.batch(
+        [_move(message, progress, token, now), *requests.statements]
     )
-    await announce(platform, released)
+    await announce(platform, requests.announced(answers))
     if moved and not progress.is_last:
         await send_steps(platform, moved, progress.pause)
     if moved and progress.is_last:
@@ -131,18 +124,18 @@ def _progress(
     ends = [page[-1]["id"] for page in (rows, states) if len(page) == backfill["size"]]
     bound = min(ends, default=None)
     walk = sorted([*rows, *(row for row in states if row["gone"])], key=lambda row: row["id"])
-    wanted: list[Wanted] = []
-    gone: list[Wanted] = []
+    wanted: list[EmbeddingRequest] = []
+    gone: list[EmbeddingRequest] = []
     scanned, end = 0, bound
     for row, following in zip_longest(walk, walk[1:]):
         if bound is not None and row["id"] > bound:
             break
         if row["gone"]:
-            gone += [] if row["pending"] else [Wanted(row["id"])]
+            gone += [] if row["pending"] else [EmbeddingRequest(row["id"])]
         else:
             scanned += 1
             if needs(selection, collection, row):
-                wanted.append(Wanted(row["id"], is_written=False))
+                wanted.append(EmbeddingRequest(row["id"], keeps_posted=True))
         # No minute has more jobs than its share; the next step looks at the others.
         if len(wanted) + len(gone) == rate and following is not None:
             end = row["id"]
@@ -152,28 +145,23 @@ def _progress(
     return _Progress(scanned, wanted, gone, end, is_last=end is None, pause=pause)
 
 
-def _queue(
+def _requests(
     collection: Collection, backfill: Row, progress: _Progress, token: str, now: datetime
-) -> list[Statement]:
-    """Queue the jobs of a step, where it is this one that moved the backfill on."""
-    found: list[Statement] = []
-    for wanted, condition in (
-        (progress.wanted, collection.live_record),
-        (progress.gone, f"NOT {collection.live_record}"),
-    ):
-        if wanted:
-            found += queue_statements(
+) -> EmbeddingRequests:
+    """Ask for the records of a step, where it is this one that moved the backfill on."""
+    requests = EmbeddingRequests(backfill["organization_id"], now)
+    for records, record in ((progress.wanted, RecordIs.LIVE), (progress.gone, RecordIs.GONE)):
+        if records:
+            requests.add(
                 collection,
-                backfill["organization_id"],
-                wanted,
+                records,
                 source="backfill",
-                now=now,
-                condition=f"{condition} AND {MOVED}",
+                provided=Provided(record, TokenOf.BACKFILL),
                 priority=Priority.BACKFILL,
                 forced=backfill["selection"] == Selection.ALL,
                 token=token,
             )
-    return found
+    return requests
 
 
 def read_statements(collection: Collection, message: BackfillStep) -> list[Statement]:
@@ -206,7 +194,7 @@ def read_statements(collection: Collection, message: BackfillStep) -> list[State
             "SELECT COUNT(*) AS jobs FROM (SELECT 1 "  # noqa: S608 - constants
             "FROM cognate_jobs INDEXED BY cognate_jobs_waiting WHERE organization_id = ("
             f"SELECT organization_id FROM cognate_backfills b WHERE {running}) "
-            "AND status = 'queued' AND announced = 0 "
+            "AND completed_at IS NULL AND announced = 0 "
             f"AND priority = {int(Priority.BACKFILL)} LIMIT {MAX_WAITING})",
             step,
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from js import JSON
@@ -62,7 +63,8 @@ def deliveries_of(batch: JavaScriptObject) -> Iterator[Delivery]:
             body, characters = json.loads(text), len(text)
         except NOT_JSON:
             body, characters = None, 0
-        yield Delivery(message.id, body, message.attempts, characters)
+        sent_at = datetime.fromtimestamp(message.timestamp.getTime() / 1000, UTC)
+        yield Delivery(message.id, body, message.attempts, characters, sent_at)
 
 
 def settle(batch: JavaScriptObject, verdicts: RetryDelays) -> None:

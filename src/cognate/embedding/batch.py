@@ -24,18 +24,22 @@ from cognate.jobs.retry import ROW_REFUSALS, is_suspect, pause
 from cognate.schema.readiness import existing_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from cognate.embedding.decide import Decided
     from cognate.embedding.index_progress import Mutation
     from cognate.embedding.load import RecordState
-    from cognate.jobs.messages import RetryDelays
-    from cognate.ports import Database, Platform
+    from cognate.jobs.messages import JobKey, RetryDelays
+    from cognate.ports import Database, Platform, Statement
     from cognate.schema.collections import Collection, Collections
+
+    Arrive = Callable[[Sequence[Received], datetime], list[Statement]]
+    """Makes the statements that write down the jobs of messages which bring a text of their own."""
 
 
 async def run_jobs(
-    platform: Platform, collections: Collections, received: Sequence[Received]
+    platform: Platform, collections: Collections, received: Sequence[Received], arrive: Arrive
 ) -> RetryDelays:
     """Run the jobs that the messages of a batch name.
 
@@ -52,14 +56,14 @@ async def run_jobs(
         For each message, whether and when it must be delivered again.
     """
     try:
-        return await _run(platform, collections, received)
+        return await _run(platform, collections, received, arrive)
     except (MissingTable, MissingColumn) as error:
         emit("batch.not_migrated", messages=len(received), error=str(error))
     delays: RetryDelays = {item.message_id: pause(item.attempts, 0) for item in received}
     try:
         there = collections.only(await _migrated(platform.database, list(collections)))
         able = [item for item in received if _is_able(item, there)]
-        return delays | await _run(platform, there, able)
+        return delays | await _run(platform, there, able, arrive)
     except DatabaseError as error:
         emit("batch.not_started", messages=len(received), error=error.code)
         return delays
@@ -86,7 +90,7 @@ def _is_able(received: Received, there: Collections) -> bool:
 
 
 async def _run(
-    platform: Platform, collections: Collections, received: Sequence[Received]
+    platform: Platform, collections: Collections, received: Sequence[Received], arrive: Arrive
 ) -> RetryDelays:
     """Run the jobs in waves.
 
@@ -99,25 +103,38 @@ async def _run(
     for item in received:
         deliveries[item.job_id] = max(item.attempts, deliveries.get(item.job_id, 0))
     delays: dict[str, int] = {}
-    left: list[str] | None = None
-    while left is None or left:
+    left = _keys(received)
+    foreign = [item for item in received if not isinstance(item.message, JobReference)]
+    is_first = True
+    while is_first or left:
         now = platform.clock.now()
+        arrivals = arrive(foreign, now) if is_first and foreign else []
         try:
-            wave = await load_records(platform.database, collections, received, now, left)
+            wave = await load_records(platform.database, collections, left, now, arrivals)
         except DatabaseError as error:
-            if left is None and isinstance(error, MissingTable | MissingColumn):
+            if is_first and isinstance(error, MissingTable | MissingColumn):
                 raise
             emit("batch.not_started", messages=len(received), error=error.code)
-            if left is None:
+            if is_first:
                 return {item.message_id: pause(item.attempts, _jitter()) for item in received}
-            delays |= {job_id: pause(deliveries[job_id], _jitter()) for job_id in left}
+            delays |= {key.job_id: pause(deliveries[key.job_id], _jitter()) for key in left}
             break
-        left = wave.left
+        left, is_first = wave.left, False
         orphans = [orphan(job) for job in wave.orphans]
         delays |= await _settle(platform, orphans, wave.waiting, deliveries)
         for decided in _parts(wave.records):
             delays |= await _complete(platform, decided, wave.waiting, deliveries)
     return {item.message_id: delays.get(item.job_id) for item in received}
+
+
+def _keys(received: Sequence[Received]) -> list[JobKey]:
+    """The jobs of messages, each once; redelivered if one of its messages was."""
+    found: dict[str, JobKey] = {}
+    for item in received:
+        key = item.key
+        if key is not None and (key.redelivered or key.job_id not in found):
+            found[key.job_id] = key
+    return list(found.values())
 
 
 def _parts(records: Sequence[RecordState]) -> Iterator[list[Decided]]:

@@ -4,46 +4,29 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from cognate.chunking import Chunk
 from cognate.embedding.fingerprint import content_hash, index_hash
-from cognate.embedding.waves import MAX_COLUMN_CHARACTERS, start_statement, startable_statement
-from cognate.ids import vector_key
-from cognate.jobs.messages import ForeignText, JobReference, Malformed
+from cognate.embedding.waves import MAX_COLUMN_CHARACTERS, MAX_WAVE_CHARACTERS
+from cognate.jobs.run import (
+    LEASE,
+    StartedJob,
+    start_statement,
+    startable_statement,
+    waiting_statement,
+)
 from cognate.ports import FLOAT32_BYTES, Row, Statement
-from cognate.sql import json_groups
-from cognate.times import to_iso, to_milliseconds
+from cognate.times import to_iso
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from cognate.jobs.messages import Received
+    from cognate.jobs.messages import JobKey
     from cognate.ports import Database, Scalar
     from cognate.schema.collections import Collection, Collections
-
-LEASE: Final = timedelta(minutes=5)
-"""How long a started job is left to whoever started it. A batch takes seconds; Cloudflare ends a
-consumer after 15 minutes. Where two run the same job, the revision decides whose result counts."""
-
-
-@dataclass(frozen=True)
-class StartedJob:
-    """A job that this batch has started.
-
-    Attributes:
-        source: who asked: `api`, `message`, `repair` and so on.
-        charges: failures by its own fault so far.
-        attempts: times it was started, this one included.
-    """
-
-    id: str
-    source: str
-    charges: int
-    attempts: int
 
 
 @dataclass(frozen=True)
@@ -117,92 +100,68 @@ class Wave:
         records: each once.
         orphans: jobs whose table is no longer in the schema, or whose state row is missing.
         waiting: organizations that have jobs which are not announced yet.
-        left: ids of jobs that did not fit into this wave; they are not started.
+        left: jobs that did not fit into this wave; they are not started.
     """
 
     records: list[RecordState]
     orphans: list[StartedJob]
     waiting: list[str]
-    left: list[str]
+    left: list[JobKey]
 
 
 async def load_records(
     database: Database,
     collections: Collections,
-    received: Sequence[Received],
+    keys: Sequence[JobKey],
     now: datetime,
-    left: Sequence[str] | None = None,
+    arrivals: Sequence[Statement] = (),
 ) -> Wave:
     """Record what arrived, start the jobs of one wave, and read their records.
 
     One D1 call, whatever the size of the batch. A queued job can be started. So can a running job
-    if its message came back or its lease is over: its consumer has died. `cognate.embedding.waves`
-    decides which jobs start together.
+    if its message came back or its lease is over: its consumer has died.
 
     Args:
         database: D1.
         collections: all that the schema has.
-        received: the messages of the batch.
+        keys: of the jobs, each once.
         now: the time.
-        left: the jobs that the wave before left; None for the first wave of the batch.
+        arrivals: statements that write down jobs which arrived with their messages.
 
     Raises:
         DatabaseError: nothing was started.
     """
-    arrived: list[dict[str, Any]] = []
-    scopes: set[str] = set()
-    for item in received:
-        match item.message:
-            case JobReference(scope=scope):
-                scopes.add(scope)
-            case ForeignText(collection=collection) as text:
-                scopes.add(collection.scope)
-                arrived.append(_arrival(item.job_id, text))
-            case Malformed() as malformed:
-                arrived.append(_rejection(item.job_id, malformed))
-    jobs = [item for item in received if not isinstance(item.message, Malformed)]
-    redelivered = [item.job_id for item in jobs if item.attempts > 1]
-    # A reference to an unknown scope may be about any table.
-    known = [collections.get(scope) for scope in sorted(scopes)]
-    reads = [item for item in known if item] if all(known) else list(collections)
-    ids = sorted({item.job_id for item in jobs}) if left is None else left
-    moment, lease_end = to_iso(now), to_iso(now + LEASE)
+    found = [collections.get(scope) for scope in sorted({key.scope for key in keys})]
+    reads = [collection for collection in found if collection is not None]
     statements = [
-        *(_arrival_statements(arrived, now) if left is None else ()),
-        startable_statement(ids, redelivered, moment),
-        start_statement(list(collections), ids, redelivered, moment, lease_end),
-        _waiting(ids),
-        *(_read(collection, ids, lease_end) for collection in reads),
+        *arrivals,
+        startable_statement(keys, now),
+        start_statement(
+            list(collections),
+            keys,
+            now,
+            most_characters=MAX_WAVE_CHARACTERS,
+            most_of_column=MAX_COLUMN_CHARACTERS,
+        ),
+        waiting_statement(keys),
+        *(_read(collection, keys, to_iso(now + LEASE)) for collection in reads),
     ]
     answers = await database.batch(statements)
-    startable, started_rows, waiting_rows, *read_rows = answers[-len(reads) - 3 :]
-    # The hint of a message was wrong: D1 knows better.
-    missed = [
-        found
-        for scope in sorted({row["scope"] for row in started_rows})
-        if (found := collections.get(scope)) and found not in reads
-    ]
-    if missed:
-        read_rows += await database.batch(
-            [_read(collection, ids, lease_end) for collection in missed]
-        )
-        reads = [*reads, *missed]
-    started = {
-        row["id"]: StartedJob(row["id"], row["source"], row["charges"], row["attempts"])
-        for row in started_rows
-    }
+    startable, started_rows, waiting_rows, *read_rows = answers[len(arrivals) :]
+    started = {row["id"]: StartedJob.of(row) for row in started_rows}
     records: dict[tuple[str, str, str], RecordState] = {}
     for collection, rows in zip(reads, read_rows, strict=True):
         for row in rows:
             if row["job_id"] in started:
                 key = (collection.scope, row["organization_id"], row["record_id"])
                 records[key] = _state(collection, row, started[row["job_id"]], records.get(key))
+    left = {row["id"] for row in startable}.difference(started)
     seen = {job.id for record in records.values() for job in record.jobs}
     return Wave(
         records=list(records.values()),
         orphans=[job for job_id, job in started.items() if job_id not in seen],
         waiting=[row["organization_id"] for row in waiting_rows],
-        left=[row["id"] for row in startable if row["id"] not in started],
+        left=[key for key in keys if key.job_id in left],
     )
 
 
@@ -246,102 +205,7 @@ def stored_chunks(column: str) -> tuple[Chunk, ...]:
     return tuple(Chunk(start, end) for start, end in json.loads(column))
 
 
-def _arrival(job_id: str, message: ForeignText) -> dict[str, Any]:
-    scope = message.collection.scope
-    record_id = message.record_id or job_id
-    return {
-        "job": job_id,
-        "organization": message.organization_id,
-        "scope": scope,
-        "record": record_id,
-        "is_text": message.record_id is None,
-        "key": vector_key(message.organization_id, scope, record_id),
-        "model": message.collection.model.name,
-        "binding": message.collection.model.index_binding,
-        "content": message.content,
-        "status": "running",
-    }
-
-
-def _rejection(job_id: str, message: Malformed) -> dict[str, Any]:
-    return {
-        "job": job_id,
-        "organization": message.organization_id,
-        "scope": "",
-        "status": "failed",
-        "code": "MESSAGE_MALFORMED",
-        "message": f"The queue message was not understood: {message.reason}.",
-    }
-
-
-def _arrival_statements(arrived: Sequence[dict[str, Any]], now: datetime) -> list[Statement]:
-    """Write down the jobs of messages that had none; the same message twice is one job.
-
-    A job with a text starts out as running and overdue, so that `_start` takes it, and takes it
-    again when its message comes back.
-    """
-    return [
-        statement
-        for payload in json_groups(arrived)
-        for statement in _arrival_group(payload, to_iso(now), to_milliseconds(now))
-    ]
-
-
-def _arrival_group(payload: str, moment: str, milliseconds: int) -> list[Statement]:
-    completed = "CASE value ->> 'status' WHEN 'failed' THEN ?2 END"
-    return [
-        Statement(
-            "INSERT OR IGNORE INTO cognate_texts (organization_id, id, content, created_at) "
-            "SELECT value ->> 'organization', value ->> 'record', value ->> 'content', ?2 "
-            "FROM json_each(?1) WHERE value ->> 'is_text'",
-            (payload, moment),
-        ),
-        Statement(
-            "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "
-            "revision, index_bindings, posted_text) SELECT value ->> 'organization', "
-            "value ->> 'scope', value ->> 'record', value ->> 'key', ?2, "
-            "json_array(value ->> 'binding'), "
-            "CASE WHEN NOT value ->> 'is_text' THEN value ->> 'content' END "
-            "FROM json_each(?1) WHERE value ->> 'status' = 'running' "
-            "AND NOT EXISTS (SELECT 1 FROM cognate_jobs WHERE id = value ->> 'job') "
-            # And what a job that gives way below left in the index is not known.
-            "ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET "
-            "revision = revision + 1, changes = changes + 1, "
-            "posted_text = excluded.posted_text, index_hash = NULL",
-            (payload, milliseconds),
-        ),
-        # The text that comes now is newer than what a waiting job would embed.
-        Statement(
-            "UPDATE cognate_jobs SET status = 'superseded', completed_at = ?2, updated_at = ?2 "
-            "FROM json_each(?1) WHERE status = 'queued' "
-            "AND organization_id = value ->> 'organization' AND scope = value ->> 'scope' "
-            "AND record_id = value ->> 'record' "
-            "AND NOT EXISTS (SELECT 1 FROM cognate_jobs WHERE id = value ->> 'job')",
-            (payload, moment),
-        ),
-        Statement(
-            "INSERT OR IGNORE INTO cognate_jobs (id, organization_id, scope, record_id, model, "  # noqa: S608 - a constant
-            "source, announced, status, error_code, error_message, due_at, created_at, "
-            "updated_at, completed_at) SELECT value ->> 'job', value ->> 'organization', "
-            "value ->> 'scope', value ->> 'record', value ->> 'model', 'message', 1, "
-            "value ->> 'status', "
-            f"value ->> 'code', value ->> 'message', '', ?2, ?2, {completed} FROM json_each(?1)",
-            (payload, moment),
-        ),
-    ]
-
-
-def _waiting(ids: Sequence[str]) -> Statement:
-    return Statement(
-        "SELECT DISTINCT j.organization_id FROM cognate_jobs j "
-        "WHERE j.id IN (SELECT value FROM json_each(?1)) AND EXISTS (SELECT 1 FROM cognate_jobs w "
-        "INDEXED BY cognate_jobs_waiting WHERE w.organization_id = j.organization_id "
-        "AND w.status = 'queued' AND w.announced = 0)",
-        (json.dumps(ids),),
-    )
-
-
-def _read(collection: Collection, ids: Sequence[str], lease_end: str) -> Statement:
+def _read(collection: Collection, keys: Sequence[JobKey], lease_end: str) -> Statement:
     fields = "".join(
         f", CASE typeof(r.\"{column}\") WHEN 'text' "
         f'THEN substr(r."{column}", 1, {MAX_COLUMN_CHARACTERS}) '
@@ -353,11 +217,12 @@ def _read(collection: Collection, ids: Sequence[str], lease_end: str) -> Stateme
         "SELECT j.id AS job_id, j.organization_id, j.record_id, j.forced, j.embeds, "  # noqa: S608 - names of the schema
         f'r.id AS found, length(r."{collection.embedding_column}") AS stored_bytes, '
         "s.vector_key, s.revision, s.content_hash, s.index_hash, s.chunks, s.changes, "
-        f"s.max_chunks, s.index_bindings, s.posted_text{fields} FROM cognate_jobs j "
+        f"s.max_chunks, s.index_bindings, s.posted_text{fields} FROM json_each(?1) m "
+        "CROSS JOIN cognate_jobs j ON j.organization_id = m.value ->> 'organization' "
+        "AND j.scope = m.value ->> 'scope' AND j.id = m.value ->> 'job' "
         "JOIN cognate_embeddings s ON s.organization_id = j.organization_id "
         "AND s.scope = j.scope AND s.record_id = j.record_id "
         f"LEFT JOIN {collection.living_record('j.organization_id', 'j.record_id')} "
-        "WHERE j.scope = ?2 AND j.status = 'running' AND j.due_at = ?3 "
-        "AND j.id IN (SELECT value FROM json_each(?1)) ORDER BY j.id",
-        (json.dumps(ids), collection.scope, lease_end),
+        "WHERE m.value ->> 'scope' = ?2 AND j.status = 'running' AND j.due_at = ?3 ORDER BY j.id",
+        (json.dumps([key.fields() for key in keys]), collection.scope, lease_end),
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cognate.embedding.index import Indexed
-    from cognate.embedding.load import StartedJob
+    from cognate.jobs.run import StartedJob
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class JobOutcome:
         message: a sentence for the job's owner.
     """
 
-    job_id: str
+    job: StartedJob
     indexed: Indexed | None
     status: JobStatus
     after_seconds: int | None = None
@@ -42,6 +42,11 @@ class JobOutcome:
     due_at: str = ""
     code: str | None = None
     message: str | None = None
+
+    @property
+    def job_id(self) -> str:
+        """The id of the job."""
+        return self.job.id
 
 
 def outcomes_of(
@@ -58,7 +63,7 @@ def outcomes_of(
     if item.error is None:
         return [_done(job, item) for job in item.record.jobs]
     latest, *older = item.record.jobs
-    outcomes = [JobOutcome(job.id, item, JobStatus.SUPERSEDED) for job in older]
+    outcomes = [JobOutcome(job, item, JobStatus.SUPERSEDED) for job in older]
     decision = decide(
         item.error,
         charges=max(job.charges for job in item.record.jobs),
@@ -69,12 +74,12 @@ def outcomes_of(
     code, message = item.error.code, sentence(item.error)
     if isinstance(decision, Fail):
         failed = JobOutcome(
-            latest.id, item, JobStatus.FAILED, charged=True, code=code, message=message
+            latest, item, JobStatus.FAILED, charged=True, code=code, message=message
         )
         return [*outcomes, failed]
     due = now + timedelta(seconds=decision.after_seconds) + DELIVERY_PATIENCE
     retried = JobOutcome(
-        latest.id,
+        latest,
         item,
         JobStatus.QUEUED,
         after_seconds=decision.after_seconds,
@@ -89,7 +94,7 @@ def outcomes_of(
 def orphan(job: StartedJob) -> JobOutcome:
     """The outcome of a job whose table the schema does not have."""
     return JobOutcome(
-        job.id,
+        job,
         None,
         JobStatus.FAILED,
         code="TABLE_UNKNOWN",
@@ -100,7 +105,7 @@ def orphan(job: StartedJob) -> JobOutcome:
 def _done(job: StartedJob, item: Indexed) -> JobOutcome:
     if not item.record.exists and job.source == "message":
         return JobOutcome(
-            job.id,
+            job,
             item,
             JobStatus.FAILED,
             code="RECORD_NOT_FOUND",
@@ -108,13 +113,13 @@ def _done(job: StartedJob, item: Indexed) -> JobOutcome:
         )
     if item.record.exists and item.record.is_gone:
         return JobOutcome(
-            job.id,
+            job,
             item,
             JobStatus.DONE,
             code="EMPTY_TEXT",
             message="The record has no text to embed, so it has no vector.",
         )
-    return JobOutcome(job.id, item, JobStatus.DONE)
+    return JobOutcome(job, item, JobStatus.DONE)
 
 
 SENTENCES: Final = {

@@ -1,4 +1,7 @@
-"""The SQL that writes `cognate_embeddings`: one state row for each embedded record.
+"""The SQL that stores in `cognate_embeddings` what the vectors of records are.
+
+`cognate.embedding.revisions` has its other half: what the vectors must follow. Nothing else writes
+that table, but for the triggers of the users' tables.
 
 A state row says which text and metadata the stored vectors were made of, and what the index was
 given. Each statement takes a JSON list of rows. Most of them name the revision that was read: if
@@ -54,6 +57,8 @@ UPDATE cognate_embeddings SET
   chunks = value ->> 'chunks',
   embedded_at = value ->> 'embedded_at',
   embedded_revision = revision,
+  -- The mark goes with the vectors.
+  record_gone = CASE WHEN value ->> 'gone' THEN 0 ELSE record_gone END,
   changes_seen = COALESCE(value ->> 'changes_seen', changes_seen)
 FROM json_each(?1)
 WHERE organization_id = value ->> 'organization' AND scope = value ->> 'scope'
@@ -154,6 +159,7 @@ def store_states(
             "index_hash": item.record.index_hash if item.is_indexed else None,
             "chunks": json.dumps([[part.start, part.end] for part in item.chunks]),
             "binding": item.record.collection.model.index_binding,
+            "gone": item.action is Action.REMOVE and not item.record.exists,
             "embedded_at": None if item.action is Action.REMOVE else to_iso(now),
             "sketch": components.sketches(item.vectors) if item.action is Action.EMBED else None,
             "changes_seen": item.record.changes if _follows_all_changes(item) else None,

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from cognate.errors import NotFound
 from cognate.pagination import Page, decode_cursor, encode_cursor
 from cognate.ports import Row, Statement
 from cognate.schema.collections import TEXTS_PREFIX
-from cognate.texts.posted import find_text
-from cognate.times import from_iso, to_iso
+from cognate.times import from_iso
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +23,45 @@ COLUMNS: Final = (
     "created_at, updated_at, completed_at"
 )
 
+SCOPES: Final = (
+    "collections (name) AS (SELECT MIN(scope) FROM cognate_jobs WHERE organization_id = ?1 "
+    "UNION ALL SELECT (SELECT MIN(scope) FROM cognate_jobs WHERE organization_id = ?1 "
+    "AND scope > collections.name) FROM collections WHERE collections.name IS NOT NULL), "
+    "scopes (name) AS (SELECT name FROM collections WHERE name IS NOT NULL)"
+)
+"""The scopes in which organization ?1 has jobs: one step of the key for each."""
+
 
 class JobStatus(StrEnum):
-    """Where a job stands; all but the first two are final."""
+    """Where a job stands.
+
+    ```
+                      +--------- take back, try again ---------+
+                      v                                        |
+     (new) -----> queued ------ start ------> running ---------+---> done
+                   |  ^                          |
+                   |  |                          +---> failed ---> dismissed
+                   |  +---------- retry ---------------'
+                   v
+               superseded   (a newer job of the record takes its place; from running and failed too)
+    ```
+
+    | from | to | when | in |
+    |---|---|---|---|
+    | | queued | a record or text is to be embedded | `queue.queue_statement` |
+    | | queued | an index may hold an older entry | `run.repair_statements` |
+    | | queued | a record was deleted by SQL | `removals.removal_statement` |
+    | | running | another Worker's text arrives | `run.arrive_statements` |
+    | | failed | a message was not understood | `run.arrive_statements` |
+    | queued, running | running | a consumer starts it | `run.start_statement` |
+    | running | done, failed, queued, superseded | a consumer ends it | `run.end_statements` |
+    | running | failed | its message is a dead letter | `run.fail_statements` |
+    | running | queued, superseded | its consumer died | `overdue.take_back_statements` |
+    | failed | queued, superseded | somebody retries it | `replay.replay_statements` |
+    | failed | dismissed | somebody dismisses it | `failed.dismiss_statement` |
+
+    Queued and running jobs are open. Done, superseded and dismissed ones are removed after a time.
+    """
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -35,6 +69,28 @@ class JobStatus(StrEnum):
     FAILED = "failed"
     SUPERSEDED = "superseded"
     DISMISSED = "dismissed"
+
+
+OPEN: Final = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
+ENDED_OTHERWISE: Final = frozenset({JobStatus.FAILED, JobStatus.SUPERSEDED, JobStatus.DISMISSED})
+"""Jobs that ended in another way than done."""
+
+OTHERWISE: Final = "status IN ('failed', 'superseded', 'dismissed')"
+"""An SQL condition. Without it SQLite does not see that the indexes of such jobs serve."""
+
+BY_STATUS: Final = {
+    False: "cognate_jobs_by_status",
+    True: "cognate_jobs_by_table_and_status",
+}
+"""The index of jobs by their status: of an organization, or of one of its tables."""
+
+BY_CODE: Final = {
+    (False, False): "cognate_jobs_by_code",
+    (False, True): "cognate_jobs_by_code_and_status",
+    (True, False): "cognate_jobs_by_table_and_code",
+    (True, True): "cognate_jobs_by_table_code_and_status",
+}
+"""The index of jobs by their error code: of a table, and with a status, or not."""
 
 
 @dataclass(frozen=True)
@@ -95,34 +151,22 @@ def job_of(row: Row) -> Job:
     )
 
 
-async def find_job(database: Database, organization_id: OrganizationId, job_id: str) -> Job:
-    """One job of the organization.
-
-    The job of a posted text outlives its row: while the text is there, it is done.
+async def read_job(database: Database, organization_id: OrganizationId, job_id: str) -> Job | None:
+    """Find one job of the organization; None where it has none of this id.
 
     Raises:
-        NotFound: it does not exist, or is another organization's; the two look the same.
         DatabaseError: D1 failed.
     """
-    sql = f"SELECT {COLUMNS} FROM cognate_jobs WHERE organization_id = ?1 AND id = ?2"  # noqa: S608
-    [rows] = await database.batch([Statement(sql, (organization_id, job_id))])
-    if rows:
-        return job_of(rows[0])
-    text = await find_text(database, organization_id, job_id)
-    if text is None or text.embedded_at is None:
-        raise NotFound("job", "There is no such embedding job in your organization.")
-    return Job(
-        id=text.id,
-        status=JobStatus.DONE,
-        table=None,
-        record_id=None,
-        model=text.model,
-        attempts=1,
-        error_code=None,
-        error_message=None,
-        created_at=text.created_at,
-        updated_at=text.embedded_at,
-        completed_at=text.embedded_at,
+    [rows] = await database.batch([find_statement(organization_id, job_id)])
+    return job_of(rows[0]) if rows else None
+
+
+def find_statement(organization_id: str, job_id: str) -> Statement:
+    """Return the job of this id, whatever its collection: one step for each that has jobs."""
+    return Statement(
+        f"WITH RECURSIVE {SCOPES} SELECT {COLUMNS} FROM scopes CROSS JOIN cognate_jobs "  # noqa: S608 - constants
+        "ON organization_id = ?1 AND cognate_jobs.scope = scopes.name AND id = ?2",
+        (organization_id, job_id),
     )
 
 
@@ -156,44 +200,67 @@ async def list_jobs(
         DatabaseError: D1 failed.
     """
     context = f"jobs {chosen!r}"
-    after = None if cursor is None else decode_cursor(cursor, context, 2)
+    after = None if cursor is None else str(decode_cursor(cursor, context, 1)[0])
     [rows] = await database.batch([list_statement(organization_id, chosen, limit + 1, after)])
     jobs = [job_of(row) for row in rows[:limit]]
-    more = None
-    if len(rows) > limit:
-        more = encode_cursor([to_iso(jobs[-1].created_at), jobs[-1].id], context)
+    more = encode_cursor([jobs[-1].id], context) if len(rows) > limit else None
     return Page(jobs, limit, more)
 
 
 def list_statement(
-    organization_id: OrganizationId,
-    chosen: JobFilter,
-    limit: int,
-    after: Sequence[Parameter] | None,
+    organization_id: OrganizationId, chosen: JobFilter, limit: int, after: str | None
 ) -> Statement:
-    """The jobs behind a place in the list; an index serves every combination of filters."""
+    """Return the jobs behind a place in the list, the newest first.
+
+    An index serves each combination of filters. SQLite is told which: it prefers the key, and would
+    read all jobs of a table to find a few. Without a table, the newest jobs of each collection are
+    merged, because the key has the collection before the id, which sorts by time.
+    """
     parameters: list[Parameter] = [organization_id, limit]
     conditions = ["organization_id = ?1"]
-    # A record has few jobs; the plus keeps SQLite from an index of something else.
-    plus = "" if chosen.record_id is None else "+"
     for column, value in (
         ("scope", chosen.table),
         ("record_id", chosen.record_id),
-        (f"{plus}error_code", chosen.code),
-        (f"{plus}status", chosen.status),
+        ("error_code", chosen.code),
+        ("status", chosen.status),
     ):
         if value is not None:
             parameters.append(str(value))
             conditions.append(f"{column} = ?{len(parameters)}")
     if after is not None:
-        parameters += after
-        last = len(parameters)
-        conditions.append(f"(created_at, id) < (?{last - 1}, ?{last})")
-    sql = (
-        f"SELECT {COLUMNS} FROM cognate_jobs WHERE {' AND '.join(conditions)} "  # noqa: S608 - constants
-        "ORDER BY created_at DESC, id DESC LIMIT ?2"
+        parameters.append(after)
+        conditions.append(f"id < ?{len(parameters)}")
+    index, implied = _index(chosen)
+    conditions += implied
+    if index is None and chosen.table is None:
+        newest = " AND n.".join(["scope = scopes.name", *conditions])
+        return Statement(
+            f"WITH RECURSIVE {SCOPES} SELECT {COLUMNS} FROM scopes CROSS JOIN cognate_jobs "  # noqa: S608 - constants
+            "ON organization_id = ?1 AND cognate_jobs.scope = scopes.name AND id IN ("
+            f"SELECT n.id FROM cognate_jobs n WHERE n.{newest} ORDER BY n.id DESC LIMIT ?2) "
+            "ORDER BY id DESC LIMIT ?2",
+            tuple(parameters),
+        )
+    indexed = "" if index is None else f"INDEXED BY {index} "
+    return Statement(
+        f"SELECT {COLUMNS} FROM cognate_jobs {indexed}WHERE {' AND '.join(conditions)} "  # noqa: S608 - constants
+        "ORDER BY id DESC LIMIT ?2",
+        tuple(parameters),
     )
-    return Statement(sql, tuple(parameters))
+
+
+def _index(chosen: JobFilter) -> tuple[str | None, Sequence[str]]:
+    """The index of a list, and the conditions without which SQLite does not see that it serves."""
+    if chosen.record_id is not None:
+        return "cognate_jobs_by_record", ()
+    by_table = chosen.table is not None
+    if chosen.code is not None:
+        return BY_CODE[by_table, chosen.status is not None], ()
+    if chosen.status in ENDED_OTHERWISE:
+        return BY_STATUS[by_table], (OTHERWISE,)
+    if chosen.status in OPEN:
+        return "cognate_jobs_open", ("completed_at IS NULL", "announced IN (0, 1, 2)")
+    return None, ()
 
 
 def resolved_by(failed: str) -> str:
@@ -206,5 +273,5 @@ def resolved_by(failed: str) -> str:
         f"AND d.scope = {failed}.scope AND d.record_id = {failed}.record_id "
         # The plus keeps SQLite to the record's own few jobs.
         f"AND +d.status = 'done' AND d.embeds >= {failed}.embeds "
-        f"AND (d.completed_at, d.rowid) > ({failed}.completed_at, {failed}.rowid)"
+        f"AND (d.completed_at, d.id) > ({failed}.completed_at, {failed}.id)"
     )

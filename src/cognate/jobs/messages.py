@@ -8,6 +8,7 @@ trusted with the organization it names: a queue has no callers from outside.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from cognate.models import DEFAULT_MODEL, MODELS
@@ -17,6 +18,7 @@ from cognate.text_limits import UNSTORABLE, text_problem
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+JOB_PREFIX: Final = "job"
 MESSAGE_TYPE: Final = "embedding"
 BACKFILL_TYPE: Final = "backfill"
 MESSAGE_VERSION: Final = 1
@@ -33,12 +35,14 @@ class Delivery:
         body: what was sent, of any type.
         attempts: number of deliveries of this message, this one included; 1 or more.
         characters: length of its body as JSON.
+        sent_at: when it was sent, the same for each delivery.
     """
 
     message_id: str
     body: object
     attempts: int
     characters: int = 0
+    sent_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 RetryDelays = dict[str, int | None]
@@ -47,15 +51,11 @@ RetryDelays = dict[str, int | None]
 
 @dataclass(frozen=True)
 class JobReference:
-    """A message of ours: the job is in D1.
+    """A message of ours: the key of a job, which is in D1."""
 
-    Attributes:
-        job_id: of the job.
-        scope: of its collection, a hint that saves reading every table; D1 decides.
-    """
-
-    job_id: str
+    organization_id: str
     scope: str
+    job_id: str
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Received:
         message_id: see `Delivery`.
         attempts: see `Delivery`.
         job_id: the job that it names. A message without one gets a job with an id that follows from
-            the message's id.
+            the message's id and from when it was sent.
         message: what it says.
     """
 
@@ -123,14 +123,50 @@ class Received:
     job_id: str
     message: Message
 
+    @property
+    def key(self) -> JobKey | None:
+        """The job that it is about; None if it is about none that can be run."""
+        redelivered = self.attempts > 1
+        match self.message:
+            case JobReference(organization_id=organization_id, scope=scope):
+                return JobKey(organization_id, scope, self.job_id, redelivered)
+            case ForeignText(organization_id=organization_id, collection=collection):
+                return JobKey(organization_id, collection.scope, self.job_id, redelivered)
+            case _:
+                return None
 
-def reference(job_id: str, scope: str) -> dict[str, str | int]:
-    """The message that announces a job."""
+
+@dataclass(frozen=True)
+class JobKey:
+    """Names a job that a message is about.
+
+    Attributes:
+        redelivered: whether its message came back: whoever ran it has died.
+    """
+
+    organization_id: str
+    scope: str
+    job_id: str
+    redelivered: bool = False
+
+    def fields(self) -> dict[str, Any]:
+        """The key as fields of a JSON row."""
+        return {
+            "organization": self.organization_id,
+            "scope": self.scope,
+            "job": self.job_id,
+            "redelivered": int(self.redelivered),
+        }
+
+
+def reference(organization_id: str, scope: str, job_id: str) -> dict[str, str | int]:
+    """Make the message that announces a job."""
     return {
         "type": MESSAGE_TYPE,
         "version": MESSAGE_VERSION,
-        "jobId": job_id,
+        "organizationId": organization_id,
         "scope": scope,
+        "jobId": job_id,
     }
 
 
@@ -171,10 +207,13 @@ def _understood(body: Mapping[str, Any], collections: Collections) -> Message:
 
 
 def _reference(body: Mapping[str, Any]) -> JobReference:
-    job_id, scope = body.get("jobId"), body.get("scope")
-    if not _is_id(job_id):
-        raise _Unclear('a message needs a "jobId", or "organizationId" and "content"')
-    return JobReference(job_id, scope if isinstance(scope, str) else "")
+    organization_id, scope, job_id = (body.get(key) for key in ("organizationId", "scope", "jobId"))
+    if not (_is_id(organization_id) and _is_id(scope) and _is_id(job_id)):
+        raise _Unclear(
+            'a message needs "organizationId" and "content", or the "organizationId", "scope" and '
+            '"jobId" of a job'
+        )
+    return JobReference(organization_id, scope, job_id)
 
 
 def _step(body: Mapping[str, Any]) -> BackfillStep:

@@ -20,6 +20,9 @@ FINISHED: Final = "status IN ('done', 'superseded', 'dismissed')"
 """As the index `cognate_jobs_completed` has it."""
 
 
+KEY: Final = "(organization_id, scope, id)"
+
+
 def prune_statements(before: datetime, scopes: Sequence[str]) -> list[Statement]:
     """Remove jobs that ended before this time and that nobody can need.
 
@@ -35,7 +38,8 @@ def prune_statements(before: datetime, scopes: Sequence[str]) -> list[Statement]
         Statements of which the last two return the id of each job that they removed.
     """
     old = (
-        f"SELECT id FROM cognate_jobs WHERE completed_at < ?1 AND {FINISHED} "  # noqa: S608 - constants
+        "SELECT organization_id, scope, id FROM cognate_jobs "  # noqa: S608 - constants
+        f"WHERE completed_at < ?1 AND {FINISHED} "
         "ORDER BY completed_at LIMIT ?2"
     )
     failed = "FROM cognate_jobs INDEXED BY cognate_jobs_failed WHERE status = 'failed'"
@@ -45,8 +49,8 @@ def prune_statements(before: datetime, scopes: Sequence[str]) -> list[Statement]
         Statement(
             "DELETE FROM cognate_jobs AS f WHERE f.status = 'failed' "  # noqa: S608 - constants
             "AND (f.organization_id, f.scope, f.record_id) IN (SELECT organization_id, scope, "
-            f"record_id FROM cognate_jobs WHERE id IN ({old})) "
-            f"AND EXISTS ({resolved_by('f')} AND d.id IN ({old}))",
+            f"record_id FROM cognate_jobs WHERE {KEY} IN ({old})) "
+            f"AND EXISTS ({resolved_by('f')} AND (d.organization_id, d.scope, d.id) IN ({old}))",
             parameters,
         ),
         Statement(
@@ -54,11 +58,12 @@ def prune_statements(before: datetime, scopes: Sequence[str]) -> list[Statement]
             f"WITH RECURSIVE scopes (scope) AS (SELECT MIN(scope) {failed} UNION ALL "  # noqa: S608 - constants
             f"SELECT (SELECT MIN(scope) {failed} AND scope > scopes.scope) "
             "FROM scopes WHERE scopes.scope IS NOT NULL) "
-            "DELETE FROM cognate_jobs WHERE id IN (SELECT f.id FROM scopes CROSS JOIN cognate_jobs "
+            f"DELETE FROM cognate_jobs WHERE {KEY} IN ("
+            "SELECT f.organization_id, f.scope, f.id FROM scopes CROSS JOIN cognate_jobs "
             "f INDEXED BY cognate_jobs_failed ON f.scope = scopes.scope AND f.status = 'failed' "
             "AND f.completed_at < ?1 WHERE scopes.scope NOT IN (SELECT value FROM json_each(?3)) "
             "LIMIT ?2) RETURNING id",
             (*parameters, json.dumps(list(scopes))),
         ),
-        Statement(f"DELETE FROM cognate_jobs WHERE id IN ({old}) RETURNING id", parameters),  # noqa: S608 - constants
+        Statement(f"DELETE FROM cognate_jobs WHERE {KEY} IN ({old}) RETURNING id", parameters),  # noqa: S608 - constants
     ]

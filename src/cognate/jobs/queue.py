@@ -1,15 +1,14 @@
-"""Queue jobs for records, and let each organization's jobs out in turn.
+"""Queue jobs, and let each organization's jobs into the queue in turn.
 
-The one place that writes jobs to be run. Every statement here is set-based, so a hundred records
-cost as many D1 calls as one.
+Fairness. A queue has no order of its own, so Cognate rations what it puts in. Of each organization
+at most `WINDOW` jobs that nobody has started have their message in the queue. The others wait in
+D1. They are announced as earlier ones finish: first those that somebody waits for, then those of a
+backfill. So an organization that imports a hundred thousand records is never ahead of another's
+next record by more than `WINDOW` messages. A job that waits for another try takes no place in the
+window, so an outage does not hold up what is new. Overdue messages may be lost, so they take a part
+of the places only.
 
-Fairness. The queue has no order of its own, so what is put into it is rationed: of each
-organization at most `WINDOW` jobs that nobody has started yet have their message in the queue. The
-others wait in D1, and are announced as earlier ones finish, those that somebody waits for before
-those of a backfill. A hundred thousand records imported by one organization are therefore never
-ahead of another's next record by more than `WINDOW` messages. Jobs that wait for another try do not
-count, so an outage does not hold up what is new. Messages that are overdue count in part, and those
-that were sent again not at all, so a window of lost messages does not hold it up either.
+Every statement works on sets: a hundred records cost as many D1 calls as one.
 """
 
 from __future__ import annotations
@@ -22,19 +21,17 @@ from typing import TYPE_CHECKING, Final
 
 from cognate.errors import QueueError
 from cognate.events import emit
-from cognate.ids import new_id, vector_key
 from cognate.jobs.messages import reference
 from cognate.ports import Statement
-from cognate.times import to_iso, to_milliseconds
+from cognate.times import to_iso
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from cognate.jobs.conditions import Provided
     from cognate.ports import Platform, Row
     from cognate.schema.collections import Collection
-
-JOB_PREFIX: Final = "job"
 
 WINDOW: Final = 500
 """Jobs of one organization whose message is in the queue and that nobody has started."""
@@ -59,156 +56,150 @@ class Priority(IntEnum):
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A record to embed or index again.
+class NewJob:
+    """A job to queue.
 
     Attributes:
-        posted_text: a text to embed in place of what the record says, until it is next written.
-        embeds: False where only its metadata changed: the text is not embedded again.
-        is_written: whether the record's text was written: then a text that was posted for it
-            earlier no longer counts.
+        embeds: False where only the record's metadata changed: its text is not embedded again.
     """
 
+    id: str
     record_id: str
-    posted_text: str | None = None
     embeds: bool = True
-    is_written: bool = True
 
 
-def queue_statements(  # noqa: PLR0913 - each is a column
+PLACES: Final = (
+    # Places of the window that are free. Named indexes: SQLite would else walk over every open job.
+    "MAX(0, {window} - (SELECT COUNT(*) FROM (SELECT 1 FROM cognate_jobs "
+    "INDEXED BY cognate_jobs_open WHERE organization_id = ?1 AND announced = 1 "
+    "AND completed_at IS NULL AND attempts = 0 AND due_at > {now} LIMIT {window})) "
+    "- (SELECT COUNT(*) FROM (SELECT 1 FROM cognate_jobs "
+    "INDEXED BY cognate_jobs_open WHERE organization_id = ?1 AND announced = 1 "
+    "AND completed_at IS NULL AND attempts = 0 AND due_at <= {now} LIMIT {overdue})))"
+)
+"""An SQL expression over organization ?1; `now`, `window` and `overdue` name parameters."""
+
+
+def queue_statement(  # noqa: PLR0913 - each is a column
     collection: Collection,
     organization_id: str,
-    wanted: Sequence[Wanted],
+    jobs: Sequence[NewJob],
     *,
     source: str,
     now: datetime,
-    condition: str,
+    provided: Provided,
     priority: Priority = Priority.WRITE,
-    job_ids: Sequence[str] = (),
     forced: bool = False,
     token: str = "",
-) -> list[Statement]:
-    """Raise the revisions of records and queue a job for each.
+) -> Statement:
+    """Queue a job for each record. A queued job of the same record takes its place.
 
-    A job of the same record that has not been started yet serves both: it embeds what the record
-    says when its turn comes.
+    That one has not been started, so it embeds what the record says when its turn comes. A new job
+    that finds a place in the window counts as announced.
 
     Args:
         collection: of the records.
         organization_id: whose they are.
-        wanted: the records, each once.
+        jobs: one a record.
         source: who asks, for the job's row.
         now: the time.
-        condition: an SQL condition on `value ->> 'record'` and `value ->> 'token'`, and on ?1
-            (organization) and ?2 (scope): only where it holds, a job is queued.
+        provided: the condition on which a job is queued.
         priority: who waits.
-        job_ids: ids for the jobs, as many as there are records; new ones where there are none.
         forced: whether the index is written even where nothing changed.
-        token: for the condition: by it one batch can ask what an earlier statement of it did.
+        token: see `provided`.
 
     Returns:
-        Two statements; the second returns (id, record_id) of the jobs that are queued.
+        A statement that returns (id, organization_id, scope, record_id, announced) of the jobs that
+        are queued.
     """
-    ids = job_ids or [new_id(JOB_PREFIX, now) for _ in wanted]
     payload = json.dumps(
         [
             {
-                "record": item.record_id,
-                "key": vector_key(organization_id, collection.scope, item.record_id),
-                "job": job_id,
-                "posted": item.posted_text,
-                "keeps": int(not item.is_written),
-                "embeds": int(item.embeds),
+                "record": job.record_id,
+                "job": job.id,
+                "embeds": int(job.embeds),
                 "token": token,
             }
-            for item, job_id in zip(wanted, ids, strict=True)
-        ],
-        ensure_ascii=False,  # a hundred posted texts stay below what D1 takes for one value
+            for job in jobs
+        ]
     )
-    scope = (organization_id, collection.scope, payload)
-    other_text = "excluded.posted_text IS NOT cognate_embeddings.posted_text"
-    return [
-        Statement(
-            "INSERT INTO cognate_embeddings (organization_id, scope, record_id, vector_key, "  # noqa: S608 - a condition of ours
-            "revision, index_bindings, posted_text) "
-            "SELECT ?1, ?2, value ->> 'record', value ->> 'key', ?4, json_array(?5), "
-            "CASE WHEN value ->> 'keeps' THEN (SELECT p.posted_text FROM cognate_embeddings p "
-            # The key of a record's vectors has its organization in it.
-            "WHERE p.vector_key = value ->> 'key') "
-            f"ELSE value ->> 'posted' END FROM json_each(?3) WHERE {condition} "
-            "ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET "
-            "revision = revision + 1, posted_text = excluded.posted_text, record_gone = 0, "
-            # The table's trigger counts no text that is posted.
-            f"changes = changes + ({other_text}), "
-            # The index names the record as it was: until a job has written it, D1 is compared.
-            f"index_hash = CASE WHEN changes = changes_seen AND NOT ({other_text}) "
-            "THEN index_hash END",
-            (*scope, to_milliseconds(now), collection.model.index_binding),
+    places = PLACES.format(window="?9", now="?8", overdue="?10")
+    return Statement(
+        "INSERT INTO cognate_jobs (organization_id, scope, record_id, id, model, "  # noqa: S608 - a condition of ours
+        "embeds, source, priority, status, announced, due_at, created_at, updated_at, forced) "
+        "SELECT ?1, ?2, record_id, id, ?4, embeds, ?5, ?6, 'queued', "
+        "number <= places, CASE WHEN number <= places THEN ?11 ELSE ?7 END, ?8, ?8, ?12 "
+        "FROM (SELECT value ->> 'record' AS record_id, "
+        "ROW_NUMBER() OVER (ORDER BY json_each.key) AS number, "
+        # Nobody overtakes those that wait already.
+        "CASE WHEN EXISTS (SELECT 1 FROM cognate_jobs INDEXED BY cognate_jobs_waiting "
+        "WHERE organization_id = ?1 AND completed_at IS NULL AND announced = 0) THEN 0 "
+        f"ELSE {places} END AS places, "
+        "COALESCE((SELECT q.id FROM cognate_jobs q WHERE q.organization_id = ?1 "
+        "AND q.scope = ?2 AND q.record_id = value ->> 'record' AND +q.status = 'queued'), "
+        "value ->> 'job') AS id, "
+        # What is running is of an older revision now, so its vectors will be dropped: whoever comes
+        # next has to embed in its place.
+        "CASE WHEN value ->> 'embeds' THEN 1 ELSE EXISTS (SELECT 1 FROM cognate_jobs r "
+        "WHERE r.organization_id = ?1 AND r.scope = ?2 AND r.record_id = value ->> 'record' "
+        "AND +r.status = 'running' AND r.embeds) END AS embeds "
+        f"FROM json_each(?3) WHERE {provided.sql(collection)}) WHERE TRUE "
+        "ON CONFLICT (organization_id, scope, id) DO UPDATE SET "
+        "embeds = MAX(embeds, excluded.embeds), "
+        "priority = MIN(priority, excluded.priority), updated_at = excluded.updated_at, "
+        # One that waits for another try is let out at once: its record has changed.
+        "announced = CASE WHEN attempts > 0 THEN 0 ELSE announced END, "
+        # And what its earlier tries left in the index is not known.
+        "forced = MAX(forced, excluded.forced, attempts > 0), attempts = 0, charges = 0, "
+        "error_code = NULL, error_message = NULL "
+        "RETURNING id, organization_id, scope, record_id, announced",
+        (
+            organization_id,
+            collection.scope,
+            payload,
+            collection.model.name,
+            source,
+            int(priority),
+            NEVER_DUE,
+            to_iso(now),
+            WINDOW,
+            OVERDUE_PLACES,
+            to_iso(now + DELIVERY_PATIENCE),
+            int(forced),
         ),
-        Statement(
-            "INSERT INTO cognate_jobs (organization_id, scope, record_id, id, model, "  # noqa: S608 - a condition of ours
-            "embeds, source, priority, status, due_at, created_at, updated_at, forced) "
-            "SELECT ?1, ?2, value ->> 'record', value ->> 'job', ?4, "
-            # What is running is of an older revision now, so its vectors will be dropped: whoever
-            # comes next has to embed in its place.
-            "CASE WHEN value ->> 'embeds' THEN 1 ELSE EXISTS (SELECT 1 FROM cognate_jobs r "
-            "WHERE r.organization_id = ?1 AND r.scope = ?2 AND r.record_id = value ->> 'record' "
-            "AND +r.status = 'running' AND r.embeds) END, "
-            "?5, ?6, 'queued', ?7, ?8, ?8, ?9 FROM json_each(?3) "
-            f"WHERE {condition} "
-            "ON CONFLICT (organization_id, scope, record_id) WHERE status = 'queued' DO UPDATE SET "
-            "embeds = MAX(embeds, excluded.embeds), "
-            "priority = MIN(priority, excluded.priority), updated_at = excluded.updated_at, "
-            # One that waits for another try is let out at once: its record has changed.
-            "announced = CASE WHEN attempts > 0 THEN 0 ELSE announced END, "
-            # And what its earlier tries left in the index is not known.
-            "forced = MAX(forced, excluded.forced, attempts > 0), attempts = 0, charges = 0, "
-            "error_code = NULL, error_message = NULL "
-            "RETURNING id, record_id",
-            (
-                *scope,
-                collection.model.name,
-                source,
-                int(priority),
-                NEVER_DUE,
-                to_iso(now),
-                int(forced),
-            ),
-        ),
-    ]
+    )
 
 
 def release_statement(organization_id: str, now: datetime) -> Statement:
-    """Let out as many jobs of an organization as its window has room for.
+    """Let out as many waiting jobs of an organization as its window has room for.
 
     Returns:
-        A statement that returns (id, scope) of the jobs whose messages are to be sent now.
+        A statement that returns (id, organization_id, scope) of the jobs that are let out.
     """
-    in_queue = (
-        "SELECT 1 FROM cognate_jobs INDEXED BY cognate_jobs_announced "
-        "WHERE organization_id = ?1 AND status = 'queued' AND announced = 1 AND attempts = 0"
-    )
+    places = PLACES.format(window="?2", now="?4", overdue="?5")
     return Statement(
-        "UPDATE cognate_jobs SET announced = 1, due_at = ?3 WHERE id IN ("  # noqa: S608 - constants
-        # Named, because SQLite would else walk over every queued job of the organization.
-        "SELECT id FROM cognate_jobs INDEXED BY cognate_jobs_waiting WHERE organization_id = ?1 "
-        "AND status = 'queued' AND announced = 0 ORDER BY priority, id LIMIT MAX(0, ?2 "
-        f"- (SELECT COUNT(*) FROM ({in_queue} AND due_at > ?4 LIMIT ?2)) "
-        f"- (SELECT COUNT(*) FROM ({in_queue} AND due_at <= ?4 LIMIT ?5)))) "
-        "RETURNING id, scope",
+        "UPDATE cognate_jobs SET announced = 1, due_at = ?3 "  # noqa: S608 - constants
+        "WHERE (organization_id, scope, id) IN ("
+        # Named, because SQLite would else walk over every open job of the organization.
+        "SELECT organization_id, scope, id FROM cognate_jobs INDEXED BY cognate_jobs_waiting "
+        "WHERE organization_id = ?1 AND completed_at IS NULL AND announced = 0 "
+        "ORDER BY priority, id LIMIT CASE WHEN EXISTS (SELECT 1 FROM cognate_jobs "
+        "INDEXED BY cognate_jobs_waiting WHERE organization_id = ?1 AND completed_at IS NULL "
+        f"AND announced = 0) THEN {places} ELSE 0 END) RETURNING id, organization_id, scope",
         (organization_id, WINDOW, to_iso(now + DELIVERY_PATIENCE), to_iso(now), OVERDUE_PLACES),
     )
 
 
-async def announce(platform: Platform, released: Sequence[Row]) -> None:
-    """Send the messages of released jobs: rows of (id, scope).
+async def announce(platform: Platform, jobs: Sequence[Row]) -> None:
+    """Send the messages of announced jobs: rows of (id, organization_id, scope).
 
-    The jobs are in D1 already, so a queue that does not take them is an event, not an error: the
-    sweeper sends them when they are due.
+    The jobs are in D1 already. A queue that takes no message is an event, not an error: the sweeper
+    sends them when they are due.
     """
-    if not released:
+    if not jobs:
         return
+    messages = [reference(job["organization_id"], job["scope"], job["id"]) for job in jobs]
     try:
-        await platform.queue.send([reference(row["id"], row["scope"]) for row in released])
+        await platform.queue.send(messages)
     except QueueError as error:
-        emit("queue.send_failed", jobs=len(released), error=error.code)
+        emit("queue.send_failed", jobs=len(jobs), error=error.code)

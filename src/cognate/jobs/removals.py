@@ -1,13 +1,15 @@
 """Queue the removal of vectors whose record was deleted behind the API.
 
-The table's trigger has marked their state rows. A deletion by the API queues its own job, which
-takes the mark away in the same transaction.
+The table's trigger has marked their state rows. The mark goes with the vectors. A deletion by the
+API leaves the same mark, and queues its job at once.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from cognate.ids import TIME_DIGITS, new_id
+from cognate.jobs.messages import JOB_PREFIX
 from cognate.jobs.queue import NEVER_DUE, Priority
 from cognate.ports import Statement
 from cognate.times import to_iso
@@ -18,29 +20,24 @@ if TYPE_CHECKING:
 MAX_REMOVALS_PER_RUN: Final = 500
 """Records whose removal the sweeper queues in one run."""
 
-MARKED: Final = (
-    "FROM cognate_embeddings INDEXED BY cognate_embeddings_record_gone WHERE record_gone = 1 "
-    f"ORDER BY organization_id, scope, record_id LIMIT {MAX_REMOVALS_PER_RUN}"
-)
 
+def removal_statement(now: datetime) -> Statement:
+    """Queue a job for each marked state row that has none, within bounds.
 
-def removal_statements(now: datetime) -> list[Statement]:
-    """Queue a job for each marked state row, within bounds, and take the marks away.
-
-    A job of the record that waits already finds that its record is gone.
+    A job of the record that is open finds that the record is gone. One that failed or was dismissed
+    waits for its owner.
     """
-    return [
-        Statement(
-            "INSERT INTO cognate_jobs (id, organization_id, scope, record_id, source, priority, "
-            "status, due_at, created_at, updated_at) SELECT 'job_' || lower(hex(randomblob(13))), "
-            f"organization_id, scope, record_id, 'sweeper', {int(Priority.BACKFILL)}, 'queued', "
-            f"'{NEVER_DUE}', ?1, ?1 {MARKED} "
-            "ON CONFLICT (organization_id, scope, record_id) WHERE status = 'queued' DO NOTHING",
-            (to_iso(now),),
-        ),
-        Statement(
-            "UPDATE cognate_embeddings SET record_gone = 0, revision = revision + 1 "  # noqa: S608 - constants
-            f"WHERE (organization_id, scope, record_id) IN (SELECT organization_id, scope, "
-            f"record_id {MARKED})",
-        ),
-    ]
+    digits = len(JOB_PREFIX) + 1 + TIME_DIGITS
+    return Statement(
+        "INSERT INTO cognate_jobs (id, organization_id, scope, record_id, source, priority, "  # noqa: S608 - constants
+        "status, due_at, created_at, updated_at) "
+        "SELECT ?2 || substr(lower(hex(randomblob(8))), 1, 16), organization_id, scope, "
+        f"record_id, 'sweeper', {int(Priority.BACKFILL)}, 'queued', '{NEVER_DUE}', ?1, ?1 "
+        "FROM cognate_embeddings s INDEXED BY cognate_embeddings_record_gone "
+        "WHERE record_gone = 1 AND NOT EXISTS (SELECT 1 FROM cognate_jobs j "
+        "WHERE j.organization_id = s.organization_id AND j.scope = s.scope "
+        "AND j.record_id = s.record_id "
+        "AND +j.status IN ('queued', 'running', 'failed', 'dismissed')) "
+        f"ORDER BY organization_id, scope, record_id LIMIT {MAX_REMOVALS_PER_RUN}",
+        (to_iso(now), new_id(JOB_PREFIX, now)[:digits]),
+    )

@@ -1,4 +1,4 @@
-"""Try failed jobs again, at the wish of whoever mended the cause.
+"""Retry failed jobs on request.
 
 A replayed job keeps its id and starts over. What its earlier tries left in the index is not known,
 so it is forced to write. It embeds a text that was posted for its record, unless the record was
@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cognate.errors import JobNotFailed, NotFound
-from cognate.jobs.job import COLUMNS, Job, job_of
+from cognate.jobs.failed import GIVEN, WITH_STATE, FailedJobs
+from cognate.jobs.job import COLUMNS, Job, find_statement, job_of
 from cognate.jobs.queue import NEVER_DUE, Priority, announce, release_statement
 from cognate.ports import Statement
 from cognate.times import to_iso
@@ -24,18 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from cognate.ports import Parameter, Platform
+    from cognate.ports import Platform
     from cognate.principal import OrganizationId
-
-MAX_REPLAYED: Final = 1000
-"""Jobs that one call tries again; the answer says how many remain."""
-
-REPLAYABLE: Final = (
-    "f.organization_id = ?1 AND f.status = 'failed' AND EXISTS ("
-    "SELECT 1 FROM cognate_embeddings s WHERE s.organization_id = f.organization_id "
-    "AND s.scope = f.scope AND s.record_id = f.record_id)"
-)
-"""A failed job `f` of which the record is known; of a message that made no sense it is not."""
 
 PENDING: Final = "('queued', 'running')"
 
@@ -66,17 +57,19 @@ async def replay_job(platform: Platform, organization_id: OrganizationId, job_id
         JobNotFailed: it has not failed, or it is about no known record.
         DatabaseError: nothing was changed.
     """
+    [rows] = await platform.database.batch([find_statement(organization_id, job_id)])
+    if not rows:
+        raise NotFound("job", "There is no such embedding job in your organization.")
     now = platform.clock.now()
+    key = (rows[0]["scope"], job_id)
     *_, taken, found, released = await platform.database.batch(
         [
-            *replay_statements(organization_id, [job_id], Priority.WRITE, now),
-            _standing_for(organization_id, job_id),
+            *replay_statements(organization_id, [key], Priority.WRITE, now),
+            _standing_for(organization_id, *key),
             release_statement(organization_id, now),
         ]
     )
     await announce(platform, released)
-    if not any(row["id"] == job_id for row in found):
-        raise NotFound("job", "There is no such embedding job in your organization.")
     if not taken:
         raise JobNotFailed("Only a failed job of a record can be tried again; this one is not.")
     return job_of(found[0])
@@ -96,31 +89,17 @@ async def replay_jobs(
     Raises:
         DatabaseError: nothing was changed.
     """
-    conditions = [REPLAYABLE]
-    parameters: list[Parameter] = [organization_id]
-    for column, value in (("scope", scope), ("error_code", code)):
-        if value is not None:
-            parameters.append(value)
-            conditions.append(f"f.{column} = ?{len(parameters)}")
-    chosen = f"FROM cognate_jobs f WHERE {' AND '.join(conditions)}"
-    [rows] = await platform.database.batch(
-        [
-            Statement(
-                f"SELECT f.id, f.scope, f.record_id {chosen} "
-                f"ORDER BY f.created_at, f.id LIMIT {MAX_REPLAYED}",
-                tuple(parameters),
-            )
-        ]
-    )
+    failed = FailedJobs(organization_id, scope, code, with_state=True)
+    [rows] = await platform.database.batch([failed.oldest_statement()])
     if not rows:
         return Replayed(0, 0)
     now = platform.clock.now()
     # Of a record the newest of those that were found; they come in the order of their making.
-    newest = {(row["scope"], row["record_id"]): row["id"] for row in rows}
+    newest = {(row["scope"], row["record_id"]): (row["scope"], row["id"]) for row in rows}
     *_, taken, [left], released = await platform.database.batch(
         [
             *replay_statements(organization_id, list(newest.values()), Priority.BACKFILL, now),
-            Statement(f"SELECT COUNT(*) AS jobs {chosen}", tuple(parameters)),
+            failed.count_statement(),
             release_statement(organization_id, now),
         ]
     )
@@ -129,46 +108,54 @@ async def replay_jobs(
 
 
 def replay_statements(
-    organization_id: OrganizationId, job_ids: Sequence[str], priority: Priority, now: datetime
+    organization_id: OrganizationId,
+    keys: Sequence[tuple[str, str]],
+    priority: Priority,
+    now: datetime,
 ) -> list[Statement]:
     """Queue failed jobs again, of each record one.
+
+    Args:
+        organization_id: whose jobs they are.
+        keys: (scope, id) of each.
+        priority: who waits.
+        now: the time.
 
     Returns:
         Statements of which the last returns the id of each of these jobs that was still failed.
     """
-    given = "SELECT value FROM json_each(?2)"
-    # By their ids, not by walking over all that have failed.
-    replayable = "+" + REPLAYABLE.replace("f.status", "+f.status")
-    chosen = f"FROM cognate_jobs f WHERE {replayable} AND f.id IN ({given})"
+    # By their keys, not by walking over all that have failed.
+    replayable = f"{GIVEN} AND +f.status = 'failed' AND {WITH_STATE}"
+    chosen = f"FROM cognate_jobs f WHERE {replayable}"
     # One that waits does as much, by the first two statements; one that runs may do less.
     another = (
         f"EXISTS (SELECT 1 FROM cognate_jobs o WHERE {SAME_RECORD} "  # noqa: S608 - constants
         "AND (+o.status = 'queued' OR +o.status = 'running' AND o.embeds >= f.embeds))"
     )
-    scope = (organization_id, json.dumps(job_ids))
+    scope = (organization_id, json.dumps(keys))
     moment = to_iso(now)
     return [
         # A newer job may be about metadata only: it must not take the place of one that embeds.
         Statement(
             "UPDATE cognate_jobs AS f SET embeds = 1 "  # noqa: S608 - constants
-            f"WHERE f.id IN ({given}) AND {replayable} AND NOT f.embeds AND EXISTS (SELECT 1 "
+            f"WHERE {replayable} AND NOT f.embeds AND EXISTS (SELECT 1 "
             f"FROM cognate_jobs o WHERE {SAME_RECORD} AND +o.status = 'failed' AND o.embeds)",
             scope,
         ),
         # What the failed tries left in the index is not known.
         Statement(
-            "UPDATE cognate_jobs INDEXED BY cognate_jobs_one_queued_per_record SET forced = 1, "  # noqa: S608 - constants
+            "UPDATE cognate_jobs INDEXED BY cognate_jobs_by_record SET forced = 1, "  # noqa: S608 - constants
             f"embeds = MAX(embeds, EXISTS (SELECT 1 {chosen} AND f.embeds "
             "AND f.scope = cognate_jobs.scope AND f.record_id = cognate_jobs.record_id)) "
-            "WHERE organization_id = ?1 AND status = 'queued' "
+            "WHERE organization_id = ?1 AND +status = 'queued' "
             f"AND (scope, record_id) IN (SELECT f.scope, f.record_id {chosen})",
             scope,
         ),
         Statement(
             "UPDATE cognate_jobs AS o SET status = 'superseded', updated_at = ?3 "  # noqa: S608 - constants
-            f"FROM (SELECT f.id, f.scope, f.record_id, f.created_at {chosen}) f "
+            f"FROM (SELECT f.id, f.scope, f.record_id {chosen}) f "
             f"WHERE {SAME_RECORD} AND +o.status = 'failed' AND o.id <> f.id "
-            "AND (o.created_at, o.id) < (f.created_at, f.id)",
+            "AND o.id < f.id",
             (*scope, moment),
         ),
         Statement(
@@ -177,18 +164,20 @@ def replay_statements(
             f"completed_at = CASE WHEN {another} THEN f.completed_at END, "
             "attempts = 0, charges = 0, error_code = NULL, error_message = NULL, forced = 1, "
             "announced = 0, priority = ?3, due_at = ?4, updated_at = ?5 "
-            f"WHERE f.id IN ({given}) AND {replayable} RETURNING id",
+            f"WHERE {replayable} RETURNING id",
             (*scope, int(priority), NEVER_DUE, moment),
         ),
     ]
 
 
-def _standing_for(organization_id: OrganizationId, job_id: str) -> Statement:
-    """Returns a job, and before it those of the same record that are queued or running."""
+def _standing_for(organization_id: OrganizationId, scope: str, job_id: str) -> Statement:
+    """Return a job, and before it those of the same record that are queued or running."""
     return Statement(
-        f"SELECT {COLUMNS} FROM cognate_jobs WHERE id IN (SELECT o.id FROM cognate_jobs f "  # noqa: S608 - constants
-        f"CROSS JOIN cognate_jobs o ON {SAME_RECORD} WHERE f.id = ?2 AND +f.organization_id = ?1 "
+        f"SELECT {COLUMNS} FROM cognate_jobs WHERE (organization_id, scope, id) IN ("  # noqa: S608 - constants
+        "SELECT o.organization_id, o.scope, o.id FROM cognate_jobs f "
+        f"CROSS JOIN cognate_jobs o ON {SAME_RECORD} "
+        "WHERE f.organization_id = ?1 AND f.scope = ?2 AND f.id = ?3 "
         f"AND (o.id = f.id OR +o.status IN {PENDING})) "
         f"ORDER BY status IN {PENDING} DESC, status",
-        (organization_id, job_id),
+        (organization_id, scope, job_id),
     )

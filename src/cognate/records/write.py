@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from cognate.embedding.request import EmbeddingRequest, EmbeddingRequests
 from cognate.errors import (
     CognateError,
     Conflict,
@@ -20,10 +21,10 @@ from cognate.errors import (
     NotAttempted,
     WriteContended,
 )
+from cognate.jobs.conditions import Provided, RecordIs
 from cognate.jobs.queue import announce
 from cognate.records.changes import Change, Delete, Deleted
 from cognate.records.codec import stored_record
-from cognate.records.embedding_jobs import job_statements
 from cognate.records.plan import Plan, plan_change
 from cognate.records.table_sql import read_for_change, write_statements
 from cognate.times import to_iso
@@ -220,10 +221,9 @@ class _Writer:
         if not plans:
             return
         writes = write_statements(self.table, self.organization_id, plans, to_iso(self.now))
-        jobs = job_statements(self.table, self.organization_id, plans, self.now)
-        answers = await self.platform.database.batch([*writes, *jobs])
-        if jobs:
-            await announce(self.platform, answers[-1])
+        requests = embedding_requests(self.table, self.organization_id, plans, self.now)
+        answers = await self.platform.database.batch([*writes, *requests.statements])
+        await announce(self.platform, requests.announced(answers[len(writes) :]))
         self.rows |= {row["id"]: row for rows in answers[: len(writes)] for row in rows}
 
 
@@ -253,3 +253,45 @@ def _refused(table: Table) -> Conflict:
         f"The database refuses this change of {table.name!r}: a constraint, such as a value that "
         "must be unique or a reference to another record, or a trigger does not allow it."
     )
+
+
+def embedding_requests(
+    table: Table, organization_id: OrganizationId, plans: Sequence[Plan], now: datetime
+) -> EmbeddingRequests:
+    """Ask for what must be embedded, indexed or removed; for nothing that was not written."""
+    requests = EmbeddingRequests(organization_id, now)
+    collection, embeddings = table.collection, table.embeddings
+    if collection is None or embeddings is None:
+        return requests
+    # The table's trigger raises the revision of a record whose text or metadata change.
+    fields = frozenset(collection.fields)
+    written: list[EmbeddingRequest] = []
+    sources: set[str] = set()
+    for item in plans:
+        counted = bool(item.changed & fields)
+        if item.columns is None:
+            continue
+        if item.version is None and embeddings.on_insert:
+            written.append(EmbeddingRequest(item.id, is_counted=True))
+            sources.add("insert")
+        elif item.version is not None and item.changed & embeddings.watched:
+            written.append(EmbeddingRequest(item.id, is_counted=counted))
+            sources.add("update")
+        elif item.version is not None and item.changed & frozenset(embeddings.metadata):
+            written.append(
+                EmbeddingRequest(item.id, embeds=False, keeps_posted=True, is_counted=True)
+            )
+            sources.add("update")
+    removed = [EmbeddingRequest(item.id, is_counted=True) for item in plans if item.columns is None]
+    if written:
+        requests.add(
+            collection,
+            written,
+            source=sources.pop() if len(sources) == 1 else "batch",
+            # The very write that was made: where it lost a race, the row has another time.
+            provided=Provided(RecordIs.WRITTEN),
+            token=to_iso(now),
+        )
+    if removed:
+        requests.add(collection, removed, source="delete", provided=Provided(RecordIs.GONE))
+    return requests

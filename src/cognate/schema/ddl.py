@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _NOW: Final = "(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))"
 
+CHANGED: Final = "changes = changes + 1, revision = revision + 1"
+"""What a trigger notes of a change: older vectors are dropped, and a backfill sees it."""
+
 
 def migration_of(table: Table) -> str:
     """The statements of the migration that makes the table and its triggers."""
@@ -51,22 +54,27 @@ def triggers_of(table: Table) -> dict[str, str]:
         _Trigger(
             "inserted",
             "AFTER INSERT",
-            ("changes = changes + 1", "posted_text = NULL", f"record_gone = {gone}"),
+            (CHANGED, "posted_text = NULL", f"record_gone = {gone}"),
         ),
         _Trigger(
             "changed",
             f"AFTER UPDATE OF {', '.join(map(quoted, columns))}",
-            ("changes = changes + 1", f"posted_text = {posted}"),
+            (CHANGED, f"posted_text = {posted}"),
             when=_differ(columns),
         ),
-        _Trigger("deleted", "AFTER DELETE", ("posted_text = NULL", "record_gone = 1"), row="OLD"),
+        _Trigger(
+            "deleted",
+            "AFTER DELETE",
+            ("revision = revision + 1", "posted_text = NULL", "record_gone = 1"),
+            row="OLD",
+        ),
     ]
     if table.soft_delete:
         found.append(
             _Trigger(
                 "deleted_softly",
                 "AFTER UPDATE OF deleted_at",
-                ("changes = changes + 1", "posted_text = NULL", f"record_gone = {gone}"),
+                (CHANGED, "posted_text = NULL", f"record_gone = {gone}"),
                 when="(NEW.deleted_at IS NULL) <> (OLD.deleted_at IS NULL)",
             )
         )

@@ -245,7 +245,7 @@ def read_pending(target: SearchTarget, record_id: str | None = None) -> Statemen
     state = "".join(f", s.{column}" for column in STATE_COLUMNS)
     again = "".join(f", w.{column}" for column in STATE_COLUMNS)
     # Without the name of an index, SQLite reads all jobs of the table, ordered by record.
-    index, one = "cognate_jobs_by_table_and_status", ""
+    index, one = "cognate_jobs_open", "AND announced IN (0, 1, 2) AND completed_at IS NULL "
     if record_id is not None:
         parameters.append(record_id)
         index, one = "cognate_jobs_by_record", f"AND record_id = ?{len(parameters)} "

@@ -8,39 +8,26 @@ nothing else refers to it; one for a record no longer stands in place of what th
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from cognate.embedding.revisions import give_up_posted_statement
 from cognate.errors import JobNotFailed
-from cognate.jobs.job import JobStatus, find_job, resolved_by
-from cognate.jobs.queue import announce, release_statement
-from cognate.models import MODELS
-from cognate.ports import Statement
-from cognate.schema.collections import TEXTS_PREFIX
-from cognate.texts.posted import delete_statements
-from cognate.times import to_iso
+from cognate.jobs.conditions import RecordIs
+from cognate.jobs.failed import FailedJobs, dismiss_statement
+from cognate.jobs.job import JobStatus, find_statement
+from cognate.jobs.queue import announce
+from cognate.schema.collections import POSTED_TEXTS, TEXTS_PREFIX
+from cognate.texts.posted import TextDeletion, find_job
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from cognate.jobs.job import Job
-    from cognate.ports import Parameter, Platform, Row
+    from cognate.ports import Platform, Row, Statement
     from cognate.principal import OrganizationId
-
-MAX_DISMISSED: Final = 1000
-"""Jobs that one call dismisses; the answer says how many remain."""
-
-ABANDONED: Final = (
-    "EXISTS (SELECT 1 FROM cognate_embeddings e WHERE e.organization_id = ?1 AND e.scope = ?2 "
-    "AND e.record_id = json_each.value ->> 'record' AND e.embedded_at IS NULL) "
-    "AND NOT EXISTS (SELECT 1 FROM cognate_jobs o WHERE o.organization_id = ?1 AND o.scope = ?2 "
-    "AND o.record_id = json_each.value ->> 'record' AND +o.source <> 'delete' "
-    "AND +o.status IN ('queued', 'running', 'failed'))"
-)
-"""An SQL condition on `value ->> 'record'`: the text was never embedded, and nothing embeds it."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +51,8 @@ async def dismiss_job(platform: Platform, organization_id: OrganizationId, job_i
         JobNotFailed: it has not failed.
         DatabaseError: nothing was changed.
     """
-    chosen = "f.organization_id = ?1 AND f.id = ?2 AND +f.status = 'failed'"
-    rows = await _failed(platform, chosen, (organization_id, job_id))
-    if rows:
+    [rows] = await platform.database.batch([find_statement(organization_id, job_id)])
+    if rows and rows[0]["status"] == JobStatus.FAILED:
         await _dismiss(platform, organization_id, rows)
     job = await find_job(platform.database, organization_id, job_id)
     if job.status is not JobStatus.DISMISSED:
@@ -86,32 +72,12 @@ async def dismiss_jobs(
     Raises:
         DatabaseError: nothing was changed.
     """
-    conditions = ["f.organization_id = ?1 AND f.status = 'failed'"]
-    parameters: list[Parameter] = [organization_id]
-    for column, value in (("scope", scope), ("error_code", code)):
-        if value is not None:
-            parameters.append(value)
-            conditions.append(f"f.{column} = ?{len(parameters)}")
-    chosen = " AND ".join(conditions)
-    rows = await _failed(platform, chosen, tuple(parameters))
+    failed = FailedJobs(organization_id, scope, code)
+    [rows] = await platform.database.batch([failed.oldest_statement()])
     if not rows:
         return Dismissed(0, 0)
-    remaining = Statement(
-        f"SELECT COUNT(*) AS jobs FROM cognate_jobs f WHERE {chosen}",  # noqa: S608 - constants
-        tuple(parameters),
-    )
-    dismissed, [left] = await _dismiss(platform, organization_id, rows, remaining)
+    dismissed, [left] = await _dismiss(platform, organization_id, rows, failed.count_statement())
     return Dismissed(len(dismissed), left["jobs"])
-
-
-async def _failed(platform: Platform, chosen: str, parameters: tuple[Parameter, ...]) -> list[Row]:
-    """The failed jobs `f` that an SQL condition chooses, the oldest first."""
-    sql = (
-        "SELECT f.id, f.scope, f.record_id FROM cognate_jobs f "  # noqa: S608 - constants
-        f"WHERE {chosen} ORDER BY f.created_at, f.id LIMIT {MAX_DISMISSED}"
-    )
-    [rows] = await platform.database.batch([Statement(sql, parameters)])
-    return rows
 
 
 async def _dismiss(
@@ -126,58 +92,30 @@ async def _dismiss(
         The rows of those that were still failed, and of each statement that is run afterwards.
     """
     now = platform.clock.now()
-    texts = _delete_abandoned(organization_id, rows, now)
+    keys = [(row["scope"], row["id"]) for row in rows]
+    deletion = _abandoned(organization_id, rows, now)
+    size = len(deletion.statements)
     _, dismissed, *others = await platform.database.batch(
         [
-            *_dismiss_statements(organization_id, [row["id"] for row in rows], now),
-            *texts,
-            release_statement(organization_id, now),
+            give_up_posted_statement(organization_id, keys),
+            dismiss_statement(organization_id, keys, now),
+            *deletion.statements,
             *afterwards,
         ]
     )
-    await announce(platform, others[len(texts)])
-    return [dismissed, *others[len(texts) + 1 :]]
+    await announce(platform, deletion.announced(others[:size]))
+    return [dismissed, *others[size:]]
 
 
-def _dismiss_statements(
-    organization_id: OrganizationId, job_ids: Sequence[str], now: datetime
-) -> list[Statement]:
-    """Two statements; the second returns the id of each job that was still failed."""
-    ids = (organization_id, json.dumps(job_ids))
-    failed = "f.id IN (SELECT value FROM json_each(?2)) AND +f.organization_id = ?1"
-    return [
-        # The vectors may be those of an earlier text: whether they are is for a job to find out.
-        Statement(
-            "UPDATE cognate_embeddings SET posted_text = NULL, changes = changes + 1 "  # noqa: S608 - constants
-            "WHERE organization_id = ?1 AND posted_text IS NOT NULL "
-            "AND (scope, record_id) IN (SELECT f.scope, f.record_id FROM cognate_jobs f "
-            f"WHERE {failed} AND +f.status = 'failed' AND f.source IN ('api', 'message') "
-            f"AND NOT EXISTS ({resolved_by('f')}) AND NOT EXISTS (SELECT 1 FROM cognate_jobs o "
-            "WHERE o.organization_id = ?1 AND o.scope = f.scope AND o.record_id = f.record_id "
-            "AND +o.status IN ('queued', 'running')))",
-            ids,
-        ),
-        Statement(
-            "UPDATE cognate_jobs AS f SET status = 'dismissed', updated_at = ?3, "  # noqa: S608 - constants
-            f"completed_at = ?3 WHERE {failed} AND +f.status = 'failed' RETURNING id",
-            (*ids, to_iso(now)),
-        ),
-    ]
-
-
-def _delete_abandoned(
-    organization_id: OrganizationId, rows: Sequence[Row], now: datetime
-) -> list[Statement]:
+def _abandoned(organization_id: OrganizationId, rows: Sequence[Row], now: datetime) -> TextDeletion:
+    """Delete the texts of these jobs that were never embedded, and that no job embeds."""
     texts = sorted(
         (row["scope"].removeprefix(TEXTS_PREFIX), row["record_id"])
         for row in rows
         if row["scope"].startswith(TEXTS_PREFIX)
     )
-    return [
-        statement
-        for model, group in groupby(texts, key=lambda text: text[0])
-        if model in MODELS
-        for statement in delete_statements(
-            organization_id, model, sorted({text for _, text in group}), now, ABANDONED
-        )
-    ]
+    deletion = TextDeletion(organization_id, now)
+    for model, group in groupby(texts, key=lambda text: text[0]):
+        if model in POSTED_TEXTS:
+            deletion.add(model, sorted({text for _, text in group}), RecordIs.ABANDONED)
+    return deletion

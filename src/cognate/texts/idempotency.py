@@ -21,19 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from cognate.jobs.conditions import Provided
     from cognate.principal import OrganizationId
+    from cognate.schema.collections import Collection
 
 KEY_LIFETIME: Final = timedelta(hours=24)
 """How long a first answer is kept."""
 
 MAX_PRUNED_PER_RUN: Final = 1000
 """Expired keys that the sweeper removes in one run."""
-
-TAKEN: Final = (
-    "EXISTS (SELECT 1 FROM cognate_idempotency_keys k WHERE k.organization_id = ?1 "
-    "AND k.token = value ->> 'token')"
-)
-"""An SQL condition on `value ->> 'token'`: the key's row is the one that this request wrote."""
 
 
 @dataclass(frozen=True)
@@ -74,25 +70,30 @@ def take_statements(
 
 
 def keep_statement(
-    organization_id: OrganizationId, scope: str, items: str, token: str, condition: str
+    organization_id: OrganizationId,
+    collection: Collection,
+    records: Mapping[int, str],
+    token: str,
+    provided: Provided,
 ) -> Statement:
     """Keep the ids of the jobs that items of one collection got.
 
     Args:
         organization_id: whose they are.
-        scope: of the collection.
-        items: a JSON array of `{"place": …, "record": …}`.
+        collection: of the records.
+        records: the position of each item in the request to the id of its record.
         token: of this request.
-        condition: the one on which the jobs were queued.
+        provided: the condition on which the jobs were queued.
     """
+    items = [{"place": str(place), "record": record} for place, record in records.items()]
     return Statement(
         "UPDATE cognate_idempotency_keys SET jobs = json_patch(jobs, ("  # noqa: S608 - a condition of ours
-        "SELECT json_group_object(value ->> 'place', j.id) FROM json_each(?3) "
-        "CROSS JOIN cognate_jobs j INDEXED BY cognate_jobs_one_queued_per_record "
+        "SELECT json_group_object(json_each.value ->> 'place', j.id) FROM json_each(?3) "
+        "CROSS JOIN cognate_jobs j INDEXED BY cognate_jobs_by_record "
         "ON j.organization_id = ?1 AND j.scope = ?2 "
-        "AND j.record_id = value ->> 'record' AND j.status = 'queued' "
-        f"WHERE {condition})) WHERE organization_id = ?1 AND token = ?4",
-        (organization_id, scope, items, token),
+        "AND j.record_id = json_each.value ->> 'record' AND +j.status = 'queued' "
+        f"WHERE {provided.sql(collection)})) WHERE organization_id = ?1 AND token = ?4",
+        (organization_id, collection.scope, json.dumps(items), token),
     )
 
 

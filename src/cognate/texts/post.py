@@ -6,32 +6,32 @@ nothing; the sweeper sends them again. A hundred items cost one D1 call, as one 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from cognate.embedding.request import EmbeddingRequest, EmbeddingRequests
 from cognate.errors import CognateError, FieldError, InvalidInput, ModelMismatch, NotFound
 from cognate.ids import new_id
-from cognate.jobs.queue import JOB_PREFIX, Wanted, announce, queue_statements, release_statement
+from cognate.jobs.conditions import Provided, RecordIs, TokenOf
+from cognate.jobs.messages import JOB_PREFIX
+from cognate.jobs.queue import announce
 from cognate.models import requested_model
-from cognate.ports import Statement
 from cognate.schema.collections import POSTED_TEXTS, Collection
 from cognate.text_limits import text_problem
 from cognate.texts.idempotency import (
-    TAKEN,
     first_jobs,
     keep_statement,
     read_statements,
     take_statements,
 )
-from cognate.times import to_iso
+from cognate.texts.posted import store_statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from cognate.ports import Platform, Row
+    from cognate.ports import Platform, Statement
     from cognate.principal import OrganizationId
     from cognate.schema import Cognate
     from cognate.texts.idempotency import IdempotencyKey
@@ -173,80 +173,46 @@ async def _queue(
     ordered = sorted(places, key=lambda place: place.collection.scope)
     groups = [list(group) for _, group in groupby(ordered, lambda place: place.collection.scope)]
     statements = [] if key is None else take_statements(organization_id, key, token, now)
-    queued_at: list[int] = []
+    requests = EmbeddingRequests(organization_id, now)
+    kept: list[Statement] = []
     for group in groups:
-        statements += _group_statements(organization_id, group, token, now, keyed=key is not None)
-        queued_at.append(len(statements) - (1 if key is None else 2))
+        collection = group[0].collection
+        record = RecordIs.ANY if group[0].is_text else RecordIs.LIVE
+        provided = Provided(record, TokenOf.NOBODY if key is None else TokenOf.KEY)
+        if group[0].is_text:
+            texts = {place.record_id: place.content for place in group}
+            statements.append(
+                store_statement(
+                    organization_id, collection, texts, provided=provided, token=token, now=now
+                )
+            )
+        latest = {place.record_id: place for place in group}
+        requests.add(
+            collection,
+            [
+                EmbeddingRequest(place.record_id, None if place.is_text else place.content)
+                for place in latest.values()
+            ],
+            source="api",
+            provided=provided,
+            job_ids=[place.job_id for place in latest.values()],
+            token=token,
+        )
+        if key is not None:
+            records = {place.number: place.record_id for place in group}
+            kept.append(
+                keep_statement(organization_id, collection, records, token, Provided(record))
+            )
     if key is not None:
-        statements += read_statements(organization_id, key, token)
-    statements.append(release_statement(organization_id, now))
-    answers = await platform.database.batch(statements)
-    await announce(platform, answers[-1])
+        kept += read_statements(organization_id, key, token)
+    answers = await platform.database.batch([*statements, *requests.statements, *kept])
+    mine = answers[len(statements) :]
+    await announce(platform, requests.announced(mine))
     if key is not None:
-        first = first_jobs(answers[-2], key, token)
+        first = first_jobs(answers[-1], key, token)
         if first is not None:
             return first, True
-    return _jobs(groups, [answers[position] for position in queued_at]), False
-
-
-def _jobs(groups: Sequence[Sequence[_Place]], answers: Sequence[list[Row]]) -> dict[int, str]:
     found: dict[int, str] = {}
-    for group, rows in zip(groups, answers, strict=True):
-        ids = {row["record_id"]: row["id"] for row in rows}
+    for group, ids in zip(groups, requests.queued(mine), strict=True):
         found |= {place.number: ids[place.record_id] for place in group if place.record_id in ids}
-    return found
-
-
-def _group_statements(
-    organization_id: OrganizationId,
-    group: Sequence[_Place],
-    token: str,
-    now: datetime,
-    *,
-    keyed: bool,
-) -> list[Statement]:
-    """What queues the places of one collection.
-
-    The last one, or where keyed the one before it, returns (id, record_id) of their jobs.
-    """
-    collection = group[0].collection
-    is_text = group[0].is_text
-    exists = "TRUE" if is_text else collection.live_record
-    condition = f"{exists} AND {TAKEN}" if keyed else exists
-    latest = {place.record_id: place for place in group}
-    statements = []
-    if is_text:
-        texts = [
-            {"record": place.record_id, "content": place.content, "token": token} for place in group
-        ]
-        statements.append(_texts(organization_id, texts, now, condition))
-    statements += queue_statements(
-        collection,
-        organization_id,
-        [Wanted(place.record_id, None if is_text else place.content) for place in latest.values()],
-        source="api",
-        now=now,
-        condition=condition,
-        job_ids=[place.job_id for place in latest.values()],
-        token=token,
-    )
-    if keyed:
-        items = json.dumps(
-            [{"place": str(place.number), "record": place.record_id} for place in group]
-        )
-        statements.append(keep_statement(organization_id, collection.scope, items, token, exists))
-    return statements
-
-
-def _texts(
-    organization_id: OrganizationId,
-    texts: Sequence[Mapping[str, str]],
-    now: datetime,
-    condition: str,
-) -> Statement:
-    return Statement(
-        "INSERT INTO cognate_texts (organization_id, id, content, created_at) "  # noqa: S608 - a condition of ours
-        "SELECT ?1, value ->> 'record', value ->> 'content', ?3 FROM json_each(?2) "
-        f"WHERE {condition}",
-        (organization_id, json.dumps(texts, ensure_ascii=False), to_iso(now)),
-    )
+    return found, False

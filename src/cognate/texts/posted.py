@@ -1,4 +1,4 @@
-"""Texts that were posted without a table: found, and deleted with their vectors.
+"""Texts that were posted without a table: store, find and delete them.
 
 A text is kept under the id of the job that it was posted with. Deleting it removes its row, so no
 search finds it any more, and queues a job that removes its vectors from the index.
@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Final
 
+from cognate.embedding.request import EmbeddingRequest, EmbeddingRequests
 from cognate.errors import NotFound
-from cognate.jobs.queue import Wanted, announce, queue_statements, release_statement
+from cognate.jobs.conditions import Provided, RecordIs
+from cognate.jobs.job import Job, JobStatus, read_job
+from cognate.jobs.queue import announce
 from cognate.ports import Statement
 from cognate.schema.collections import POSTED_TEXTS, TEXTS_PREFIX
 from cognate.times import from_iso, to_iso
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from cognate.ports import Database, Platform, Row
     from cognate.principal import OrganizationId
+    from cognate.schema.collections import Collection
 
 MAX_EXPIRED_PER_RUN: Final = 500
 """Old texts that the sweeper looks at in one run."""
@@ -81,6 +85,80 @@ async def find_text(
     )
 
 
+async def find_job(database: Database, organization_id: OrganizationId, job_id: str) -> Job:
+    """Find one job of the organization.
+
+    The job of a posted text outlives its row: while the text is there, it is done.
+
+    Raises:
+        NotFound: it does not exist, or is another organization's; the two look the same.
+        DatabaseError: D1 failed.
+    """
+    job = await read_job(database, organization_id, job_id)
+    if job is not None:
+        return job
+    text = await find_text(database, organization_id, job_id)
+    if text is None or text.embedded_at is None:
+        raise NotFound("job", "There is no such embedding job in your organization.")
+    return Job(
+        id=text.id,
+        status=JobStatus.DONE,
+        table=None,
+        record_id=None,
+        model=text.model,
+        attempts=1,
+        error_code=None,
+        error_message=None,
+        created_at=text.created_at,
+        updated_at=text.embedded_at,
+        completed_at=text.embedded_at,
+    )
+
+
+def store_statement(  # noqa: PLR0913 - each is in the statement
+    organization_id: OrganizationId,
+    collection: Collection,
+    texts: Mapping[str, str],
+    *,
+    provided: Provided,
+    token: str,
+    now: datetime,
+) -> Statement:
+    """Store texts without a table: id to content."""
+    payload = [
+        {"record": text_id, "content": content, "token": token}
+        for text_id, content in texts.items()
+    ]
+    return Statement(
+        "INSERT INTO cognate_texts (organization_id, id, content, created_at) "  # noqa: S608 - a condition of ours
+        "SELECT ?1, value ->> 'record', value ->> 'content', ?4 FROM json_each(?3) "
+        f"WHERE ?2 IS NOT NULL AND {provided.sql(collection)}",
+        (
+            organization_id,
+            collection.scope,
+            json.dumps(payload, ensure_ascii=False),
+            to_iso(now),
+        ),
+    )
+
+
+def store_foreign_statement(payload: str, now: datetime) -> Statement:
+    """Store texts without a table that arrive with their messages.
+
+    Args:
+        payload: a JSON list of rows: `organization`, `record`, `content` and `is_text`.
+        now: the time.
+    """
+    return Statement(_STORE_FOREIGN, (payload, to_iso(now)))
+
+
+_STORE_FOREIGN: Final = """
+INSERT OR IGNORE INTO cognate_texts (organization_id, id, content, created_at)
+SELECT value ->> 'organization', value ->> 'record', value ->> 'content', ?2
+FROM json_each(?1) WHERE value ->> 'is_text'
+"""
+
+
 async def delete_text(platform: Platform, organization_id: OrganizationId, text_id: str) -> None:
     """Delete a text of the organization, and queue the removal of its vectors.
 
@@ -89,16 +167,13 @@ async def delete_text(platform: Platform, organization_id: OrganizationId, text_
         DatabaseError: nothing was deleted.
     """
     text = await find_text(platform.database, organization_id, text_id)
-    deleted: list[Row] = []
+    deleted = 0
     if text is not None:
-        now = platform.clock.now()
-        *_, deleted, released = await platform.database.batch(
-            [
-                *delete_statements(organization_id, text.model, [text.id], now),
-                release_statement(organization_id, now),
-            ]
-        )
-        await announce(platform, released)
+        deletion = TextDeletion(organization_id, platform.clock.now())
+        deletion.add(text.model, [text.id])
+        answers = await platform.database.batch(deletion.statements)
+        await announce(platform, deletion.announced(answers))
+        deleted = deletion.deleted(answers)
     if not deleted:
         raise NotFound("text", "There is no such posted text in your organization.")
 
@@ -115,24 +190,27 @@ async def delete_expired(platform: Platform, expired: Sequence[Row]) -> int:
     now = platform.clock.now()
     ordered = sorted(expired, key=lambda row: (row["organization_id"], row["scope"]))
     groups = groupby(ordered, key=lambda row: (row["organization_id"], row["scope"]))
-    statements: list[Statement] = []
-    size = 0
-    for number, ((organization_id, scope), rows) in enumerate(groups):
-        if number == MAX_EXPIRED_GROUPS:
-            break
-        model = scope.removeprefix(TEXTS_PREFIX)
-        group = delete_statements(organization_id, model, [row["id"] for row in rows], now)
-        size = len(group) + 1
-        statements += [*group, release_statement(organization_id, now)]
-    if not statements:
+    deletions: list[TextDeletion] = []
+    for (organization_id, scope), rows in islice(groups, MAX_EXPIRED_GROUPS):
+        deletion = TextDeletion(organization_id, now)
+        deletion.add(scope.removeprefix(TEXTS_PREFIX), [row["id"] for row in rows])
+        deletions.append(deletion)
+    if not deletions:
         return 0
-    answers = await platform.database.batch(statements)
-    await announce(platform, [row for rows in answers[size - 1 :: size] for row in rows])
-    return sum(len(rows) for rows in answers[size - 2 :: size])
+    answers = await platform.database.batch(
+        [statement for deletion in deletions for statement in deletion.statements]
+    )
+    parts: list[list[list[Row]]] = []
+    for deletion in deletions:
+        parts.append(answers[: len(deletion.statements)])
+        answers = answers[len(deletion.statements) :]
+    pairs = list(zip(deletions, parts, strict=True))
+    await announce(platform, [row for item, part in pairs for row in item.announced(part)])
+    return sum(item.deleted(part) for item, part in pairs)
 
 
 def expired_statement(before: datetime) -> Statement:
-    """Returns (organization_id, id, scope) of the oldest texts from before this time."""
+    """Return (organization_id, id, scope) of the oldest texts from before this time."""
     return Statement(
         "SELECT t.organization_id, t.id, s.scope FROM ("  # noqa: S608 - a constant
         "SELECT organization_id, id FROM cognate_texts WHERE created_at < ?1 "
@@ -141,41 +219,49 @@ def expired_statement(before: datetime) -> Statement:
     )
 
 
-def delete_statements(
-    organization_id: str,
-    model: str,
-    text_ids: Sequence[str],
-    now: datetime,
-    condition: str = "TRUE",
-) -> list[Statement]:
-    """Delete texts of one model, and queue the removal of their vectors.
+class TextDeletion:
+    """The statements that delete texts of one organization, and queue the removal of vectors."""
 
-    Args:
-        organization_id: whose they are.
-        model: that embeds them.
-        text_ids: which ones; one that is gone is left out.
-        now: the time.
-        condition: an SQL condition on `value ->> 'record'`, and on ?1 (organization) and ?2
-            (scope): only where it holds, a text is deleted.
+    def __init__(self, organization_id: str, now: datetime) -> None:
+        """Start without a text."""
+        self._organization_id = organization_id
+        self._requests = EmbeddingRequests(organization_id, now)
+        self._deletes: list[Statement] = []
 
-    Returns:
-        Statements of which the last returns the id of each text that was deleted.
-    """
-    texts = POSTED_TEXTS[model]
-    records = json.dumps([{"record": text_id} for text_id in text_ids])
-    return [
-        *queue_statements(
+    def add(self, model: str, text_ids: Sequence[str], record: RecordIs = RecordIs.LIVE) -> None:
+        """Delete texts of one model; one that is gone is left out.
+
+        Args:
+            model: that embeds them.
+            text_ids: which ones.
+            record: what a text must be to be deleted.
+        """
+        texts, provided = POSTED_TEXTS[model], Provided(record)
+        self._requests.add(
             texts,
-            organization_id,
-            [Wanted(text_id) for text_id in text_ids],
+            [EmbeddingRequest(text_id) for text_id in text_ids],
             source="delete",
-            now=now,
-            condition=f"{texts.live_record} AND {condition}",
-        ),
-        Statement(
-            "DELETE FROM cognate_texts WHERE organization_id = ?1 AND id IN ("  # noqa: S608 - a condition of ours
-            f"SELECT value ->> 'record' FROM json_each(?3) WHERE ?2 IS NOT NULL AND {condition}) "
-            "RETURNING id",
-            (organization_id, texts.scope, records),
-        ),
-    ]
+            provided=provided,
+        )
+        records = json.dumps([{"record": text_id} for text_id in text_ids])
+        self._deletes.append(
+            Statement(
+                "DELETE FROM cognate_texts WHERE organization_id = ?1 AND id IN ("  # noqa: S608 - a condition of ours
+                "SELECT value ->> 'record' FROM json_each(?3) "
+                f"WHERE ?2 IS NOT NULL AND {provided.sql(texts)}) RETURNING id",
+                (self._organization_id, texts.scope, records),
+            )
+        )
+
+    @property
+    def statements(self) -> list[Statement]:
+        """What the batch has to run."""
+        return [*self._requests.statements, *self._deletes]
+
+    def announced(self, answers: Sequence[list[Row]]) -> list[Row]:
+        """Read which jobs are to be announced now, from the answers to `statements`."""
+        return self._requests.announced(answers)
+
+    def deleted(self, answers: Sequence[list[Row]]) -> int:
+        """Read how many texts were deleted, from the answers to `statements`."""
+        return sum(len(rows) for rows in answers[len(self._requests.statements) :])

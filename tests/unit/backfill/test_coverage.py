@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cognate.backfill.backfills import start_backfill
 from cognate.backfill.coverage import LARGE, Coverage, Uncounted, count_statement, coverage
 from cognate.backfill.needs import Selection
-from cognate.jobs.queue import Wanted, announce, queue_statements, release_statement
+from cognate.embedding.request import EmbeddingRequest
 from cognate.ports import Statement
 from cognate.times import to_iso
 from local.adapters.manual_clock import START
@@ -332,13 +332,7 @@ async def test_a_text_that_no_job_may_embed_stays_stale() -> None:
     await stage.write(ACME, "r1", "a text", "s1")
     await stage.drain()
     await stage.rows("UPDATE claims SET content = 'another', story_id = 's2'")
-    now = stage.local.clock.now()
-    only_metadata = [Wanted("r1", embeds=False)]
-    queue = queue_statements(
-        CLAIMS, ACME, only_metadata, source="update", now=now, condition="TRUE"
-    )
-    *_, released = await stage.local.database.batch([*queue, release_statement(ACME, now)])
-    await announce(stage.platform, released)
+    await stage.request(CLAIMS, [EmbeddingRequest("r1", embeds=False)], source="update")
     await stage.drain()
 
     assert await stage.jobs() == ["done", "done"]

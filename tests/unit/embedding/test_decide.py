@@ -10,8 +10,9 @@ import pytest
 from cognate.chunking import Chunk, chunk
 from cognate.embedding.decide import Action, decide_record
 from cognate.embedding.fingerprint import content_hash, index_hash
-from cognate.embedding.load import RecordState, StartedJob
+from cognate.embedding.load import RecordState
 from cognate.errors import MetadataTooLarge, TextTooLong
+from cognate.jobs.run import StartedJob
 from cognate.text_limits import MAX_METADATA_BYTES, MAX_TEXT_CHARACTERS, text_problem
 from tests.stage.platform import BASE, CLAIMS
 
@@ -27,7 +28,7 @@ def record(**changes: Any) -> RecordState:
         "organization_id": "org",
         "record_id": "r1",
         "vector_key": "key",
-        "jobs": (StartedJob("job_1", "write", 0, 1),),
+        "jobs": (StartedJob("org", "claims", "job_1", "write", 0, 1),),
         "embeds": True,
         "exists": True,
         "text": TEXT,

@@ -37,7 +37,15 @@ async def test_an_unchanged_record_that_is_indexed_again_stays_shown() -> None:
     await stage.rows("UPDATE cognate_jobs SET status = 'queued', forced = 1, attempts = 0")
     [job] = await stage.rows("SELECT id, scope FROM cognate_jobs")
     await stage.local.queue.send(
-        [{"type": "embedding", "version": 1, "jobId": job["id"], "scope": job["scope"]}]
+        [
+            {
+                "type": "embedding",
+                "version": 1,
+                "organizationId": ACME,
+                "scope": job["scope"],
+                "jobId": job["id"],
+            }
+        ]
     )
     await stage.drain()
     assert stage.calls("VECTORIZE.upsert") == 2

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cognate.consumer import receive
-from cognate.embedding.load import LEASE, Wave, load_records
+from cognate.embedding.load import Wave, load_records
 from cognate.ids import derived_id
 from cognate.jobs.messages import Delivery, reference
+from cognate.jobs.run import LEASE
+from cognate.texts.arrivals import arrival_statements
 from cognate.times import to_milliseconds
 from tests.stage.platform import ACME, CLAIMS, COLLECTIONS, GLOBEX, Stage
 
 if TYPE_CHECKING:
     from cognate.ports import Row
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a `Delivery` was sent that does not say."""
 FOREIGN = {"type": "embedding", "organizationId": ACME, "content": "a text"}
 
 
@@ -25,13 +30,21 @@ async def take(stage: Stage, *bodies: object, attempts: int = 1, message_id: str
         Delivery(f"{message_id}{number}", body, attempts) for number, body in enumerate(bodies)
     ]
     received = [receive(item, COLLECTIONS) for item in deliveries]
-    return await load_records(stage.local.database, COLLECTIONS, received, stage.local.clock.now())
+    now = stage.local.clock.now()
+    keys = {key.job_id: key for item in received if (key := item.key)}
+    return await load_records(
+        stage.local.database,
+        COLLECTIONS,
+        list(keys.values()),
+        now,
+        arrival_statements(received, now),
+    )
 
 
 async def test_a_job_is_started_once() -> None:
     """A running job is not started again."""
     stage = Stage()
-    body = reference(await stage.write(ACME, "r1", "a text"), "claims")
+    body = reference(ACME, "claims", await stage.write(ACME, "r1", "a text"))
     assert [len((await take(stage, body)).records) for _ in range(2)] == [1, 0]
 
 
@@ -41,7 +54,7 @@ async def test_a_job_that_is_done_stays_done() -> None:
     job_id = await stage.write(ACME, "r1", "a text")
     await stage.drain()
     for attempts in (1, 2):
-        found = await take(stage, reference(job_id, "claims"), attempts=attempts)
+        found = await take(stage, reference(ACME, "claims", job_id), attempts=attempts)
         assert (found.records, await stage.status(job_id)) == ([], "done")
 
 
@@ -51,7 +64,7 @@ async def test_a_running_job_is_taken_over_from_the_dead(
 ) -> None:
     """A running job is started again if its message came back or its lease is over."""
     stage = Stage()
-    body = reference(await stage.write(ACME, "r1", "a text"), "claims")
+    body = reference(ACME, "claims", await stage.write(ACME, "r1", "a text"))
     await take(stage, body)
     stage.local.clock.advance(later * (LEASE.total_seconds() + 0.001))
     records = (await take(stage, body, attempts=attempts)).records
@@ -63,9 +76,9 @@ async def test_a_message_twice_in_a_batch_is_one_task() -> None:
     """Two messages of one job start it once."""
     stage = Stage()
     job_id = await stage.write(ACME, "r1", "a text")
-    found = await take(stage, *[reference(job_id, "claims")] * 2)
+    found = await take(stage, *[reference(ACME, "claims", job_id)] * 2)
     assert [[job.id for job in record.jobs] for record in found.records] == [[job_id]]
-    deliveries = [Delivery(name, reference(job_id, "claims"), 1) for name in ("m0", "m1")]
+    deliveries = [Delivery(name, reference(ACME, "claims", job_id), 1) for name in ("m0", "m1")]
     assert [receive(item, COLLECTIONS).job_id for item in deliveries] == [job_id, job_id]
 
 
@@ -73,21 +86,27 @@ async def test_two_jobs_of_a_record_are_one_task_with_the_latest_first() -> None
     """Two jobs of one record are loaded as one record, the latest job first."""
     stage = Stage()
     first = await stage.write(ACME, "r1", "a text")
-    await take(stage, reference(first, "claims"))
+    await take(stage, reference(ACME, "claims", first))
     stage.local.clock.advance(1)
     second = await stage.write(ACME, "r1", "another text")
-    bodies = [reference(second, "claims"), reference(first, "claims")]
+    bodies = [reference(ACME, "claims", second), reference(ACME, "claims", first)]
     [record] = (await take(stage, *bodies, attempts=2)).records
     assert [job.id for job in record.jobs] == [second, first]
     assert (record.text, record.is_uncertain) == ("another text", True)
 
 
-@pytest.mark.parametrize("scope", ["", "claims", "no longer there"])
-async def test_the_scope_of_a_message_is_a_hint(scope: str) -> None:
+@pytest.mark.parametrize(
+    ("organization", "scope", "expected"),
+    [(ACME, "claims", 1), (GLOBEX, "claims", 0), (ACME, "articles", 0), (ACME, "no table", 0)],
+)
+async def test_a_message_names_the_whole_key_of_its_job(
+    organization: str, scope: str, expected: int
+) -> None:
     """A job is found whatever scope its message names."""
     stage = Stage()
     job_id = await stage.write(ACME, "r1", "a text")
-    assert len((await take(stage, reference(job_id, scope))).records) == 1
+    found = await take(stage, reference(organization, scope, job_id))
+    assert len(found.records) == expected
 
 
 async def test_a_job_of_a_table_that_is_gone_is_an_orphan() -> None:
@@ -95,7 +114,7 @@ async def test_a_job_of_a_table_that_is_gone_is_an_orphan() -> None:
     stage = Stage()
     job_id = await stage.write(ACME, "r1", "a text")
     await stage.rows("UPDATE cognate_jobs SET scope = 'dropped'")
-    found = await take(stage, reference(job_id, "dropped"))
+    found = await take(stage, reference(ACME, "dropped", job_id))
     assert ([job.id for job in found.orphans], found.records) == ([job_id], [])
 
 
@@ -111,7 +130,7 @@ async def test_a_text_of_another_worker_gets_its_job_on_arrival() -> None:
     stage = Stage()
     for attempts in (1, 2):
         [record] = (await take(stage, FOREIGN, attempts=attempts)).records
-        assert (record.text, record.record_id) == ("a text", derived_id("job", "m0"))
+        assert (record.text, record.record_id) == ("a text", derived_id("job", "m0", EPOCH))
     assert len(await jobs(stage)) == 1
     state = await stage.state(ACME, record.record_id, record.collection.scope)
     assert state["revision"] == to_milliseconds(stage.local.clock.now())
@@ -130,7 +149,7 @@ async def test_a_text_for_a_record_takes_the_place_of_what_waits() -> None:
     await stage.consume([reference_to_waiting])
     await stage.consume([Delivery("foreign", body, 2)])
     assert await stage.status(waiting) == "superseded"
-    assert await stage.status(derived_id("job", "foreign")) == "done"
+    assert await stage.status(derived_id("job", "foreign", EPOCH)) == "done"
     vectors = await stage.rows("SELECT hex(embedding) AS v FROM claims")
     answer = await stage.platform.embedder.embed(CLAIMS.model, ["what the message says"])
     assert bytes.fromhex(vectors[0]["v"]) == answer.float32()
@@ -156,12 +175,12 @@ async def test_what_cannot_be_understood_is_recorded_as_failed() -> None:
     job_id = await stage.write(ACME, "r1", "a text")
     odd = [None, {"type": "x"}, {**FOREIGN, "content": ""}]
     for _ in range(2):
-        found = await take(stage, *odd, reference(job_id, "claims"), attempts=2)
+        found = await take(stage, *odd, reference(ACME, "claims", job_id), attempts=2)
         assert len(found.records) == 1
     rows = await stage.rows("SELECT * FROM cognate_jobs WHERE error_code IS NOT NULL")
     assert sorted((str(row["organization_id"]), row["error_code"]) for row in rows) == [
-        ("None", "MESSAGE_MALFORMED"),
-        ("None", "MESSAGE_MALFORMED"),
+        ("", "MESSAGE_MALFORMED"),
+        ("", "MESSAGE_MALFORMED"),
         (ACME, "MESSAGE_MALFORMED"),
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from cognate.consumer import consume
-from cognate.jobs.queue import Wanted, announce, queue_statements, release_statement
+from cognate.embedding.request import EmbeddingRequest
 from cognate.jobs.replay import replay_job
 from cognate.ports import Statement
 from tests.stage.faults import Worker
@@ -17,20 +17,12 @@ NEW: Final = "A railway over the mountains."
 
 async def change_story(stage: Stage, story_id: str) -> None:
     """Change a claim's metadata, as the records API does if no embedded field has changed."""
-    now = stage.local.clock.now()
     update = Statement(
         "UPDATE claims SET story_id = ?2 WHERE organization_id = ?1 AND id = 'c'", (ACME, story_id)
     )
-    queue = queue_statements(
-        CLAIMS,
-        ACME,
-        [Wanted("c", embeds=False)],
-        source="update",
-        now=now,
-        condition="TRUE",
+    await stage.request(
+        CLAIMS, [EmbeddingRequest("c", embeds=False)], source="update", first=update
     )
-    *_, released = await stage.local.database.batch([update, *queue, release_statement(ACME, now)])
-    await announce(stage.platform, released)
 
 
 async def test_one_that_overtakes_a_running_job_embeds_in_its_place() -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from cognate.embedding.decide import decide_record
 from cognate.embedding.index import Indexed
-from cognate.embedding.load import StartedJob
 from cognate.embedding.outcomes import SENTENCES, JobOutcome, orphan, outcomes_of, sentence
 from cognate.errors import (
     CognateError,
@@ -20,6 +19,7 @@ from cognate.errors import (
     VectorIndexThrottled,
 )
 from cognate.jobs.retry import REJECTIONS
+from cognate.jobs.run import StartedJob
 from tests.stage.errors import platform_errors
 from tests.unit.embedding.test_decide import record
 
@@ -27,7 +27,8 @@ STOPPING = [kind for kind in platform_errors() if kind not in {PlatformError, Qu
 """Errors that can stop a job."""
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-LATEST, OLDER = StartedJob("job_2", "write", 1, 1), StartedJob("job_1", "message", 2, 3)
+LATEST = StartedJob("org", "claims", "job_2", "write", 1, 1)
+OLDER = StartedJob("org", "claims", "job_1", "message", 2, 3)
 
 
 def indexed(error: CognateError | None = None, **changes: object) -> Indexed:
@@ -61,7 +62,9 @@ def test_one_of_them_is_tried_again() -> None:
 
 def test_the_pause_grows_though_the_sweeper_sent_another_message() -> None:
     """The pause grows with the attempts of the job, also if its message is new."""
-    found = indexed(VectorIndexThrottled(), jobs=(StartedJob("job_2", "write", 0, 4),))
+    found = indexed(
+        VectorIndexThrottled(), jobs=(StartedJob("org", "claims", "job_2", "write", 0, 4),)
+    )
     [outcome] = outcomes_of(found, {"job_2": 1}, NOW, lambda: 0)
     assert outcome.after_seconds == 40
 

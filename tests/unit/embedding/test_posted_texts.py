@@ -12,8 +12,8 @@ import pytest
 
 from cognate.backfill.backfills import start_backfill
 from cognate.backfill.needs import Selection
+from cognate.embedding.request import EmbeddingRequest
 from cognate.jobs.messages import Delivery
-from cognate.jobs.queue import Wanted, announce, queue_statements, release_statement
 from cognate.jobs.replay import replay_job
 from tests.stage.platform import ACME, CLAIMS, Stage
 from tests.unit.embedding.test_finish import worker_of
@@ -36,18 +36,9 @@ async def _embeds(stage: Stage, text: str) -> bool:
 
 async def _change_metadata(stage: Stage) -> None:
     """Change the metadata, as the records API does if no embedded field has changed."""
-    now = stage.local.clock.now()
     await stage.rows("UPDATE claims SET story_id = 'another' WHERE id = 'c'")
-    queue = queue_statements(
-        CLAIMS,
-        ACME,
-        [Wanted("c", embeds=False, is_written=False)],
-        source="update",
-        now=now,
-        condition="TRUE",
-    )
-    *_, released = await stage.local.database.batch([*queue, release_statement(ACME, now)])
-    await announce(stage.platform, released)
+    request = EmbeddingRequest("c", embeds=False, keeps_posted=True)
+    await stage.request(CLAIMS, [request], source="update")
 
 
 async def _backfill(stage: Stage, selection: Selection) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cognate.consumer import consume
-from cognate.embedding.load import LEASE
 from cognate.embedding.waves import (
     MAX_CALL_NUMBERS,
     MAX_WAVE_CHARACTERS,
@@ -18,6 +17,7 @@ from cognate.embedding.waves import (
     grouped,
 )
 from cognate.jobs.messages import Delivery
+from cognate.jobs.run import LEASE
 from cognate.models import MODELS
 from cognate.ports import MAX_UPSERT, Platform
 from cognate.text_limits import MAX_CHUNKS, MAX_TEXT_CHARACTERS

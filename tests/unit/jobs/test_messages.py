@@ -26,8 +26,8 @@ FOREIGN = {"type": "embedding", "organizationId": "org_1", "content": "albatross
 
 def test_a_reference_is_read_back_and_small() -> None:
     """It names the job, and holds no text."""
-    sent = reference("job_1", "claims")
-    assert parse(sent, COLLECTIONS) == JobReference("job_1", "claims")
+    sent = reference("org_1", "claims", "job_1")
+    assert parse(sent, COLLECTIONS) == JobReference("org_1", "claims", "job_1")
     assert len(json.dumps(sent)) < MAX_MESSAGE_BYTES / 1000
 
 
@@ -47,11 +47,12 @@ def test_a_text_for_a_record_names_table_and_id() -> None:
     assert parse(body, COLLECTIONS) == ForeignText("org_1", CLAIMS, "r1", "albatross")
 
 
-@pytest.mark.parametrize("scope", [{}, {"scope": None}, {"scope": 3}])
-def test_a_reference_without_a_scope_may_be_about_any_table(scope: dict[str, Any]) -> None:
-    """The scope is a hint only."""
-    body = {"type": "embedding", "jobId": "job_1", **scope}
-    assert parse(body, COLLECTIONS) == JobReference("job_1", "")
+@pytest.mark.parametrize("key", ["organizationId", "scope", "jobId"])
+@pytest.mark.parametrize("value", [None, 3, "", "x\x00"])
+def test_a_reference_names_the_whole_key(key: str, value: object) -> None:
+    """A job is found by organization, scope and id."""
+    found = parse({**reference("org_1", "claims", "job_1"), key: value}, COLLECTIONS)
+    assert isinstance(found, Malformed)
 
 
 @pytest.mark.parametrize(

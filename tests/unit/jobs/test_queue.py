@@ -98,3 +98,16 @@ async def test_a_window_belongs_to_one_organization() -> None:
         {"organization_id": ACME, "status": "queued"},
         {"organization_id": GLOBEX, "status": "done"},
     ]
+
+
+async def test_a_queued_job_belongs_to_one_organization() -> None:
+    """Another's record of that id gets a job of its own."""
+    stage = Stage()
+    jobs = [await stage.write(organization, "r1", "a text") for organization in (ACME, GLOBEX)]
+
+    rows = await stage.rows("SELECT organization_id, id FROM cognate_jobs ORDER BY 1")
+    assert [(row["organization_id"], row["id"]) for row in rows] == [
+        (ACME, jobs[0]),
+        (GLOBEX, jobs[1]),
+    ]
+    assert jobs[0] != jobs[1]

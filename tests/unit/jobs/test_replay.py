@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cognate.errors import JobNotFailed, NotFound, QueueError
+from cognate.jobs.failed import MAX_CHOSEN
 from cognate.jobs.job import JobStatus
 from cognate.jobs.queue import WINDOW
-from cognate.jobs.replay import MAX_REPLAYED, Replayed, replay_job, replay_jobs
+from cognate.jobs.replay import Replayed, replay_job, replay_jobs
 from cognate.texts.post import Posting, enqueue
 from tests.stage.platform import ACME, CLAIMS, GLOBEX, SCHEMA, Stage
 
@@ -165,7 +166,7 @@ async def test_a_call_is_bounded_and_says_what_remains() -> None:
         ACME,
     )
 
-    assert await replay_jobs(stage.platform, ACME) == Replayed(MAX_REPLAYED, 100)
+    assert await replay_jobs(stage.platform, ACME) == Replayed(MAX_CHOSEN, 100)
     assert await replay_jobs(stage.platform, ACME) == Replayed(100, 0)
     assert len(stage.local.queue.waiting) == WINDOW
 

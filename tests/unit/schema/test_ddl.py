@@ -55,7 +55,7 @@ async def _marks(stage: Stage, record_id: str, scope: str = "claims") -> dict[st
 
 def test_the_sample_migration_is_what_is_printed() -> None:
     """They are equal word for word, because users take it as an example."""
-    migration = (ROOT / "migrations" / "0003_create_sample_tables.sql").read_text("utf-8")
+    migration = (ROOT / "migrations" / "0002_create_sample_tables.sql").read_text("utf-8")
 
     assert migration.endswith(f"{migration_of(claims)}\n{migration_of(articles)}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cognate.jobs.queue import Wanted, queue_statements
+from cognate.embedding.request import EmbeddingRequest
 from cognate.ports import Statement
 from cognate.search.similarity import Classification, SearchAnswer, search
 from tests.stage.platform import ACME, CLAIMS, Stage, claim_similarity
@@ -27,14 +27,12 @@ async def shown() -> Stage:
 
 
 async def move(stage: Stage) -> None:
-    """Change only the metadata, as the records API does."""
-    now = stage.local.clock.now()
-    wanted = [Wanted("r1", embeds=False, is_written=False)]
-    await stage.local.database.batch(
-        [
-            Statement("UPDATE claims SET story_id = 's2' WHERE id = 'r1'"),
-            *queue_statements(CLAIMS, ACME, wanted, source="update", now=now, condition="TRUE"),
-        ]
+    """Change the metadata alone, as the records API does."""
+    await stage.request(
+        CLAIMS,
+        [EmbeddingRequest("r1", embeds=False, keeps_posted=True, is_counted=True)],
+        source="update",
+        first=Statement("UPDATE claims SET story_id = 's2' WHERE id = 'r1'"),
     )
 
 
@@ -81,9 +79,10 @@ async def test_what_is_queued_again_unchanged_is_not_compared_from_d1() -> None:
     """A backfill of unchanged records makes no search read more."""
     stage = await shown()
     before = (await stage.state(ACME, "r1"))["shown_after"]
-    wanted = [Wanted("r1", is_written=False)]
-    now = stage.local.clock.now()
-    await stage.local.database.batch(
-        queue_statements(CLAIMS, ACME, wanted, source="backfill", now=now, condition="TRUE")
+    await stage.request(
+        CLAIMS,
+        [EmbeddingRequest("r1", keeps_posted=True)],
+        source="backfill",
+        announces=False,
     )
     assert (await stage.state(ACME, "r1"))["shown_after"] == before

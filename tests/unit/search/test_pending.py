@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cognate.backfill.walk import MAX_WAITING
+from cognate.embedding.request import EmbeddingRequest
 from cognate.errors import NotEmbedded, NotFound
-from cognate.jobs.queue import WINDOW, Priority, Wanted, queue_statements
+from cognate.jobs.queue import WINDOW, Priority
 from cognate.jobs.replay import replay_jobs
 from cognate.search import candidates
 from cognate.search.nearest import TOO_MANY_PENDING, QueryVector
@@ -225,17 +226,13 @@ async def test_a_backfill_of_unchanged_records_blinds_no_search() -> None:
 
 async def queue_again(stage: Stage, names: Sequence[str]) -> None:
     """Queue records as a backfill of all records does."""
-    await stage.local.database.batch(
-        queue_statements(
-            CLAIMS,
-            ACME,
-            [Wanted(name, is_written=False) for name in names],
-            source="backfill",
-            now=stage.local.clock.now(),
-            condition="TRUE",
-            priority=Priority.BACKFILL,
-            forced=True,
-        )
+    await stage.request(
+        CLAIMS,
+        [EmbeddingRequest(name, keeps_posted=True) for name in names],
+        source="backfill",
+        priority=Priority.BACKFILL,
+        forced=True,
+        announces=False,
     )
 
 

@@ -8,8 +8,10 @@ from cognate.backfill.backfills import start_backfill
 from cognate.backfill.coverage import Coverage, coverage
 from cognate.backfill.needs import Selection
 from cognate.errors import JobNotFailed, NotFound
+from cognate.jobs.failed import MAX_CHOSEN
 from cognate.jobs.job import JobStatus
-from cognate.texts.dismissal import MAX_DISMISSED, Dismissed, dismiss_job, dismiss_jobs
+from cognate.jobs.messages import reference
+from cognate.texts.dismissal import Dismissed, dismiss_job, dismiss_jobs
 from cognate.texts.posted import find_text
 from tests.stage.platform import ACME, CLAIMS, GLOBEX, Stage
 
@@ -161,16 +163,16 @@ async def test_one_call_dismisses_a_bounded_number() -> None:
     await stage.rows(
         "INSERT INTO cognate_jobs (id, organization_id, scope, source, status, due_at, "
         "created_at, updated_at, completed_at) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL "
-        "SELECT i + 1 FROM n WHERE i < CAST(?2 AS INTEGER)) SELECT 'job_' || i, ?1, '', "
+        "SELECT i + 1 FROM n WHERE i < CAST(?2 AS INTEGER)) SELECT printf('job_%07d', i), ?1, '', "
         "'message', 'failed', '', 1000000 + i, '', '' FROM n",
         ACME,
-        str(MAX_DISMISSED + 1),
+        str(MAX_CHOSEN + 1),
     )
 
-    assert await dismiss_jobs(stage.platform, ACME) == Dismissed(MAX_DISMISSED, 1)
+    assert await dismiss_jobs(stage.platform, ACME) == Dismissed(MAX_CHOSEN, 1)
 
     rows = await stage.rows("SELECT id FROM cognate_jobs WHERE status = 'failed'")
-    assert [row["id"] for row in rows] == [f"job_{MAX_DISMISSED + 1}"]
+    assert [row["id"] for row in rows] == [f"job_{MAX_CHOSEN + 1:07}"]
     assert await dismiss_jobs(stage.platform, ACME) == Dismissed(1, 0)
 
 
@@ -179,7 +181,7 @@ async def test_a_message_that_comes_late_finds_nothing_to_do() -> None:
     stage = Stage()
     [job_id] = await _failed(stage, "c1")
     await dismiss_job(stage.platform, ACME, job_id)
-    await stage.local.queue.send([{"type": "embedding", "version": 1, "jobId": job_id}])
+    await stage.local.queue.send([reference(ACME, "claims", job_id)])
     await stage.drain()
 
     assert await stage.status(job_id) == "dismissed"

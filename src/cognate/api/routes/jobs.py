@@ -16,9 +16,10 @@ from cognate.api.wire import (
     RequestModel,
     Time,
 )
-from cognate.jobs.job import JobError, JobFilter, JobStatus, find_job, list_jobs
+from cognate.jobs.job import JobError, JobFilter, JobStatus, list_jobs
 from cognate.jobs.replay import replay_job, replay_jobs
 from cognate.texts.dismissal import dismiss_job, dismiss_jobs
+from cognate.texts.posted import find_job
 from cognate.validation import refuse_field
 
 if TYPE_CHECKING:

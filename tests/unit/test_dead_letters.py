@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from cognate.consumer import consume, receive
-from cognate.embedding.dead_letters import record_dead_letters
+from cognate.consumer import consume, receive, record_dead_letters
 from cognate.jobs.messages import Delivery, reference
 from cognate.jobs.replay import replay_job
 from cognate.jobs.retry import LONGEST_WAIT_SECONDS
@@ -29,7 +28,8 @@ FOREIGN = {"type": "embedding", "organizationId": ACME, "content": "a text"}
 
 async def die(stage: Stage, *bodies: object, message_id: str = "m1") -> None:
     """Record messages that ran out of deliveries."""
-    deliveries = [Delivery(message_id, body, 1) for body in bodies]
+    sent_at = stage.local.clock.now()
+    deliveries = [Delivery(message_id, body, 1, sent_at=sent_at) for body in bodies]
     await record_dead_letters(
         stage.platform, [receive(delivery, COLLECTIONS) for delivery in deliveries]
     )
@@ -101,7 +101,7 @@ async def test_a_text_of_nobodys_table_waits_too() -> None:
     stage.fault("run", message="3040: out of capacity")
     await stage.deliver()
     stage.local.queue.drop()
-    await die(stage, reference(job_id, ""))
+    await die(stage, reference(ACME, "claims", job_id))
     assert await stage.status(job_id) == "queued"
     await stage.settle()
     assert await stage.status(job_id) == "done"
@@ -112,7 +112,7 @@ async def test_a_job_whose_handler_never_finished_says_so() -> None:
     stage = Stage()
     job_id = await stage.write(ACME, "r1", "a text")
     await stage.rows("UPDATE cognate_jobs SET status = 'running'")
-    await die(stage, reference(job_id, "claims"))
+    await die(stage, reference(ACME, "claims", job_id))
     job = await stage.job(job_id)
     code, message = (job["error_code"], job["error_message"])
     assert code == "RETRIES_EXHAUSTED"
@@ -133,7 +133,7 @@ async def test_what_a_dead_handler_left_in_the_index_is_written_again() -> None:
         "UPDATE cognate_embeddings SET index_hash = 'of the short text', chunks = '[[0, 5]]'"
     )
     stage.local.queue.drop()
-    await die(stage, reference(job_id, "claims"))
+    await die(stage, reference(ACME, "claims", job_id))
     assert len(stage.vector_ids(ACME, "r1")) == 3
     await stage.write(ACME, "r1", "short")
     await stage.settle()
@@ -147,7 +147,7 @@ async def test_an_older_messages_end_is_not_a_newer_writes() -> None:
     stage.fault("run", message="3040: out of capacity")
     await stage.deliver()
     assert await stage.write(ACME, "r1", "another text") == job_id
-    await die(stage, reference(job_id, "claims"))
+    await die(stage, reference(ACME, "claims", job_id))
     await stage.drain()
     assert await stage.status(job_id) == "done"
     assert await stage.discrepancies() == []
@@ -158,7 +158,7 @@ async def test_what_is_final_stays_as_it_is() -> None:
     stage = Stage()
     job_id = await stage.write(ACME, "r1", "a text")
     await stage.drain()
-    await die(stage, reference(job_id, "claims"))
+    await die(stage, reference(ACME, "claims", job_id))
     assert await stage.status(job_id) == "done"
 
 
@@ -177,6 +177,7 @@ async def test_a_text_that_never_got_its_job_can_be_replayed() -> None:
     stage = Stage()
     await stage.write(ACME, "r1", "what the record says")
     await stage.drain()
+    stage.local.clock.advance(1)
     await die(stage, FOREIGN, message_id="m1")
     await die(stage, {**FOREIGN, "table": "claims", "id": "r1"}, message_id="m2")
     assert await stage.discrepancies() == []
@@ -198,7 +199,7 @@ async def test_a_dead_letter_overrules_no_result(*, fails: bool) -> None:
     await at_work.step()
     if fails:
         stage.fault("upsert")
-    await die(stage, reference(job_id, "claims"))
+    await die(stage, reference(ACME, "claims", job_id))
     assert await stage.status(job_id) == "failed"
 
     verdicts = await at_work.finish()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cognate.jobs.stalled import MAX_HELPED, MAX_LOOKED_AT, chosen
+from cognate.jobs.overdue import MAX_HELPED, MAX_LOOKED_AT, MAX_SEARCHED, chosen
 from tests.stage.platform import Stage
 from tests.steps import steps_of
 
@@ -39,9 +39,9 @@ async def _steps_of_a_sweep(organizations: int) -> int:
 
 
 async def test_the_work_of_a_run_is_bounded() -> None:
-    """From the first hundreds on, more organizations take no more steps of SQLite."""
-    few = await _steps_of_a_sweep(MAX_LOOKED_AT)
-    many = await _steps_of_a_sweep(10 * MAX_LOOKED_AT)
+    """From the first thousands on, more organizations take no more steps of SQLite."""
+    few = await _steps_of_a_sweep(MAX_SEARCHED)
+    many = await _steps_of_a_sweep(5 * MAX_SEARCHED)
     assert many < 1.1 * few
 
 
@@ -94,3 +94,23 @@ def test_a_full_look_goes_on_behind_its_last_organization() -> None:
     assert chosen(rows) == ([], "o499")
     assert chosen(rows[1:]) == ([], "")
     assert chosen([]) == ([], "")
+
+
+async def test_an_overdue_job_is_found_at_once_beside_thousands_of_organizations() -> None:
+    """Wherever the cursor of the last run stands."""
+    stage = Stage()
+    await _waiting(stage, 2000, announced=True)
+    found = []
+    for organization in ("org_100001", "org_100900", "org_102000"):
+        await stage.rows(
+            "UPDATE cognate_jobs SET due_at = '2020' "
+            "WHERE organization_id = ?1 AND record_id = 'r1'",
+            organization,
+        )
+        await stage.sweep()
+        found += await stage.rows(
+            "SELECT announced FROM cognate_jobs WHERE organization_id = ?1 AND record_id = 'r1'",
+            organization,
+        )
+
+    assert [row["announced"] for row in found] == [2, 2, 2]

@@ -14,7 +14,7 @@ CREATE TABLE "claims" (
 
 CREATE TRIGGER claims_inserted AFTER INSERT ON "claims"
 BEGIN
-  UPDATE cognate_embeddings SET changes = changes + 1, posted_text = NULL, record_gone = 0
+  UPDATE cognate_embeddings SET changes = changes + 1, revision = revision + 1, posted_text = NULL, record_gone = 0
   WHERE organization_id = NEW.organization_id AND scope = 'claims' AND record_id = NEW.id;
 END;
 
@@ -22,13 +22,13 @@ CREATE TRIGGER claims_changed AFTER UPDATE OF "content", "story_id" ON "claims"
 WHEN NEW."content" IS NOT OLD."content"
   OR NEW."story_id" IS NOT OLD."story_id"
 BEGIN
-  UPDATE cognate_embeddings SET changes = changes + 1, posted_text = CASE WHEN NEW."content" IS NOT OLD."content" THEN NULL ELSE posted_text END
+  UPDATE cognate_embeddings SET changes = changes + 1, revision = revision + 1, posted_text = CASE WHEN NEW."content" IS NOT OLD."content" THEN NULL ELSE posted_text END
   WHERE organization_id = NEW.organization_id AND scope = 'claims' AND record_id = NEW.id;
 END;
 
 CREATE TRIGGER claims_deleted AFTER DELETE ON "claims"
 BEGIN
-  UPDATE cognate_embeddings SET posted_text = NULL, record_gone = 1
+  UPDATE cognate_embeddings SET revision = revision + 1, posted_text = NULL, record_gone = 1
   WHERE organization_id = OLD.organization_id AND scope = 'claims' AND record_id = OLD.id;
 END;
 
@@ -47,7 +47,7 @@ CREATE TABLE "articles" (
 
 CREATE TRIGGER articles_inserted AFTER INSERT ON "articles"
 BEGIN
-  UPDATE cognate_embeddings SET changes = changes + 1, posted_text = NULL, record_gone = 0
+  UPDATE cognate_embeddings SET changes = changes + 1, revision = revision + 1, posted_text = NULL, record_gone = 0
   WHERE organization_id = NEW.organization_id AND scope = 'articles' AND record_id = NEW.id;
 END;
 
@@ -57,13 +57,13 @@ WHEN NEW."title" IS NOT OLD."title"
   OR NEW."section" IS NOT OLD."section"
   OR NEW."year" IS NOT OLD."year"
 BEGIN
-  UPDATE cognate_embeddings SET changes = changes + 1, posted_text = CASE WHEN NEW."title" IS NOT OLD."title"
+  UPDATE cognate_embeddings SET changes = changes + 1, revision = revision + 1, posted_text = CASE WHEN NEW."title" IS NOT OLD."title"
   OR NEW."body" IS NOT OLD."body" THEN NULL ELSE posted_text END
   WHERE organization_id = NEW.organization_id AND scope = 'articles' AND record_id = NEW.id;
 END;
 
 CREATE TRIGGER articles_deleted AFTER DELETE ON "articles"
 BEGIN
-  UPDATE cognate_embeddings SET posted_text = NULL, record_gone = 1
+  UPDATE cognate_embeddings SET revision = revision + 1, posted_text = NULL, record_gone = 1
   WHERE organization_id = OLD.organization_id AND scope = 'articles' AND record_id = OLD.id;
 END;

@@ -1,0 +1,91 @@
+"""On which condition a record gets a job. D1 decides, in the transaction that queues the job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cognate.schema.collections import Collection
+
+
+class RecordIs(Enum):
+    """What the record must be."""
+
+    ANY = "any"
+    LIVE = "live"
+    """It exists, and is not deleted."""
+    GONE = "gone"
+    """It was deleted, and its state row is still there: its vectors may be too."""
+    WRITTEN = "written"
+    """It is as this request wrote it: its `updated_at` is the request's token."""
+    ABANDONED = "abandoned"
+    """It is a text that was never embedded, and no job embeds it."""
+
+
+class TokenOf(Enum):
+    """Who must hold the request's token: of two requests at once, one finds its own there."""
+
+    NOBODY = "nobody"
+    KEY = "key"
+    """The idempotency key under which the request was sent."""
+    BACKFILL = "backfill"
+    """The backfill whose step the request is."""
+
+
+@dataclass(frozen=True)
+class Provided:
+    """The condition on which each of some records gets a job."""
+
+    record: RecordIs = RecordIs.ANY
+    token: TokenOf = TokenOf.NOBODY
+
+    def sql(self, collection: Collection) -> str:
+        """Render it for a statement over `json_each`, with ?1 organization and ?2 scope.
+
+        Each `value` has the `record` and the `token`.
+        """
+        return f"({_record(self.record, collection)} AND {TOKENS[self.token]})"
+
+
+TOKENS = {
+    TokenOf.NOBODY: "TRUE",
+    TokenOf.KEY: (
+        "EXISTS (SELECT 1 FROM cognate_idempotency_keys k WHERE k.organization_id = ?1 "
+        "AND k.token = json_each.value ->> 'token')"
+    ),
+    TokenOf.BACKFILL: (
+        "EXISTS (SELECT 1 FROM cognate_backfills b WHERE b.organization_id = ?1 "
+        "AND b.token = json_each.value ->> 'token')"
+    ),
+}
+
+
+def _record(record: RecordIs, collection: Collection) -> str:
+    match record:
+        case RecordIs.ANY:
+            return "TRUE"
+        case RecordIs.LIVE:
+            return collection.live_record
+        case RecordIs.GONE:
+            return (
+                "EXISTS (SELECT 1 FROM cognate_embeddings g WHERE g.organization_id = ?1 "  # noqa: S608 - constants
+                "AND g.scope = ?2 AND g.record_id = json_each.value ->> 'record') "
+                f"AND NOT {collection.live_record}"
+            )
+        case RecordIs.WRITTEN:
+            return (
+                f'EXISTS (SELECT 1 FROM "{collection.sql_table}" r WHERE r.organization_id = ?1 '  # noqa: S608 - names of the schema
+                "AND r.id = json_each.value ->> 'record' "
+                "AND r.updated_at = json_each.value ->> 'token')"
+            )
+        case RecordIs.ABANDONED:
+            return (
+                f"{collection.live_record} AND EXISTS (SELECT 1 FROM cognate_embeddings e "  # noqa: S608 - constants
+                "WHERE e.organization_id = ?1 AND e.scope = ?2 "
+                "AND e.record_id = json_each.value ->> 'record' AND e.embedded_at IS NULL) "
+                "AND NOT EXISTS (SELECT 1 FROM cognate_jobs o WHERE o.organization_id = ?1 "
+                "AND o.scope = ?2 AND o.record_id = json_each.value ->> 'record' "
+                "AND +o.source <> 'delete' AND +o.status IN ('queued', 'running', 'failed'))"
+            )

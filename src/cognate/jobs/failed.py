@@ -1,0 +1,90 @@
+"""Failed jobs of an organization: choose them, count them, dismiss them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from cognate.jobs.job import BY_CODE, BY_STATUS, OTHERWISE
+from cognate.ports import Statement
+from cognate.times import to_iso
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from cognate.ports import Parameter
+    from cognate.principal import OrganizationId
+
+MAX_CHOSEN: Final = 1000
+"""Failed jobs that one call retries or dismisses; the answer says how many remain."""
+
+GIVEN: Final = (
+    "f.organization_id = ?1 AND (f.scope, f.id) IN "
+    "(SELECT value ->> 0, value ->> 1 FROM json_each(?2))"
+)
+"""An SQL condition: the job `f` is one of the keys ?2 in organization ?1."""
+
+
+@dataclass(frozen=True)
+class FailedJobs:
+    """The failed jobs of an organization, or those of one table or error code.
+
+    Attributes:
+        with_state: only those of which the record is known; of a message that made no sense it is
+            not, and there is nothing to retry.
+    """
+
+    organization_id: OrganizationId
+    scope: str | None = None
+    code: str | None = None
+    with_state: bool = False
+
+    def oldest_statement(self) -> Statement:
+        """Return (id, scope, record_id) of the oldest, at most `MAX_CHOSEN`."""
+        source, parameters = self._source()
+        return Statement(
+            f"SELECT f.id, f.scope, f.record_id {source} ORDER BY f.id LIMIT {MAX_CHOSEN}",
+            parameters,
+        )
+
+    def count_statement(self) -> Statement:
+        """Return (jobs): how many there are."""
+        source, parameters = self._source()
+        return Statement(f"SELECT COUNT(*) AS jobs {source}", parameters)
+
+    def _source(self) -> tuple[str, tuple[Parameter, ...]]:
+        parameters: list[Parameter] = [self.organization_id]
+        conditions = [f"f.organization_id = ?1 AND f.status = 'failed' AND f.{OTHERWISE}"]
+        for column, value in (("scope", self.scope), ("error_code", self.code)):
+            if value is not None:
+                parameters.append(value)
+                conditions.append(f"f.{column} = ?{len(parameters)}")
+        if self.with_state:
+            conditions.append(WITH_STATE)
+        by_table = self.scope is not None
+        index = BY_STATUS[by_table] if self.code is None else BY_CODE[by_table, True]
+        source = f"FROM cognate_jobs f INDEXED BY {index} WHERE {' AND '.join(conditions)}"
+        return source, tuple(parameters)
+
+
+WITH_STATE: Final = (
+    "EXISTS (SELECT 1 FROM cognate_embeddings s WHERE s.organization_id = f.organization_id "
+    "AND s.scope = f.scope AND s.record_id = f.record_id)"
+)
+
+
+def dismiss_statement(
+    organization_id: OrganizationId, keys: Sequence[tuple[str, str]], now: datetime
+) -> Statement:
+    """Dismiss failed jobs: (scope, id) of each.
+
+    Returns:
+        A statement that returns the id of each job that was still failed.
+    """
+    return Statement(
+        "UPDATE cognate_jobs AS f SET status = 'dismissed', updated_at = ?3, "  # noqa: S608 - constants
+        f"completed_at = ?3 WHERE {GIVEN} AND +f.status = 'failed' RETURNING id",
+        (organization_id, json.dumps(keys), to_iso(now)),
+    )

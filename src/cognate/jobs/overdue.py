@@ -1,0 +1,182 @@
+"""Find open jobs that nobody looks after: their message or their handler is lost.
+
+A batch that finishes lets out the next jobs of its organizations, so an organization with a message
+in the queue needs no help. The sweeper helps those that have none, sends overdue messages again and
+takes back jobs whose handler died.
+
+Each run looks at a bounded number of organizations and remembers where it stopped, so that every
+organization has its turn however many there are.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from cognate.ports import Statement
+from cognate.times import to_iso
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from cognate.ports import Row
+
+MAX_LOOKED_AT: Final = 500
+"""Organizations with open jobs that one run looks at for jobs that nobody lets out."""
+
+MAX_SEARCHED: Final = 5000
+"""Organizations whose windows one run searches for overdue jobs: two index steps each, and one for
+each job that is in the queue. All of them, in most deployments, so that a lost message or a dead
+handler is noticed within a minute."""
+
+MAX_HELPED: Final = 20
+"""Organizations whose jobs one run lets out: up to 500 messages each."""
+
+MAX_OVERDUE: Final = 500
+"""Overdue jobs that one run announces or takes back: five calls of the queue."""
+
+FIRST_PATIENCE_MINUTES: Final = 2
+"""Until a job that was announced again is overdue again; then as long as it is old."""
+
+CURSOR: Final = "SELECT value AS cursor FROM cognate_cursors WHERE name = 'open'"
+
+FIRST: Final = (
+    "SELECT MIN(organization_id) FROM cognate_jobs INDEXED BY cognate_jobs_open "
+    "WHERE completed_at IS NULL"
+)
+
+LATER: Final = (
+    f"later (organization_id, number) AS (SELECT ({FIRST} "  # noqa: S608 - constants
+    f"AND organization_id > COALESCE(({CURSOR}), '')), 1 UNION ALL "
+    f"SELECT ({FIRST} AND organization_id > later.organization_id), number + 1 "
+    "FROM later WHERE later.organization_id IS NOT NULL AND number < ?2)"
+)
+"""The organizations with open jobs behind the cursor, at most ?2, and NULL behind the last one."""
+
+SOONER: Final = (
+    f"sooner (organization_id, number) AS (SELECT ({FIRST} "  # noqa: S608 - constants
+    f"AND organization_id <= ({CURSOR})), 1 UNION ALL "
+    f"SELECT ({FIRST} AND organization_id > sooner.organization_id "
+    f"AND organization_id <= ({CURSOR})), number + 1 "
+    "FROM sooner WHERE sooner.organization_id IS NOT NULL AND number < ?2)"
+)
+"""Those up to the cursor."""
+
+
+def look_statements(now: datetime) -> list[Statement]:
+    """Look at the next organizations that have open jobs.
+
+    Returns:
+        Three statements. The first returns (cursor), where an earlier run has stopped. The second
+        returns (organization_id, stalled) of organizations behind it, in order. The third returns
+        (organization_id, scope, id, record_id, status) of overdue jobs.
+    """
+    moment = to_iso(now)
+    return [
+        Statement(CURSOR),
+        Statement(
+            f"WITH RECURSIVE {LATER} "  # noqa: S608 - constants
+            "SELECT organization_id, EXISTS (SELECT 1 FROM cognate_jobs w "
+            "INDEXED BY cognate_jobs_waiting WHERE w.organization_id = later.organization_id "
+            "AND w.completed_at IS NULL AND w.announced = 0) "
+            "AND NOT EXISTS (SELECT 1 FROM cognate_jobs f INDEXED BY cognate_jobs_open "
+            "WHERE f.organization_id = later.organization_id AND f.completed_at IS NULL "
+            "AND f.announced = 1 AND f.attempts = 0 AND f.due_at > ?1) AS stalled "
+            "FROM later WHERE organization_id IS NOT NULL ORDER BY number",
+            (moment, MAX_LOOKED_AT),
+        ),
+        Statement(
+            f"WITH RECURSIVE {LATER}, {SOONER}, busy AS (SELECT organization_id FROM ("  # noqa: S608 - constants
+            "SELECT organization_id FROM later UNION ALL SELECT organization_id FROM sooner) "
+            "WHERE organization_id IS NOT NULL LIMIT ?2) "
+            "SELECT organization_id, scope, id, record_id, status FROM ("
+            "SELECT * FROM cognate_jobs INDEXED BY cognate_jobs_due "
+            "WHERE completed_at IS NULL AND announced = 2 AND due_at < ?1 "
+            "ORDER BY due_at LIMIT ?3) UNION ALL "
+            "SELECT * FROM (SELECT j.organization_id, j.scope, j.id, j.record_id, j.status "
+            "FROM busy CROSS JOIN cognate_jobs j INDEXED BY cognate_jobs_open "
+            "ON j.organization_id = busy.organization_id AND j.announced = 1 "
+            "AND j.completed_at IS NULL WHERE j.due_at < ?1 LIMIT ?3)",
+            (moment, MAX_SEARCHED, MAX_OVERDUE),
+        ),
+    ]
+
+
+def chosen(looked_at: Sequence[Row]) -> tuple[list[str], str]:
+    """Choose the organizations to help, and the cursor for the next run; empty for the first."""
+    stalled = [row["organization_id"] for row in looked_at if row["stalled"]]
+    if len(stalled) > MAX_HELPED:
+        return stalled[:MAX_HELPED], stalled[MAX_HELPED - 1]
+    end = looked_at[-1]["organization_id"] if len(looked_at) == MAX_LOOKED_AT else ""
+    return stalled, end
+
+
+def remember_statements(before: Sequence[Row], cursor: str) -> list[Statement]:
+    """Keep the cursor, where it is another one than before."""
+    if cursor == (before[0]["cursor"] if before else ""):
+        return []
+    sql = "INSERT OR REPLACE INTO cognate_cursors (name, value) VALUES ('open', ?1)"
+    return [Statement(sql, (cursor,))]
+
+
+def take_back_statements(lapsed: Sequence[Row], now: datetime) -> list[Statement]:
+    """Queue jobs again that were started and not finished within their lease.
+
+    Of a record one job is queued at most: an older one is superseded.
+
+    Args:
+        lapsed: rows of (organization_id, scope, id, record_id).
+        now: the time.
+    """
+    if not lapsed:
+        return []
+    payload = json.dumps([dict(row) for row in lapsed])
+    # Every job of the records that are concerned, by the index on records.
+    of_records = (
+        "FROM json_each(?1) CROSS JOIN cognate_jobs q INDEXED BY cognate_jobs_by_record "
+        "ON q.organization_id = json_each.value ->> 'organization_id' "
+        "AND q.scope = json_each.value ->> 'scope' "
+        "AND q.record_id = json_each.value ->> 'record_id'"
+    )
+    newer = (
+        "EXISTS (SELECT 1 FROM cognate_jobs q INDEXED BY cognate_jobs_by_record "  # noqa: S608 - constants
+        "WHERE q.organization_id = cognate_jobs.organization_id AND q.scope = cognate_jobs.scope "
+        "AND q.record_id = cognate_jobs.record_id AND q.id <> cognate_jobs.id "
+        "AND (+q.status = 'queued' OR q.id > cognate_jobs.id "
+        f"AND (q.organization_id, q.scope, q.id) IN ({KEYS})))"
+    )
+    return [
+        # A handler that died may have written to the index: whoever is next must write again.
+        Statement(
+            "UPDATE cognate_jobs SET forced = 1 WHERE (organization_id, scope, id) IN ("  # noqa: S608 - constants
+            f"SELECT q.organization_id, q.scope, q.id {of_records} WHERE +q.status = 'queued')",
+            (payload,),
+        ),
+        Statement(
+            f"UPDATE cognate_jobs SET completed_at = CASE WHEN {newer} THEN ?2 END, "  # noqa: S608 - constants
+            f"status = CASE WHEN {newer} THEN 'superseded' ELSE 'queued' END, updated_at = ?2 "
+            f"WHERE (organization_id, scope, id) IN ({KEYS}) AND +status = 'running'",
+            (payload, to_iso(now)),
+        ),
+    ]
+
+
+KEYS: Final = (
+    "SELECT value ->> 'organization_id', value ->> 'scope', value ->> 'id' FROM json_each(?1)"
+)
+
+
+def announce_again_statement(overdue: Sequence[Row], now: datetime) -> Statement:
+    """Announce overdue jobs; each time the pause doubles, so a long backlog is not flooded.
+
+    Returns:
+        A statement that returns (id, organization_id, scope) of those that are queued.
+    """
+    return Statement(
+        "UPDATE cognate_jobs SET announced = 2, due_at = strftime('%Y-%m-%dT%H:%M:%fZ', "  # noqa: S608 - constants
+        "julianday(?2) + MAX(?3 / 1440.0, julianday(?2) - julianday(created_at))) "
+        f"WHERE (organization_id, scope, id) IN ({KEYS}) AND +status = 'queued' "
+        "RETURNING id, organization_id, scope",
+        (json.dumps([dict(row) for row in overdue]), to_iso(now), FIRST_PATIENCE_MINUTES),
+    )

@@ -1,0 +1,379 @@
+"""Start jobs, and end them: the changes of status that a consumer makes.
+
+Each statement takes a JSON list of rows. A row names its job by organization, scope and id, which
+is the key of `cognate_jobs`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from cognate.jobs.queue import DELIVERY_PATIENCE
+from cognate.ports import Statement
+from cognate.sql import json_groups
+from cognate.times import to_iso
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from cognate.jobs.job import JobStatus
+    from cognate.jobs.messages import JobKey
+    from cognate.ports import Row
+    from cognate.schema.collections import Collection
+
+LEASE: Final = timedelta(minutes=5)
+"""How long a started job is left to whoever started it. A batch takes seconds; Cloudflare ends a
+consumer after 15 minutes. Where two run the same job, the revision decides whose result counts."""
+
+STARTABLE: Final = (
+    "FROM json_each(?1) m CROSS JOIN cognate_jobs j "
+    "ON j.organization_id = m.value ->> 'organization' AND j.scope = m.value ->> 'scope' "
+    "AND j.id = m.value ->> 'job' "
+    "WHERE (j.status = 'queued' OR (j.status = 'running' "
+    "AND (j.due_at < ?2 OR m.value ->> 'redelivered')))"
+)
+"""Jobs that can be started at the time ?2: they are queued, or whoever ran them has died."""
+
+
+@dataclass(frozen=True)
+class StartedJob:
+    """A job that a batch has started.
+
+    Attributes:
+        source: who asked: `api`, `message`, `repair` and so on.
+        charges: failures by its own fault so far.
+        attempts: times it was started, this one included.
+    """
+
+    organization_id: str
+    scope: str
+    id: str
+    source: str
+    charges: int
+    attempts: int
+
+    @classmethod
+    def of(cls, row: Row) -> StartedJob:
+        """Read a row of `start_statement`."""
+        names = ("organization_id", "scope", "id", "source", "charges", "attempts")
+        return cls(*(row[name] for name in names))
+
+
+@dataclass(frozen=True)
+class JobEnd:
+    """What becomes of one started job.
+
+    Attributes:
+        job: which one.
+        status: `queued` is another try; `done` becomes `superseded` where the record has moved on.
+        record: the record and the revision that was read, as fields of a JSON row; None where it
+            was not read.
+        charged: whether a failure counts against the record.
+        due_at: when the sweeper looks at a queued one.
+        code: of the error; or, on a done job, of why there is no vector.
+        message: a sentence for the job's owner.
+    """
+
+    job: StartedJob
+    status: JobStatus
+    record: Mapping[str, Any] | None = None
+    charged: bool = False
+    due_at: str = ""
+    code: str | None = None
+    message: str | None = None
+
+
+def startable_statement(keys: Sequence[JobKey], now: datetime) -> Statement:
+    """Return the id of each of these jobs that a consumer can start now."""
+    payload = json.dumps([key.fields() for key in keys])
+    return Statement(f"SELECT j.id {STARTABLE}", (payload, to_iso(now)))
+
+
+def start_statement(
+    collections: Sequence[Collection],
+    keys: Sequence[JobKey],
+    now: datetime,
+    *,
+    most_characters: int,
+    most_of_column: int,
+) -> Statement:
+    """Start the jobs of the next wave: those whose texts fit, and at least one where there is one.
+
+    The jobs of one record start together. A job that was started before and has no recorded error
+    lost its handler: it may be what killed it. It starts when all others are done, and alone.
+
+    Args:
+        collections: all that the schema has.
+        keys: of the jobs.
+        now: the time.
+        most_characters: of the texts of a wave.
+        most_of_column: characters that are read of one column.
+
+    Returns:
+        A statement that returns the fields of `StartedJob`.
+    """
+    return Statement(
+        "WITH candidates AS ("  # noqa: S608 - constants, and names of the schema
+        "SELECT j.organization_id, j.scope, j.id, "
+        "MAX(j.attempts > 0 AND j.error_code IS NULL) OVER record AS lost_handler, "
+        "MAX(j.attempts) OVER record AS attempts, MIN(j.id) OVER record AS first_id, "
+        f"{POSTED_CHARACTERS} + {_characters(collections, most_of_column)} AS characters "
+        f"{STARTABLE} WINDOW record AS (PARTITION BY j.organization_id, j.scope, j.record_id)"
+        "), ranked AS ("
+        # The jobs of one record are equals here: they have one rank and one total.
+        "SELECT organization_id, scope, id, lost_handler, RANK() OVER turn AS place, "
+        "SUM(characters) OVER turn AS total "
+        "FROM candidates WINDOW turn AS (ORDER BY lost_handler, attempts, first_id)) "
+        "UPDATE cognate_jobs SET status = 'running', attempts = attempts + 1, updated_at = ?2, "
+        # A job that comes back without an error has therefore lost its handler.
+        "error_code = NULL, error_message = NULL, due_at = ?3 "
+        "WHERE (organization_id, scope, id) IN (SELECT organization_id, scope, id FROM ranked "
+        "WHERE place = 1 OR (NOT lost_handler AND total <= ?4)) "
+        "RETURNING organization_id, scope, id, source, charges, attempts",
+        (
+            json.dumps([key.fields() for key in keys]),
+            to_iso(now),
+            to_iso(now + LEASE),
+            most_characters,
+        ),
+    )
+
+
+POSTED_CHARACTERS: Final = (
+    "COALESCE((SELECT length(s.posted_text) FROM cognate_embeddings s "
+    "WHERE s.organization_id = j.organization_id AND s.scope = j.scope "
+    "AND s.record_id = j.record_id), 0)"
+)
+"""Length of the text that was posted for the record of a job `j`."""
+
+
+def _characters(collections: Sequence[Collection], most: int) -> str:
+    """An SQL expression for how many characters of the record of a job `j` are read."""
+    cases = []
+    for collection in collections:
+        lengths = " + ".join(
+            f'MIN(COALESCE(length(r."{column}"), 0), {most})' for column in collection.columns
+        )
+        cases.append(
+            f"WHEN '{collection.scope}' THEN (SELECT {lengths} FROM \"{collection.sql_table}\" r "  # noqa: S608 - names of the schema
+            "WHERE r.organization_id = j.organization_id AND r.id = j.record_id)"
+        )
+    return f"COALESCE(CASE j.scope {' '.join(cases)} END, 0)"
+
+
+def waiting_statement(keys: Sequence[JobKey]) -> Statement:
+    """Return (organization_id) of those of these jobs that have jobs waiting for the window."""
+    organizations = sorted({key.organization_id for key in keys})
+    return Statement(_WAITING, (json.dumps(organizations),))
+
+
+_WAITING: Final = """
+SELECT value AS organization_id FROM json_each(?1)
+WHERE EXISTS (
+  SELECT 1 FROM cognate_jobs w INDEXED BY cognate_jobs_waiting
+  WHERE w.organization_id = value AND w.completed_at IS NULL AND w.announced = 0)
+"""
+
+
+def arrive_statements(payload: str, now: datetime) -> list[Statement]:
+    """Write down jobs that arrive with their message. The same message twice is one job.
+
+    A job with a text starts out as running and overdue, so that `start_statement` takes it, and
+    takes it again when its message comes back. A queued job of its record is superseded: the text
+    that comes now is newer than what that one would embed.
+
+    Args:
+        payload: a JSON list of rows: `organization`, `scope`, `job`, `record`, `model`, `status`,
+            `code` and `message`.
+        now: the time.
+    """
+    moment = to_iso(now)
+    return [Statement(_SUPERSEDE_QUEUED, (payload, moment)), Statement(_ARRIVE, (payload, moment))]
+
+
+KNOWN: Final = (
+    "EXISTS (SELECT 1 FROM cognate_jobs k "
+    "WHERE k.organization_id = json_each.value ->> 'organization' "
+    "AND k.scope = json_each.value ->> 'scope' AND k.id = json_each.value ->> 'job')"
+)
+"""An SQL condition on a row of `json_each`: its job is there already."""
+
+_SUPERSEDE_QUEUED: Final = f"""
+UPDATE cognate_jobs SET status = 'superseded', completed_at = ?2, updated_at = ?2
+WHERE (organization_id, scope, id) IN (
+  SELECT q.organization_id, q.scope, q.id
+  FROM json_each(?1) CROSS JOIN cognate_jobs q INDEXED BY cognate_jobs_by_record
+    ON q.organization_id = json_each.value ->> 'organization'
+    AND q.scope = json_each.value ->> 'scope' AND q.record_id = json_each.value ->> 'record'
+  WHERE +q.status = 'queued' AND NOT {KNOWN})
+"""  # noqa: S608 - a constant
+
+_ARRIVE: Final = """
+INSERT OR IGNORE INTO cognate_jobs (
+  organization_id, scope, id, record_id, model, source, announced, status, error_code,
+  error_message, due_at, created_at, updated_at, completed_at)
+SELECT COALESCE(value ->> 'organization', ''), value ->> 'scope', value ->> 'job',
+  value ->> 'record', value ->> 'model', 'message', 1, value ->> 'status', value ->> 'code',
+  value ->> 'message', '', ?2, ?2, CASE value ->> 'status' WHEN 'failed' THEN ?2 END
+FROM json_each(?1)
+"""
+
+
+def end_statements(ends: Sequence[JobEnd], now: datetime) -> list[Statement]:
+    """End jobs, or queue them for another try.
+
+    Each statement returns (id, status) of the jobs that it has changed.
+    """
+    rows = [
+        {
+            **(end.record or {}),
+            "organization": end.job.organization_id,
+            "scope": end.job.scope,
+            "job": end.job.id,
+            "attempts": end.job.attempts,
+            "is_read": end.record is not None,
+            "status": end.status,
+            "charge": int(end.charged),
+            "due_at": end.due_at,
+            "code": end.code,
+            "message": end.message,
+        }
+        for end in ends
+    ]
+    moment = to_iso(now)
+    return [Statement(_END, (payload, moment)) for payload in json_groups(rows)]
+
+
+_NEW_STATUS: Final = """
+CASE
+  -- A job that waits for another try gives way to a newer one of its record.
+  WHEN value ->> 'status' = 'queued' AND EXISTS (
+    SELECT 1 FROM cognate_jobs q INDEXED BY cognate_jobs_by_record
+    WHERE q.organization_id = cognate_jobs.organization_id AND q.scope = cognate_jobs.scope
+      AND q.record_id = cognate_jobs.record_id AND +q.status = 'queued'
+      AND q.id <> cognate_jobs.id) THEN 'superseded'
+  WHEN value ->> 'status' = 'done' AND NOT EXISTS (
+    SELECT 1 FROM cognate_embeddings s
+    WHERE s.organization_id = value ->> 'organization' AND s.scope = value ->> 'scope'
+      AND s.record_id = value ->> 'record' AND s.revision = value ->> 'revision') THEN 'superseded'
+  ELSE value ->> 'status'
+END
+"""
+
+_END: Final = f"""
+UPDATE cognate_jobs SET
+  status = {_NEW_STATUS},
+  charges = charges + (value ->> 'charge'),
+  error_code = value ->> 'code',
+  error_message = value ->> 'message',
+  due_at = value ->> 'due_at',
+  -- What waits for another try takes no place in the window.
+  announced = CASE WHEN value ->> 'status' = 'queued' THEN 2 ELSE announced END,
+  updated_at = ?2,
+  completed_at = CASE WHEN {_NEW_STATUS} NOT IN ('queued', 'running') THEN ?2 END
+FROM json_each(?1)
+WHERE organization_id = value ->> 'organization' AND cognate_jobs.scope = value ->> 'scope'
+  AND cognate_jobs.id = value ->> 'job'
+  -- An older try that failed ends no newer one. And a dead letter may have failed the job while
+  -- this try was at work: its result counts.
+  AND (cognate_jobs.status = 'running'
+      AND (value ->> 'status' = 'done' OR NOT value ->> 'is_read'
+        OR cognate_jobs.attempts = value ->> 'attempts')
+    OR cognate_jobs.status = 'failed'
+      AND (NOT value ->> 'is_read' OR cognate_jobs.attempts = value ->> 'attempts'))
+RETURNING cognate_jobs.id, cognate_jobs.status
+"""  # noqa: S608 - constants
+
+
+def repair_statements(rows: Sequence[Mapping[str, Any]], now: datetime) -> list[Statement]:
+    """Queue a job for each record that moved on while its index entry was written.
+
+    The job is forced: what it finds in D1 may look as if nothing had to be done. Each statement
+    returns (id, organization_id, scope) of the jobs that are to be announced.
+
+    Args:
+        rows: `organization`, `scope`, `record`, the `revision` that was read, the `model`, and a
+            `job` id.
+        now: the time.
+    """
+    moment, due = to_iso(now), to_iso(now + DELIVERY_PATIENCE)
+    return [Statement(_REPAIR, (payload, moment, due)) for payload in json_groups(rows)]
+
+
+_REPAIR: Final = """
+INSERT INTO cognate_jobs (
+  organization_id, scope, id, record_id, model, source, status, forced, announced, due_at,
+  created_at, updated_at)
+SELECT organization_id, scope, COALESCE(queued, job), record_id, model, 'repair', 'queued', 1, 1,
+  ?3, ?2, ?2
+FROM (
+  SELECT s.organization_id, s.scope, s.record_id, value ->> 'job' AS job,
+    value ->> 'model' AS model, (
+      SELECT q.id FROM cognate_jobs q INDEXED BY cognate_jobs_by_record
+      WHERE q.organization_id = s.organization_id AND q.scope = s.scope
+        AND q.record_id = s.record_id AND +q.status = 'queued') AS queued
+  FROM json_each(?1) CROSS JOIN cognate_embeddings s
+    ON s.organization_id = value ->> 'organization' AND s.scope = value ->> 'scope'
+    AND s.record_id = value ->> 'record'
+  WHERE s.revision <> value ->> 'revision')
+WHERE TRUE
+ON CONFLICT (organization_id, scope, id) DO UPDATE SET forced = 1
+RETURNING id, organization_id, scope
+"""
+
+
+def fail_statements(keys: Sequence[JobKey], now: datetime) -> list[Statement]:
+    """Fail jobs whose message is a dead letter, with the code of what failed last.
+
+    Returns:
+        Two statements. The first returns (id, error_code) of the jobs that have failed now: their
+        handler died. The second returns the same of those that wait: they stay queued.
+    """
+    payload = json.dumps([key.fields() for key in keys])
+    return [Statement(_FAIL, (payload, to_iso(now))), Statement(_STILL_QUEUED, (payload,))]
+
+
+_FAIL: Final = """
+UPDATE cognate_jobs SET
+  status = 'failed', completed_at = ?2, updated_at = ?2,
+  error_message = 'It was tried as often as the queue allows. '
+    || COALESCE(error_message, 'Its handler never finished.'),
+  error_code = COALESCE(error_code, 'RETRIES_EXHAUSTED')
+WHERE (organization_id, scope, id) IN (
+    SELECT value ->> 'organization', value ->> 'scope', value ->> 'job' FROM json_each(?1))
+  AND +status = 'running'
+RETURNING id, error_code
+"""
+
+_STILL_QUEUED: Final = """
+SELECT j.id, j.error_code FROM json_each(?1) m CROSS JOIN cognate_jobs j
+  ON j.organization_id = m.value ->> 'organization' AND j.scope = m.value ->> 'scope'
+  AND j.id = m.value ->> 'job'
+WHERE +j.status = 'queued' AND j.error_code IS NOT NULL
+"""
+
+
+def arrive_late_jobs_statement(payload: str, now: datetime) -> Statement:
+    """Write down jobs that never arrived before their message was a dead letter, as running.
+
+    `fail_statements` fails them then, and they can be retried.
+
+    Args:
+        payload: see `arrive_statements`.
+        now: the time.
+    """
+    return Statement(_ARRIVE_LATE, (payload, to_iso(now)))
+
+
+_ARRIVE_LATE: Final = """
+INSERT OR IGNORE INTO cognate_jobs (
+  organization_id, scope, id, record_id, model, source, announced, status, due_at, created_at,
+  updated_at)
+SELECT value ->> 'organization', value ->> 'scope', value ->> 'job', value ->> 'record',
+  value ->> 'model', 'message', 1, 'running', '', ?2, ?2
+FROM json_each(?1)
+"""
