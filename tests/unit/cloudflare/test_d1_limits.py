@@ -43,6 +43,15 @@ def test_half_a_character_is_counted_as_what_replaces_it() -> None:
 
 
 @pytest.mark.parametrize(("letter", "size"), [("x", 1), ("é", 2)])
+def test_each_text_of_an_answer_is_counted(letter: str, size: int) -> None:
+    """Many texts may be larger together than one of them may be."""
+    most = letter * (MAX_VALUE_BYTES // size)
+    check_answer([[{"a": most, "b": 1}], [{"a": most}]], most * 2)
+    with pytest.raises(ValueTooLarge):
+        check_answer([[{"a": most, "b": 1}], [{"a": most + letter}]], most * 2)
+
+
+@pytest.mark.parametrize(("letter", "size"), [("x", 1), ("é", 2)])
 def test_an_answer_is_counted_in_bytes(letter: str, size: int) -> None:
     """Fifty million of them."""
     most = letter * (MAX_RESULT_BYTES // size)

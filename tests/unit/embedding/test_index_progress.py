@@ -13,6 +13,7 @@ from cognate.embedding.index_progress import (
     PROBE_ID,
     PROBE_PATIENCE,
     Mutation,
+    TrackedIndex,
     follow_indexes,
     record_statements,
 )
@@ -54,6 +55,23 @@ async def test_nothing_is_asked_of_an_index_that_accepted_nothing() -> None:
     stage = Stage()
     await follow_indexes(stage.local)
     assert (stage.calls(f"{BINDING}.describe"), await progress(stage)) == (0, None)
+
+
+async def test_a_tracked_index_only_notes_mutations() -> None:
+    """A query and a description are those of the index below."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "a red harbour")
+    await stage.drain()
+    inner = stage.local.indexes[BINDING]
+    tracked = TrackedIndex(inner, BINDING, stage.local.clock)
+    vectors = await stage.local.embedder.embed(CLAIMS.model, ["a red harbour"])
+
+    found = await tracked.query(vectors, top_k=5, conditions={})
+
+    assert len(found) == 1
+    assert await inner.query(vectors, top_k=5, conditions={}) == found
+    assert await inner.describe() == await tracked.describe()
+    assert tracked.mutations == []
 
 
 async def test_a_batch_keeps_its_mutations() -> None:

@@ -69,7 +69,9 @@ async def test_an_index_is_called_again_only_where_its_input_failed(
         await index.delete([])
     with pytest.raises(kind):
         await index.query(Stage, top_k=1, conditions={})  # type: ignore[arg-type]  # not looked at
-    assert broken.calls == (3 if issubclass(kind, REJECTIONS) else 1)
+    with pytest.raises(kind):
+        await index.describe()
+    assert broken.calls == (4 if issubclass(kind, REJECTIONS) else 1)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cognate.errors import VectorIndexUnavailable
 from cognate.ports import MAX_TOP_K, Platform
 from cognate.schema import Similarity
 from cognate.search.nearest import CROWDED_OUT, RANGES_UP_TO
@@ -137,6 +138,35 @@ async def test_a_dead_crowd_costs_one_more_look() -> None:
     before = stage.calls("VECTORIZE.query")
     await ask(stage)
     assert stage.calls("VECTORIZE.query") - before == 2
+
+
+@dataclass
+class AnswersOnce(ForwardingIndex):
+    """An index that fails from its second query on."""
+
+    queries: int = 0
+
+    async def query(
+        self, vectors: Vectors, *, top_k: int, conditions: Mapping[str, Any]
+    ) -> list[IndexMatch]:
+        """See `ports.VectorIndex.query`."""
+        self.queries += 1
+        if self.queries > 1:
+            raise VectorIndexUnavailable("connection lost")
+        return await self.inner.query(vectors, top_k=top_k, conditions=conditions)
+
+
+async def test_a_second_look_that_fails_degrades_the_answer() -> None:
+    """The first look alone does not settle what is near."""
+    stage = Stage()
+    await delete_by_sql(stage, await crowd(stage, 30))
+    stage.platform = replace(
+        stage.platform, indexes={"VECTORIZE": AnswersOnce(stage.local.indexes["VECTORIZE"])}
+    )
+
+    found = await ask(stage)
+
+    assert (found.verdict, found.degraded) == (None, "VECTORIZE_UNAVAILABLE")
 
 
 @dataclass

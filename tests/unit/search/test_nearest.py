@@ -282,6 +282,19 @@ async def test_long_records_count_by_their_chunks(monkeypatch: pytest.MonkeyPatc
     assert (set(ids(found)), found.degraded) == ({"r2", "r3"}, TOO_MANY_RECENT)
 
 
+async def test_a_vector_without_its_place_in_the_text_is_no_match() -> None:
+    """A state row that was changed by SQL may say less than the embedding column holds."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "a red harbour")
+    await stage.drain()
+    await stage.show()
+    await stage.rows("UPDATE cognate_embeddings SET chunks = '[]'")
+
+    found = await find(stage, "a red harbour")
+
+    assert found.matches == []
+
+
 async def test_the_widest_search_stays_within_the_limit_of_the_index() -> None:
     """Vectorize refuses a query for more than 100 matches."""
     stage = Stage()
