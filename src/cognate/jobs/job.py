@@ -59,6 +59,8 @@ class JobStatus(StrEnum):
     | running | queued, superseded | its consumer died | `overdue.take_back_statements` |
     | failed | queued, superseded | somebody retries it | `replay.replay_statements` |
     | failed | dismissed | somebody dismisses it | `failed.dismiss_statement` |
+    | failed | done, queued | its consumer ends it after its dead letter | `run.end_statements` |
+    | queued | superseded | another Worker's text arrives | `run.arrive_statements` |
 
     Queued and running jobs are open. Done, superseded and dismissed ones are removed after a time.
     """

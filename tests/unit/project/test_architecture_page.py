@@ -56,6 +56,18 @@ def _drawn() -> set[tuple[str, str]]:
     return set(arrows)
 
 
+def _listed() -> set[tuple[str, str]]:
+    """The changes in the table beside `JobStatus`; it leaves out what removes a job."""
+    row = re.compile(r"^ *\|([a-z, ]*)\| ([a-z, ]+) \| .* \| `", re.MULTILINE)
+    return {
+        (one.strip() or NOTHING, other)
+        for before, after in row.findall(JobStatus.__doc__ or "")
+        for one in before.split(",")
+        for other in after.split(", ")
+        if one.strip() != other
+    }
+
+
 def test_every_room_is_named() -> None:
     """Each package and module directly in `src/cognate`, and the entry; nothing else."""
     section = _section("The rooms")
@@ -82,6 +94,29 @@ def test_the_rooms_stand_in_the_order_of_their_floors() -> None:
     ]
 
     assert sorted(floors, reverse=True) == floors
+
+
+def test_each_table_is_written_by_its_owner() -> None:
+    """No other module has a statement that inserts, updates or deletes rows of it."""
+    owners: dict[str, str] = {}
+    for line in _section("Who writes which table").splitlines():
+        if line.startswith("| `"):
+            _, tables, owner, _ = line.split("|")
+            owners |= dict.fromkeys(re.findall(r"`(cognate_\w+)`", tables), owner)
+    migrations = "".join(path.read_text("utf-8") for path in (ROOT / "migrations").glob("*.sql"))
+    assert set(re.findall(r"CREATE TABLE (cognate_\w+)", migrations)) == set(owners)
+    writes = re.compile(r"(?:INSERT (?:OR \w+ )?INTO|UPDATE(?: OR \w+)?|DELETE FROM) (cognate_\w+)")
+    strangers = {
+        (table, path.relative_to(ROOT).as_posix())
+        for path in (ROOT / "src").rglob("*.py")
+        for table in writes.findall(path.read_text("utf-8"))
+        if not any(
+            path.relative_to(ROOT).as_posix().startswith(owner)
+            for owner in re.findall(r"`(src/[^`]+)`", owners[table])
+        )
+    }
+
+    assert strangers == set()
 
 
 def test_every_status_is_drawn() -> None:
@@ -178,3 +213,4 @@ async def test_the_drawing_has_the_changes_of_status_that_happen() -> None:
     await stage.sweep()
 
     assert _drawn() == stage.seen()
+    assert _listed() == {(before, after) for before, after in stage.seen() if after != NOTHING}
