@@ -70,8 +70,8 @@ async def _tidy(platform: Platform, app: Cognate, retention: Retention) -> Swept
     *_, unreplayable, finished, resumed, cursor, busy, overdue = await platform.database.batch(
         [
             removal_statement(now),
-            idempotency.prune_statement(now),
-            backfills.prune_statement(now - retention.jobs),
+            idempotency.prune_keys(now),
+            backfills.prune_backfills(now - retention.jobs),
             *prune_statements(now - retention.jobs, scopes),
             backfills.resume_statement(now),
             *look_statements(now),

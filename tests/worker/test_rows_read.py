@@ -64,7 +64,7 @@ MORE: Final = {
         "It counts the records of an organization; of a large table at most once a minute.",
     ),
     "jobs.queue.release_statement": (600, "It counts the messages of a window, which has 500."),
-    "backfill.walk.read_statements": (1100, "It counts up to 1,000 jobs that wait."),
+    "backfill.walk.read_step": (1100, "It counts up to 1,000 jobs that wait."),
     "search.candidates.read_sketches": (
         2000,
         "It reads what the index does not show yet: some hundreds of records here.",

@@ -220,7 +220,7 @@ def resume_statement(now: datetime) -> Statement:
     )
 
 
-def prune_statement(before: datetime) -> Statement:
+def prune_backfills(before: datetime) -> Statement:
     """Remove backfills that ended before this time."""
     return Statement(
         "DELETE FROM cognate_backfills WHERE id IN (SELECT id FROM cognate_backfills "

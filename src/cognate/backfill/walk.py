@@ -84,7 +84,7 @@ async def take_step(platform: Platform, collections: Collections, message: Backf
         await _give_up(platform, message)
         return
     [waiting], backfills, states, rows = await platform.database.batch(
-        read_statements(collection, message)
+        read_step(collection, message)
     )
     if not backfills:
         return
@@ -164,7 +164,7 @@ def _requests(
     return requests
 
 
-def read_statements(collection: Collection, message: BackfillStep) -> list[Statement]:
+def read_step(collection: Collection, message: BackfillStep) -> list[Statement]:
     """How many jobs wait, the backfill if this is its next step, its next records and states.
 
     The organization is the backfill's own, as D1 has it. Only a backfill of stale records reads
@@ -209,7 +209,7 @@ def read_statements(collection: Collection, message: BackfillStep) -> list[State
             "FROM cognate_backfills b CROSS JOIN cognate_embeddings s "
             "ON s.organization_id = b.organization_id AND s.scope = ?3 "
             "AND s.record_id > b.after_id "
-            f"LEFT JOIN {collection.living_record('s.organization_id', 's.record_id')} "
+            f"LEFT JOIN {collection.row_of('s.organization_id', 's.record_id')} "
             f"WHERE {running} ORDER BY s.record_id {limit}",
             step,
         ),

@@ -222,7 +222,7 @@ def _read(collection: Collection, keys: Sequence[JobKey], lease_end: str) -> Sta
         "AND j.scope = m.value ->> 'scope' AND j.id = m.value ->> 'job' "
         "JOIN cognate_embeddings s ON s.organization_id = j.organization_id "
         "AND s.scope = j.scope AND s.record_id = j.record_id "
-        f"LEFT JOIN {collection.living_record('j.organization_id', 'j.record_id')} "
+        f"LEFT JOIN {collection.row_of('j.organization_id', 'j.record_id')} "
         "WHERE m.value ->> 'scope' = ?2 AND j.status = 'running' AND j.due_at = ?3 ORDER BY j.id",
         (json.dumps([key.fields() for key in keys]), collection.scope, lease_end),
     )

@@ -67,12 +67,12 @@ def _record(record: RecordIs, collection: Collection) -> str:
         case RecordIs.ANY:
             return "TRUE"
         case RecordIs.LIVE:
-            return collection.live_record
+            return collection.has_record
         case RecordIs.GONE:
             return (
                 "EXISTS (SELECT 1 FROM cognate_embeddings g WHERE g.organization_id = ?1 "  # noqa: S608 - constants
                 "AND g.scope = ?2 AND g.record_id = json_each.value ->> 'record') "
-                f"AND NOT {collection.live_record}"
+                f"AND NOT {collection.has_record}"
             )
         case RecordIs.WRITTEN:
             return (
@@ -82,7 +82,7 @@ def _record(record: RecordIs, collection: Collection) -> str:
             )
         case RecordIs.ABANDONED:
             return (
-                f"{collection.live_record} AND EXISTS (SELECT 1 FROM cognate_embeddings e "  # noqa: S608 - constants
+                f"{collection.has_record} AND EXISTS (SELECT 1 FROM cognate_embeddings e "  # noqa: S608 - constants
                 "WHERE e.organization_id = ?1 AND e.scope = ?2 "
                 "AND e.record_id = json_each.value ->> 'record' AND e.embedded_at IS NULL) "
                 "AND NOT EXISTS (SELECT 1 FROM cognate_jobs o WHERE o.organization_id = ?1 "

@@ -94,7 +94,7 @@ class Collection:
             if row[column] is not None
         }
 
-    def living_record(self, organization: str, record: str) -> str:
+    def row_of(self, organization: str, record: str) -> str:
         """The row `r` of a record, with its condition, to follow JOIN; a deleted one has no row.
 
         Args:
@@ -107,7 +107,7 @@ class Collection:
         )
 
     @cached_property
-    def live_record(self) -> str:
+    def has_record(self) -> str:
         """An SQL condition: the organization ?1 has the record `json_each.value ->> 'record'`."""
         return (
             f"EXISTS (SELECT 1 FROM {self._rows} WHERE r.organization_id = ?1 "  # noqa: S608 - a name of the schema

@@ -156,7 +156,7 @@ def read_recent(target: SearchTarget) -> Statement:
         f"SELECT recent.record_id, recent.chunks, 0 AS first, total > {most} AS left_out, "
         f"CASE WHEN total <= {most} THEN hex(r.\"{collection.embedding_column}\") ELSE '' END "
         f"AS vectors{_metadata(collection)} FROM all_of_them CROSS JOIN recent "
-        f"CROSS JOIN {collection.living_record('?1', 'recent.record_id')}",
+        f"CROSS JOIN {collection.row_of('?1', 'recent.record_id')}",
         tuple(parameters),
     )
 
@@ -209,7 +209,7 @@ def read_stale(target: SearchTarget) -> Statement:
         f"UNION ALL SELECT * FROM ({other.format('>')})) "
         "SELECT 1 AS stale WHERE (SELECT COUNT(*) FROM other) >= ?4 OR EXISTS ("
         "SELECT 1 FROM other o "
-        f"CROSS JOIN {collection.living_record('o.organization_id', 'o.record_id')})",
+        f"CROSS JOIN {collection.row_of('o.organization_id', 'o.record_id')})",
         (target.organization_id, collection.scope, collection.model.fingerprint, MAX_ORPHANS_READ),
     )
 
@@ -261,12 +261,12 @@ def read_pending(target: SearchTarget, record_id: str | None = None) -> Statemen
         "AND s.record_id = j.record_id AND (s.fingerprint IS NOT ?3 "
         "OR s.changes <> s.changes_seen "
         "OR j.priority = 0 AND s.embedded_revision IS NOT s.revision) "
-        f"CROSS JOIN {collection.living_record('?1', 'j.record_id')}{conditions} LIMIT ?4), "
+        f"CROSS JOIN {collection.row_of('?1', 'j.record_id')}{conditions} LIMIT ?4), "
         "first AS MATERIALIZED (SELECT f.*, "
         f'length(r."{collection.embedding_column}") AS stored_bytes{read}, '
         f"SUM({length}) OVER (ORDER BY f.job_id ROWS UNBOUNDED PRECEDING) AS running FROM ("
         "SELECT * FROM waiting ORDER BY job_id LIMIT ?5) f "
-        f"CROSS JOIN {collection.living_record('?1', 'f.record_id')}) "
+        f"CROSS JOIN {collection.row_of('?1', 'f.record_id')}) "
         "SELECT m.records, m.is_cut, w.running <= ?6 AS is_read, w.record_id, w.stored_bytes"
         f"{again}{fields} FROM (SELECT (SELECT COUNT(*) FROM waiting) AS records, "
         "(SELECT COUNT(*) FROM open) >= ?7 AS is_cut) m LEFT JOIN first w ORDER BY w.job_id",
@@ -331,7 +331,7 @@ def _shown_before(*, binding: int, started: int) -> str:
 def _join_record(collection: Collection) -> str:
     """Join the living row `r` of the record to its state row `s`."""
     # Without CROSS, SQLite may walk over all records of the organization instead.
-    return f"CROSS JOIN {collection.living_record('s.organization_id', 's.record_id')} "
+    return f"CROSS JOIN {collection.row_of('s.organization_id', 's.record_id')} "
 
 
 def _metadata(collection: Collection) -> str:

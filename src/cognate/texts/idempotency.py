@@ -134,7 +134,7 @@ def first_jobs(rows: list[Row], key: IdempotencyKey, token: str) -> dict[int, st
     return {int(place): job_id for place, job_id in json.loads(rows[0]["jobs"]).items()}
 
 
-def prune_statement(now: datetime) -> Statement:
+def prune_keys(now: datetime) -> Statement:
     """Remove expired keys, of all organizations."""
     return Statement(
         "DELETE FROM cognate_idempotency_keys WHERE (organization_id, key) IN ("

@@ -11,7 +11,7 @@ import pytest
 
 from cognate.backfill.backfills import Backfill, BackfillStatus, find_backfill, start_backfill
 from cognate.backfill.needs import Selection
-from cognate.backfill.walk import MAX_WAITING, STEP_RECORDS, read_statements, take_step
+from cognate.backfill.walk import MAX_WAITING, STEP_RECORDS, read_step, take_step
 from cognate.errors import QueueError
 from cognate.jobs.messages import BackfillStep, parse
 from cognate.jobs.queue import WINDOW
@@ -318,7 +318,7 @@ async def test_only_a_search_for_stale_records_reads_texts(selection: Selection)
     await stage.drain()
     await _start(stage, selection)
     [step] = _steps(stage)
-    answers = await stage.local.database.batch(read_statements(CLAIMS, step))
+    answers = await stage.local.database.batch(read_step(CLAIMS, step))
     assert [row["id"] for row in answers[-1]] == ["r1"]
     read = str(answers)
     is_read = selection is Selection.STALE
@@ -416,7 +416,7 @@ async def test_an_index_serves_the_reading_of_a_step() -> None:
         (-1, "SEARCH r USING INDEX sqlite_autoindex_claims_1 (organization_id=? AND id>?)"),
         (-2, "SEARCH s USING PRIMARY KEY (organization_id=? AND scope=? AND record_id>?)"),
     ):
-        statement = read_statements(CLAIMS, BackfillStep("b", "claims", 0))[number]
+        statement = read_step(CLAIMS, BackfillStep("b", "claims", 0))[number]
         explain = Statement(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
         [rows] = await Stage().local.database.batch([explain])
         plan = [row["detail"] for row in rows]
