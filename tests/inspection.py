@@ -11,7 +11,7 @@ from array import array
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from cognate.chunking import chunk
-from cognate.embedding.fingerprint import content_hash
+from cognate.embedding.decide import content_hash
 from cognate.ids import vector_id, vector_key
 from cognate.models import INDEX_BINDINGS
 from cognate.ports import FLOAT32_BYTES

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from cognate.backfill.walk import take_step
 from cognate.embedding.batch import run_jobs
+from cognate.embedding.platform_calls import MAX_WAVE_CHARACTERS, grouped
 from cognate.embedding.revisions import doubt_running_statement
-from cognate.embedding.waves import MAX_WAVE_CHARACTERS, grouped
 from cognate.errors import DatabaseError
 from cognate.events import emit
 from cognate.ids import derived_id

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_TEXT_CHARACTERS: Final = 100_000
 """Characters of one text: about 25,000 tokens of English, or 80 chunks. The consumer holds
-the texts of five such records at once (`cognate.embedding.waves`)."""
+the texts of five such records at once (`cognate.embedding.platform_calls`)."""
 
 MAX_CHUNKS: Final = 200
 """Vectors of one record: 0.8 MB at 1,024 dimensions, so a row with its text fits into D1's 2 MB."""

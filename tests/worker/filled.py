@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from cognate.embedding.fingerprint import content_hash, index_hash
+from cognate.embedding.decide import content_hash, index_hash
 from cognate.embedding.sketches import sketch
 from cognate.ids import vector_key
 from cognate.models import DEFAULT_MODEL

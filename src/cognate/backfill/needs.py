@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from cognate.embedding.fingerprint import content_hash, index_hash
+from cognate.embedding.decide import content_hash, index_hash
 
 if TYPE_CHECKING:
     from cognate.ports import Row

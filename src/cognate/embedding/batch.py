@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import random
-from itertools import chain, groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from cognate.embedding.decide import decide_record
 from cognate.embedding.embed import embed_records
-from cognate.embedding.finish import Finished, finish
+from cognate.embedding.finish import Finished, Outcome, finish, orphan, outcome_of
 from cognate.embedding.index import index_records
 from cognate.embedding.load import load_records
-from cognate.embedding.outcomes import JobOutcome, orphan, outcomes_of
-from cognate.embedding.platform_calls import call_halving, with_circuits
-from cognate.embedding.waves import MAX_WAVE_NUMBERS, grouped
+from cognate.embedding.platform_calls import MAX_WAVE_NUMBERS, call_halving, grouped, with_circuits
 from cognate.errors import DatabaseError, MissingColumn, MissingTable, PlatformError
 from cognate.events import emit
 from cognate.jobs.job import JobStatus
@@ -27,10 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from cognate.embedding.decide import Decided
+    from cognate.embedding.decide import Decided, RecordState
     from cognate.embedding.index_progress import Mutation
-    from cognate.embedding.load import RecordState
     from cognate.jobs.messages import JobKey, RetryDelays
+    from cognate.jobs.run import JobEnd
     from cognate.ports import Database, Platform, Statement
     from cognate.schema.collections import Collection, Collections
 
@@ -46,7 +43,7 @@ async def run_jobs(
     For n messages about short texts: one D1 call to start the jobs and read their records, one AI
     call for each hundred texts and model, one upsert for each index (and one delete if vectors must
     go), and one D1 call to store the outcome. Long texts take several waves: see
-    `cognate.embedding.waves`.
+    `cognate.embedding.platform_calls`.
 
     Every batch asks for the length of its records, and so names each table of the schema. If a
     table is not migrated, the batch runs without it: its own jobs are delivered again, and no other
@@ -164,13 +161,13 @@ async def _complete(
     embedded = await embed_records(platform, decided)
     indexed, mutations = await index_records(platform, embedded)
     now = platform.clock.now()
-    outcomes = [found for item in indexed for found in outcomes_of(item, deliveries, now, _jitter)]
+    outcomes = [outcome_of(item, deliveries, now, _jitter) for item in indexed]
     return await _settle(platform, outcomes, waiting, deliveries, mutations)
 
 
 async def _settle(
     platform: Platform,
-    outcomes: Sequence[JobOutcome],
+    outcomes: Sequence[Outcome],
     waiting: Sequence[str],
     deliveries: Mapping[str, int],
     mutations: Sequence[Mutation] = (),
@@ -184,37 +181,34 @@ async def _settle(
     """
     if not outcomes:
         return {}
-    records = [list(group) for _, group in groupby(outcomes, key=lambda item: id(item.indexed))]
     delays: dict[str, int] = {}
     for part, result in await call_halving(
-        records,
-        lambda items: finish(
-            platform.database, list(chain(*items)), waiting, platform.clock.now(), mutations
-        ),
+        outcomes,
+        lambda items: finish(platform.database, items, waiting, platform.clock.now(), mutations),
         ROW_REFUSALS,
     ):
-        stored = list(chain(*part))
+        ends = [end for outcome in part for end in outcome.ends]
         if isinstance(result, PlatformError):
-            emit("batch.not_stored", jobs=len(stored), error=result.code)
-            delays |= {item.job_id: pause(deliveries[item.job_id], _jitter()) for item in stored}
+            emit("batch.not_stored", jobs=len(ends), error=result.code)
+            delays |= {end.job.id: pause(deliveries[end.job.id], _jitter()) for end in ends}
             continue
-        _report(stored, result)
-        await announce(platform, result.released)
+        _report(ends, result)
+        if result.released:
+            await announce(platform, result.released)
         delays |= {
-            item.job_id: item.after_seconds
-            for item in stored
-            if item.after_seconds is not None
-            and result.statuses.get(item.job_id) is JobStatus.QUEUED
+            end.job.id: end.after_seconds
+            for end in ends
+            if end.after_seconds is not None and result.statuses.get(end.job.id) is JobStatus.QUEUED
         }
     return delays
 
 
-def _report(outcomes: Sequence[JobOutcome], finished: Finished) -> None:
-    for outcome in outcomes:
-        status = finished.statuses.get(outcome.job_id)
+def _report(ends: Sequence[JobEnd], finished: Finished) -> None:
+    for end in ends:
+        status = finished.statuses.get(end.job.id)
         if status in {JobStatus.FAILED, JobStatus.QUEUED}:
             event = "job.failed" if status is JobStatus.FAILED else "job.retried"
-            emit(event, job=outcome.job_id, code=outcome.code)
+            emit(event, job=end.job.id, code=end.code)
     emit(
         "batch.finished",
         jobs=len(finished.statuses),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,90 @@ from cognate.schema.collections import index_metadata
 from cognate.text_limits import chunks_problem, length_problem, metadata_problem
 
 if TYPE_CHECKING:
-    from cognate.embedding.load import RecordState
+    from collections.abc import Mapping
+
+    from cognate.jobs.run import StartedJob
+    from cognate.models import EmbeddingModel
+    from cognate.ports import Scalar
+    from cognate.schema.collections import Collection
+
+
+def content_hash(text: str, model: EmbeddingModel) -> str:
+    """SHA-256 in hex over the fingerprint and the rendered text."""
+    seed = f"{model.fingerprint}\n{text}"
+    return hashlib.sha256(seed.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def index_hash(content: str, metadata: Mapping[str, Scalar]) -> str:
+    """SHA-256 in hex over what an index holds of a record: its content hash and its metadata."""
+    seed = json.dumps([content, sorted(metadata.items())])
+    return hashlib.sha256(seed.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class RecordState:
+    """What D1 says of one record and of its vectors, for one or more started jobs.
+
+    Attributes:
+        jobs: the started jobs of the record, the latest first.
+        embeds: False if a changed text is not embedded: only its metadata is followed.
+        exists: whether the record is there.
+        text: the text to embed; empty if there is none.
+        metadata: what filters may ask for.
+        revision: a result counts only while the record still has this revision.
+        stored_hash: content hash of the vectors in D1; None without vectors.
+        stored_index_hash: index hash of what the index was last given; None if that is not known.
+        stored_chunks: where each stored chunk lies in its text.
+        max_chunks: the index never got a chunk number of this or above for this record.
+        is_uncertain: an earlier try may have written to the index without saying so.
+        changes: number of the record's last change that was read.
+        index_bindings: indexes that may hold vectors of this record.
+        content_hash: of the text, or of the stored vectors if the text is not embedded.
+        index_hash: of the content and the metadata.
+        is_behind: the stored vectors are of another text, and stay so.
+        is_gone: there is nothing that a search could find.
+    """
+
+    collection: Collection
+    organization_id: str
+    record_id: str
+    vector_key: str
+    jobs: tuple[StartedJob, ...]
+    embeds: bool
+    exists: bool
+    text: str
+    metadata: Mapping[str, Scalar]
+    revision: int
+    stored_hash: str | None
+    stored_index_hash: str | None
+    stored_chunks: tuple[Chunk, ...]
+    max_chunks: int
+    is_uncertain: bool
+    changes: int = 0
+    index_bindings: tuple[str, ...] = ()
+
+    content_hash: str = field(init=False)
+    index_hash: str = field(init=False)
+    is_behind: bool = field(init=False)
+    is_gone: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Hash the text and the metadata."""
+        text_hash = content_hash(self.text, self.collection.model)
+        stored = text_hash if self.embeds or self.stored_hash is None else self.stored_hash
+        computed = {
+            "content_hash": stored,
+            "index_hash": index_hash(stored, self.metadata),
+            "is_behind": stored != text_hash,
+            "is_gone": not self.exists or not self.text.strip(),
+        }
+        for name, value in computed.items():
+            object.__setattr__(self, name, value)
+
+
+def stored_chunks(column: str) -> tuple[Chunk, ...]:
+    """The chunks that the column `chunks` of a state row lists."""
+    return tuple(Chunk(start, end) for start, end in json.loads(column))
 
 
 class Action(Enum):

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from cognate.embedding.decide import Action
 from cognate.embedding.embed import Embedded
 from cognate.embedding.index_progress import TrackedIndex
-from cognate.embedding.platform_calls import call_halving
-from cognate.embedding.states import reserve_vectors
-from cognate.embedding.waves import MAX_CALL_NUMBERS, grouped
+from cognate.embedding.keep import reserve_vectors
+from cognate.embedding.platform_calls import MAX_CALL_NUMBERS, call_halving, grouped
 from cognate.errors import (
     CognateError,
     ConfigurationError,

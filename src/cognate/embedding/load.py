@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
-from cognate.chunking import Chunk
-from cognate.embedding.fingerprint import content_hash, index_hash
-from cognate.embedding.waves import MAX_COLUMN_CHARACTERS, MAX_WAVE_CHARACTERS
+from cognate.embedding.decide import RecordState, stored_chunks
+from cognate.embedding.platform_calls import MAX_COLUMN_CHARACTERS, MAX_WAVE_CHARACTERS
 from cognate.jobs.run import (
     LEASE,
     StartedJob,
@@ -21,75 +19,12 @@ from cognate.ports import FLOAT32_BYTES, Row, Statement
 from cognate.times import to_iso
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from cognate.jobs.messages import JobKey
-    from cognate.ports import Database, Scalar
+    from cognate.ports import Database
     from cognate.schema.collections import Collection, Collections
-
-
-@dataclass(frozen=True)
-class RecordState:
-    """What D1 says of one record and of its vectors, for one or more started jobs.
-
-    Attributes:
-        jobs: the started jobs of the record, the latest first.
-        embeds: False if a changed text is not embedded: only its metadata is followed.
-        exists: whether the record is there.
-        text: the text to embed; empty if there is none.
-        metadata: what filters may ask for.
-        revision: a result counts only while the record still has this revision.
-        stored_hash: content hash of the vectors in D1; None without vectors.
-        stored_index_hash: index hash of what the index was last given; None if that is not known.
-        stored_chunks: where each stored chunk lies in its text.
-        max_chunks: the index never got a chunk number of this or above for this record.
-        is_uncertain: an earlier try may have written to the index without saying so.
-        changes: number of the record's last change that was read.
-        index_bindings: indexes that may hold vectors of this record.
-    """
-
-    collection: Collection
-    organization_id: str
-    record_id: str
-    vector_key: str
-    jobs: tuple[StartedJob, ...]
-    embeds: bool
-    exists: bool
-    text: str
-    metadata: Mapping[str, Scalar]
-    revision: int
-    stored_hash: str | None
-    stored_index_hash: str | None
-    stored_chunks: tuple[Chunk, ...]
-    max_chunks: int
-    is_uncertain: bool
-    changes: int = 0
-    index_bindings: tuple[str, ...] = ()
-
-    @cached_property
-    def content_hash(self) -> str:
-        """Content hash of the text, or of the stored vectors if the text is not embedded."""
-        return self._text_hash if self.embeds else self.stored_hash or self._text_hash
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether the stored vectors are of another text, and stay so."""
-        return self.content_hash != self._text_hash
-
-    @cached_property
-    def index_hash(self) -> str:
-        """Index hash of the content and the metadata."""
-        return index_hash(self.content_hash, self.metadata)
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether the record has nothing that a search could find."""
-        return not self.exists or not self.text.strip()
-
-    @cached_property
-    def _text_hash(self) -> str:
-        return content_hash(self.text, self.collection.model)
 
 
 @dataclass(frozen=True)
@@ -198,11 +133,6 @@ def _state(
         index_bindings=tuple(json.loads(row["index_bindings"])),
         is_uncertain=uncertain,
     )
-
-
-def stored_chunks(column: str) -> tuple[Chunk, ...]:
-    """The chunks that the column `chunks` of a state row lists."""
-    return tuple(Chunk(start, end) for start, end in json.loads(column))
 
 
 def _read(collection: Collection, keys: Sequence[JobKey], lease_end: str) -> Statement:

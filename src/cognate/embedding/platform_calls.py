@@ -1,11 +1,16 @@
-"""Calls of the model, the index and D1 that fail: halve what they were made for, or stop calling.
+"""How a batch calls the model, the indexes and D1: in what groups, and what follows a failure.
 
-If the input is to blame, the call is made again for halves of it, until the bad item stands alone.
+Memory. An isolate has 128 MB for everything that runs in it, and about 40 of them are taken when
+nothing runs yet. The bindings of Workers AI and Vectorize are JavaScript in the same isolate: a
+call of 1,000 vectors of 1,024 numbers makes 22 MB of JSON and 80 MB of heap there. So a batch runs
+in *waves*. A wave starts its jobs, reads their texts, embeds, indexes and stores them before the
+next wave starts. `tests/worker/test_memory.py` measures the result.
 
-If the platform is to blame, a *circuit* opens: later calls of the same model or index in the batch
-are not made, and fail at once with the same error. So a throttled platform gets fewer calls, not
-more, and the messages wait for a pause that grows. A circuit lasts for one batch, and holds no
-state of any organization.
+Failures. If the input is to blame, the call is made again for halves of it, until the bad item
+stands alone. If the platform is to blame, a *circuit* opens: later calls of the same model or index
+in the batch are not made, and fail at once with the same error. So a throttled platform gets fewer
+calls, not more, and the messages wait for a pause that grows. A circuit lasts for one batch, and
+holds no state of any organization.
 """
 
 from __future__ import annotations
@@ -23,9 +28,10 @@ from cognate.errors import (
 )
 from cognate.events import emit
 from cognate.jobs.retry import REJECTIONS
+from cognate.text_limits import MAX_TEXT_CHARACTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from cognate.models import EmbeddingModel
     from cognate.ports import (
@@ -41,6 +47,21 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+MAX_WAVE_CHARACTERS: Final = 500_000
+"""Characters of the texts that one wave reads: a hundred texts of 5,000, or five of the longest.
+D1's answer, its JSON and the strings of Python hold each of them up to six times."""
+
+MAX_COLUMN_CHARACTERS: Final = MAX_TEXT_CHARACTERS + 1
+"""Characters that are read of one column. One more than may be embedded: the text is too long."""
+
+MAX_WAVE_NUMBERS: Final = 204_800
+"""Numbers of the vectors that one wave makes: the 200 vectors of the longest record at 1,024
+dimensions, or 200 short texts. As hexadecimal digits for D1 they are 1.6 MB."""
+
+MAX_CALL_NUMBERS: Final = 102_400
+"""Numbers in one call of Vectorize: 100 vectors of 1,024, as many as one call of Workers AI
+answers. They are 2.2 MB of JSON, and 8 MB of heap while it is written."""
+
 EVENTS: Final[Mapping[type[PlatformError], str]] = MappingProxyType(
     {
         EmbedderModelUnavailable: "embedder.model_unavailable",
@@ -51,6 +72,24 @@ EVENTS: Final[Mapping[type[PlatformError], str]] = MappingProxyType(
 )
 """The log event of an error that an operator wants to be told of; `docs/operations.md` lists them.
 Of other errors it is `embedder.failed` or `index.failed`."""
+
+
+def grouped(items: Iterable[Item], size: Callable[[Item], int], limit: int) -> Iterator[list[Item]]:
+    """Group items in order, so that the sizes of a group add up to at most `limit`.
+
+    An item that is larger has a group of its own. The next item is taken only when its group is
+    asked for.
+    """
+    group: list[Item] = []
+    total = 0
+    for item in items:
+        if group and total + size(item) > limit:
+            yield group
+            group, total = [], 0
+        group.append(item)
+        total += size(item)
+    if group:
+        yield group
 
 
 async def call_halving(

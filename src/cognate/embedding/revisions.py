@@ -1,6 +1,6 @@
 """The SQL that stores in `cognate_embeddings` what the vectors of records must follow.
 
-A record's revision rises with each write that its vectors must follow. `cognate.embedding.states`
+A record's revision rises with each write that its vectors must follow. `cognate.embedding.keep`
 stores what the vectors are, for the revision that was read.
 """
 

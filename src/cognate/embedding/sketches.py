@@ -16,6 +16,8 @@ from cognate.ports import FLOAT32_BYTES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cognate.embedding.embed import VectorRow
+
 BITS_PER_GROUP: Final = 24
 """Bits of four letters of base64. A sketch has whole groups, so that sketches can be joined."""
 
@@ -87,3 +89,26 @@ def nearest_chunks(
 def _chunks(keys: Sequence[str]) -> list[tuple[str, int]]:
     parsed = (key.partition(":") for key in keys)
     return [(key, chunk) for key, _, chunks in parsed for chunk in range(int(chunks or 1))]
+
+
+class Components:
+    """The float32 bytes of batches of vectors. Each batch leaves JavaScript once."""
+
+    def __init__(self) -> None:
+        """Start without a batch."""
+        self._batches: dict[int, bytes] = {}
+
+    def hex(self, rows: Sequence[VectorRow]) -> str:
+        """The vectors, one after the other, as hexadecimal digits."""
+        return "".join(self._bytes(row).hex() for row in rows)
+
+    def sketches(self, rows: Sequence[VectorRow]) -> str:
+        """The sketches of the vectors, one after the other."""
+        return "".join(sketch(self._bytes(row)) for row in rows)
+
+    def _bytes(self, row: VectorRow) -> bytes:
+        data = self._batches.get(id(row.vectors))
+        if data is None:
+            data = self._batches[id(row.vectors)] = row.vectors.float32()
+        size = row.vectors.lengths()[row.position] * FLOAT32_BYTES
+        return data[row.position * size : (row.position + 1) * size]

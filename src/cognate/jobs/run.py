@@ -72,6 +72,7 @@ class JobEnd:
         status: `queued` is another try; `done` becomes `superseded` where the record has moved on.
         record: the record and the revision that was read, as fields of a JSON row; None where it
             was not read.
+        after_seconds: the pause before another try.
         charged: whether a failure counts against the record.
         due_at: when the sweeper looks at a queued one.
         code: of the error; or, on a done job, of why there is no vector.
@@ -81,6 +82,7 @@ class JobEnd:
     job: StartedJob
     status: JobStatus
     record: Mapping[str, Any] | None = None
+    after_seconds: int | None = None
     charged: bool = False
     due_at: str = ""
     code: str | None = None

@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cognate.embedding.decide import Action, Decided, decide_record
+from cognate.embedding.decide import Action, Decided, RecordState, decide_record, stored_chunks
 from cognate.embedding.embed import Embedded, VectorRow, checked, texts_of_chunks
 from cognate.embedding.keep import keep_early
-from cognate.embedding.load import RecordState, stored_chunks
 from cognate.errors import DatabaseError, EmbedderError, NotEmbedded, NotFound
 from cognate.events import emit
 from cognate.ports import FLOAT32_BYTES, StoredVectors

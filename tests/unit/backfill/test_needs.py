@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from cognate.backfill.needs import Selection, needs
-from cognate.embedding.fingerprint import content_hash, index_hash
+from cognate.embedding.decide import content_hash, index_hash
 from tests.stage.platform import CLAIMS
 
 if TYPE_CHECKING:

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from cognate.chunking import Chunk, chunk
-from cognate.embedding.decide import Action, decide_record
-from cognate.embedding.fingerprint import content_hash, index_hash
-from cognate.embedding.load import RecordState
+from cognate.embedding.decide import Action, RecordState, content_hash, decide_record, index_hash
 from cognate.errors import MetadataTooLarge, TextTooLong
 from cognate.jobs.run import StartedJob
 from cognate.text_limits import MAX_METADATA_BYTES, MAX_TEXT_CHARACTERS, text_problem

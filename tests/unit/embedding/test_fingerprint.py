@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cognate import models
 from cognate.chunking import CHUNKER_VERSION
-from cognate.embedding.fingerprint import content_hash, index_hash
+from cognate.embedding.decide import content_hash, index_hash
 from cognate.models import MODELS
 from tests.stage.platform import BASE
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from cognate.embedding.decide import decide_record
+from cognate.embedding.finish import SENTENCES, orphan, outcome_of, sentence
 from cognate.embedding.index import Indexed
-from cognate.embedding.outcomes import SENTENCES, JobOutcome, orphan, outcomes_of, sentence
 from cognate.errors import (
     CognateError,
     ConfigurationError,
@@ -19,7 +19,7 @@ from cognate.errors import (
     VectorIndexThrottled,
 )
 from cognate.jobs.retry import REJECTIONS
-from cognate.jobs.run import StartedJob
+from cognate.jobs.run import JobEnd, StartedJob
 from tests.stage.errors import platform_errors
 from tests.unit.embedding.test_decide import record
 
@@ -37,14 +37,14 @@ def indexed(error: CognateError | None = None, **changes: object) -> Indexed:
     return Indexed(**{**vars(decided), "error": error})
 
 
-def outcomes(item: Indexed) -> list[JobOutcome]:
-    """Return the outcomes of the two jobs, delivered once and four times."""
-    return outcomes_of(item, {"job_1": 4, "job_2": 1}, NOW, lambda: 0)
+def outcomes(item: Indexed) -> tuple[JobEnd, ...]:
+    """Return the ends of the two jobs, delivered once and four times."""
+    return outcome_of(item, {"job_1": 4, "job_2": 1}, NOW, lambda: 0).ends
 
 
-def briefly(found: list[JobOutcome]) -> list[tuple[str, str, str | None]]:
+def briefly(found: tuple[JobEnd, ...]) -> list[tuple[str, str, str | None]]:
     """Return the job, status and code of each outcome."""
-    return [(item.job_id, item.status.value, item.code) for item in found]
+    return [(item.job.id, item.status.value, item.code) for item in found]
 
 
 def test_all_jobs_of_a_record_are_done_together() -> None:
@@ -65,7 +65,7 @@ def test_the_pause_grows_though_the_sweeper_sent_another_message() -> None:
     found = indexed(
         VectorIndexThrottled(), jobs=(StartedJob("org", "claims", "job_2", "write", 0, 4),)
     )
-    [outcome] = outcomes_of(found, {"job_2": 1}, NOW, lambda: 0)
+    [outcome] = outcome_of(found, {"job_2": 1}, NOW, lambda: 0).ends
     assert outcome.after_seconds == 40
 
 
@@ -92,7 +92,8 @@ def test_a_message_for_a_record_that_is_not_there_has_failed() -> None:
 
 def test_an_orphan_names_its_reason() -> None:
     """An orphan fails with `TABLE_UNKNOWN`."""
-    assert (orphan(LATEST).status.value, orphan(LATEST).code) == ("failed", "TABLE_UNKNOWN")
+    [end] = orphan(LATEST).ends
+    assert (end.status.value, end.code) == ("failed", "TABLE_UNKNOWN")
 
 
 @pytest.mark.parametrize("kind", STOPPING, ids=lambda kind: kind.__name__)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cognate.consumer import consume
-from cognate.embedding.waves import (
+from cognate.embedding.platform_calls import (
     MAX_CALL_NUMBERS,
     MAX_WAVE_CHARACTERS,
     MAX_WAVE_NUMBERS,
