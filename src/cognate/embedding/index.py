@@ -86,11 +86,6 @@ class Indexed(Embedded):
         """Whether the index has accepted the vectors and the metadata."""
         return self.wrote_index and self.error is None and self.action is not Action.REMOVE
 
-    @property
-    def is_deleted(self) -> bool:
-        """Whether the record was deleted, and the index has accepted that of its vectors."""
-        return self.action is Action.REMOVE and self.error is None and not self.record.exists
-
 
 async def index_records(
     platform: Platform, embedded: Sequence[Embedded]

@@ -192,9 +192,14 @@ def _is_kept(item: Indexed) -> bool:
     return item.action is not Action.NOTHING
 
 
+def _is_deleted(item: Indexed) -> bool:
+    """Whether the record was deleted, and the index has accepted the deletion of its vectors."""
+    return item.action is Action.REMOVE and item.error is None and not item.record.exists
+
+
 def _is_removed(item: Indexed) -> bool:
     """Whether the record was deleted, and no index has vectors of it."""
-    return item.is_deleted and set(item.other_bindings) <= set(item.left_bindings)
+    return _is_deleted(item) and set(item.other_bindings) <= set(item.left_bindings)
 
 
 def _emptied_bindings(item: Indexed) -> list[str]:
@@ -202,7 +207,7 @@ def _emptied_bindings(item: Indexed) -> list[str]:
 
     Rarely any: the state row of a deleted record is removed as a whole.
     """
-    if item.is_deleted and not (_is_removed(item) and not item.left_bindings):
+    if _is_deleted(item) and not (_is_removed(item) and not item.left_bindings):
         return [*item.left_bindings, item.binding]
     return list(item.left_bindings)
 

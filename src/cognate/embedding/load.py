@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING
 
 from cognate.embedding.decide import RecordState, stored_chunks
 from cognate.embedding.platform_calls import MAX_COLUMN_CHARACTERS, MAX_WAVE_CHARACTERS
-from cognate.jobs.run import (
-    LEASE,
-    StartedJob,
-    start_statement,
-    startable_statement,
-    waiting_statement,
-)
+from cognate.jobs.run import LEASE, StartedJob, start_statements
 from cognate.ports import FLOAT32_BYTES, Row, Statement
 from cognate.times import to_iso
 
@@ -70,15 +64,13 @@ async def load_records(
     reads = [collection for collection in found if collection is not None]
     statements = [
         *arrivals,
-        startable_statement(keys, now),
-        start_statement(
-            list(collections),
+        *start_statements(
+            collections,
             keys,
             now,
             most_characters=MAX_WAVE_CHARACTERS,
             most_of_column=MAX_COLUMN_CHARACTERS,
         ),
-        waiting_statement(keys),
         *(_read(collection, keys, to_iso(now + LEASE)) for collection in reads),
     ]
     answers = await database.batch(statements)

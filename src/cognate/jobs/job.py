@@ -53,7 +53,7 @@ class JobStatus(StrEnum):
     | | queued | a record was deleted by SQL | `removals.removal_statement` |
     | | running | another Worker's text arrives | `run.arrive_statements` |
     | | failed | a message was not understood | `run.arrive_statements` |
-    | queued, running | running | a consumer starts it | `run.start_statement` |
+    | queued, running | running | a consumer starts it | `run.start_statements` |
     | running | done, failed, queued, superseded | a consumer ends it | `run.end_statements` |
     | running | failed | its message is a dead letter | `run.fail_statements` |
     | running | queued, superseded | its consumer died | `overdue.take_back_statements` |

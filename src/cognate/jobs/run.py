@@ -17,7 +17,7 @@ from cognate.sql import json_groups
 from cognate.times import to_iso
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from cognate.jobs.job import JobStatus
@@ -58,7 +58,7 @@ class StartedJob:
 
     @classmethod
     def of(cls, row: Row) -> StartedJob:
-        """Read a row of `start_statement`."""
+        """Read a row of `start_statements`."""
         names = ("organization_id", "scope", "id", "source", "charges", "attempts")
         return cls(*(row[name] for name in names))
 
@@ -89,24 +89,18 @@ class JobEnd:
     message: str | None = None
 
 
-def startable_statement(keys: Sequence[JobKey], now: datetime) -> Statement:
-    """Return the id of each of these jobs that a consumer can start now."""
-    payload = json.dumps([key.fields() for key in keys])
-    return Statement(f"SELECT j.id {STARTABLE}", (payload, to_iso(now)))
-
-
-def start_statement(
-    collections: Sequence[Collection],
+def start_statements(
+    collections: Iterable[Collection],
     keys: Sequence[JobKey],
     now: datetime,
     *,
     most_characters: int,
     most_of_column: int,
-) -> Statement:
-    """Start the jobs of the next wave: those whose texts fit, and at least one where there is one.
+) -> tuple[Statement, Statement, Statement]:
+    """Start the jobs of the next wave: those whose texts fit, and at least one if there is one.
 
     The jobs of one record start together. A job that was started before and has no recorded error
-    lost its handler: it may be what killed it. It starts when all others are done, and alone.
+    lost its handler, and may have killed it. It starts when all others are done, and alone.
 
     Args:
         collections: all that the schema has.
@@ -116,9 +110,12 @@ def start_statement(
         most_of_column: characters that are read of one column.
 
     Returns:
-        A statement that returns the fields of `StartedJob`.
+        Three statements. The first returns the id of each job that can be started, the second the
+        fields of `StartedJob` of those that it has started, and the third what `waiting_statement`
+        does.
     """
-    return Statement(
+    payload, moment = json.dumps([key.fields() for key in keys]), to_iso(now)
+    start = Statement(
         "WITH candidates AS ("  # noqa: S608 - constants, and names of the schema
         "SELECT j.organization_id, j.scope, j.id, "
         "MAX(j.attempts > 0 AND j.error_code IS NULL) OVER record AS lost_handler, "
@@ -136,13 +133,10 @@ def start_statement(
         "WHERE (organization_id, scope, id) IN (SELECT organization_id, scope, id FROM ranked "
         "WHERE place = 1 OR (NOT lost_handler AND total <= ?4)) "
         "RETURNING organization_id, scope, id, source, charges, attempts",
-        (
-            json.dumps([key.fields() for key in keys]),
-            to_iso(now),
-            to_iso(now + LEASE),
-            most_characters,
-        ),
+        (payload, moment, to_iso(now + LEASE), most_characters),
     )
+    startable = Statement(f"SELECT j.id {STARTABLE}", (payload, moment))
+    return startable, start, waiting_statement(keys)
 
 
 POSTED_CHARACTERS: Final = (
@@ -153,7 +147,7 @@ POSTED_CHARACTERS: Final = (
 """Length of the text that was posted for the record of a job `j`."""
 
 
-def _characters(collections: Sequence[Collection], most: int) -> str:
+def _characters(collections: Iterable[Collection], most: int) -> str:
     """An SQL expression for how many characters of the record of a job `j` are read."""
     cases = []
     for collection in collections:
@@ -184,7 +178,7 @@ WHERE EXISTS (
 def arrive_statements(payload: str, now: datetime) -> list[Statement]:
     """Write down jobs that arrive with their message. The same message twice is one job.
 
-    A job with a text starts out as running and overdue, so that `start_statement` takes it, and
+    A job with a text starts out as running and overdue, so that `start_statements` takes it, and
     takes it again when its message comes back. A queued job of its record is superseded: the text
     that comes now is newer than what that one would embed.
 
