@@ -115,7 +115,7 @@ async def test_a_delivery_runs_through_few_modules(
     assert not_described(walk, "One delivery") == set()
     assert [None] == list(verdicts.values())
     assert ["done", "done"] == await stage.jobs()
-    assert (len(walk.starts) <= 26, walk.calls.total() <= 96) == (True, True), walk.listing()
+    assert (len(walk.starts) <= 21, walk.calls.total() <= 74) == (True, True), walk.listing()
 
 
 async def test_calls_between_modules_count_and_others_do_not() -> None:

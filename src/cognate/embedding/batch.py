@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cognate.embedding.decide import decide_record
 from cognate.embedding.embed import embed_records
-from cognate.embedding.finish import Finished, Outcome, finish, orphan, outcome_of
+from cognate.embedding.finish import Finished, RecordOutcome, finish, orphan, outcome_of
 from cognate.embedding.index import index_records
 from cognate.embedding.load import load_records
 from cognate.embedding.platform_calls import MAX_WAVE_NUMBERS, call_halving, grouped, with_circuits
@@ -167,7 +167,7 @@ async def _complete(
 
 async def _settle(
     platform: Platform,
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[RecordOutcome],
     waiting: Sequence[str],
     deliveries: Mapping[str, int],
     mutations: Sequence[Mutation] = (),

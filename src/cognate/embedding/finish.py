@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RecordOutcome:
     """A record that went through a batch, and how its jobs end.
 
     Attributes:
@@ -62,7 +62,7 @@ class Finished:
 
 def outcome_of(
     item: Indexed, deliveries: Mapping[str, int], now: datetime, jitter: Callable[[], float]
-) -> Outcome:
+) -> RecordOutcome:
     """Decide how the jobs of one record end. If it is tried again, its latest job does that.
 
     Args:
@@ -73,7 +73,7 @@ def outcome_of(
     """
     record = revision_of(item)
     if item.error is None:
-        return Outcome(tuple(_done(job, item, record) for job in item.record.jobs), item)
+        return RecordOutcome(tuple(_done(job, item, record) for job in item.record.jobs), item)
     latest, *older = item.record.jobs
     superseded = [JobEnd(job, JobStatus.SUPERSEDED, record) for job in older]
     decision = decide(
@@ -86,7 +86,7 @@ def outcome_of(
     code, message = item.error.code, sentence(item.error)
     if isinstance(decision, Fail):
         end = JobEnd(latest, JobStatus.FAILED, record, charged=True, code=code, message=message)
-        return Outcome((*superseded, end), item)
+        return RecordOutcome((*superseded, end), item)
     due = now + timedelta(seconds=decision.after_seconds) + DELIVERY_PATIENCE
     end = JobEnd(
         latest,
@@ -98,13 +98,13 @@ def outcome_of(
         code=code,
         message=message,
     )
-    return Outcome((*superseded, end), item)
+    return RecordOutcome((*superseded, end), item)
 
 
-def orphan(job: StartedJob) -> Outcome:
+def orphan(job: StartedJob) -> RecordOutcome:
     """Fail a job whose table the schema does not have."""
     message = "The table of this job is no longer in the schema, or no longer embeds anything."
-    return Outcome((JobEnd(job, JobStatus.FAILED, code="TABLE_UNKNOWN", message=message),))
+    return RecordOutcome((JobEnd(job, JobStatus.FAILED, code="TABLE_UNKNOWN", message=message),))
 
 
 def _done(job: StartedJob, item: Indexed, record: Mapping[str, Any]) -> JobEnd:
@@ -119,7 +119,7 @@ def _done(job: StartedJob, item: Indexed, record: Mapping[str, Any]) -> JobEnd:
 
 async def finish(
     database: Database,
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[RecordOutcome],
     waiting: Sequence[str],
     now: datetime,
     mutations: Sequence[Mutation] = (),
