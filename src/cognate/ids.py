@@ -44,19 +44,19 @@ def derived_id(prefix: str, seed: str, moment: datetime) -> str:
 
 
 class _Sequence:
-    """The last id that was made: the next one of the same millisecond is the number after it."""
+    """Makes ids that rise within a millisecond, by a random step from the last one."""
 
     def __init__(self) -> None:
         self._milliseconds = -1
         self._random = 0
 
     def next(self, milliseconds: int) -> str:
-        """The time and the random part of another id."""
+        """Make the time and the random part of the next id."""
         if milliseconds != self._milliseconds or self._random >> (RANDOM_BITS - 1):
-            # The first bit is 0, so that there are numbers behind it.
+            # The first bit is 0, so that there is room for greater numbers.
             self._milliseconds, self._random = milliseconds, secrets.randbits(RANDOM_BITS - 1)
         else:
-            # A step that cannot be guessed: an id says nothing of the one before it.
+            # The step is random, so that nobody can guess an id from the one before it.
             self._random += 1 + secrets.randbits(STEP_BITS)
         time = _crockford(self._milliseconds, TIME_DIGITS)
         return f"{time}{_crockford(self._random, RANDOM_DIGITS)}"

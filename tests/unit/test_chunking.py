@@ -163,7 +163,7 @@ def test_the_estimate_is_never_below_the_real_count(tokenizer: Tokenizer, text: 
     ],
 )
 def test_a_greedy_tokenizer_does_not_outwit_the_estimate(tokenizer: Tokenizer, word: str) -> None:
-    """Where a longer first piece or a joined word costs more tokens, the bound has them."""
+    """A longer first piece or a joined word may need more tokens, and the bound includes them."""
     assert len(tokenizer.encode(word).ids) <= estimate_tokens(word)
 
 
@@ -245,7 +245,7 @@ def test_no_chunk_is_longer_than_the_model_reads(tokenizer: Tokenizer, text: str
 
 
 def test_cuts_fall_at_the_end_of_paragraphs() -> None:
-    """Where a paragraph ends in the second half of a chunk's room, the chunk ends there."""
+    """A chunk ends with a paragraph that ends in the second half of its room."""
     text = "\n\n".join(ENGLISH * 4)
     ends = [text[one.start : one.end] for one in chunk(text, 256)]
     assert all(end.endswith(".\n\n") for end in ends[:-1])
@@ -272,7 +272,7 @@ def test_cuts_fall_between_words_where_no_sentence_ends() -> None:
     "unit", [" ".join(ENGLISH) + " ", "words without an end ", "東京", "x9" * 9]
 )
 def test_chunks_overlap_by_up_to_fifteen_per_cent(unit: str) -> None:
-    """What is repeated is about a tenth of a chunk's room, and never above 15 %."""
+    """The repeated part is about a tenth of the room, and at most 15 %."""
     text = unit * (20_000 // len(unit))
     limit = 512
     repeated = [

@@ -38,7 +38,7 @@ def test_a_derived_id_is_the_same_for_the_same_seed() -> None:
 
 
 def test_a_derived_id_sorts_by_its_moment() -> None:
-    """Among those of `new_id`."""
+    """It sorts among the ids of `new_id`."""
     second = timedelta(seconds=1)
     ids = [new_id("job", NOW - second), derived_id("job", "m", NOW), new_id("job", NOW + second)]
     assert ids == sorted(ids)
@@ -46,7 +46,7 @@ def test_a_derived_id_sorts_by_its_moment() -> None:
 
 
 def test_new_ids_of_one_moment_sort_in_the_order_of_their_making() -> None:
-    """Of two jobs that ended in one millisecond, the later one is the last word."""
+    """So the later of two jobs of one millisecond has the greater id."""
     ids = [new_id("job", NOW) for _ in range(1000)]
     assert ids == sorted(ids)
 

@@ -363,7 +363,7 @@ class Ask:
 
 
 def _text(party: Party) -> str:
-    """What the claim `c0` says already, so that its vectors stay what they are."""
+    """The text of the claim `c0`, so that an update with it keeps the vectors."""
     return f"Claim 0 of the {party.canary}"
 
 
@@ -648,7 +648,7 @@ def _public(path: str) -> Callable[[World, Party, Party], list[Ask]]:
 
 
 Case = Callable[[World, Party, Party], list[Ask]]
-"""From the world, who asks, and whose things they are after, to the requests."""
+"""Makes the requests of a case for the world, the caller, and the other organization."""
 
 CASES: Final[Mapping[str, Case]] = {
     "health.get": _public("/healthz"),
@@ -697,11 +697,11 @@ NAMELESS: Final = {
     "embeddings.text_delete",
     "records.delete",
 }
-"""Routes whose answers name nobody's things, so that there is nothing of one's own to be found."""
+"""Routes whose answers contain no value of an organization, so that none can be found."""
 
 
 def violations(name: str, me: Party, world: World) -> list[str]:
-    """What one organization finds by a case that must not be; empty where the fence holds."""
+    """Run a case as one organization, and return the faults that it finds."""
     [other] = [party for party in PARTIES if party != me]
     before, foreign = world.belongings(other), world.marks(other)
     known = set(asyncio.run(world.stage.discrepancies()))
@@ -736,7 +736,7 @@ def _words(text: str) -> set[str]:
 
 
 def _says(answer: Answer, expected: Mapping[str, Any]) -> bool:
-    """Whether the values at these dotted paths are as expected; of an object, the named members."""
+    """Compare the values at these dotted paths. Of an object, only the named members count."""
     for path, value in expected.items():
         found = answer.json
         for step in path.split("."):
@@ -867,7 +867,7 @@ REDUNDANT: Final = {
     ),
     r"cognate_texts.*<<|<<.*cognate_texts": "The ids of texts are made here, and no two are equal.",
 }
-"""Conditions that can be missing without harm: where they stand, and why."""
+"""Conditions that can be removed without harm, with the reason."""
 
 UNREACHED: Final = {
     r"^SELECT (r\.id, 0|s\.record_id AS id, r\.id IS NULL) AS gone": (
@@ -921,7 +921,7 @@ UNREACHED: Final = {
     ),
     r"^UPDATE cognate_idempotency_keys SET jobs": "Finds the jobs that this batch has queued.",
 }
-"""Conditions that no case here can miss: the reason is a reading of the code, not a test."""
+"""Conditions that no case here reaches, with a reason from reading the code."""
 
 
 @dataclass(frozen=True)
@@ -934,7 +934,7 @@ class Hole:
 
     @property
     def loses(self) -> tuple[int, int, str]:
-        """What stands in the condition's place: something true."""
+        """The SQL in place of the condition, which is always true."""
         # A parameter that is bound must be in the statement.
         bound = self.sql[self.start : self.end].endswith("?1")
         return self.start, self.end, "?1 IS NOT NULL" if bound else "TRUE"
