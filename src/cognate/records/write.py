@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from cognate.ports import Platform, Row
     from cognate.principal import OrganizationId, Principal
     from cognate.records.changes import Outcome
-    from cognate.schema import Table
+    from cognate.schema import Embeddings, Table
 
 MAX_CHANGES: Final = 100
 """Changes in one request."""
@@ -221,7 +221,7 @@ class _Writer:
         if not plans:
             return
         writes = write_statements(self.table, self.organization_id, plans, to_iso(self.now))
-        requests = embedding_requests(self.table, self.organization_id, plans, self.now)
+        requests = _embedding_requests(self.table, self.organization_id, plans, self.now)
         answers = await self.platform.database.batch([*writes, *requests.statements])
         await announce(self.platform, requests.announced(answers[len(writes) :]))
         self.rows |= {row["id"]: row for rows in answers[: len(writes)] for row in rows}
@@ -255,43 +255,50 @@ def _refused(table: Table) -> Conflict:
     )
 
 
-def embedding_requests(
+def _embedding_requests(
     table: Table, organization_id: OrganizationId, plans: Sequence[Plan], now: datetime
 ) -> EmbeddingRequests:
-    """Ask for what must be embedded, indexed or removed; for nothing that was not written."""
+    """Request what the changes need: to embed records, to index them again, to remove vectors.
+
+    D1 queues a job only for a record that this very batch has written or deleted.
+    """
     requests = EmbeddingRequests(organization_id, now)
     collection, embeddings = table.collection, table.embeddings
     if collection is None or embeddings is None:
         return requests
-    # The table's trigger raises the revision of a record whose text or metadata change.
-    fields = frozenset(collection.fields)
     written: list[EmbeddingRequest] = []
+    removed: list[EmbeddingRequest] = []
     sources: set[str] = set()
     for item in plans:
-        counted = bool(item.changed & fields)
         if item.columns is None:
-            continue
-        if item.version is None and embeddings.on_insert:
-            written.append(EmbeddingRequest(item.id, is_counted=True))
-            sources.add("insert")
-        elif item.version is not None and item.changed & embeddings.watched:
-            written.append(EmbeddingRequest(item.id, is_counted=counted))
-            sources.add("update")
-        elif item.version is not None and item.changed & frozenset(embeddings.metadata):
-            written.append(
-                EmbeddingRequest(item.id, embeds=False, keeps_posted=True, is_counted=True)
-            )
-            sources.add("update")
-    removed = [EmbeddingRequest(item.id, is_counted=True) for item in plans if item.columns is None]
+            removed.append(EmbeddingRequest(item.id, is_counted=True))
+        elif (request := _request_to_embed(embeddings, item)) is not None:
+            written.append(request)
+            sources.add("insert" if item.version is None else "update")
     if written:
         requests.add(
             collection,
             written,
             source=sources.pop() if len(sources) == 1 else "batch",
-            # The very write that was made: where it lost a race, the row has another time.
+            # If the change lost a race, the row has another time.
             provided=Provided(RecordIs.WRITTEN),
             token=to_iso(now),
         )
     if removed:
         requests.add(collection, removed, source="delete", provided=Provided(RecordIs.GONE))
     return requests
+
+
+def _request_to_embed(embeddings: Embeddings, item: Plan) -> EmbeddingRequest | None:
+    """The request for a record that is created or updated; None if its vectors stay right.
+
+    The table's trigger raises the revision of a record whose embedded text or metadata changes.
+    """
+    if item.version is None:
+        return EmbeddingRequest(item.id, is_counted=True) if embeddings.on_insert else None
+    if item.changed & embeddings.watched:
+        is_counted = not item.changed.isdisjoint(embeddings.fields)
+        return EmbeddingRequest(item.id, is_counted=is_counted)
+    if not item.changed.isdisjoint(embeddings.metadata):
+        return EmbeddingRequest(item.id, embeds=False, keeps_posted=True, is_counted=True)
+    return None
