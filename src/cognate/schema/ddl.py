@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _NOW: Final = "(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))"
 
 CHANGED: Final = "changes = changes + 1, revision = revision + 1"
-"""The marks of a change. They end vectors of an older revision, and a backfill sees them."""
+"""The marks of a change. Vectors of an older revision are then dropped, and a backfill sees it."""
 
 
 def migration_of(table: Table) -> str:
