@@ -266,7 +266,7 @@ def test_an_exception_is_needed(played: Played, function: str) -> None:
 
 def test_a_statement_that_reads_an_organization_is_named() -> None:
     """The control: the bound follows what a statement is given, and not how much there is."""
-    [site] = [site for site, function in SITES.items() if function == "jobs.job.find_job"]
+    [site] = [site for site, function in SITES.items() if function == "jobs.job.find_statement"]
     measured = {"site": site, "sql": "SELECT", "parameters": ["[1, 2]"], "written": 0, "found": 1}
     most = FIXED + 3 * PER_ITEM
 
