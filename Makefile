@@ -13,7 +13,7 @@ export PYTHONPATH := src
 # Every test process and every start of the Worker imports modules that should be compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: bench deploy help dev login migration readme test setup format-check format lint types suites unit contract worker coverage soak hooks lock clean distclean
+.PHONY: bench cost deploy help dev login migration readme test setup format-check format lint types suites unit contract worker coverage soak hooks lock clean distclean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -82,6 +82,9 @@ deploy: setup ## Deploy to Cloudflare; shows what it does, and asks (LOCATION=we
 
 migration: setup ## Print the SQL of a table of src/schema.py, for a migration (TABLE=claims)
 	@$(bin)/python -m local.commands.table_migration $(TABLE)
+
+cost: setup ## Write docs/cost.md again, from what was measured
+	@$(bin)/python -m local.commands.generated_cost
 
 readme: setup ## Write the generated parts of README.md again
 	@$(bin)/python -m local.commands.generated_readme

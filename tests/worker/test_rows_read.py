@@ -64,6 +64,10 @@ MORE: Final = {
         "It counts the records of an organization; of a large table at most once a minute.",
     ),
     "jobs.queue.release_statement": (600, "It counts the messages of a window, which has 500."),
+    "jobs.overdue.look_statements": (
+        15_000,
+        "It takes two steps of an index for each of up to 5,000 organizations with open jobs.",
+    ),
     "backfill.walk.read_step": (1100, "It counts up to 1,000 jobs that wait."),
     "search.candidates.read_sketches": (
         2000,

@@ -138,8 +138,8 @@ def test_a_record_writes_few_rows(
         TITLE, [f"  {rows / BATCH:6.2f}  {statement}" for statement, rows in written.most_common()]
     )
 
-    assert total <= MEASURED["rowsWritten"][kind]
-    assert total > MEASURED["rowsWritten"][kind] - 1
+    # Beside these, a batch writes a few rows of its own, whatever its size.
+    assert round(total) == MEASURED["rowsWritten"][kind]
     assert read / BATCH <= MEASURED["rowsRead"][kind]
 
 
