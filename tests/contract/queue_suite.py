@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from cognate.jobs.messages import Delivery, RetryDelays
     from cognate.ports import JobQueue
+
+LONG_AGO: Final = datetime(2020, 1, 1, tzinfo=UTC)
 
 AGAIN: Final = "again"
 """A message with this key is asked for again when it is first delivered."""
@@ -69,10 +72,11 @@ class QueueSuite(ABC):
         await self.queue().send([])
 
     async def test_one_message_arrives(self) -> None:
-        """With an id, and delivered for the first time."""
+        """With an id and the time at which it was sent, and delivered for the first time."""
         deliveries = await self.sent(1)
 
         assert all(delivery.message_id for delivery in deliveries)
+        assert all(delivery.sent_at > LONG_AGO for delivery in deliveries)
         assert min(delivery.attempts for delivery in deliveries) == 1
 
     async def test_a_hundred_messages_arrive(self) -> None:
@@ -105,7 +109,7 @@ class QueueSuite(ABC):
         assert delivery.body == body
 
     async def test_a_message_that_is_asked_for_again_comes_again(self) -> None:
-        """Under the same id, with its deliveries counted; its neighbour does not."""
+        """With the same id and time, and its deliveries counted; its neighbour does not."""
         mark = uuid4().hex
         await self.queue().send(
             [{"mark": mark, "number": 0, AGAIN: True}, {"mark": mark, "number": 1}]
@@ -118,7 +122,8 @@ class QueueSuite(ABC):
         deliveries = await self.arrived(mark)
         again = [delivery for delivery in deliveries if delivery.attempts > 1]
         assert numbers(again) == {0}
-        assert len({item.message_id for item in deliveries if numbers([item]) == {0}}) == 1
+        ours = [item for item in deliveries if numbers([item]) == {0}]
+        assert len({(item.message_id, item.sent_at) for item in ours}) == 1
 
     async def test_a_delayed_message_arrives(self) -> None:
         """After its delay."""

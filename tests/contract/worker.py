@@ -18,6 +18,7 @@ from cognate.cloudflare.platform import platform_of
 from cognate.cloudflare.queues import deliveries_of, settle
 from cognate.jobs.messages import Delivery
 from cognate.ports import Statement
+from cognate.times import from_iso, to_iso
 from tests.contract.cases import case_names, run_test, suite_of
 from tests.contract.clock_suite import ClockSuite
 from tests.contract.database_suite import DatabaseSuite
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from tests.contract.cases import Suite
 
 DELIVERIES: Final = Statement(
-    "CREATE TABLE IF NOT EXISTS contract_deliveries (message_id TEXT, body TEXT, attempts INTEGER)"
+    "CREATE TABLE IF NOT EXISTS contract_deliveries "
+    "(message_id TEXT, body TEXT, attempts INTEGER, sent_at TEXT)"
 )
 
 
@@ -88,7 +90,13 @@ class CloudflareQueue(QueueSuite):
             [DELIVERIES, Statement("SELECT * FROM contract_deliveries ORDER BY rowid")]
         )
         return [
-            Delivery(row["message_id"], json.loads(row["body"]), row["attempts"]) for row in rows
+            Delivery(
+                row["message_id"],
+                json.loads(row["body"]),
+                row["attempts"],
+                sent_at=from_iso(row["sent_at"]),
+            )
+            for row in rows
         ]
 
 
@@ -132,10 +140,13 @@ class Default(WorkerEntrypoint):
         """Write down each delivery."""
         raw: JavaScriptObject = python_to_rpc(batch)
         deliveries = list(deliveries_of(raw))
-        rows = [[item.message_id, json.dumps(item.body), item.attempts] for item in deliveries]
+        rows = [
+            [item.message_id, json.dumps(item.body), item.attempts, to_iso(item.sent_at)]
+            for item in deliveries
+        ]
         insert = Statement(
-            "INSERT INTO contract_deliveries SELECT value ->> 0, value ->> 1, value ->> 2 "
-            "FROM json_each(?1)",
+            "INSERT INTO contract_deliveries SELECT value ->> 0, value ->> 1, value ->> 2, "
+            "value ->> 3 FROM json_each(?1)",
             (json.dumps(rows),),
         )
         await platform().database.batch([DELIVERIES, insert])

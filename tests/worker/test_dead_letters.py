@@ -81,8 +81,8 @@ def test_an_outage_that_outlasts_its_message_costs_time_only(impatient: Instrume
     assert organization.job(job_id)["status"] == "done"
 
 
-def test_a_dead_letter_keeps_the_id_of_its_message(impatient: Instruments) -> None:
-    """A text of another Worker is known by that id: dead, it is still the job that it was."""
+def test_a_dead_letter_keeps_the_id_and_the_time_of_its_message(impatient: Instruments) -> None:
+    """The job of another Worker's text is known by both: dead, it is still the job that it was."""
     organization = impatient.organization("foreign")
     impatient.fault("AI", "run", message=BUSY, count=1000)
     text = {"content": "A text of another Worker", "organizationId": organization.demo.id}

@@ -31,11 +31,12 @@ class Delivery:
     """One message as the queue delivers it.
 
     Attributes:
-        message_id: the queue's own id. It is the same for each delivery of one message.
+        message_id: the queue's own id. It is the same for each delivery of one message, and for
+            its dead letter.
         body: what was sent, of any type.
         attempts: number of deliveries of this message, this one included; 1 or more.
         characters: length of its body as JSON.
-        sent_at: when it was sent, the same for each delivery.
+        sent_at: when it was sent. It is the same where the id is.
     """
 
     message_id: str

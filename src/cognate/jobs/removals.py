@@ -21,11 +21,19 @@ MAX_REMOVALS_PER_RUN: Final = 500
 """Records whose removal the sweeper queues in one run."""
 
 
+_JOBS: Final = (
+    "FROM cognate_jobs j INDEXED BY cognate_jobs_by_record "
+    "WHERE j.organization_id = s.organization_id AND j.scope = s.scope "
+    "AND j.record_id = s.record_id"
+)
+"""The jobs `j` of the record of a state row `s`."""
+
+
 def removal_statement(now: datetime) -> Statement:
     """Queue a job for each marked state row that has none, within bounds.
 
-    A job of the record that is open finds that the record is gone. One that failed or was dismissed
-    waits for its owner.
+    A job of the record that is open finds that the record is gone. A removal that failed or was
+    dismissed waits for its owner, unless the record had another job since.
     """
     digits = len(JOB_PREFIX) + 1 + TIME_DIGITS
     return Statement(
@@ -34,10 +42,10 @@ def removal_statement(now: datetime) -> Statement:
         "SELECT ?2 || substr(lower(hex(randomblob(8))), 1, 16), organization_id, scope, "
         f"record_id, 'sweeper', {int(Priority.BACKFILL)}, 'queued', '{NEVER_DUE}', ?1, ?1 "
         "FROM cognate_embeddings s INDEXED BY cognate_embeddings_record_gone "
-        "WHERE record_gone = 1 AND NOT EXISTS (SELECT 1 FROM cognate_jobs j "
-        "WHERE j.organization_id = s.organization_id AND j.scope = s.scope "
-        "AND j.record_id = s.record_id "
-        "AND +j.status IN ('queued', 'running', 'failed', 'dismissed')) "
+        f"WHERE record_gone = 1 AND NOT EXISTS (SELECT 1 {_JOBS} "
+        "AND +j.status IN ('queued', 'running')) "
+        "AND NOT COALESCE((SELECT j.source IN ('delete', 'sweeper') "
+        f"AND j.status IN ('failed', 'dismissed') {_JOBS} ORDER BY j.id DESC LIMIT 1), 0) "
         f"ORDER BY organization_id, scope, record_id LIMIT {MAX_REMOVALS_PER_RUN}",
         (to_iso(now), new_id(JOB_PREFIX, now)[:digits]),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from cognate.jobs.removals import MAX_REMOVALS_PER_RUN
 from tests.stage.platform import ACME, GLOBEX, Stage, long_text
 from tests.unit.embedding.test_finish import worker_of
@@ -34,6 +36,46 @@ async def test_a_deletion_by_the_api_is_no_business_of_the_sweeper() -> None:
     await stage.settle()
     await stage.sweep()
     assert await stage.jobs() == ["done", "done"]
+
+
+@pytest.mark.parametrize("gives_up", [False, True], ids=["failed", "dismissed"])
+async def test_a_failed_job_of_an_earlier_text_holds_no_removal_up(gives_up: bool) -> None:  # noqa: FBT001 - a parameter
+    """The record was deleted by SQL after its job had failed: the vectors it had go."""
+    stage = Stage()
+    await stage.write(ACME, "r1", long_text(2))
+    await stage.settle()
+    stage.fault("run", "error", "5004: bad input", count=9)
+    failed = await stage.write(ACME, "r1", "a text that is refused")
+    await stage.drain()
+    assert await stage.status(failed) == "failed"
+    if gives_up:
+        await stage.rows("UPDATE cognate_jobs SET status = 'dismissed' WHERE id = ?1", failed)
+    await stage.rows("DELETE FROM claims")
+
+    await stage.sweep()
+    await stage.settle()
+
+    assert stage.vector_ids(ACME, "r1") == []
+    assert await stage.discrepancies() == []
+
+
+async def test_a_removal_that_failed_waits_for_its_owner() -> None:
+    """The sweeper does not queue another one each minute."""
+    stage = Stage()
+    await stage.write(ACME, "r1", "a text")
+    await stage.settle()
+    await stage.rows("DELETE FROM claims")
+    stage.local.clock.advance(60)
+    await stage.sweep()
+    await stage.rows(
+        "UPDATE cognate_jobs SET status = 'failed', completed_at = updated_at "
+        "WHERE source = 'sweeper'"
+    )
+
+    await stage.sweep()
+    await stage.sweep()
+
+    assert await stage.jobs() == ["done", "failed"]
 
 
 async def test_a_record_that_is_there_again_is_not_removed() -> None:
