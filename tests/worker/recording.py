@@ -188,11 +188,9 @@ class FailingQueue:
         return next((key for key in keys if FAILING_SENDS.get(key, 0) > 0), None)
 
     async def _owner(self, message: Mapping[str, Any]) -> str:
-        """The organization that a message is for: those of ours name no more than a row."""
-        ids = json.dumps([value for value in message.values() if isinstance(value, str)])
-        sql = " UNION ALL ".join(
-            f"SELECT organization_id FROM {table} WHERE id IN (SELECT value FROM json_each(?1))"  # noqa: S608 - names of ours
-            for table in ("cognate_jobs", "cognate_backfills")
-        )
-        [rows] = await self.database.batch([Statement(sql, (ids,))])
+        """The organization that a message is for: a step of a backfill names its row only."""
+        if "organizationId" in message:
+            return str(message["organizationId"])
+        sql = "SELECT organization_id FROM cognate_backfills WHERE id = ?1"
+        [rows] = await self.database.batch([Statement(sql, (message["backfillId"],))])
         return str(rows[0]["organization_id"]) if rows else ""
