@@ -16,9 +16,10 @@ from local.setup.layout import ROOT
 from tests.workshop import checkout_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from local.setup.layout import Layout
     from tests.worker.instruments import Instruments
 
 BOUND = """
@@ -31,13 +32,15 @@ HEADERS = {"authorization": f"Bearer {DEMO_ORGANIZATIONS[0].session_token}"}
 
 
 @contextmanager
-def worker_with(folder: Path, bindings: str, **variables: str) -> Iterator[LocalCognate]:
-    """The Worker with more bindings and variables."""
-    (folder / "checkout").mkdir()
-    layout = checkout_with(folder / "checkout", ROOT / "src" / "entry.py", [])
+def worker_with(
+    folder: Path, new_state: Callable[[Layout], Path], bindings: str, **variables: str
+) -> Iterator[LocalCognate]:
+    """The Worker with more bindings and variables; its checkout is made in an empty folder."""
+    layout = checkout_with(folder, ROOT / "src" / "entry.py", [])
     with (layout.root / "wrangler.toml").open("a", encoding="utf-8") as configuration:
         configuration.write(bindings)
-    with LocalCognate(LocalConfig(state=folder / "state", variables=variables), layout) as worker:
+    config = LocalConfig(state=new_state(layout), variables=variables)
+    with LocalCognate(config, layout) as worker:
         yield worker
 
 
@@ -52,9 +55,11 @@ def tables(database: Path) -> set[str]:
         return {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
 
 
-def test_sessions_are_read_from_auth_db(tmp_path: Path) -> None:
+def test_sessions_are_read_from_auth_db(
+    tmp_path: Path, new_state: Callable[[Layout], Path]
+) -> None:
     """The demonstration is signed in there; a database without the tables is named as an error."""
-    with worker_with(tmp_path, BOUND, AUTH_COLUMN_NAMING="camelCase") as worker:
+    with worker_with(tmp_path, new_state, BOUND, AUTH_COLUMN_NAMING="camelCase") as worker:
         signed_in = ask(worker)
         files = worker.database, worker.auth_database
         records, auth = (tables(file) for file in files)
