@@ -15,7 +15,7 @@ from cognate.embedding.index_progress import CLOCK_SKEW, follow_indexes
 from cognate.embedding.request import EmbeddingRequest, EmbeddingRequests
 from cognate.errors import CognateError
 from cognate.ids import vector_key
-from cognate.jobs.conditions import Provided
+from cognate.jobs.conditions import JobCondition
 from cognate.jobs.queue import Priority, announce
 from cognate.models import MODELS
 from cognate.ports import Platform, Statement, StoredVectors
@@ -23,7 +23,7 @@ from cognate.principal import OrganizationId
 from cognate.schema import Cognate, Embeddings, Similarity, Table
 from cognate.settings import Retention
 from cognate.sweeper import sweep
-from cognate.texts.post import Posting, enqueue
+from cognate.texts.post import TextToEmbed, enqueue
 from local.adapters.local_platform import local_platform
 from local.ai.embedding_spaces import StandInEncoder
 from local.ai.local_workers_ai import LONG_CONTEXT_MODELS
@@ -307,8 +307,8 @@ class Stage(PlatformStage):
         self, organization_id: OrganizationId, content: str, record_id: str | None = None
     ) -> str:
         """Post a text, for a claim or for none, and return the id of its job."""
-        posting = Posting(content, record_id and "claims", record_id)
-        [result] = (await enqueue(self.platform, self.app, organization_id, [posting])).results
+        text = TextToEmbed(content, record_id and "claims", record_id)
+        [result] = (await enqueue(self.platform, self.app, organization_id, [text])).results
         if isinstance(result, CognateError):
             raise result
         return result
@@ -347,7 +347,7 @@ class Stage(PlatformStage):
             collection,
             requests,
             source=source,
-            provided=Provided(),
+            condition=JobCondition(),
             priority=priority,
             forced=forced,
         )

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from cognate.embedding.request import EmbeddingRequest, EmbeddingRequests
-from cognate.jobs.conditions import Provided
+from cognate.jobs.conditions import JobCondition
 from cognate.jobs.messages import reference
 from cognate.ports import Statement
 from cognate.schema.collections import POSTED_TEXTS
@@ -100,7 +100,7 @@ class Runtime:
                 LARGE,
                 [EmbeddingRequest(name) for name in names],
                 source="test",
-                provided=Provided(),
+                condition=JobCondition(),
             )
             return [row["id"] for row in asked.announced(await database.batch(asked.statements))]
 

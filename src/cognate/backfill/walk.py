@@ -21,7 +21,7 @@ from cognate.backfill.needs import Selection, needs
 from cognate.embedding.request import EmbeddingRequest, EmbeddingRequests
 from cognate.events import emit
 from cognate.ids import new_id
-from cognate.jobs.conditions import Provided, RecordIs, TokenOf
+from cognate.jobs.conditions import JobCondition, RecordIs, TokenOf
 from cognate.jobs.job import resolved_by
 from cognate.jobs.queue import Priority, announce
 from cognate.ports import Row, Statement
@@ -156,7 +156,7 @@ def _requests(
                 collection,
                 records,
                 source="backfill",
-                provided=Provided(record, TokenOf.BACKFILL),
+                condition=JobCondition(record, TokenOf.BACKFILL),
                 priority=Priority.BACKFILL,
                 forced=backfill["selection"] == Selection.ALL,
                 token=token,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from cognate.jobs.conditions import Provided
+    from cognate.jobs.conditions import JobCondition
     from cognate.ports import Row, Statement
     from cognate.schema.collections import Collection
 
@@ -57,7 +57,7 @@ class EmbeddingRequests:
         requests: Sequence[EmbeddingRequest],
         *,
         source: str,
-        provided: Provided,
+        condition: JobCondition,
         priority: Priority = Priority.WRITE,
         job_ids: Sequence[str] = (),
         forced: bool = False,
@@ -72,11 +72,11 @@ class EmbeddingRequests:
             collection: of the records.
             requests: one a record.
             source: who asks, for the job's row.
-            provided: the condition on which a record gets a job.
+            condition: the condition on which a record gets a job.
             priority: who waits.
             job_ids: ids for the jobs, as many as there are requests; new ones where there are none.
             forced: whether the index is written even where nothing changed.
-            token: see `provided`.
+            token: see `condition`.
         """
         ids = job_ids or [new_id(JOB_PREFIX, self._now) for _ in requests]
         self._new_ids.update(ids)
@@ -88,7 +88,7 @@ class EmbeddingRequests:
                         collection,
                         self._organization_id,
                         group,
-                        provided=provided,
+                        condition=condition,
                         token=token,
                         now=self._now,
                         counted=counted,
@@ -105,7 +105,7 @@ class EmbeddingRequests:
                 ],
                 source=source,
                 now=self._now,
-                provided=provided,
+                condition=condition,
                 priority=priority,
                 forced=forced,
                 token=token,

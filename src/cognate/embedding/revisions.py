@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cognate.embedding.request import EmbeddingRequest
-    from cognate.jobs.conditions import Provided
+    from cognate.jobs.conditions import JobCondition
     from cognate.jobs.messages import JobKey
     from cognate.ports import Row
     from cognate.schema.collections import Collection
@@ -32,7 +32,7 @@ def raise_revisions(  # noqa: PLR0913 - each is in the statement
     organization_id: str,
     requests: Sequence[EmbeddingRequest],
     *,
-    provided: Provided,
+    condition: JobCondition,
     token: str,
     now: datetime,
     counted: bool,
@@ -72,7 +72,7 @@ def raise_revisions(  # noqa: PLR0913 - each is in the statement
         "CASE WHEN value ->> 'keeps' THEN (SELECT p.posted_text FROM cognate_embeddings p "
         # The key of a record's vectors has its organization in it.
         "WHERE p.vector_key = value ->> 'key') "
-        f"ELSE value ->> 'posted' END FROM json_each(?3) WHERE {provided.sql(collection)} "
+        f"ELSE value ->> 'posted' END FROM json_each(?3) WHERE {condition.sql(collection)} "
         f"ON CONFLICT (organization_id, scope, record_id) {conflict}",
         (
             organization_id,

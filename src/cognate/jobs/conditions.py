@@ -35,7 +35,7 @@ class TokenOf(Enum):
 
 
 @dataclass(frozen=True)
-class Provided:
+class JobCondition:
     """The condition on which each of some records gets a job."""
 
     record: RecordIs = RecordIs.ANY

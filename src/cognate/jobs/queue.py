@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from cognate.jobs.conditions import Provided
+    from cognate.jobs.conditions import JobCondition
     from cognate.ports import Platform, Row
     from cognate.schema.collections import Collection
 
@@ -87,7 +87,7 @@ def queue_statement(  # noqa: PLR0913 - each is a column
     *,
     source: str,
     now: datetime,
-    provided: Provided,
+    condition: JobCondition,
     priority: Priority = Priority.WRITE,
     forced: bool = False,
     token: str = "",
@@ -103,10 +103,10 @@ def queue_statement(  # noqa: PLR0913 - each is a column
         jobs: one a record.
         source: who asks, for the job's row.
         now: the time.
-        provided: the condition on which a job is queued.
+        condition: the condition on which a job is queued.
         priority: who waits.
         forced: whether the index is written even where nothing changed.
-        token: see `provided`.
+        token: see `condition`.
 
     Returns:
         A statement that returns (id, organization_id, scope, record_id, announced) of the jobs that
@@ -143,7 +143,7 @@ def queue_statement(  # noqa: PLR0913 - each is a column
         "CASE WHEN value ->> 'embeds' THEN 1 ELSE EXISTS (SELECT 1 FROM cognate_jobs r "
         "WHERE r.organization_id = ?1 AND r.scope = ?2 AND r.record_id = value ->> 'record' "
         "AND +r.status = 'running' AND r.embeds) END AS embeds "
-        f"FROM json_each(?3) WHERE {provided.sql(collection)}) WHERE TRUE "
+        f"FROM json_each(?3) WHERE {condition.sql(collection)}) WHERE TRUE "
         "ON CONFLICT (organization_id, scope, id) DO UPDATE SET "
         "embeds = MAX(embeds, excluded.embeds), "
         "priority = MIN(priority, excluded.priority), updated_at = excluded.updated_at, "

@@ -21,7 +21,7 @@ from cognate.errors import (
     NotAttempted,
     WriteContended,
 )
-from cognate.jobs.conditions import Provided, RecordIs
+from cognate.jobs.conditions import JobCondition, RecordIs
 from cognate.jobs.queue import announce
 from cognate.records.changes import Change, Delete, Deleted
 from cognate.records.codec import stored_record
@@ -281,11 +281,11 @@ def _embedding_requests(
             written,
             source=sources.pop() if len(sources) == 1 else "batch",
             # If the change lost a race, the row has another time.
-            provided=Provided(RecordIs.WRITTEN),
+            condition=JobCondition(RecordIs.WRITTEN),
             token=to_iso(now),
         )
     if removed:
-        requests.add(collection, removed, source="delete", provided=Provided(RecordIs.GONE))
+        requests.add(collection, removed, source="delete", condition=JobCondition(RecordIs.GONE))
     return requests
 
 

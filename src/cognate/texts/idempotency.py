@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from cognate.jobs.conditions import Provided
+    from cognate.jobs.conditions import JobCondition
     from cognate.principal import OrganizationId
     from cognate.schema.collections import Collection
 
@@ -74,7 +74,7 @@ def keep_statement(
     collection: Collection,
     records: Mapping[int, str],
     token: str,
-    provided: Provided,
+    condition: JobCondition,
 ) -> Statement:
     """Keep the ids of the jobs that items of one collection got.
 
@@ -83,7 +83,7 @@ def keep_statement(
         collection: of the records.
         records: the position of each item in the request to the id of its record.
         token: of this request.
-        provided: the condition on which the jobs were queued.
+        condition: the condition on which the jobs were queued.
     """
     items = [{"place": str(place), "record": record} for place, record in records.items()]
     return Statement(
@@ -92,7 +92,7 @@ def keep_statement(
         "CROSS JOIN cognate_jobs j INDEXED BY cognate_jobs_by_record "
         "ON j.organization_id = ?1 AND j.scope = ?2 "
         "AND j.record_id = json_each.value ->> 'record' AND +j.status = 'queued' "
-        f"WHERE {provided.sql(collection)})) WHERE organization_id = ?1 AND token = ?4",
+        f"WHERE {condition.sql(collection)})) WHERE organization_id = ?1 AND token = ?4",
         (organization_id, collection.scope, json.dumps(items), token),
     )
 

@@ -1,7 +1,7 @@
-"""Have texts and records embedded: write the jobs down, then announce them.
+"""Queue embedding jobs for texts that the API receives.
 
-Durable first: the jobs are in D1 before their messages are sent, so a send that fails loses
-nothing; the sweeper sends them again. A hundred items cost one D1 call, as one does.
+The jobs are in D1 before their messages are sent, so a failed send loses nothing: the sweeper sends
+the messages later. A request of a hundred texts makes as many D1 calls as a request of one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from cognate.embedding.request import EmbeddingRequest, EmbeddingRequests
 from cognate.errors import CognateError, FieldError, InvalidInput, ModelMismatch, NotFound
 from cognate.ids import new_id
-from cognate.jobs.conditions import Provided, RecordIs, TokenOf
+from cognate.jobs.conditions import JobCondition, RecordIs, TokenOf
 from cognate.jobs.messages import JOB_PREFIX
 from cognate.jobs.queue import announce
 from cognate.models import requested_model
@@ -40,15 +40,16 @@ REQUEST_PREFIX: Final = "request"
 
 
 @dataclass(frozen=True)
-class Posting:
+class TextToEmbed:
     """One text to embed.
 
     Attributes:
-        content: the text. For a record it is embedded in place of what the record says, until the
-            record's text is next written.
-        table: of the record; None for a text that belongs to no table.
+        content: the text. With a record, it is embedded instead of the record's own text, until
+            that text is next written.
+        table: the record's table; None for a text without a record.
         record_id: given with a table.
-        model: None, or a name of the catalogue; of a record, the table's own.
+        model: a name of the catalogue, or None for the default. With a record, only the model of
+            its table is accepted.
     """
 
     content: str
@@ -59,13 +60,13 @@ class Posting:
 
 @dataclass(frozen=True)
 class Enqueued:
-    """What became of postings.
+    """The result of `enqueue`.
 
     Attributes:
-        results: for each, in order, the id of its job or why there is none. A text without a table
-            is found under its job's id. A record of which a job was still waiting has that one's
-            id: it embeds the newest of its texts when its turn comes.
-        replayed: whether this is the answer that an earlier request got.
+        results: for each text, in order, the id of its job, or the error if it has none. A text
+            without a table is stored under its job's id. If a job of the record was already
+            queued, its id is returned: that job embeds the newest text.
+        replayed: whether this is the stored answer of an earlier request.
     """
 
     results: list[str | CognateError]
@@ -76,40 +77,40 @@ async def enqueue(
     platform: Platform,
     app: Cognate,
     organization_id: OrganizationId,
-    postings: Sequence[Posting],
+    texts: Sequence[TextToEmbed],
     *,
     key: IdempotencyKey | None = None,
 ) -> Enqueued:
-    """Have texts embedded, in one D1 call whatever their number.
+    """Queue texts to be embedded, in one D1 call.
 
-    Each is judged for itself: `NotFound` for a record that this organization does not have or a
-    table that embeds nothing, `InvalidInput` for a model that nobody has and for a text that cannot
-    be embedded, `ModelMismatch` for a model that is not the table's.
+    Each text is accepted or refused on its own. The error of a refused one is `NotFound` if the
+    organization has no such record or the table embeds nothing, `InvalidInput` if the model is
+    unknown or the text cannot be embedded, and `ModelMismatch` if the model is not the table's.
 
     Args:
         platform: the ports.
         app: the definitions.
-        organization_id: whose texts and records they are.
-        postings: at most 100. Of several for one record the last one counts.
-        key: under which the request is done once; it stays free where nothing was queued.
+        organization_id: the owner of the texts and records.
+        texts: at most 100. If several are for one record, the last one is embedded.
+        key: the request's idempotency key. It is not taken if nothing was queued.
 
     Raises:
-        IdempotencyKeyReused: another request was sent under the key.
+        IdempotencyKeyReused: the key was sent before, with a different request.
         DatabaseError: nothing was accepted.
     """
     now = platform.clock.now()
-    judged = [_judge(app, posting, place, now) for place, posting in enumerate(postings)]
-    places = [item for item in judged if isinstance(item, _Place)]
+    checked = [_check(app, text, number, now) for number, text in enumerate(texts)]
+    accepted = [item for item in checked if isinstance(item, _AcceptedText)]
     jobs: Mapping[int, str] = {}
     replayed = False
-    if places:
-        jobs, replayed = await _queue(platform, organization_id, places, key, now)
-    return Enqueued([_result(item, jobs) for item in judged], replayed)
+    if accepted:
+        jobs, replayed = await _queue(platform, organization_id, accepted, key, now)
+    return Enqueued([_result(item, jobs) for item in checked], replayed)
 
 
 @dataclass(frozen=True)
-class _Place:
-    """A posting that may be queued, and where it stands among the others."""
+class _AcceptedText:
+    """A text that passed the checks, and its position in the request."""
 
     number: int
     collection: Collection
@@ -122,21 +123,23 @@ class _Place:
         return self.collection.table_name is None
 
 
-def _judge(app: Cognate, posting: Posting, number: int, now: datetime) -> _Place | CognateError:
-    """All that can be said without the database."""
+def _check(
+    app: Cognate, text: TextToEmbed, number: int, now: datetime
+) -> _AcceptedText | CognateError:
+    """Check a text as far as that is possible without the database."""
     job_id = new_id(JOB_PREFIX, now)
     try:
-        if posting.table is None:
-            collection, record_id = POSTED_TEXTS[requested_model(posting.model).name], job_id
+        if text.table is None:
+            collection, record_id = POSTED_TEXTS[requested_model(text.model).name], job_id
         else:
-            collection = _collection(app, posting.table, posting.model)
-            record_id = posting.record_id or ""
+            collection = _collection(app, text.table, text.model)
+            record_id = text.record_id or ""
     except CognateError as error:
         return error
-    problem = text_problem(posting.content, collection.model)
+    problem = text_problem(text.content, collection.model)
     if problem is not None:
         return InvalidInput(FieldError("/content", problem))
-    return _Place(number, collection, record_id, job_id, posting.content)
+    return _AcceptedText(number, collection, record_id, job_id, text.content)
 
 
 def _collection(app: Cognate, table: str, model_name: str | None) -> Collection:
@@ -150,7 +153,7 @@ def _collection(app: Cognate, table: str, model_name: str | None) -> Collection:
     return collection
 
 
-def _result(item: _Place | CognateError, jobs: Mapping[int, str]) -> str | CognateError:
+def _result(item: _AcceptedText | CognateError, jobs: Mapping[int, str]) -> str | CognateError:
     if isinstance(item, CognateError):
         return item
     if item.number in jobs:
@@ -164,44 +167,48 @@ def _result(item: _Place | CognateError, jobs: Mapping[int, str]) -> str | Cogna
 async def _queue(
     platform: Platform,
     organization_id: OrganizationId,
-    places: Sequence[_Place],
+    accepted: Sequence[_AcceptedText],
     key: IdempotencyKey | None,
     now: datetime,
 ) -> tuple[Mapping[int, str], bool]:
-    """Queue what exists; place to job id, and whether an earlier request got these."""
+    """Queue a job for each text whose record exists.
+
+    Returns:
+        The number of each text to the id of its job, and whether an earlier request got these.
+    """
     token = new_id(REQUEST_PREFIX, now)
-    ordered = sorted(places, key=lambda place: place.collection.scope)
-    groups = [list(group) for _, group in groupby(ordered, lambda place: place.collection.scope)]
+    ordered = sorted(accepted, key=lambda text: text.collection.scope)
+    groups = [list(group) for _, group in groupby(ordered, lambda text: text.collection.scope)]
     statements = [] if key is None else take_statements(organization_id, key, token, now)
     requests = EmbeddingRequests(organization_id, now)
     kept: list[Statement] = []
     for group in groups:
         collection = group[0].collection
         record = RecordIs.ANY if group[0].is_text else RecordIs.LIVE
-        provided = Provided(record, TokenOf.NOBODY if key is None else TokenOf.KEY)
+        condition = JobCondition(record, TokenOf.NOBODY if key is None else TokenOf.KEY)
         if group[0].is_text:
-            texts = {place.record_id: place.content for place in group}
+            texts = {text.record_id: text.content for text in group}
             statements.append(
                 store_statement(
-                    organization_id, collection, texts, provided=provided, token=token, now=now
+                    organization_id, collection, texts, condition=condition, token=token, now=now
                 )
             )
-        latest = {place.record_id: place for place in group}
+        latest = {text.record_id: text for text in group}
         requests.add(
             collection,
             [
-                EmbeddingRequest(place.record_id, None if place.is_text else place.content)
-                for place in latest.values()
+                EmbeddingRequest(text.record_id, None if text.is_text else text.content)
+                for text in latest.values()
             ],
             source="api",
-            provided=provided,
-            job_ids=[place.job_id for place in latest.values()],
+            condition=condition,
+            job_ids=[text.job_id for text in latest.values()],
             token=token,
         )
         if key is not None:
-            records = {place.number: place.record_id for place in group}
+            records = {text.number: text.record_id for text in group}
             kept.append(
-                keep_statement(organization_id, collection, records, token, Provided(record))
+                keep_statement(organization_id, collection, records, token, JobCondition(record))
             )
     if key is not None:
         kept += read_statements(organization_id, key, token)
@@ -214,5 +221,5 @@ async def _queue(
             return first, True
     found: dict[int, str] = {}
     for group, ids in zip(groups, requests.queued(mine), strict=True):
-        found |= {place.number: ids[place.record_id] for place in group if place.record_id in ids}
+        found |= {text.number: ids[text.record_id] for text in group if text.record_id in ids}
     return found, False

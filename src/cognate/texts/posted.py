@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from cognate.embedding.request import EmbeddingRequest, EmbeddingRequests
 from cognate.errors import NotFound
-from cognate.jobs.conditions import Provided, RecordIs
+from cognate.jobs.conditions import JobCondition, RecordIs
 from cognate.jobs.job import Job, JobStatus, read_job
 from cognate.jobs.queue import announce
 from cognate.ports import Statement
@@ -120,7 +120,7 @@ def store_statement(  # noqa: PLR0913 - each is in the statement
     collection: Collection,
     texts: Mapping[str, str],
     *,
-    provided: Provided,
+    condition: JobCondition,
     token: str,
     now: datetime,
 ) -> Statement:
@@ -132,7 +132,7 @@ def store_statement(  # noqa: PLR0913 - each is in the statement
     return Statement(
         "INSERT INTO cognate_texts (organization_id, id, content, created_at) "  # noqa: S608 - a condition of ours
         "SELECT ?1, value ->> 'record', value ->> 'content', ?4 FROM json_each(?3) "
-        f"WHERE ?2 IS NOT NULL AND {provided.sql(collection)}",
+        f"WHERE ?2 IS NOT NULL AND {condition.sql(collection)}",
         (
             organization_id,
             collection.scope,
@@ -236,19 +236,19 @@ class TextDeletion:
             text_ids: which ones.
             record: what a text must be to be deleted.
         """
-        texts, provided = POSTED_TEXTS[model], Provided(record)
+        texts, condition = POSTED_TEXTS[model], JobCondition(record)
         self._requests.add(
             texts,
             [EmbeddingRequest(text_id) for text_id in text_ids],
             source="delete",
-            provided=provided,
+            condition=condition,
         )
         records = json.dumps([{"record": text_id} for text_id in text_ids])
         self._deletes.append(
             Statement(
                 "DELETE FROM cognate_texts WHERE organization_id = ?1 AND id IN ("  # noqa: S608 - a condition of ours
                 "SELECT value ->> 'record' FROM json_each(?3) "
-                f"WHERE ?2 IS NOT NULL AND {provided.sql(texts)}) RETURNING id",
+                f"WHERE ?2 IS NOT NULL AND {condition.sql(texts)}) RETURNING id",
                 (self._organization_id, texts.scope, records),
             )
         )

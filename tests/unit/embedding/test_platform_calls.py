@@ -219,7 +219,7 @@ async def test_what_always_fails_without_a_name_holds_up_no_fresh_record() -> No
     assert (found.count("done"), found.count("queued")) == (50, 3)
 
 
-async def isolate(
+async def call_in_halves(
     items: Sequence[int], bad: set[int], error: errors.PlatformError
 ) -> tuple[list[tuple[list[int], bool]], int]:
     """Return the parts, whether each went well, and the number of calls."""
@@ -238,7 +238,7 @@ async def isolate(
 
 async def test_without_a_fault_there_is_one_call() -> None:
     """Without a bad item there is one call."""
-    assert await isolate(range(100), set(), errors.EmbedderRejected()) == (
+    assert await call_in_halves(range(100), set(), errors.EmbedderRejected()) == (
         [(list(range(100)), True)],
         1,
     )
@@ -248,7 +248,7 @@ async def test_without_a_fault_there_is_one_call() -> None:
 async def test_one_bad_item_fails_alone(size: int) -> None:
     """One bad item fails alone, after at most two calls for each halving and one more."""
     for bad in range(size):
-        parts, calls = await isolate(range(size), {bad}, errors.EmbedderRejected())
+        parts, calls = await call_in_halves(range(size), {bad}, errors.EmbedderRejected())
         assert [part for part, went_well in parts if not went_well] == [[bad]]
         assert [item for part, _ in parts for item in part] == list(range(size))
         assert calls <= 2 * math.ceil(math.log2(size)) + 1
@@ -256,10 +256,13 @@ async def test_one_bad_item_fails_alone(size: int) -> None:
 
 async def test_an_error_that_is_nobodys_own_is_not_divided() -> None:
     """An error that does not blame the input is not halved."""
-    assert await isolate(range(100), {3}, errors.EmbedderBusy()) == ([(list(range(100)), False)], 1)
+    assert await call_in_halves(range(100), {3}, errors.EmbedderBusy()) == (
+        [(list(range(100)), False)],
+        1,
+    )
 
 
 async def test_all_bad_items_are_found() -> None:
     """Several bad items are all found."""
-    parts, _ = await isolate(range(10), {0, 4, 5, 9}, errors.EmbedderRejected())
+    parts, _ = await call_in_halves(range(10), {0, 4, 5, 9}, errors.EmbedderRejected())
     assert [part for part, went_well in parts if not went_well] == [[0], [4], [5], [9]]

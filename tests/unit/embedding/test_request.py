@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cognate.embedding.request import EmbeddingRequest, EmbeddingRequests
-from cognate.jobs.conditions import Provided, RecordIs
+from cognate.jobs.conditions import JobCondition, RecordIs
 from cognate.jobs.queue import WINDOW
 from tests.stage.platform import ACME, CLAIMS, Stage
 
@@ -61,7 +61,7 @@ async def test_what_does_not_meet_the_condition_gets_no_job() -> None:
         CLAIMS,
         [EmbeddingRequest("no record")],
         source="test",
-        provided=Provided(RecordIs.LIVE),
+        condition=JobCondition(RecordIs.LIVE),
     )
     answers = await stage.local.database.batch(requests.statements)
 

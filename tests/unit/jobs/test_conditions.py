@@ -6,16 +6,16 @@ import json
 
 import pytest
 
-from cognate.jobs.conditions import Provided, RecordIs, TokenOf
+from cognate.jobs.conditions import JobCondition, RecordIs, TokenOf
 from cognate.ports import Statement
 from tests.stage.platform import ACME, CLAIMS, GLOBEX, Stage
 
 RECORDS = ("live", "gone", "unknown", "theirs")
 
 
-async def _chosen(stage: Stage, provided: Provided, token: str = "") -> list[str]:
+async def _chosen(stage: Stage, condition: JobCondition, token: str = "") -> list[str]:
     payload = json.dumps([{"record": name, "token": token} for name in RECORDS])
-    sql = f"SELECT value ->> 'record' AS id FROM json_each(?3) WHERE {provided.sql(CLAIMS)} AND ?2"  # noqa: S608 - the condition under test
+    sql = f"SELECT value ->> 'record' AS id FROM json_each(?3) WHERE {condition.sql(CLAIMS)} AND ?2"  # noqa: S608 - the condition under test
     [rows] = await stage.local.database.batch(
         [Statement(sql.replace("AND ?2", "AND ?2 IS NOT NULL"), (ACME, "claims", payload))]
     )
@@ -43,18 +43,18 @@ async def _stage() -> Stage:
 )
 async def test_a_record_is_what_it_must_be(record: RecordIs, expected: list[str]) -> None:
     """Within the organization only."""
-    assert await _chosen(await _stage(), Provided(record)) == expected
+    assert await _chosen(await _stage(), JobCondition(record)) == expected
 
 
 async def test_a_text_that_was_never_embedded_is_abandoned_once_nothing_embeds_it() -> None:
     """An open or failed job still stands for it."""
     stage = Stage()
     await stage.write(ACME, "live", "a text")
-    with_job = await _chosen(stage, Provided(RecordIs.ABANDONED))
+    with_job = await _chosen(stage, JobCondition(RecordIs.ABANDONED))
     await stage.rows("UPDATE cognate_jobs SET status = 'dismissed', completed_at = ''")
 
     assert with_job == []
-    assert await _chosen(stage, Provided(RecordIs.ABANDONED)) == ["live"]
+    assert await _chosen(stage, JobCondition(RecordIs.ABANDONED)) == ["live"]
 
 
 async def test_a_written_record_has_the_time_of_the_request() -> None:
@@ -62,8 +62,8 @@ async def test_a_written_record_has_the_time_of_the_request() -> None:
     stage = await _stage()
     await stage.rows("UPDATE claims SET updated_at = 'mine' WHERE id = 'live'")
 
-    assert await _chosen(stage, Provided(RecordIs.WRITTEN), "mine") == ["live"]
-    assert await _chosen(stage, Provided(RecordIs.WRITTEN), "theirs") == []
+    assert await _chosen(stage, JobCondition(RecordIs.WRITTEN), "mine") == ["live"]
+    assert await _chosen(stage, JobCondition(RecordIs.WRITTEN), "theirs") == []
 
 
 @pytest.mark.parametrize(
@@ -92,6 +92,8 @@ async def test_of_two_requests_one_holds_the_token(token: TokenOf, sql: str) -> 
     for organization in (ACME, GLOBEX):
         stage = Stage()
         await stage.rows(sql, organization)
-        found += [await _chosen(stage, Provided(token=token), name) for name in ("t", "another")]
+        found += [
+            await _chosen(stage, JobCondition(token=token), name) for name in ("t", "another")
+        ]
 
     assert found == [list(RECORDS), [], [], []]

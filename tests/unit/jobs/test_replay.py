@@ -11,7 +11,7 @@ from cognate.jobs.failed import MAX_CHOSEN
 from cognate.jobs.job import JobStatus
 from cognate.jobs.queue import WINDOW
 from cognate.jobs.replay import Replayed, replay_job, replay_jobs
-from cognate.texts.post import Posting, enqueue
+from cognate.texts.post import TextToEmbed, enqueue
 from tests.stage.platform import ACME, CLAIMS, GLOBEX, SCHEMA, Stage
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ async def test_a_text_that_was_given_is_embedded_unless_the_record_was_written_s
     await stage.settle()
     stage.local.clock.advance(1)
     stage.fault("run", "error", "5004: bad input", count=9)
-    posting = Posting("given words", "claims", "c1")
-    [failed] = (await enqueue(stage.platform, SCHEMA, ACME, [posting])).results
+    text = TextToEmbed("given words", "claims", "c1")
+    [failed] = (await enqueue(stage.platform, SCHEMA, ACME, [text])).results
     await stage.drain()
     stage.local.bindings.faults.clear()
     stage.local.clock.advance(1)

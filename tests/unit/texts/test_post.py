@@ -17,7 +17,7 @@ from cognate.errors import (
     QueueError,
 )
 from cognate.texts.idempotency import KEY_LIFETIME, IdempotencyKey
-from cognate.texts.post import Enqueued, Posting, enqueue
+from cognate.texts.post import Enqueued, TextToEmbed, enqueue
 from cognate.times import to_milliseconds
 from tests.stage.faults import FailingDatabase
 from tests.stage.platform import ACME, GLOBEX, SCHEMA, Stage
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 KEY = IdempotencyKey.of("key", "post", {"content": "x"})
 OTHER = IdempotencyKey.of("key", "post", {"content": "y"})
-TEXT = Posting("a text")
-CLAIM = Posting("given words", "claims", "c1")
+TEXT = TextToEmbed("a text")
+CLAIM = TextToEmbed("given words", "claims", "c1")
 
 
 async def _post(
     stage: Stage,
-    *postings: Posting,
+    *texts: TextToEmbed,
     key: IdempotencyKey | None = None,
     organization: OrganizationId = ACME,
 ) -> Enqueued:
-    return await enqueue(stage.platform, SCHEMA, organization, postings, key=key)
+    return await enqueue(stage.platform, SCHEMA, organization, texts, key=key)
 
 
 async def _add(stage: Stage, *record_ids: str, organization: OrganizationId = ACME) -> None:
@@ -56,10 +56,10 @@ async def test_a_hundred_postings_cost_one_call() -> None:
     await _add(stage, *(f"c{number}" for number in range(60)))
     database = FailingDatabase(stage.local.database)
     stage.with_database(database)
-    postings = [Posting(f"text {number}", "claims", f"c{number}") for number in range(80)]
-    postings += [TEXT] * 10 + [Posting("text", model="@cf/baai/bge-m3")] * 10
+    texts = [TextToEmbed(f"text {number}", "claims", f"c{number}") for number in range(80)]
+    texts += [TEXT] * 10 + [TextToEmbed("text", model="@cf/baai/bge-m3")] * 10
 
-    results = (await _post(stage, *postings)).results
+    results = (await _post(stage, *texts)).results
 
     assert database.batches == 1
     assert [isinstance(result, str) for result in results] == [True] * 60 + [False] * 20 + [
@@ -76,25 +76,25 @@ async def test_each_posting_is_judged_for_itself() -> None:
     stage = Stage()
     await _add(stage, "c1")
     await _add(stage, "theirs", organization=GLOBEX)
-    postings = {
+    texts = {
         CLAIM: str,
-        Posting("x", "claims", "missing"): NotFound,
-        Posting("x", "claims", "theirs"): NotFound,
-        Posting("x", "nothing", "c1"): NotFound,
-        Posting("x", model="@cf/nobody/nothing"): InvalidInput,
-        Posting("x", "claims", "c1", "@cf/baai/bge-m3"): ModelMismatch,
+        TextToEmbed("x", "claims", "missing"): NotFound,
+        TextToEmbed("x", "claims", "theirs"): NotFound,
+        TextToEmbed("x", "nothing", "c1"): NotFound,
+        TextToEmbed("x", model="@cf/nobody/nothing"): InvalidInput,
+        TextToEmbed("x", "claims", "c1", "@cf/baai/bge-m3"): ModelMismatch,
         # Fewer than 100,000 characters, and more chunks than a row can hold.
-        Posting("\ud55c\uad6d\uc5b4 " * 20_000, "claims", "c1"): InvalidInput,
-        Posting("0123456789abcdef" * 6000): InvalidInput,
-        Posting("a\x00b"): InvalidInput,
+        TextToEmbed("\ud55c\uad6d\uc5b4 " * 20_000, "claims", "c1"): InvalidInput,
+        TextToEmbed("0123456789abcdef" * 6000): InvalidInput,
+        TextToEmbed("a\x00b"): InvalidInput,
         TEXT: str,
     }
 
-    results = (await _post(stage, *postings)).results
+    results = (await _post(stage, *texts)).results
 
-    assert [type(result) for result in results] == list(postings.values())
-    for posting, result in zip(postings, results, strict=True):
-        [alone] = (await _post(stage, posting)).results
+    assert [type(result) for result in results] == list(texts.values())
+    for text, result in zip(texts, results, strict=True):
+        [alone] = (await _post(stage, text)).results
         if isinstance(result, CognateError):
             assert (type(alone), str(alone)) == (type(result), str(result))
 
@@ -104,7 +104,7 @@ async def test_of_several_texts_for_a_record_the_last_one_counts() -> None:
     stage = Stage()
     await _add(stage, "c1")
 
-    first, second = (await _post(stage, CLAIM, Posting("later words", "claims", "c1"))).results
+    first, second = (await _post(stage, CLAIM, TextToEmbed("later words", "claims", "c1"))).results
 
     assert first == second
     assert (await stage.state(ACME, "c1"))["posted_text"] == "later words"
@@ -114,22 +114,22 @@ async def test_long_texts_of_any_script_fit_into_one_value() -> None:
     """A body of a megabyte is as long in D1 as on the wire."""
     stage = Stage()
     await _add(stage, *(f"c{number}" for number in range(10)))
-    postings = [Posting("ä" * 50_000, "claims", f"c{number}") for number in range(10)]
+    texts = [TextToEmbed("ä" * 50_000, "claims", f"c{number}") for number in range(10)]
 
-    results = (await _post(stage, *postings)).results
+    results = (await _post(stage, *texts)).results
 
     assert all(isinstance(result, str) for result in results)
 
 
-@pytest.mark.parametrize("posting", [TEXT, CLAIM], ids=["text", "record"])
-async def test_a_request_that_is_sent_again_gets_the_first_answer(posting: Posting) -> None:
+@pytest.mark.parametrize("text", [TEXT, CLAIM], ids=["text", "record"])
+async def test_a_request_that_is_sent_again_gets_the_first_answer(text: TextToEmbed) -> None:
     """Also when its job has ended and the record is gone."""
     stage = Stage()
     await _add(stage, "c1")
-    first = await _post(stage, posting, key=KEY)
+    first = await _post(stage, text, key=KEY)
 
     for _ in range(2):
-        assert await _post(stage, posting, key=KEY) == Enqueued(first.results, replayed=True)
+        assert await _post(stage, text, key=KEY) == Enqueued(first.results, replayed=True)
         await stage.settle()
         await stage.delete(ACME, "c1")
     assert not first.replayed
@@ -238,7 +238,7 @@ async def test_requests_at_once_under_one_key_are_one() -> None:
     await _add(stage, "c1")
 
     answers = await asyncio.gather(
-        *(_post(stage, CLAIM, TEXT, Posting("x", "claims", "no"), key=KEY) for _ in range(5))
+        *(_post(stage, CLAIM, TEXT, TextToEmbed("x", "claims", "no"), key=KEY) for _ in range(5))
     )
 
     jobs = [answer.results[:2] for answer in answers]

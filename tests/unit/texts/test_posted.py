@@ -12,7 +12,7 @@ from cognate.schema.collections import TEXTS_PREFIX
 from cognate.search import query_vectors
 from cognate.settings import Retention
 from cognate.sweeper import sweep
-from cognate.texts.post import Posting, enqueue
+from cognate.texts.post import TextToEmbed, enqueue
 from cognate.texts.posted import MAX_EXPIRED_GROUPS, MAX_EXPIRED_PER_RUN, delete_text, find_text
 from cognate.times import to_iso
 from local.adapters.manual_clock import START
@@ -29,7 +29,9 @@ async def _near(stage: Stage, text: str, model: str | None = None) -> list[str]:
 
 
 async def _post(stage: Stage, text: str, model: str) -> str:
-    [job_id] = (await enqueue(stage.platform, SCHEMA, ACME, [Posting(text, model=model)])).results
+    [job_id] = (
+        await enqueue(stage.platform, SCHEMA, ACME, [TextToEmbed(text, model=model)])
+    ).results
     return str(job_id)
 
 

@@ -15,7 +15,7 @@ from cognate.api.wire import AnswerModel, Identifier, RequestModel, Text
 from cognate.errors import CognateError, InvalidInput
 from cognate.models import requested_model
 from cognate.texts.idempotency import IdempotencyKey
-from cognate.texts.post import Enqueued, Posting, enqueue
+from cognate.texts.post import Enqueued, TextToEmbed, enqueue
 from cognate.validation import refuse_field
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ async def post_embedding(call: Call) -> Reply:
         call.platform,
         call.app,
         call.organization_id,
-        [_posting(body)],
+        [_text_to_embed(body)],
         key=_key(call, body),
     )
     [result] = enqueued.results
@@ -131,7 +131,7 @@ async def post_embeddings(call: Call) -> Reply:
         call.platform,
         call.app,
         call.organization_id,
-        [_posting(item) for item in good],
+        [_text_to_embed(item) for item in good],
         key=_key(call, body),
     )
     results = iter(enqueued.results)
@@ -161,8 +161,8 @@ def _parsed(item: Any) -> PostEmbedding | CognateError:  # noqa: ANN401 - JSON o
         return error
 
 
-def _posting(body: PostEmbedding) -> Posting:
-    return Posting(body.content, body.table, body.id, body.model)
+def _text_to_embed(body: PostEmbedding) -> TextToEmbed:
+    return TextToEmbed(body.content, body.table, body.id, body.model)
 
 
 def _item(
