@@ -67,7 +67,7 @@ async def run_jobs(
 
 
 async def _migrated(database: Database, collections: Sequence[Collection]) -> list[str]:
-    """The scopes of the collections whose table and columns are there."""
+    """Return the scopes of the collections whose table and columns exist."""
     found = await existing_columns(database, [collection.sql_table for collection in collections])
     return [
         collection.scope
@@ -125,7 +125,7 @@ async def _run(
 
 
 def _keys(received: Sequence[Received]) -> list[JobKey]:
-    """The jobs of messages, each once; redelivered if one of its messages was."""
+    """Return the jobs of messages, each once. It is redelivered if one of its messages was."""
     found: dict[str, JobKey] = {}
     for item in received:
         key = item.key
@@ -135,9 +135,9 @@ def _keys(received: Sequence[Received]) -> list[JobKey]:
 
 
 def _parts(records: Sequence[RecordState]) -> Iterator[list[Decided]]:
-    """Groups of records whose vectors fit into memory. A text is cut when its group's turn comes.
+    """Group records so that the vectors of a group fit into memory. Texts are cut group by group.
 
-    A record that has failed by its own fault, or often, is not in one group with others.
+    A record that may have caused failures, or has failed often, shares no group with others.
     """
     fresh: list[RecordState] = []
     suspect: list[RecordState] = []
@@ -157,7 +157,7 @@ async def _complete(
     waiting: Sequence[str],
     deliveries: Mapping[str, int],
 ) -> dict[str, int]:
-    """Embed, index and keep records; job id to pause, as `_settle` answers."""
+    """Embed, index and keep records. Return what `_settle` returns."""
     embedded = await embed_records(platform, decided)
     indexed, mutations = await index_records(platform, embedded)
     now = platform.clock.now()

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 def content_hash(text: str, model: EmbeddingModel) -> str:
-    """SHA-256 in hex over the fingerprint and the rendered text."""
+    """Hash the fingerprint of the model and the text: SHA-256 in hex."""
     seed = f"{model.fingerprint}\n{text}"
     return hashlib.sha256(seed.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def index_hash(content: str, metadata: Mapping[str, Scalar]) -> str:
-    """SHA-256 in hex over what an index holds of a record: its content hash and its metadata."""
+    """Hash what an index holds of a record, its content hash and its metadata: SHA-256 in hex."""
     seed = json.dumps([content, sorted(metadata.items())])
     return hashlib.sha256(seed.encode()).hexdigest()
 
@@ -96,7 +96,7 @@ class RecordState:
 
 
 def stored_chunks(column: str) -> tuple[Chunk, ...]:
-    """The chunks that the column `chunks` of a state row lists."""
+    """Read the column `chunks` of a state row."""
     return tuple(Chunk(start, end) for start, end in json.loads(column))
 
 

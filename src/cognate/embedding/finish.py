@@ -140,9 +140,10 @@ async def finish(
     indexed = [outcome.indexed for outcome in outcomes if outcome.indexed]
     statements = end_statements(list(chain(*(outcome.ends for outcome in outcomes))), now)
     after_statuses = len(statements)
-    statements += keep_records(indexed, mutations, now)
+    late = [item for item in indexed if item.may_have_written]
+    statements += keep_records(indexed, late, mutations, now)
     first_repair = len(statements)
-    statements += _repairs([item for item in indexed if item.may_have_written], now)
+    statements += _repairs(late, now)
     first_release = len(statements)
     statements += [release_statement(organization, now) for organization in waiting]
     answers = await database.batch(statements)

@@ -54,6 +54,15 @@ MAX_LOOKED_AT: Final = 5000
 index has open if it is an hour behind, at a hundred thousand records a minute."""
 
 
+_PROGRESS: Final = """SELECT value AS binding,
+  (SELECT ended_at FROM cognate_mutations m WHERE m.binding = value AND m.probe = 0
+    ORDER BY m.ended_at DESC LIMIT 1) AS newest,
+  (SELECT began_at FROM cognate_mutations m WHERE m.binding = value AND m.probe = 1
+    ORDER BY m.ended_at DESC LIMIT 1) AS probed
+FROM json_each(?1) WHERE newest IS NOT NULL
+"""
+
+
 @dataclass(frozen=True)
 class Mutation:
     """A mutation that an index has accepted, with the times before and after the call."""
@@ -137,20 +146,8 @@ async def follow_indexes(platform: Platform) -> None:
     Raises:
         DatabaseError: D1 failed; nothing was changed.
     """
-    newest = (
-        "(SELECT {} FROM cognate_mutations m WHERE m.binding = value AND m.probe = {} "
-        "ORDER BY m.ended_at DESC LIMIT 1)"
-    )
-    [rows] = await platform.database.batch(
-        [
-            Statement(
-                f"SELECT value AS binding, {newest.format('ended_at', 0)} AS newest, "  # noqa: S608 - constants
-                f"{newest.format('began_at', 1)} AS probed FROM json_each(?1) "
-                "WHERE newest IS NOT NULL",
-                (json.dumps(sorted(platform.indexes)),),
-            )
-        ]
-    )
+    statement = Statement(_PROGRESS, (json.dumps(sorted(platform.indexes)),))
+    [rows] = await platform.database.batch([statement])
     for row in rows:
         try:
             await _follow(platform, platform.indexes[row["binding"]], row)

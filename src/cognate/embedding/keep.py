@@ -143,12 +143,16 @@ _NOT_STORED: Final = (
 
 
 def keep_records(
-    indexed: Sequence[Indexed], mutations: Sequence[Mutation], now: datetime
+    indexed: Sequence[Indexed],
+    late: Sequence[Indexed],
+    mutations: Sequence[Mutation],
+    now: datetime,
 ) -> list[Statement]:
     """Store the outcome of a batch, in an order that must be kept.
 
     Args:
         indexed: the records.
+        late: those of them that may have written to an index.
         mutations: what the indexes have accepted for them.
         now: the time, after the last call of an index.
     """
@@ -161,7 +165,7 @@ def keep_records(
         *_store_states(kept, components, now),
         *_store_seen(others),
         *_forget_index([item for item in others if item.leaves_index_unsure]),
-        *_doubt_index([item for item in indexed if item.may_have_written], now),
+        *_doubt_index(late, now),
         *_remove_bindings(
             [(item, bindings) for item in indexed if (bindings := _emptied_bindings(item))]
         ),

@@ -95,7 +95,7 @@ async def load_records(
 def _state(
     collection: Collection, row: Row, job: StartedJob, earlier: RecordState | None
 ) -> RecordState:
-    """The state of a record, for a job and for the earlier jobs of the same record."""
+    """Make the state of a record, for a job and for the earlier jobs of the same record."""
     fields = {column: row[f"field_{column}"] for column in collection.columns}
     exists = row["found"] is not None
     rendered = collection.text_of(fields) if exists else ""
