@@ -903,7 +903,7 @@ UNREACHED: Final = {
     r"SELECT 1 FROM cognate_jobs INDEXED BY cognate_jobs_(waiting|open) WHERE <<": (
         "Counts the messages of a window of five hundred."
     ),
-    r"SELECT q\.id FROM cognate_jobs q WHERE <<": (
+    r"SELECT q\.id FROM cognate_jobs q INDEXED BY \w+ WHERE <<": (
         "No other organization's job of such a record is queued; a test of the queue has one."
     ),
     r"^SELECT j\.id AS job_id, .*m CROSS JOIN cognate_jobs j ON <<": (

@@ -159,6 +159,7 @@ def count_statement(
         "INDEXED BY cognate_jobs_open WHERE organization_id = ?1 AND scope = ?2 "
         "AND announced IN (0, 1, 2) AND completed_at IS NULL), "
         "failed AS MATERIALIZED (SELECT record_id FROM cognate_jobs f "
+        "INDEXED BY cognate_jobs_by_table_and_status "
         f"WHERE organization_id = ?1 AND scope = ?2 AND status = 'failed' AND {OTHERWISE} "
         "AND NOT EXISTS ("
         f"{resolved_by('f')})), "

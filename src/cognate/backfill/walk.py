@@ -185,7 +185,8 @@ def read_step(collection: Collection, message: BackfillStep) -> list[Statement]:
 
     def job_of(record: str) -> str:
         return (
-            "SELECT 1 FROM cognate_jobs j WHERE j.organization_id = b.organization_id "  # noqa: S608 - constants
+            "SELECT 1 FROM cognate_jobs j INDEXED BY cognate_jobs_by_record "  # noqa: S608 - constants
+            "WHERE j.organization_id = b.organization_id "
             f"AND j.scope = ?3 AND j.record_id = {record} AND +j.status"
         )
 

@@ -47,7 +47,7 @@ UPDATE cognate_embeddings SET
     THEN indexed_at ELSE ?2 END,
   -- A forced job was queued because the index may differ from D1. Until it ran, that is so.
   index_hash = CASE WHEN EXISTS (
-      SELECT 1 FROM cognate_jobs q
+      SELECT 1 FROM cognate_jobs q INDEXED BY cognate_jobs_by_record
       WHERE q.organization_id = value ->> 'organization' AND q.scope = value ->> 'scope'
         AND q.record_id = value ->> 'record' AND q.status = 'queued' AND q.forced)
     THEN NULL ELSE value ->> 'index_hash' END,
@@ -110,7 +110,7 @@ WHERE (vector_key, revision) IN (
     SELECT value ->> 'key', value ->> 'revision' FROM json_each(?1))
   -- Another job of the record may have written to the index. Its end removes the row.
   AND NOT EXISTS (
-    SELECT 1 FROM cognate_jobs j
+    SELECT 1 FROM cognate_jobs j INDEXED BY cognate_jobs_by_record
     WHERE j.organization_id = cognate_embeddings.organization_id
       AND j.scope = cognate_embeddings.scope AND j.record_id = cognate_embeddings.record_id
       AND +j.status IN ('queued', 'running'))

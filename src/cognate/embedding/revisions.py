@@ -124,7 +124,7 @@ INSERT INTO cognate_embeddings (
 SELECT value ->> 'organization', value ->> 'scope', value ->> 'record', value ->> 'key', ?2,
   json_array(value ->> 'binding'), CASE WHEN NOT value ->> 'is_text' THEN value ->> 'content' END
 FROM json_each(?1) WHERE NOT {KNOWN} AND NOT EXISTS (
-  SELECT 1 FROM cognate_jobs p
+  SELECT 1 FROM cognate_jobs p INDEXED BY cognate_jobs_by_record
   WHERE p.organization_id = value ->> 'organization' AND p.scope = value ->> 'scope'
     AND p.record_id = value ->> 'record' AND +p.status IN ('queued', 'running'))
 ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET
@@ -181,6 +181,7 @@ def give_up_posted_statement(organization_id: str, keys: Sequence[tuple[str, str
         "AND (scope, record_id) IN (SELECT f.scope, f.record_id FROM cognate_jobs f "
         f"WHERE {GIVEN} AND +f.status = 'failed' AND f.source IN ('api', 'message') "
         f"AND NOT EXISTS ({resolved_by('f')}) AND NOT EXISTS (SELECT 1 FROM cognate_jobs o "
+        "INDEXED BY cognate_jobs_by_record "
         "WHERE o.organization_id = ?1 AND o.scope = f.scope AND o.record_id = f.record_id "
         "AND +o.status IN ('queued', 'running')))",
         (organization_id, json.dumps(keys)),

@@ -85,7 +85,8 @@ def _record(record: RecordIs, collection: Collection) -> str:
                 f"{collection.has_record} AND EXISTS (SELECT 1 FROM cognate_embeddings e "  # noqa: S608 - constants
                 "WHERE e.organization_id = ?1 AND e.scope = ?2 "
                 "AND e.record_id = json_each.value ->> 'record' AND e.embedded_at IS NULL) "
-                "AND NOT EXISTS (SELECT 1 FROM cognate_jobs o WHERE o.organization_id = ?1 "
+                "AND NOT EXISTS (SELECT 1 FROM cognate_jobs o "
+                "INDEXED BY cognate_jobs_by_record WHERE o.organization_id = ?1 "
                 "AND o.scope = ?2 AND o.record_id = json_each.value ->> 'record' "
                 "AND +o.source <> 'delete' AND +o.status IN ('queued', 'running', 'failed'))"
             )

@@ -271,7 +271,8 @@ def resolved_by(failed: str) -> str:
     A job that was to index metadata only does not make up for one that was to embed a text.
     """
     return (
-        f"SELECT 1 FROM cognate_jobs d WHERE d.organization_id = {failed}.organization_id "  # noqa: S608 - a name of ours
+        "SELECT 1 FROM cognate_jobs d INDEXED BY cognate_jobs_by_record "  # noqa: S608 - constants
+        f"WHERE d.organization_id = {failed}.organization_id "
         f"AND d.scope = {failed}.scope AND d.record_id = {failed}.record_id "
         # The plus keeps SQLite to the record's own few jobs.
         f"AND +d.status = 'done' AND d.embeds >= {failed}.embeds "

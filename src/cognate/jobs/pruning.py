@@ -47,9 +47,9 @@ def prune_statements(before: datetime, scopes: Sequence[str]) -> list[Statement]
     return [
         # Together with the failed ones that it made up for, lest they seem the last word.
         Statement(
-            "DELETE FROM cognate_jobs AS f WHERE f.status = 'failed' "  # noqa: S608 - constants
-            "AND (f.organization_id, f.scope, f.record_id) IN (SELECT organization_id, scope, "
-            f"record_id FROM cognate_jobs WHERE {KEY} IN ({old})) "
+            "DELETE FROM cognate_jobs AS f INDEXED BY cognate_jobs_by_record "  # noqa: S608 - constants
+            "WHERE +f.status = 'failed' AND (f.organization_id, f.scope, f.record_id) IN ("
+            f"SELECT organization_id, scope, record_id FROM cognate_jobs WHERE {KEY} IN ({old})) "
             f"AND EXISTS ({resolved_by('f')} AND (d.organization_id, d.scope, d.id) IN ({old}))",
             parameters,
         ),

@@ -135,12 +135,14 @@ def queue_statement(  # noqa: PLR0913 - each is a column
         "CASE WHEN EXISTS (SELECT 1 FROM cognate_jobs INDEXED BY cognate_jobs_waiting "
         "WHERE organization_id = ?1 AND completed_at IS NULL AND announced = 0) THEN 0 "
         f"ELSE {places} END AS places, "
-        "COALESCE((SELECT q.id FROM cognate_jobs q WHERE q.organization_id = ?1 "
+        "COALESCE((SELECT q.id FROM cognate_jobs q INDEXED BY cognate_jobs_by_record "
+        "WHERE q.organization_id = ?1 "
         "AND q.scope = ?2 AND q.record_id = value ->> 'record' AND +q.status = 'queued'), "
         "value ->> 'job') AS id, "
         # What is running is of an older revision now, so its vectors will be dropped: whoever comes
         # next has to embed in its place.
         "CASE WHEN value ->> 'embeds' THEN 1 ELSE EXISTS (SELECT 1 FROM cognate_jobs r "
+        "INDEXED BY cognate_jobs_by_record "
         "WHERE r.organization_id = ?1 AND r.scope = ?2 AND r.record_id = value ->> 'record' "
         "AND +r.status = 'running' AND r.embeds) END AS embeds "
         f"FROM json_each(?3) WHERE {condition.sql(collection)}) WHERE TRUE "

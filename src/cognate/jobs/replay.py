@@ -129,7 +129,8 @@ def replay_statements(
     chosen = f"FROM cognate_jobs f WHERE {replayable}"
     # One that waits does as much, by the first two statements; one that runs may do less.
     another = (
-        f"EXISTS (SELECT 1 FROM cognate_jobs o WHERE {SAME_RECORD} "  # noqa: S608 - constants
+        "EXISTS (SELECT 1 FROM cognate_jobs o INDEXED BY cognate_jobs_by_record "  # noqa: S608 - constants
+        f"WHERE {SAME_RECORD} "
         "AND (+o.status = 'queued' OR +o.status = 'running' AND o.embeds >= f.embeds))"
     )
     scope = (organization_id, json.dumps(keys))
@@ -139,7 +140,8 @@ def replay_statements(
         Statement(
             "UPDATE cognate_jobs AS f SET embeds = 1 "  # noqa: S608 - constants
             f"WHERE {replayable} AND NOT f.embeds AND EXISTS (SELECT 1 "
-            f"FROM cognate_jobs o WHERE {SAME_RECORD} AND +o.status = 'failed' AND o.embeds)",
+            "FROM cognate_jobs o INDEXED BY cognate_jobs_by_record "
+            f"WHERE {SAME_RECORD} AND +o.status = 'failed' AND o.embeds)",
             scope,
         ),
         # What the failed tries left in the index is not known.
@@ -152,7 +154,8 @@ def replay_statements(
             scope,
         ),
         Statement(
-            "UPDATE cognate_jobs AS o SET status = 'superseded', updated_at = ?3 "  # noqa: S608 - constants
+            "UPDATE cognate_jobs AS o INDEXED BY cognate_jobs_by_record "  # noqa: S608 - constants
+            "SET status = 'superseded', updated_at = ?3 "
             f"FROM (SELECT f.id, f.scope, f.record_id {chosen}) f "
             f"WHERE {SAME_RECORD} AND +o.status = 'failed' AND o.id <> f.id "
             "AND o.id < f.id",
@@ -175,7 +178,7 @@ def _standing_for(organization_id: OrganizationId, scope: str, job_id: str) -> S
     return Statement(
         f"SELECT {COLUMNS} FROM cognate_jobs WHERE (organization_id, scope, id) IN ("  # noqa: S608 - constants
         "SELECT o.organization_id, o.scope, o.id FROM cognate_jobs f "
-        f"CROSS JOIN cognate_jobs o ON {SAME_RECORD} "
+        f"CROSS JOIN cognate_jobs o INDEXED BY cognate_jobs_by_record ON {SAME_RECORD} "
         "WHERE f.organization_id = ?1 AND f.scope = ?2 AND f.id = ?3 "
         f"AND (o.id = f.id OR +o.status IN {PENDING})) "
         f"ORDER BY status IN {PENDING} DESC, status",
