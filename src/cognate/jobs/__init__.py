@@ -1,1 +1,1 @@
-"""Jobs: what is owed. A row of `cognate_jobs` is one request to embed a record or a text."""
+"""Jobs. A row of `cognate_jobs` is one request to embed a record or a posted text."""

@@ -1,4 +1,4 @@
-"""On which condition a record gets a job. D1 decides, in the transaction that queues the job."""
+"""Conditions on which a record gets a job. D1 checks them when it queues the job."""
 
 from __future__ import annotations
 
@@ -11,40 +11,42 @@ if TYPE_CHECKING:
 
 
 class RecordIs(Enum):
-    """What the record must be."""
+    """The state that a record must have to get a job."""
 
     ANY = "any"
     LIVE = "live"
     """It exists, and is not deleted."""
     GONE = "gone"
-    """It was deleted, and its state row is still there: its vectors may be too."""
+    """It was deleted, but its state row is still there, so it may still have vectors."""
     WRITTEN = "written"
-    """It is as this request wrote it: its `updated_at` is the request's token."""
+    """Nobody has written it since this request did: its `updated_at` is the request's token."""
     ABANDONED = "abandoned"
     """It is a text that was never embedded, and no job embeds it."""
 
 
 class TokenOf(Enum):
-    """Who must hold the request's token: of two requests at once, one finds its own there."""
+    """The row that must hold the request's token. Of two concurrent requests one finds its own."""
 
     NOBODY = "nobody"
+    """No token is needed."""
     KEY = "key"
-    """The idempotency key under which the request was sent."""
+    """The row of the request's idempotency key."""
     BACKFILL = "backfill"
-    """The backfill whose step the request is."""
+    """The row of the backfill whose step this is."""
 
 
 @dataclass(frozen=True)
 class JobCondition:
-    """The condition on which each of some records gets a job."""
+    """The condition on which a record gets a job. It is checked for each record separately."""
 
     record: RecordIs = RecordIs.ANY
     token: TokenOf = TokenOf.NOBODY
 
     def sql(self, collection: Collection) -> str:
-        """Render it for a statement over `json_each`, with ?1 organization and ?2 scope.
+        """Return the condition as SQL, for a statement over `json_each`.
 
-        Each `value` has the `record` and the `token`.
+        The statement's ?1 is the organization and ?2 the scope. Each `value` has the fields
+        `record` and `token`.
         """
         return f"({_record(self.record, collection)} AND {TOKENS[self.token]})"
 

@@ -1,4 +1,4 @@
-"""Failed jobs of an organization: choose them, count them, dismiss them."""
+"""Select, count and dismiss the failed jobs of an organization."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cognate.principal import OrganizationId
 
 MAX_CHOSEN: Final = 1000
-"""Failed jobs that one call retries or dismisses; the answer says how many remain."""
+"""Most failed jobs that one call retries or dismisses. The answer says how many remain."""
 
 GIVEN: Final = (
     "f.organization_id = ?1 AND (f.scope, f.id) IN "
@@ -32,8 +32,8 @@ class FailedJobs:
     """The failed jobs of an organization, or those of one table or error code.
 
     Attributes:
-        with_state: only those of which the record is known; of a message that made no sense it is
-            not, and there is nothing to retry.
+        with_state: only jobs whose record is known. A job of a malformed message has no record, so
+            it cannot be retried.
     """
 
     organization_id: OrganizationId
@@ -42,7 +42,7 @@ class FailedJobs:
     with_state: bool = False
 
     def oldest_statement(self) -> Statement:
-        """Return (id, scope, record_id) of the oldest, at most `MAX_CHOSEN`."""
+        """Return (id, scope, record_id) of the oldest jobs, at most `MAX_CHOSEN`."""
         source, parameters = self._source()
         return Statement(
             f"SELECT f.id, f.scope, f.record_id {source} ORDER BY f.id LIMIT {MAX_CHOSEN}",
@@ -50,7 +50,7 @@ class FailedJobs:
         )
 
     def count_statement(self) -> Statement:
-        """Return (jobs): how many there are."""
+        """Return (jobs), the number of them."""
         source, parameters = self._source()
         return Statement(f"SELECT COUNT(*) AS jobs {source}", parameters)
 
@@ -78,7 +78,12 @@ WITH_STATE: Final = (
 def dismiss_statement(
     organization_id: OrganizationId, keys: Sequence[tuple[str, str]], now: datetime
 ) -> Statement:
-    """Dismiss failed jobs: (scope, id) of each.
+    """Dismiss failed jobs.
+
+    Args:
+        organization_id: the owner of the jobs.
+        keys: (scope, id) of each job.
+        now: the time.
 
     Returns:
         A statement that returns the id of each job that was still failed.

@@ -1,4 +1,4 @@
-"""Jobs: one row for every time that something was to be embedded, and the SQL over them."""
+"""The job, its states, and the queries that find and list jobs."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ SCOPES: Final = (
     "AND scope > collections.name) FROM collections WHERE collections.name IS NOT NULL), "
     "scopes (name) AS (SELECT name FROM collections WHERE name IS NOT NULL)"
 )
-"""The scopes in which organization ?1 has jobs: one step of the key for each."""
+"""The scopes in which organization ?1 has jobs. Finding them takes one index step for each."""
 
 
 class JobStatus(StrEnum):
-    """Where a job stands.
+    """The state of a job.
 
     ```
                       +--------- take back, try again ---------+
@@ -62,7 +62,8 @@ class JobStatus(StrEnum):
     | failed | done, queued | its consumer ends it after its dead letter | `run.end_statements` |
     | queued | superseded | another Worker's text arrives | `run.arrive_statements` |
 
-    Queued and running jobs are open. Done, superseded and dismissed ones are removed after a time.
+    Queued and running jobs are open. Jobs that are done, superseded or dismissed are removed after
+    the retention time.
     """
 
     QUEUED = "queued"
@@ -75,16 +76,17 @@ class JobStatus(StrEnum):
 
 OPEN: Final = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
 ENDED_OTHERWISE: Final = frozenset({JobStatus.FAILED, JobStatus.SUPERSEDED, JobStatus.DISMISSED})
-"""Jobs that ended in another way than done."""
+"""The states of jobs that ended without being done."""
 
 OTHERWISE: Final = "status IN ('failed', 'superseded', 'dismissed')"
-"""An SQL condition. Without it SQLite does not see that the indexes of such jobs serve."""
+"""An SQL condition: the WHERE of the partial indexes of `BY_STATUS`. SQLite uses these indexes only
+if the statement repeats it."""
 
 BY_STATUS: Final = {
     False: "cognate_jobs_by_status",
     True: "cognate_jobs_by_table_and_status",
 }
-"""The index of jobs by their status: of an organization, or of one of its tables."""
+"""Indexes of jobs by status. The key says whether the list is of one table."""
 
 BY_CODE: Final = {
     (False, False): "cognate_jobs_by_code",
@@ -92,7 +94,8 @@ BY_CODE: Final = {
     (True, False): "cognate_jobs_by_table_and_code",
     (True, True): "cognate_jobs_by_table_code_and_status",
 }
-"""The index of jobs by their error code: of a table, and with a status, or not."""
+"""Indexes of jobs by error code. The key says whether the list is of one table, and whether it is
+of one status."""
 
 
 @dataclass(frozen=True)
@@ -105,14 +108,14 @@ class JobError:
 
 @dataclass(frozen=True)
 class Job:
-    """One job as its organization sees it.
+    """One job, as the API returns it.
 
     Attributes:
-        table: the record's table; None for a text without one.
-        record_id: None for a text without a table: it is found under the job's own id.
-        attempts: times it was started; 1 where its row is gone and its text is not.
-        error_code: stable; set on failed jobs and on those that wait for another try.
-        completed_at: None until its status is final.
+        table: the record's table; None for a text without a table.
+        record_id: None for a text without a table, which is stored under the job's id.
+        attempts: how often the job was started. It is 1 for a posted text whose job was removed.
+        error_code: a stable code. Set on failed jobs, and on jobs that wait for another try.
+        completed_at: None while the job is open.
     """
 
     id: str
@@ -129,14 +132,14 @@ class Job:
 
     @property
     def error(self) -> JobError | None:
-        """The error of the last attempt; None if there is none."""
+        """Return the error of the last attempt, or None."""
         if self.error_code is None:
             return None
         return JobError(self.error_code, self.error_message or "")
 
 
 def job_of(row: Row) -> Job:
-    """The job of a row of `COLUMNS`."""
+    """Make a job of a row of `COLUMNS`."""
     of_table = bool(row["scope"]) and not row["scope"].startswith(TEXTS_PREFIX)
     return Job(
         id=row["id"],
@@ -154,7 +157,7 @@ def job_of(row: Row) -> Job:
 
 
 async def read_job(database: Database, organization_id: OrganizationId, job_id: str) -> Job | None:
-    """Find one job of the organization; None where it has none of this id.
+    """Find a job of the organization by its id. Return None if there is none.
 
     Raises:
         DatabaseError: D1 failed.
@@ -164,7 +167,7 @@ async def read_job(database: Database, organization_id: OrganizationId, job_id: 
 
 
 def find_statement(organization_id: str, job_id: str) -> Statement:
-    """Return the job of this id, whatever its collection: one step for each that has jobs."""
+    """Return the job of this id in any collection. It takes one index step for each collection."""
     return Statement(
         f"WITH RECURSIVE {SCOPES} SELECT {COLUMNS} FROM scopes CROSS JOIN cognate_jobs "  # noqa: S608 - constants
         "ON organization_id = ?1 AND cognate_jobs.scope = scopes.name AND id = ?2",
@@ -174,11 +177,11 @@ def find_statement(organization_id: str, job_id: str) -> Statement:
 
 @dataclass(frozen=True)
 class JobFilter:
-    """What a list of jobs is narrowed to; None is no filter.
+    """Filters of a list of jobs. None means no filter.
 
     Attributes:
         record_id: given with a table.
-        code: of the error that the job failed with, or failed with last.
+        code: code of the job's last error.
     """
 
     status: JobStatus | None = None
@@ -195,10 +198,10 @@ async def list_jobs(
     limit: int,
     cursor: str | None,
 ) -> Page[Job]:
-    """A page of the organization's jobs, the newest first.
+    """Return a page of the organization's jobs, the newest first.
 
     Raises:
-        InvalidInput: the cursor is not one of this list with these filters.
+        InvalidInput: the cursor belongs to another list, or to other filters.
         DatabaseError: D1 failed.
     """
     context = f"jobs {chosen!r}"
@@ -212,11 +215,11 @@ async def list_jobs(
 def list_statement(
     organization_id: OrganizationId, chosen: JobFilter, limit: int, after: str | None
 ) -> Statement:
-    """Return the jobs behind a place in the list, the newest first.
+    """Return the jobs that follow a position in the list, the newest first.
 
-    An index serves each combination of filters. SQLite is told which: it prefers the key, and would
-    read all jobs of a table to find a few. Without a table, the newest jobs of each collection are
-    merged, because the key has the collection before the id, which sorts by time.
+    There is an index for each combination of filters, and the statement names it. Left to itself,
+    SQLite takes the primary key and reads all jobs of a table to find a few. The primary key has
+    the collection before the id. So a list of all tables merges the newest jobs of each collection.
     """
     parameters: list[Parameter] = [organization_id, limit]
     conditions = ["organization_id = ?1"]
@@ -252,7 +255,7 @@ def list_statement(
 
 
 def _index(chosen: JobFilter) -> tuple[str | None, Sequence[str]]:
-    """The index of a list, and the conditions without which SQLite does not see that it serves."""
+    """Return the index of a list, and the conditions that SQLite needs to see to use it."""
     if chosen.record_id is not None:
         return "cognate_jobs_by_record", ()
     by_table = chosen.table is not None
@@ -266,9 +269,13 @@ def _index(chosen: JobFilter) -> tuple[str | None, Sequence[str]]:
 
 
 def resolved_by(failed: str) -> str:
-    """An SQL select of jobs that make up for a failed one, by the name it has in the statement.
+    """Return an SQL select of the later jobs that resolve a failed one.
 
-    A job that was to index metadata only does not make up for one that was to embed a text.
+    A later job of the record resolves it by ending well. A job that only indexes metadata does not
+    resolve one that embeds a text.
+
+    Args:
+        failed: the name that the failed job has in the statement.
     """
     return (
         "SELECT 1 FROM cognate_jobs d INDEXED BY cognate_jobs_by_record "  # noqa: S608 - constants

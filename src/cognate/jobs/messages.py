@@ -1,8 +1,8 @@
-"""The messages of the embeddings queue, as they are sent and as they arrive.
+"""Messages of the embeddings queue: make them, and parse those that arrive.
 
-Ours are small: they name a job, and the consumer reads the text from D1. Another Worker may send
-`content` of its own; such a message gets its job when it arrives. Whoever can send to the queue is
-trusted with the organization it names: a queue has no callers from outside.
+Cognate's own messages are small. They name a job, and the consumer reads the text from D1. Another
+Worker may send a message with its own `content`. Such a message gets a job when it arrives. The
+organization that a message names is trusted: only Workers of the account can send to the queue.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MESSAGE_TYPE: Final = "embedding"
 BACKFILL_TYPE: Final = "backfill"
 MESSAGE_VERSION: Final = 1
 MAX_ID_CHARACTERS: Final = 128
-"""Length of an id of a record, job or organization in a message."""
+"""Longest id of a record, job or organization in a message."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Delivery:
     Attributes:
         message_id: the queue's own id. It is the same for each delivery of one message, and for
             its dead letter.
-        body: what was sent, of any type.
+        body: the message's content, of any type.
         attempts: number of deliveries of this message, this one included; 1 or more.
         characters: length of its body as JSON.
-        sent_at: when it was sent. It is the same where the id is.
+        sent_at: when it was sent. Like the id, it never changes.
     """
 
     message_id: str
@@ -47,12 +47,12 @@ class Delivery:
 
 
 RetryDelays = dict[str, int | None]
-"""Message id to the seconds until its next delivery; None acknowledges the message."""
+"""The id of each message to the seconds until its next delivery. None acknowledges the message."""
 
 
 @dataclass(frozen=True)
 class JobReference:
-    """A message of ours: the key of a job, which is in D1."""
+    """A message of Cognate that names a job. The job is in D1."""
 
     organization_id: str
     scope: str
@@ -61,11 +61,11 @@ class JobReference:
 
 @dataclass(frozen=True)
 class ForeignText:
-    """A message of another Worker with a text of its own.
+    """A message of another Worker that brings a text to embed.
 
     Attributes:
-        organization_id: whom the text belongs to.
-        collection: where its vector goes.
+        organization_id: the owner of the text.
+        collection: the collection that the vector belongs to.
         record_id: the row that gets the vector; None for a text without a table.
         content: the text, not blank.
     """
@@ -78,12 +78,12 @@ class ForeignText:
 
 @dataclass(frozen=True)
 class BackfillStep:
-    """A message of ours: the next step of a backfill is to be taken.
+    """A message of Cognate that asks for the next step of a backfill.
 
     Attributes:
-        backfill_id: of the backfill, which is in D1.
-        scope: of the collection it walks over.
-        step: number of the step; one that was taken already is not taken again.
+        backfill_id: id of the backfill. The backfill is in D1.
+        scope: the collection that it walks over.
+        step: number of the step. A step is never taken twice.
     """
 
     backfill_id: str
@@ -93,11 +93,11 @@ class BackfillStep:
 
 @dataclass(frozen=True)
 class Malformed:
-    """A message that cannot be understood; it is recorded as a failed job and acknowledged.
+    """A message that cannot be understood. It is acknowledged, and recorded as a failed job.
 
     Attributes:
-        reason: a sentence for whoever sent it, without the message's content.
-        organization_id: whom it names, when it does.
+        reason: a sentence for its sender. It quotes nothing from the message.
+        organization_id: the organization that it names; None if it names none.
     """
 
     reason: str
@@ -109,14 +109,14 @@ Message = JobReference | ForeignText | BackfillStep | Malformed
 
 @dataclass(frozen=True)
 class Received:
-    """One delivered message, parsed.
+    """A parsed message.
 
     Attributes:
         message_id: see `Delivery`.
         attempts: see `Delivery`.
-        job_id: the job that it names. A message without one gets a job with an id that follows from
-            the message's id and from when it was sent.
-        message: what it says.
+        job_id: id of the job that it names. If it names none, an id derived from the message's id
+            and from the time at which it was sent.
+        message: the parsed content.
     """
 
     message_id: str
@@ -126,7 +126,7 @@ class Received:
 
     @property
     def key(self) -> JobKey | None:
-        """The job that it is about; None if it is about none that can be run."""
+        """Return the key of its job, or None if it has no job that can run."""
         redelivered = self.attempts > 1
         match self.message:
             case JobReference(organization_id=organization_id, scope=scope):
@@ -139,10 +139,10 @@ class Received:
 
 @dataclass(frozen=True)
 class JobKey:
-    """Names a job that a message is about.
+    """The key of a job that a message names.
 
     Attributes:
-        redelivered: whether its message came back: whoever ran it has died.
+        redelivered: True if the message was delivered before. Then its earlier handler has died.
     """
 
     organization_id: str
@@ -151,7 +151,7 @@ class JobKey:
     redelivered: bool = False
 
     def fields(self) -> dict[str, Any]:
-        """The key as fields of a JSON row."""
+        """Return the key as fields of a JSON row."""
         return {
             "organization": self.organization_id,
             "scope": self.scope,
@@ -172,7 +172,7 @@ def reference(organization_id: str, scope: str, job_id: str) -> dict[str, str | 
 
 
 def backfill_step(backfill_id: str, scope: str, step: int) -> dict[str, str | int]:
-    """The message that has a step of a backfill taken."""
+    """Make the message that asks for a step of a backfill."""
     return {
         "type": BACKFILL_TYPE,
         "version": MESSAGE_VERSION,
@@ -183,11 +183,11 @@ def backfill_step(backfill_id: str, scope: str, step: int) -> dict[str, str | in
 
 
 class _Unclear(Exception):
-    """Why a message cannot be understood: a sentence that quotes none of its content."""
+    """The message cannot be understood. The text says why, and quotes nothing from the message."""
 
 
 def parse(body: object, collections: Collections) -> Message:
-    """Understand one message; never raises, whatever it is."""
+    """Parse one message. It never raises; a message that cannot be understood is `Malformed`."""
     if not isinstance(body, dict):
         return Malformed('a message must be an object such as {"type": "embedding", ...}')
     try:
@@ -236,7 +236,7 @@ def _foreign(body: Mapping[str, Any], collections: Collections) -> ForeignText:
 def _content(content: object, collection: Collection) -> str:
     if not (isinstance(content, str) and content.strip()):
         raise _Unclear('"content" must be a text that is not blank')
-    # JSON can hold half a surrogate pair, which no database can: it would stop the whole batch.
+    # JSON can hold half of a surrogate pair. D1 refuses it, and the whole batch would fail.
     content = content.encode("utf-8", "replace").decode()
     problem = text_problem(content, collection.model)
     if problem is not None:
@@ -245,7 +245,7 @@ def _content(content: object, collection: Collection) -> str:
 
 
 def _place(body: Mapping[str, Any], collections: Collections) -> tuple[Collection, str | None]:
-    """The collection and the record that a text is for."""
+    """Return the collection and the record that a text belongs to."""
     table, record_id, model = body.get("table"), body.get("id"), body.get("model")
     if model is not None and (not isinstance(model, str) or model not in MODELS):
         raise _Unclear(f'"model" must be one of {", ".join(MODELS)}')
@@ -272,5 +272,5 @@ def _is_id(value: object) -> TypeGuard[str]:
 
 
 def _is_whole(value: object) -> TypeGuard[int | float]:
-    # True is an int of Python's, and 1.0 one of JavaScript's.
+    # In Python, True is an int. In JavaScript, 1.0 is a whole number.
     return type(value) is int or (isinstance(value, float) and value.is_integer())

@@ -1,11 +1,11 @@
-"""Find open jobs that nobody looks after: their message or their handler is lost.
+"""Find open jobs whose message is lost or whose handler died, and queue them again.
 
-A batch that finishes lets out the next jobs of its organizations, so an organization with a message
-in the queue needs no help. The sweeper helps those that have none, sends overdue messages again and
-takes back jobs whose handler died.
+A batch that finishes announces the next jobs of its organizations. So an organization with a
+message in the queue needs no help. The sweeper announces jobs of organizations that have no
+message, sends overdue messages again, and takes back jobs whose handler died.
 
-Each run looks at a bounded number of organizations and remembers where it stopped, so that every
-organization has its turn however many there are.
+Each run looks at a bounded number of organizations and stores where it stopped. So every
+organization gets its turn.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ if TYPE_CHECKING:
     from cognate.ports import Row
 
 MAX_LOOKED_AT: Final = 500
-"""Organizations with open jobs that one run looks at for jobs that nobody lets out."""
+"""Most organizations that one run checks for waiting jobs that nothing announces."""
 
 MAX_SEARCHED: Final = 5000
-"""Organizations whose windows one run searches for overdue jobs: two index steps each, and one for
-each job that is in the queue. All of them, in most deployments, so that a lost message or a dead
-handler is noticed within a minute."""
+"""Most organizations whose windows one run searches for overdue jobs. Each costs two index steps,
+and one for each job in the queue. Most deployments have fewer organizations, so a lost message or a
+dead handler is noticed within a minute."""
 
 MAX_HELPED: Final = 20
-"""Organizations whose jobs one run lets out: up to 500 messages each."""
+"""Most organizations whose waiting jobs one run announces, with up to 500 messages each."""
 
 MAX_OVERDUE: Final = 500
-"""Overdue jobs that one run announces or takes back: five calls of the queue."""
+"""Most overdue jobs that one run announces or takes back. They take five calls of the queue."""
 
 FIRST_PATIENCE_MINUTES: Final = 2
-"""Until a job that was announced again is overdue again; then as long as it is old."""
+"""Minutes until a job that was announced again is overdue again. For an older job the time is its
+age."""
 
 CURSOR: Final = "SELECT value AS cursor FROM cognate_cursors WHERE name = 'open'"
 
@@ -52,7 +53,8 @@ LATER: Final = (
     f"SELECT ({FIRST} AND organization_id > later.organization_id), number + 1 "
     "FROM later WHERE later.organization_id IS NOT NULL AND number < ?2)"
 )
-"""The organizations with open jobs behind the cursor, at most ?2, and NULL behind the last one."""
+"""The organizations with open jobs that follow the cursor, at most ?2. NULL follows the last
+one."""
 
 SOONER: Final = (
     f"sooner (organization_id, number) AS (SELECT ({FIRST} "  # noqa: S608 - constants
@@ -61,16 +63,16 @@ SOONER: Final = (
     f"AND organization_id <= ({CURSOR})), number + 1 "
     "FROM sooner WHERE sooner.organization_id IS NOT NULL AND number < ?2)"
 )
-"""Those up to the cursor."""
+"""The organizations with open jobs up to the cursor."""
 
 
 def look_statements(now: datetime) -> list[Statement]:
-    """Look at the next organizations that have open jobs.
+    """Find organizations to help, and overdue jobs.
 
     Returns:
-        Three statements. The first returns (cursor), where an earlier run has stopped. The second
-        returns (organization_id, stalled) of organizations behind it, in order. The third returns
-        (organization_id, scope, id, record_id, status) of overdue jobs.
+        Three statements. The first returns (cursor), the organization at which an earlier run
+        stopped. The second returns (organization_id, stalled) of the organizations that follow it,
+        in order. The third returns (organization_id, scope, id, record_id, status) of overdue jobs.
     """
     moment = to_iso(now)
     return [
@@ -104,7 +106,10 @@ def look_statements(now: datetime) -> list[Statement]:
 
 
 def chosen(looked_at: Sequence[Row]) -> tuple[list[str], str]:
-    """Choose the organizations to help, and the cursor for the next run; empty for the first."""
+    """Choose the organizations to help, and the cursor for the next run.
+
+    An empty cursor means that the next run begins with the first organization.
+    """
     stalled = [row["organization_id"] for row in looked_at if row["stalled"]]
     if len(stalled) > MAX_HELPED:
         return stalled[:MAX_HELPED], stalled[MAX_HELPED - 1]
@@ -113,7 +118,7 @@ def chosen(looked_at: Sequence[Row]) -> tuple[list[str], str]:
 
 
 def remember_statements(before: Sequence[Row], cursor: str) -> list[Statement]:
-    """Keep the cursor, where it is another one than before."""
+    """Store the cursor if it has changed."""
     if cursor == (before[0]["cursor"] if before else ""):
         return []
     sql = "INSERT OR REPLACE INTO cognate_cursors (name, value) VALUES ('open', ?1)"
@@ -121,9 +126,9 @@ def remember_statements(before: Sequence[Row], cursor: str) -> list[Statement]:
 
 
 def take_back_statements(lapsed: Sequence[Row], now: datetime) -> list[Statement]:
-    """Queue jobs again that were started and not finished within their lease.
+    """Queue running jobs again whose lease has ended.
 
-    Of a record one job is queued at most: an older one is superseded.
+    A record has at most one queued job, so an older job of the record is superseded instead.
 
     Args:
         lapsed: rows of (organization_id, scope, id, record_id).
@@ -132,7 +137,7 @@ def take_back_statements(lapsed: Sequence[Row], now: datetime) -> list[Statement
     if not lapsed:
         return []
     payload = json.dumps([dict(row) for row in lapsed])
-    # Every job of the records that are concerned, by the index on records.
+    # All jobs of these records, found by the index on records.
     of_records = (
         "FROM json_each(?1) CROSS JOIN cognate_jobs q INDEXED BY cognate_jobs_by_record "
         "ON q.organization_id = json_each.value ->> 'organization_id' "
@@ -147,7 +152,7 @@ def take_back_statements(lapsed: Sequence[Row], now: datetime) -> list[Statement
         f"AND (q.organization_id, q.scope, q.id) IN ({KEYS})))"
     )
     return [
-        # A handler that died may have written to the index: whoever is next must write again.
+        # The handler that died may have written to the index, so the next job must write again.
         Statement(
             "UPDATE cognate_jobs SET forced = 1 WHERE (organization_id, scope, id) IN ("  # noqa: S608 - constants
             f"SELECT q.organization_id, q.scope, q.id {of_records} WHERE +q.status = 'queued')",
@@ -168,7 +173,7 @@ KEYS: Final = (
 
 
 def announce_again_statement(overdue: Sequence[Row], now: datetime) -> Statement:
-    """Announce overdue jobs; each time the pause doubles, so a long backlog is not flooded.
+    """Announce overdue jobs. The time until a job is overdue again doubles with each announcement.
 
     Returns:
         A statement that returns (id, organization_id, scope) of those that are queued.

@@ -1,4 +1,4 @@
-"""Remove old jobs. Each statement removes a bounded number of rows, found by an index."""
+"""Remove old jobs. Each statement finds its rows by an index and removes a bounded number."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MAX_PRUNED_PER_RUN: Final = 1000
-"""Jobs that each statement removes in one run."""
+"""Most jobs that one statement removes in one run."""
 
 FINISHED: Final = "status IN ('done', 'superseded', 'dismissed')"
-"""As the index `cognate_jobs_completed` has it."""
+"""An SQL condition: the WHERE of the partial index `cognate_jobs_completed`."""
 
 
 KEY: Final = "(organization_id, scope, id)"
 
 
 def prune_statements(before: datetime, scopes: Sequence[str]) -> list[Statement]:
-    """Remove jobs that ended before this time and that nobody can need.
+    """Remove jobs that ended before a time, except failed jobs that can still be retried.
 
-    Failed jobs stay until they are replayed, dismissed or made up for. Only those that nothing can
-    replay are removed: of messages that were not understood, which have no scope, and of tables
-    that the schema does not have.
+    A failed job stays until it is retried, dismissed or resolved by a later job. Only two kinds of
+    failed jobs are removed by age: those of malformed messages, which have no scope, and those of
+    tables that are no longer in the schema.
 
     Args:
         before: the time.
-        scopes: of the schema's collections.
+        scopes: the scopes of the schema's collections.
 
     Returns:
         Statements of which the last two return the id of each job that they removed.
@@ -45,7 +45,8 @@ def prune_statements(before: datetime, scopes: Sequence[str]) -> list[Statement]
     failed = "FROM cognate_jobs INDEXED BY cognate_jobs_failed WHERE status = 'failed'"
     parameters = (to_iso(before), MAX_PRUNED_PER_RUN)
     return [
-        # Together with the failed ones that it made up for, lest they seem the last word.
+        # First the failed jobs that these jobs resolved. Left alone, they would count as failed
+        # again.
         Statement(
             "DELETE FROM cognate_jobs AS f INDEXED BY cognate_jobs_by_record "  # noqa: S608 - constants
             "WHERE +f.status = 'failed' AND (f.organization_id, f.scope, f.record_id) IN ("

@@ -1,14 +1,13 @@
-"""Queue jobs, and let each organization's jobs into the queue in turn.
+"""Queue jobs, and limit how many messages each organization has in the queue.
 
-Fairness. A queue has no order of its own, so Cognate rations what it puts in. Of each organization
-at most `WINDOW` jobs that nobody has started have their message in the queue. The others wait in
-D1. They are announced as earlier ones finish: first those that somebody waits for, then those of a
-backfill. So an organization that imports a hundred thousand records is never ahead of another's
-next record by more than `WINDOW` messages. A job that waits for another try takes no place in the
-window, so an outage does not hold up what is new. Overdue messages may be lost, so they take a part
-of the places only.
+Fairness. Each organization has a window: at most `WINDOW` of its jobs that have not started have a
+message in the queue. Its other jobs wait in D1. They are announced as earlier ones finish, jobs of
+writes before jobs of backfills. So an organization that imports a hundred thousand records is ahead
+of another's next record by at most `WINDOW` messages. A job that waits for another try takes no
+place in the window, so an outage does not hold up new jobs. A message that is overdue may be lost.
+Overdue messages can take only a part of the window, so new jobs always have places.
 
-Every statement works on sets: a hundred records cost as many D1 calls as one.
+Every statement works on a set of jobs: a hundred records cost as many D1 calls as one.
 """
 
 from __future__ import annotations
@@ -34,22 +33,22 @@ if TYPE_CHECKING:
     from cognate.schema.collections import Collection
 
 WINDOW: Final = 500
-"""Jobs of one organization whose message is in the queue and that nobody has started."""
+"""Most jobs of one organization that have a message in the queue and have not started."""
 
 OVERDUE_PLACES: Final = 400
-"""Of the window, how many places can be taken by jobs whose message is overdue. The others are for
-new jobs, because a message that is overdue may be lost."""
+"""Places of the window that jobs with an overdue message can take. The other places are for new
+jobs, because an overdue message may be lost."""
 
 DELIVERY_PATIENCE: Final = timedelta(minutes=1)
-"""How long an announced job may wait for its message before the sweeper sends another. Cloudflare
-delivers in seconds; a second message does no harm."""
+"""Time after which the sweeper sends the message of an announced job again. Cloudflare delivers
+within seconds. A second message does no harm."""
 
 NEVER_DUE: Final = "9999"
-"""Sorts after every time: what is not announced is not overdue."""
+"""A time after all others. A job that was not announced is never overdue."""
 
 
 class Priority(IntEnum):
-    """Who waits for a job; lower goes first within an organization."""
+    """The order of jobs within an organization. The lower number goes first."""
 
     WRITE = 0
     BACKFILL = 1
@@ -60,7 +59,7 @@ class NewJob:
     """A job to queue.
 
     Attributes:
-        embeds: False where only the record's metadata changed: its text is not embedded again.
+        embeds: False if only the record's metadata changed. Its text is not embedded again then.
     """
 
     id: str
@@ -69,7 +68,7 @@ class NewJob:
 
 
 PLACES: Final = (
-    # Places of the window that are free. Named indexes: SQLite would else walk over every open job.
+    # The statement names the index because SQLite would otherwise read every open job.
     "MAX(0, {window} - (SELECT COUNT(*) FROM (SELECT 1 FROM cognate_jobs "
     "INDEXED BY cognate_jobs_open WHERE organization_id = ?1 AND announced = 1 "
     "AND completed_at IS NULL AND attempts = 0 AND due_at > {now} LIMIT {window})) "
@@ -77,7 +76,8 @@ PLACES: Final = (
     "INDEXED BY cognate_jobs_open WHERE organization_id = ?1 AND announced = 1 "
     "AND completed_at IS NULL AND attempts = 0 AND due_at <= {now} LIMIT {overdue})))"
 )
-"""An SQL expression over organization ?1; `now`, `window` and `overdue` name parameters."""
+"""An SQL expression: the free places in the window of organization ?1. The names `now`, `window`
+and `overdue` stand for parameters."""
 
 
 def queue_statement(  # noqa: PLR0913 - each is a column
@@ -92,25 +92,25 @@ def queue_statement(  # noqa: PLR0913 - each is a column
     forced: bool = False,
     token: str = "",
 ) -> Statement:
-    """Queue a job for each record. A queued job of the same record takes its place.
+    """Queue a job for each record, unless a job of the record is already queued.
 
-    That one has not been started, so it embeds what the record says when its turn comes. A new job
-    that finds a place in the window counts as announced.
+    The job that is already queued reads the record when it starts, so it embeds the newest text. A
+    new job is announced if the window has a place for it.
 
     Args:
-        collection: of the records.
-        organization_id: whose they are.
-        jobs: one a record.
-        source: who asks, for the job's row.
+        collection: the collection of the records.
+        organization_id: the owner of the records.
+        jobs: at most one for each record.
+        source: who asked for the job: `api`, `backfill` and so on.
         now: the time.
         condition: the condition on which a job is queued.
-        priority: who waits.
-        forced: whether the index is written even where nothing changed.
-        token: see `condition`.
+        priority: the order within the organization.
+        forced: whether the index is written even if nothing changed.
+        token: the token that `condition` compares.
 
     Returns:
-        A statement that returns (id, organization_id, scope, record_id, announced) of the jobs that
-        are queued.
+        A statement that returns (id, organization_id, scope, record_id, announced) of the queued
+        jobs.
     """
     payload = json.dumps(
         [
@@ -131,7 +131,7 @@ def queue_statement(  # noqa: PLR0913 - each is a column
         "number <= places, CASE WHEN number <= places THEN ?11 ELSE ?7 END, ?8, ?8, ?12 "
         "FROM (SELECT value ->> 'record' AS record_id, "
         "ROW_NUMBER() OVER (ORDER BY json_each.key) AS number, "
-        # Nobody overtakes those that wait already.
+        # A new job does not overtake jobs that already wait.
         "CASE WHEN EXISTS (SELECT 1 FROM cognate_jobs INDEXED BY cognate_jobs_waiting "
         "WHERE organization_id = ?1 AND completed_at IS NULL AND announced = 0) THEN 0 "
         f"ELSE {places} END AS places, "
@@ -139,8 +139,8 @@ def queue_statement(  # noqa: PLR0913 - each is a column
         "WHERE q.organization_id = ?1 "
         "AND q.scope = ?2 AND q.record_id = value ->> 'record' AND +q.status = 'queued'), "
         "value ->> 'job') AS id, "
-        # What is running is of an older revision now, so its vectors will be dropped: whoever comes
-        # next has to embed in its place.
+        # The result of a running job will be dropped, because the record has a newer revision. If
+        # that job embeds the text, this one must do it too.
         "CASE WHEN value ->> 'embeds' THEN 1 ELSE EXISTS (SELECT 1 FROM cognate_jobs r "
         "INDEXED BY cognate_jobs_by_record "
         "WHERE r.organization_id = ?1 AND r.scope = ?2 AND r.record_id = value ->> 'record' "
@@ -149,9 +149,9 @@ def queue_statement(  # noqa: PLR0913 - each is a column
         "ON CONFLICT (organization_id, scope, id) DO UPDATE SET "
         "embeds = MAX(embeds, excluded.embeds), "
         "priority = MIN(priority, excluded.priority), updated_at = excluded.updated_at, "
-        # One that waits for another try is let out at once: its record has changed.
+        # A job that waits for another try goes back to the window, because its record has changed.
         "announced = CASE WHEN attempts > 0 THEN 0 ELSE announced END, "
-        # And what its earlier tries left in the index is not known.
+        # Its earlier tries may have written to the index, so it must write again.
         "forced = MAX(forced, excluded.forced, attempts > 0), attempts = 0, charges = 0, "
         "error_code = NULL, error_message = NULL "
         "RETURNING id, organization_id, scope, record_id, announced",
@@ -173,16 +173,16 @@ def queue_statement(  # noqa: PLR0913 - each is a column
 
 
 def release_statement(organization_id: str, now: datetime) -> Statement:
-    """Let out as many waiting jobs of an organization as its window has room for.
+    """Announce as many waiting jobs of an organization as its window has free places.
 
     Returns:
-        A statement that returns (id, organization_id, scope) of the jobs that are let out.
+        A statement that returns (id, organization_id, scope) of the announced jobs.
     """
     places = PLACES.format(window="?2", now="?4", overdue="?5")
     return Statement(
         "UPDATE cognate_jobs SET announced = 1, due_at = ?3 "  # noqa: S608 - constants
         "WHERE (organization_id, scope, id) IN ("
-        # Named, because SQLite would else walk over every open job of the organization.
+        # Without the index's name SQLite would read every open job of the organization.
         "SELECT organization_id, scope, id FROM cognate_jobs INDEXED BY cognate_jobs_waiting "
         "WHERE organization_id = ?1 AND completed_at IS NULL AND announced = 0 "
         "ORDER BY priority, id LIMIT CASE WHEN EXISTS (SELECT 1 FROM cognate_jobs "
@@ -193,10 +193,10 @@ def release_statement(organization_id: str, now: datetime) -> Statement:
 
 
 async def announce(platform: Platform, jobs: Sequence[Row]) -> None:
-    """Send the messages of announced jobs: rows of (id, organization_id, scope).
+    """Send the messages of announced jobs, which are rows of (id, organization_id, scope).
 
-    The jobs are in D1 already. A queue that takes no message is an event, not an error: the sweeper
-    sends them when they are due.
+    The jobs are already in D1. If the queue does not accept a message, this logs an event and
+    raises no error: the sweeper sends the message again when it is due.
     """
     if not jobs:
         return

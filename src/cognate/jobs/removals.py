@@ -1,7 +1,7 @@
-"""Queue the removal of vectors whose record was deleted behind the API.
+"""Queue jobs that remove the vectors of records that were deleted by SQL.
 
-The table's trigger has marked their state rows. The mark goes with the vectors. A deletion by the
-API leaves the same mark, and queues its job at once.
+The table's trigger marks the state row of each deleted record. The job that removes the vectors
+also removes the mark. A deletion through the API sets the same mark, and queues its job at once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MAX_REMOVALS_PER_RUN: Final = 500
-"""Records whose removal the sweeper queues in one run."""
+"""Most removals that the sweeper queues in one run."""
 
 
 _JOBS: Final = (
@@ -26,14 +26,14 @@ _JOBS: Final = (
     "WHERE j.organization_id = s.organization_id AND j.scope = s.scope "
     "AND j.record_id = s.record_id"
 )
-"""The jobs `j` of the record of a state row `s`."""
+"""An SQL source: the jobs `j` of the record of a state row `s`."""
 
 
 def removal_statement(now: datetime) -> Statement:
-    """Queue a job for each marked state row that has none, within bounds.
+    """Queue a job for each marked state row without a job, at most `MAX_REMOVALS_PER_RUN`.
 
-    A job of the record that is open finds that the record is gone. A removal that failed or was
-    dismissed waits for its owner, unless the record had another job since.
+    An open job of the record removes the vectors itself, because it finds that the record is gone.
+    A removal that failed or was dismissed is not queued again unless the record had a job since.
     """
     digits = len(JOB_PREFIX) + 1 + TIME_DIGITS
     return Statement(

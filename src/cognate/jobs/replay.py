@@ -1,11 +1,11 @@
 """Retry failed jobs on request.
 
-A replayed job keeps its id and starts over. What its earlier tries left in the index is not known,
-so it is forced to write. It embeds a text that was posted for its record, unless the record was
-written since: then what the record says.
+A retried job keeps its id and starts again. Its earlier tries may have written to the index, so it
+is forced to write again. It embeds the text that was posted for its record, or the record's own
+text if the record was written since.
 
-Of a record one job is queued at most. Where one is queued or running already, that one stands for
-the failed one, which becomes `superseded`; so do the record's older failed jobs.
+A record has at most one queued job. If a job of the record is already queued or running, the failed
+job becomes `superseded`. The record's older failed jobs become `superseded` too.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ SAME_RECORD: Final = "o.organization_id = ?1 AND o.scope = f.scope AND o.record_
 
 @dataclass(frozen=True)
 class Replayed:
-    """What one call did.
+    """The result of `replay_jobs`.
 
     Attributes:
-        retried: records that are looked at again.
-        remaining: failed jobs that the same call would still find.
+        retried: number of records whose jobs are retried.
+        remaining: number of failed jobs that the same call would still find.
     """
 
     retried: int
@@ -47,14 +47,14 @@ class Replayed:
 
 
 async def replay_job(platform: Platform, organization_id: OrganizationId, job_id: str) -> Job:
-    """Try one failed job again.
+    """Retry one failed job.
 
     Returns:
-        The job; or the one that is queued or running already for the same record.
+        The job, or the job of the same record that is already queued or running.
 
     Raises:
-        NotFound: it does not exist, or is another organization's; the two look the same.
-        JobNotFailed: it has not failed, or it is about no known record.
+        NotFound: the organization has no such job.
+        JobNotFailed: it has not failed, or its record is not known.
         DatabaseError: nothing was changed.
     """
     [rows] = await platform.database.batch([find_statement(organization_id, job_id)])
@@ -82,9 +82,9 @@ async def replay_jobs(
     scope: str | None = None,
     code: str | None = None,
 ) -> Replayed:
-    """Try the organization's failed jobs again, at most 1,000 of them, the oldest first.
+    """Retry the organization's failed jobs, the oldest first and at most 1,000.
 
-    They give way to whatever is written meanwhile.
+    Their priority is that of a backfill, so jobs of new writes go first.
 
     Raises:
         DatabaseError: nothing was changed.
@@ -94,7 +94,7 @@ async def replay_jobs(
     if not rows:
         return Replayed(0, 0)
     now = platform.clock.now()
-    # Of a record the newest of those that were found; they come in the order of their making.
+    # The newest job of each record. The rows are in the order in which the jobs were made.
     newest = {(row["scope"], row["record_id"]): (row["scope"], row["id"]) for row in rows}
     *_, taken, [left], released = await platform.database.batch(
         [
@@ -113,21 +113,22 @@ def replay_statements(
     priority: Priority,
     now: datetime,
 ) -> list[Statement]:
-    """Queue failed jobs again, of each record one.
+    """Queue failed jobs again, one for each record.
 
     Args:
-        organization_id: whose jobs they are.
-        keys: (scope, id) of each.
-        priority: who waits.
+        organization_id: the owner of the jobs.
+        keys: (scope, id) of each job.
+        priority: the order within the organization.
         now: the time.
 
     Returns:
-        Statements of which the last returns the id of each of these jobs that was still failed.
+        Statements. The last one returns the id of each job that was still failed.
     """
-    # By their keys, not by walking over all that have failed.
+    # The plus makes SQLite find the jobs by their keys. Otherwise it reads all failed jobs.
     replayable = f"{GIVEN} AND +f.status = 'failed' AND {WITH_STATE}"
     chosen = f"FROM cognate_jobs f WHERE {replayable}"
-    # One that waits does as much, by the first two statements; one that runs may do less.
+    # A queued job does as much as the failed one, after the first two statements. A running one may
+    # do less.
     another = (
         "EXISTS (SELECT 1 FROM cognate_jobs o INDEXED BY cognate_jobs_by_record "  # noqa: S608 - constants
         f"WHERE {SAME_RECORD} "
@@ -136,7 +137,7 @@ def replay_statements(
     scope = (organization_id, json.dumps(keys))
     moment = to_iso(now)
     return [
-        # A newer job may be about metadata only: it must not take the place of one that embeds.
+        # A newer job that only indexes metadata must embed too if it replaces a job that embeds.
         Statement(
             "UPDATE cognate_jobs AS f SET embeds = 1 "  # noqa: S608 - constants
             f"WHERE {replayable} AND NOT f.embeds AND EXISTS (SELECT 1 "
@@ -144,7 +145,7 @@ def replay_statements(
             f"WHERE {SAME_RECORD} AND +o.status = 'failed' AND o.embeds)",
             scope,
         ),
-        # What the failed tries left in the index is not known.
+        # The failed tries may have written to the index.
         Statement(
             "UPDATE cognate_jobs INDEXED BY cognate_jobs_by_record SET forced = 1, "  # noqa: S608 - constants
             f"embeds = MAX(embeds, EXISTS (SELECT 1 {chosen} AND f.embeds "
@@ -174,7 +175,7 @@ def replay_statements(
 
 
 def _standing_for(organization_id: OrganizationId, scope: str, job_id: str) -> Statement:
-    """Return a job, and before it those of the same record that are queued or running."""
+    """Return a job. The open jobs of the same record come before it."""
     return Statement(
         f"SELECT {COLUMNS} FROM cognate_jobs WHERE (organization_id, scope, id) IN ("  # noqa: S608 - constants
         "SELECT o.organization_id, o.scope, o.id FROM cognate_jobs f "

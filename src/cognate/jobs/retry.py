@@ -1,8 +1,9 @@
-"""What becomes of a job that failed: a value, from a pure function of the error and its history.
+"""Decide whether a failed job is tried again, and when. Pure functions.
 
-Two histories count. *Deliveries* are how often the queue handed the message over; they set the
-pause. *Charges* are failures that may be the record's own fault; only they use up its attempts. An
-outage of the platform therefore costs a record nothing but time.
+The decision follows from the error and from two counts. *Deliveries* count how often the queue has
+delivered the message. They set the pause. *Charges* count failures that may be the record's fault.
+A job fails for good after `MAX_CHARGES` of them. An outage of the platform adds no charge, so it
+only delays a job.
 """
 
 from __future__ import annotations
@@ -28,25 +29,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_CHARGES: Final = 3
-"""Failures by its own fault after which a job is given up."""
+"""Failures by the record's own fault after which its job fails for good."""
 
 SUSPECT_ATTEMPTS: Final = 4
-"""Attempts from which on a job's unnamed failures may be its own: by then 35 seconds have gone."""
+"""Attempts after which a failure without a known cause may be the job's own. By then 35 seconds
+have passed."""
 
 FIRST_PAUSE_SECONDS: Final = 5
 LONGEST_PAUSE_SECONDS: Final = 900
-"""An outage is looked at again at least this often; Queues would allow 86,400 s."""
+"""The longest pause during an outage. Queues allow up to 86,400 s."""
 
 LONGEST_WAIT_SECONDS: Final = 3600
-"""The longest pause where somebody has to act first, or the next day has to begin."""
+"""The longest pause if somebody has to act first, or if the allowance returns the next day."""
 
 REJECTIONS: Final = (EmbedderRejected, VectorIndexRejected)
-"""The platform's errors that blame the input: what one of these hits is found by halving, and fails
-alone. Every other error of the platform is tried again, by as few calls as possible."""
+"""Errors of the platform that blame the input. The call is halved until the bad input is found, and
+only its job fails. All other errors of the platform are retried with as few calls as possible."""
 
 ROW_REFUSALS: Final = (ConstraintViolated, ValueTooLarge)
-"""D1's errors that are one row's own: who else is in the call is stored without it. No other error
-of D1 is worth more calls."""
+"""Errors of D1 that are one row's fault. The other rows of the call are stored without it. After
+any other error of D1 the call is not split."""
 
 WAITS: Final = (EmbedderAllowanceUsedUp, EmbedderModelUnavailable, EmbedderAccessDenied)
 """Errors that do not end by themselves within minutes."""
@@ -54,7 +56,7 @@ WAITS: Final = (EmbedderAllowanceUsedUp, EmbedderModelUnavailable, EmbedderAcces
 
 @dataclass(frozen=True)
 class Retry:
-    """Deliver it again after a pause.
+    """The job is tried again after a pause.
 
     Attributes:
         after_seconds: the pause.
@@ -67,7 +69,7 @@ class Retry:
 
 @dataclass(frozen=True)
 class Fail:
-    """Give it up, with the error's code and sentence on the job."""
+    """The job fails for good, with the error's code and message."""
 
 
 Decision = Retry | Fail
@@ -76,16 +78,16 @@ Decision = Retry | Fail
 def decide(
     error: CognateError, *, charges: int, deliveries: int, jitter: Callable[[], float]
 ) -> Decision:
-    """Decide what becomes of a failed job.
+    """Decide whether a failed job is tried again.
 
     Args:
         error: why it failed.
         charges: failures charged to it before this one, 0 or more.
         deliveries: how often the queue has delivered it, this time included, 1 or more.
-        jitter: a number in [0, 1), so that what failed together does not come back together.
+        jitter: returns a random number in [0, 1). Jobs that failed together then return apart.
     """
     if isinstance(error, REJECTIONS):
-        return Fail()  # The same call fails again.
+        return Fail()  # The same call would fail again.
     if isinstance(error, UnembeddableText):
         if charges + 1 >= MAX_CHARGES:
             return Fail()
@@ -93,22 +95,24 @@ def decide(
     if isinstance(error, WAITS):
         return Retry(long_pause(deliveries, jitter()), charged=False)
     if isinstance(error, PlatformError | ConfigurationError):
-        # An outage, or a deployment that lacks a binding: not the record's fault, and it ends.
+        # An outage or a missing binding. It is not the record's fault, and it will end.
         return Retry(pause(deliveries, jitter()), charged=False)
-    return Fail()  # An error of our own: it would be the same the next time.
+    return Fail()  # An error of Cognate itself, which would happen again.
 
 
 def is_suspect(attempts: int) -> bool:
-    """Whether a job has failed so often that its neighbours should no longer share its fate.
+    """Return True if a job has been tried so often that it is run apart from other jobs.
 
-    For errors that have no name: an outage of seconds is over by then, and what is still there may
-    be one record's doing.
+    This serves errors without a known cause. A short outage is over by then, so the record itself
+    may be the cause.
     """
     return attempts >= SUSPECT_ATTEMPTS
 
 
 def pause(deliveries: int, jitter: float) -> int:
-    """Seconds until the next delivery: doubling from 5 to at most 900, less up to half at random.
+    """Return the seconds until the next delivery.
+
+    They double from 5 up to 900. The jitter takes away up to a half.
 
     Args:
         deliveries: 1 or more.
@@ -118,7 +122,7 @@ def pause(deliveries: int, jitter: float) -> int:
 
 
 def long_pause(deliveries: int, jitter: float) -> int:
-    """Like `pause`, doubling from 900 seconds to at most an hour."""
+    """Return the seconds until the next delivery, as `pause` does. They double from 900 to 3600."""
     return _doubling(LONGEST_PAUSE_SECONDS, LONGEST_WAIT_SECONDS, deliveries, jitter)
 
 

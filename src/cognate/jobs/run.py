@@ -1,7 +1,7 @@
-"""Start jobs, and end them: the changes of status that a consumer makes.
+"""Start and end jobs: the changes of status that a consumer makes.
 
-Each statement takes a JSON list of rows. A row names its job by organization, scope and id, which
-is the key of `cognate_jobs`.
+Most statements take a JSON list of rows. A row names its job by organization, scope and id, the
+primary key of `cognate_jobs`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from cognate.schema.collections import Collection
 
 LEASE: Final = timedelta(minutes=5)
-"""How long a started job is left to whoever started it. A batch takes seconds; Cloudflare ends a
-consumer after 15 minutes. Where two run the same job, the revision decides whose result counts."""
+"""Time that a consumer has to end a job that it has started. A batch takes seconds. Cloudflare ends
+a consumer after 15 minutes. If two consumers run the same job, the revision decides which result is
+kept."""
 
 STARTABLE: Final = (
     "FROM json_each(?1) m CROSS JOIN cognate_jobs j "
@@ -36,7 +37,8 @@ STARTABLE: Final = (
     "WHERE (j.status = 'queued' OR (j.status = 'running' "
     "AND (j.due_at < ?2 OR m.value ->> 'redelivered')))"
 )
-"""Jobs that can be started at the time ?2: they are queued, or whoever ran them has died."""
+"""An SQL source: jobs that can be started at the time ?2. They are queued, or their consumer
+died."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,9 @@ class StartedJob:
     """A job that a batch has started.
 
     Attributes:
-        source: who asked: `api`, `message`, `repair` and so on.
-        charges: failures by its own fault so far.
-        attempts: times it was started, this one included.
+        source: who asked for the job: `api`, `message`, `repair` and so on.
+        charges: failures so far that were the record's own fault.
+        attempts: how often the job was started, this time included.
     """
 
     organization_id: str
@@ -58,24 +60,25 @@ class StartedJob:
 
     @classmethod
     def of(cls, row: Row) -> StartedJob:
-        """Read a row of `start_statements`."""
+        """Make a started job of a row of `start_statements`."""
         names = ("organization_id", "scope", "id", "source", "charges", "attempts")
         return cls(*(row[name] for name in names))
 
 
 @dataclass(frozen=True)
 class JobEnd:
-    """What becomes of one started job.
+    """How a started job ends.
 
     Attributes:
-        job: which one.
-        status: `queued` is another try; `done` becomes `superseded` where the record has moved on.
-        record: the record and the revision that was read, as fields of a JSON row; None where it
-            was not read.
+        job: the job.
+        status: the new status. `queued` means another try. `done` becomes `superseded` if the
+            record was written meanwhile.
+        record: the record and the revision that was read, as fields of a JSON row. None if the
+            record was not read.
         after_seconds: the pause before another try.
         charged: whether a failure counts against the record.
-        due_at: when the sweeper looks at a queued one.
-        code: of the error; or, on a done job, of why there is no vector.
+        due_at: when the sweeper checks the job if it is queued.
+        code: code of the error. On a done job, the reason why there is no vector.
         message: a sentence for the job's owner.
     """
 
@@ -97,22 +100,21 @@ def start_statements(
     most_characters: int,
     most_of_column: int,
 ) -> tuple[Statement, Statement, Statement]:
-    """Start the jobs of the next wave: those whose texts fit, and at least one if there is one.
+    """Start the jobs of the next wave: as many as fit by the length of their texts, at least one.
 
-    The jobs of one record start together. A job that was started before and has no recorded error
-    lost its handler, and may have killed it. It starts when all others are done, and alone.
+    The jobs of one record start together. If a job was started before and has no recorded error,
+    its handler died, perhaps because of the job's text. Such a job starts alone, after all others.
 
     Args:
-        collections: all that the schema has.
-        keys: of the jobs.
+        collections: all collections of the schema.
+        keys: the keys of the jobs.
         now: the time.
-        most_characters: of the texts of a wave.
-        most_of_column: characters that are read of one column.
+        most_characters: most characters of the texts of a wave.
+        most_of_column: most characters that are read of one column.
 
     Returns:
-        Three statements. The first returns the id of each job that can be started, the second the
-        fields of `StartedJob` of those that it has started, and the third what `waiting_statement`
-        does.
+        Three statements. The first returns the id of each job that can be started. The second
+        starts jobs and returns the fields of `StartedJob`. The third is `waiting_statement`.
     """
     payload, moment = json.dumps([key.fields() for key in keys]), to_iso(now)
     start = Statement(
@@ -123,12 +125,12 @@ def start_statements(
         f"{POSTED_CHARACTERS} + {_characters(collections, most_of_column)} AS characters "
         f"{STARTABLE} WINDOW record AS (PARTITION BY j.organization_id, j.scope, j.record_id)"
         "), ranked AS ("
-        # The jobs of one record are equals here: they have one rank and one total.
+        # All jobs of one record have the same rank and the same total.
         "SELECT organization_id, scope, id, lost_handler, RANK() OVER turn AS place, "
         "SUM(characters) OVER turn AS total "
         "FROM candidates WINDOW turn AS (ORDER BY lost_handler, attempts, first_id)) "
         "UPDATE cognate_jobs SET status = 'running', attempts = attempts + 1, updated_at = ?2, "
-        # A job that comes back without an error has therefore lost its handler.
+        # So a job that comes back without an error has lost its handler.
         "error_code = NULL, error_message = NULL, due_at = ?3 "
         "WHERE (organization_id, scope, id) IN (SELECT organization_id, scope, id FROM ranked "
         "WHERE place = 1 OR (NOT lost_handler AND total <= ?4)) "
@@ -144,11 +146,11 @@ POSTED_CHARACTERS: Final = (
     "WHERE s.organization_id = j.organization_id AND s.scope = j.scope "
     "AND s.record_id = j.record_id), 0)"
 )
-"""Length of the text that was posted for the record of a job `j`."""
+"""An SQL expression: the length of the text that was posted for the record of a job `j`."""
 
 
 def _characters(collections: Iterable[Collection], most: int) -> str:
-    """An SQL expression for how many characters of the record of a job `j` are read."""
+    """Return an SQL expression: how many characters of the record of a job `j` are read."""
     cases = []
     for collection in collections:
         lengths = " + ".join(
@@ -162,7 +164,7 @@ def _characters(collections: Iterable[Collection], most: int) -> str:
 
 
 def waiting_statement(keys: Sequence[JobKey]) -> Statement:
-    """Return (organization_id) of those of these jobs that have jobs waiting for the window."""
+    """Return (organization_id) of each organization of these jobs that has waiting jobs."""
     organizations = sorted({key.organization_id for key in keys})
     return Statement(_WAITING, (json.dumps(organizations),))
 
@@ -176,11 +178,11 @@ WHERE EXISTS (
 
 
 def arrive_statements(payload: str, now: datetime) -> list[Statement]:
-    """Write down jobs that arrive with their message. The same message twice is one job.
+    """Insert jobs that arrive with their message. A message that arrives twice makes one job.
 
-    A job with a text starts out as running and overdue, so that `start_statements` takes it, and
-    takes it again when its message comes back. A queued job of its record is superseded: the text
-    that comes now is newer than what that one would embed.
+    A job with a text begins as running and overdue, so `start_statements` starts it, also when its
+    message is delivered again. A queued job of the same record is superseded, because the text that
+    arrives is newer.
 
     Args:
         payload: a JSON list of rows: `organization`, `scope`, `job`, `record`, `model`, `status`,
@@ -196,7 +198,7 @@ KNOWN: Final = (
     "WHERE k.organization_id = json_each.value ->> 'organization' "
     "AND k.scope = json_each.value ->> 'scope' AND k.id = json_each.value ->> 'job')"
 )
-"""An SQL condition on a row of `json_each`: its job is there already."""
+"""An SQL condition on a row of `json_each`: its job exists."""
 
 _SUPERSEDE_QUEUED: Final = f"""
 UPDATE cognate_jobs SET status = 'superseded', completed_at = ?2, updated_at = ?2
@@ -222,7 +224,8 @@ FROM json_each(?1)
 def end_statements(ends: Sequence[JobEnd], now: datetime) -> list[Statement]:
     """End jobs, or queue them for another try.
 
-    Each statement returns (id, status) of the jobs that it has changed.
+    Returns:
+        Statements. Each returns (id, status) of the jobs that it has changed.
     """
     rows = [
         {
@@ -286,15 +289,18 @@ RETURNING cognate_jobs.id, cognate_jobs.status
 
 
 def repair_statements(rows: Sequence[Mapping[str, Any]], now: datetime) -> list[Statement]:
-    """Queue a job for each record that moved on while its index entry was written.
+    """Queue a job for each record that was written while its entry went to the index.
 
-    The job is forced: what it finds in D1 may look as if nothing had to be done. Each statement
-    returns (id, organization_id, scope) of the jobs that are to be announced.
+    The index may now hold an older entry, although D1 looks as if nothing had to be done. So the
+    job is forced to write.
 
     Args:
         rows: `organization`, `scope`, `record`, the `revision` that was read, the `model`, and a
             `job` id.
         now: the time.
+
+    Returns:
+        Statements. Each returns (id, organization_id, scope) of the jobs to announce.
     """
     moment, due = to_iso(now), to_iso(now + DELIVERY_PATIENCE)
     return [Statement(_REPAIR, (payload, moment, due)) for payload in json_groups(rows)]
@@ -323,11 +329,11 @@ RETURNING id, organization_id, scope
 
 
 def fail_statements(keys: Sequence[JobKey], now: datetime) -> list[Statement]:
-    """Fail jobs whose message is a dead letter, with the code of what failed last.
+    """Fail the running jobs of dead letters, with the code of the last error.
 
     Returns:
-        Two statements. The first returns (id, error_code) of the jobs that have failed now: their
-        handler died. The second returns the same of those that wait: they stay queued.
+        Two statements. The first returns (id, error_code) of the jobs that it has failed. The
+        second returns the same of jobs that wait for another try. Those stay queued.
     """
     payload = json.dumps([key.fields() for key in keys])
     return [Statement(_FAIL, (payload, to_iso(now))), Statement(_STILL_QUEUED, (payload,))]
@@ -354,9 +360,9 @@ WHERE +j.status = 'queued' AND j.error_code IS NOT NULL
 
 
 def arrive_late_jobs_statement(payload: str, now: datetime) -> Statement:
-    """Write down jobs that never arrived before their message was a dead letter, as running.
+    """Insert jobs, as running, of messages that became dead letters before they got a job.
 
-    `fail_statements` fails them then, and they can be retried.
+    Then `fail_statements` fails them, and they can be retried.
 
     Args:
         payload: see `arrive_statements`.
