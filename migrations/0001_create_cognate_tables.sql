@@ -126,7 +126,7 @@ CREATE TABLE cognate_embeddings (
   changes INTEGER NOT NULL DEFAULT 0,
   -- And up to which of these changes its vectors and metadata follow.
   changes_seen INTEGER NOT NULL DEFAULT 0,
-  -- 1 where the record was deleted behind the API and nobody has queued the removal of its vectors.
+  -- 1 from the deletion of the record until its vectors are removed.
   record_gone INTEGER NOT NULL DEFAULT 0,
   -- A text that was posted for the record. It is embedded in place of what the record says, until
   -- the record is next written. Last, because it is long and few statements read it.
@@ -140,7 +140,7 @@ CREATE INDEX cognate_embeddings_shown_after
   ON cognate_embeddings (organization_id, scope, fingerprint, shown_after)
   WHERE fingerprint IS NOT NULL;
 
--- Records whose removal the sweeper has to queue.
+-- Deleted records whose vectors are there. The sweeper queues the removal where no job does it.
 CREATE INDEX cognate_embeddings_record_gone
   ON cognate_embeddings (record_gone, organization_id, scope, record_id) WHERE record_gone = 1;
 
