@@ -819,9 +819,8 @@ REDUNDANT: Final = {
     r"^SELECT f\.id, .*<<f\.organization_id = \?1>>": (
         "Names failed jobs; the statement that retries them asks for the organization again."
     ),
-    r"CROSS JOIN cognate_jobs o ON <<|<<f\.organization_id = \?1>> AND f\.scope = \?2": (
-        "Each of the two is enough."
-    ),
+    r"CROSS JOIN cognate_jobs o INDEXED BY \w+ ON <<": "Each of the two is enough.",
+    r"<<f\.organization_id = \?1>> AND f\.scope = \?2": "The other one of the two.",
     r"ON <<s\.organization_id = r\.organization_id>> .* r\.id = \?3": (
         "The record is the caller's own; what is looked up is the model of its vectors."
     ),
@@ -832,7 +831,7 @@ REDUNDANT: Final = {
     r"^UPDATE cognate_embeddings SET posted_text = NULL, .*SELECT f\.scope.*<<": (
         "Jobs whose ids were looked up within the organization; or a text that is given up stays."
     ),
-    r"^UPDATE cognate_jobs (AS [fo] SET|INDEXED BY cognate_jobs_by_record)": (
+    r"^UPDATE cognate_jobs (AS [fo] (SET|INDEXED)|INDEXED BY cognate_jobs_by_record)": (
         "Retries jobs whose ids were looked up within the organization."
     ),
     r"^UPDATE cognate_backfills SET status = 'cancelled'": (

@@ -169,7 +169,7 @@ def _records(
         "attempts, announced, error_code, error_message, due_at, created_at, updated_at, "
         "completed_at) VALUES (?, ?, ?, ?, ?, 'write', ?, 1, 1, ?, ?, '9999', ?, ?, ?)",
         (
-            (f"job_{owner}_{collection.scope}_{kind}_{number:06d}", owner, collection.scope,
+            (f"job_{number:06d}_{kind}_{owner}_{collection.scope}", owner, collection.scope,
              record_id(number), collection.model.name, status, code, code, made, made, made)
             for number, _, made in numbers
             for kind, status, code in _history(number)

@@ -63,7 +63,14 @@ MORE: Final = {
         None,
         "It counts the records of an organization; of a large table at most once a minute.",
     ),
-    "jobs.queue.release_statement": (600, "It counts the messages of a window, which has 500."),
+    "jobs.queue.release_statement": (
+        1100,
+        "It counts the messages of a window, which has 500: an entry of the index and a row each.",
+    ),
+    "jobs.job.list_statement": (
+        400,
+        "It merges the newest jobs of each collection, a page of each.",
+    ),
     "jobs.overdue.look_statements": (
         15_000,
         "It takes two steps of an index for each of up to 5,000 organizations with open jobs.",
