@@ -82,6 +82,10 @@ OTHERWISE: Final = "status IN ('failed', 'superseded', 'dismissed')"
 """An SQL condition: the WHERE of the partial indexes of `BY_STATUS`. SQLite uses these indexes only
 if the statement repeats it."""
 
+OPEN_INDEX: Final = "cognate_jobs_open"
+TURNS: Final = "CROSS JOIN (SELECT 0 AS turn UNION ALL SELECT 1 UNION ALL SELECT 2) turns "
+"""The values of `announced`, by which the index of open jobs is sorted before their ids."""
+
 BY_STATUS: Final = {
     False: "cognate_jobs_by_status",
     True: "cognate_jobs_by_table_and_status",
@@ -219,7 +223,8 @@ def list_statement(
 
     There is an index for each combination of filters, and the statement names it. Left to itself,
     SQLite takes the primary key and reads all jobs of a table to find a few. The primary key has
-    the collection before the id. So a list of all tables merges the newest jobs of each collection.
+    the collection before the id. So a list of all tables merges the newest jobs of each collection,
+    and a list of open jobs those of each turn.
     """
     parameters: list[Parameter] = [organization_id, limit]
     conditions = ["organization_id = ?1"]
@@ -237,12 +242,15 @@ def list_statement(
         conditions.append(f"id < ?{len(parameters)}")
     index, implied = _index(chosen)
     conditions += implied
-    if index is None and chosen.table is None:
+    is_open = index == OPEN_INDEX
+    if is_open or (index is None and chosen.table is None):
         newest = " AND n.".join(["scope = scopes.name", *conditions])
         return Statement(
-            f"WITH RECURSIVE {SCOPES} SELECT {COLUMNS} FROM scopes CROSS JOIN cognate_jobs "  # noqa: S608 - constants
+            f"WITH RECURSIVE {SCOPES} SELECT {COLUMNS} FROM scopes {TURNS if is_open else ''}"  # noqa: S608 - constants
+            "CROSS JOIN cognate_jobs "
             "ON organization_id = ?1 AND cognate_jobs.scope = scopes.name AND id IN ("
-            f"SELECT n.id FROM cognate_jobs n WHERE n.{newest} ORDER BY n.id DESC LIMIT ?2) "
+            f"SELECT n.id FROM cognate_jobs n {f'INDEXED BY {index} ' if is_open else ''}"
+            f"WHERE n.{newest} ORDER BY n.id DESC LIMIT ?2) "
             "ORDER BY id DESC LIMIT ?2",
             tuple(parameters),
         )
@@ -264,7 +272,7 @@ def _index(chosen: JobFilter) -> tuple[str | None, Sequence[str]]:
     if chosen.status in ENDED_OTHERWISE:
         return BY_STATUS[by_table], (OTHERWISE,)
     if chosen.status in OPEN:
-        return "cognate_jobs_open", ("completed_at IS NULL", "announced IN (0, 1, 2)")
+        return OPEN_INDEX, ("completed_at IS NULL", "announced = turns.turn")
     return None, ()
 
 

@@ -11,6 +11,7 @@ from cognate.jobs.job import JobFilter, JobStatus, list_jobs, list_statement
 from cognate.ports import Statement
 from cognate.texts.posted import delete_text, find_job
 from tests.stage.platform import ACME, CLAIMS, GLOBEX, Stage
+from tests.steps import steps_of
 
 NARROWED = JobFilter(JobStatus.FAILED, "claims", "c1", "AI_CAPACITY")
 
@@ -173,3 +174,25 @@ async def test_the_job_of_a_text_is_done_while_the_text_is_there() -> None:
     await delete_text(stage.platform, ACME, job_id)
     with pytest.raises(NotFound):
         await find_job(stage.local.database, ACME, job_id)
+
+
+async def _steps_of_a_list(table: str | None, jobs: int) -> int:
+    """Count the steps of SQLite for a page of so many queued jobs, which is checked too."""
+    stage = Stage()
+    await stage.write_many(ACME, {f"r{number}": "a text" for number in range(jobs)})
+    newest = await stage.rows("SELECT id FROM cognate_jobs ORDER BY id DESC LIMIT 5")
+    statement = list_statement(ACME, JobFilter(JobStatus.QUEUED, table), 5, None)
+
+    async def look() -> None:
+        assert [newest] == [
+            [{"id": row["id"]} for row in rows]
+            for rows in await stage.local.database.batch([statement])
+        ]
+
+    return await steps_of(stage.local.database, look)
+
+
+@pytest.mark.parametrize("table", [None, "claims"])
+async def test_a_list_of_queued_jobs_reads_its_page(table: str | None) -> None:
+    """A page of three times as many jobs takes no more steps."""
+    assert await _steps_of_a_list(table, 1800) < 1.1 * await _steps_of_a_list(table, 600)
