@@ -67,10 +67,6 @@ MORE: Final = {
         1100,
         "It counts the messages of a window, which has 500: an entry of the index and a row each.",
     ),
-    "jobs.job.list_statement": (
-        400,
-        "It merges the newest jobs of each collection, a page of each.",
-    ),
     "jobs.overdue.look_statements": (
         15_000,
         "It takes two steps of an index for each of up to 5,000 organizations with open jobs.",
