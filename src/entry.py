@@ -1,4 +1,4 @@
-"""The Worker: what Cloudflare calls, translated and handed on."""
+"""The Worker's entry points: HTTP requests, queue batches and the cron task."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ api = Application(app)
 
 
 class Default(WorkerEntrypoint):
-    """Requests, queue batches and the clock."""
+    """The handlers that Cloudflare calls."""
 
     async def fetch(self, request: Request) -> JavaScriptObject:
         """Answer one HTTP request."""
@@ -31,13 +31,13 @@ class Default(WorkerEntrypoint):
         return response_of(await api.handle(asked, platform_of(env), settings, broken))
 
     async def queue(self, batch: object, env: object, ctx: object) -> None:  # noqa: ARG002
-        """Embed what a batch of messages asks for."""
+        """Handle one batch of queue messages."""
         raw: JavaScriptObject = python_to_rpc(batch)
         platform = platform_of(complete(environment()))
         verdicts = await consume(platform, app, raw.queue, deliveries_of(raw))
         settle(raw, verdicts)
 
     async def scheduled(self, controller: object, env: object, ctx: object) -> None:  # noqa: ARG002
-        """Announce again what was forgotten, and remove what is old."""
+        """Run the cron task."""
         bindings = complete(environment())
         await sweep(platform_of(bindings), app, retention_of(bindings))

@@ -1,4 +1,4 @@
-"""The queue's entry: one batch of messages, of the embeddings queue or of its dead-letter queue."""
+"""Handle a batch of messages of the embeddings queue or of its dead-letter queue."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cognate.schema.collections import Collections
 
 DEAD_LETTER_SUFFIX: Final = "-dlq"
-"""Ends the name of the dead-letter queue in `wrangler.toml`."""
+"""The end of the dead-letter queue's name in `wrangler.toml`."""
 
 
 async def consume(
@@ -38,11 +38,11 @@ async def consume(
     Args:
         platform: the ports.
         app: the schema.
-        queue: its name.
-        deliveries: the messages. They are taken and parsed a few at a time if their texts are long.
+        queue: the name of the queue.
+        deliveries: the messages. If their texts are long, they are read and parsed a few at a time.
 
     Returns:
-        For each message, whether and when it must be delivered again.
+        For each message, when it must be delivered again, or None.
     """
     counted = CountingDatabase(platform.database)
     platform = replace(platform, database=counted)
@@ -102,21 +102,21 @@ async def _record(platform: Platform, received: Sequence[Received]) -> RetryDela
 async def record_dead_letters(platform: Platform, received: Sequence[Received]) -> None:
     """Fail the jobs of dead letters whose handler died, with the code of what failed last.
 
-    A job that waits stays queued: the sweeper sends its message again when it is due. It waits for
-    the platform, which is not the record's fault, or its record was written again and another
-    message is on its way.
+    A job that waits for another try stays queued, and the sweeper sends its message again when it
+    is due. Such a job waits for the platform, or its record was written again and has another
+    message.
 
-    A text of another Worker that never got its job gets a failed one, which can be retried.
+    A text of another Worker that has no job yet gets a failed one, which can be retried.
 
     Raises:
-        DatabaseError: nothing was written; the messages must be delivered again.
+        DatabaseError: nothing was written. The messages must be delivered again.
     """
     now = platform.clock.now()
     keys = [key for item in received if (key := item.key)]
     *_, failed, waiting = await platform.database.batch(
         [
             *late_arrival_statements(received, now),
-            # A handler that died may have written to the index: whoever is next writes again.
+            # A handler that died may have written to the index, so the next job must write again.
             doubt_running_statement(keys),
             *fail_statements(keys, now),
         ]
@@ -130,7 +130,7 @@ async def record_dead_letters(platform: Platform, received: Sequence[Received]) 
 async def _run(
     platform: Platform, collections: Collections, received: Sequence[Received]
 ) -> RetryDelays:
-    """Run the jobs of a batch, then take the steps of backfills in it."""
+    """Run the jobs of a batch, then take its steps of backfills."""
     delays: RetryDelays = {}
     jobs = [item for item in received if not isinstance(item.message, BackfillStep)]
     if jobs:
@@ -144,7 +144,7 @@ async def _run(
 async def _take(
     platform: Platform, collections: Collections, received: Received, step: BackfillStep
 ) -> int | None:
-    """Take one step of a backfill; the seconds until it is delivered again, if D1 fails."""
+    """Take one step of a backfill. If D1 fails, return the seconds until the next delivery."""
     try:
         await take_step(platform, collections, step)
     except DatabaseError as error:

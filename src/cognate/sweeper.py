@@ -1,9 +1,9 @@
-"""Cron task: finish what was left undone, and remove what is old.
+"""Cron task: recover jobs and backfills that have stopped, and delete old rows.
 
-It sends lost messages again, recovers jobs whose handler died, queues the removal of vectors whose
-record was deleted by SQL, lets out waiting jobs, resumes backfills that lost a step, and removes
-old jobs, backfills, idempotency keys and texts. Each run does a bounded amount of work. Two runs at
-once share it: a job that one has taken is no longer due for the other.
+It sends lost messages again, takes back jobs whose handler died, queues the removal of vectors
+whose record was deleted by SQL, announces waiting jobs, resumes backfills that lost a step, and
+deletes old jobs, backfills, idempotency keys and texts. Each run does a bounded amount of work. Two
+concurrent runs share the work: a job that one has taken is no longer due for the other.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Swept:
-    """What one run did.
+    """The result of one run.
 
     Attributes:
-        announced: jobs whose message was sent, again or for the first time.
-        pruned: jobs that were removed.
-        resumed: backfills whose next step was sent again.
-        expired: posted texts that were deleted.
+        announced: number of jobs whose message was sent.
+        pruned: number of old jobs that were deleted.
+        resumed: number of backfills whose step was sent again.
+        expired: number of posted texts that were deleted.
     """
 
     announced: int
@@ -55,12 +55,12 @@ async def sweep(platform: Platform, app: Cognate, retention: Retention) -> Swept
     """Do one run.
 
     Raises:
-        DatabaseError: D1 failed; the next run does what this one did not.
+        DatabaseError: D1 failed. The next run does the rest.
     """
     try:
         return await _tidy(platform, app, retention)
     finally:
-        # How far an index is does not depend on the rest, nor the rest on it.
+        # The progress of the indexes is read even if the other work failed.
         await follow_indexes(platform)
 
 
@@ -100,7 +100,7 @@ async def _tidy(platform: Platform, app: Cognate, retention: Retention) -> Swept
 async def _let_out(
     platform: Platform, cursor: list[Row], busy: list[Row], overdue: list[Row]
 ) -> list[Row]:
-    """Let out overdue jobs, and jobs of organizations that have no message in the queue."""
+    """Announce overdue jobs, and waiting jobs of organizations without a message in the queue."""
     now = platform.clock.now()
     organizations, end = chosen(busy)
     lapsed = [row for row in overdue if row["status"] == "running"]

@@ -1,4 +1,4 @@
-"""Backfills as they are kept: started, watched, cancelled, and found again by the sweeper."""
+"""Start, read, list and cancel backfills, and resume those whose step message was lost."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ BACKFILL_PREFIX: Final = "backfill"
 STEP_PREFIX: Final = "step"
 
 STEP_PATIENCE: Final = timedelta(minutes=2)
-"""How long a step's message may take before the sweeper sends another; two do no harm."""
+"""Time after which the sweeper sends the message of a step again. A second message does no harm."""
 
 MAX_RESUMED_PER_RUN: Final = 100
-"""Backfills whose step the sweeper sends again in one run: one call of the queue."""
+"""Most backfills whose step the sweeper sends again in one run. It takes one call of the queue."""
 
 MAX_PRUNED_PER_RUN: Final = 100
-"""Ended backfills that the sweeper removes in one run."""
+"""Most ended backfills that the sweeper removes in one run."""
 
 COLUMNS: Final = (
     "id, scope, selection, status, rate, step, scanned, queued, error_code, error_message, "
@@ -43,7 +43,7 @@ COLUMNS: Final = (
 
 
 class BackfillStatus(StrEnum):
-    """Where a backfill stands; all but the first are final."""
+    """The state of a backfill. All states except `running` are final."""
 
     RUNNING = "running"
     DONE = "done"
@@ -53,14 +53,13 @@ class BackfillStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Backfill:
-    """One walk over a table, as its organization sees it.
+    """One walk over a table, as the API returns it.
 
     Attributes:
-        rate: jobs a minute; None for as many as are worked off.
-        step: number of the next one.
-        scanned: records that were looked at so far.
-        queued: those of them that are embedded again; their jobs may still be waiting when the
-            walk is done.
+        rate: most jobs a minute; None for no limit.
+        step: number of the next step.
+        scanned: number of records that were read so far.
+        queued: number of jobs that were queued so far. Some may still wait when the walk is done.
     """
 
     id: str
@@ -79,7 +78,7 @@ class Backfill:
 
     @property
     def error(self) -> JobError | None:
-        """The error that the backfill failed with; None if it did not fail."""
+        """Return the error that the backfill failed with, or None."""
         if self.error_code is None:
             return None
         return JobError(self.error_code, self.error_message or "")
@@ -92,10 +91,10 @@ async def start_backfill(
     selection: Selection,
     rate: int | None,
 ) -> Backfill:
-    """Start a walk over a table; where the same one is running, answer that one.
+    """Start a backfill of a table. If the same one is already running, return that one.
 
     Raises:
-        BackfillRunning: one with another selection or rate is running.
+        BackfillRunning: a backfill with another selection or rate is running.
         MissingTable: the table's migration was not applied.
         DatabaseError: nothing was started.
     """
@@ -103,7 +102,7 @@ async def start_backfill(
     backfill_id, moment = new_id(BACKFILL_PREFIX, now), to_iso(now)
     *_, [row] = await platform.database.batch(
         [
-            # A walk over a table that is missing would never get anywhere.
+            # Fail at once if the table is missing.
             Statement(f'SELECT 1 FROM "{collection.sql_table}" WHERE FALSE'),  # noqa: S608 - a name of the schema
             Statement(
                 "INSERT OR IGNORE INTO cognate_backfills (id, organization_id, scope, selection, "
@@ -141,10 +140,10 @@ async def start_backfill(
 async def find_backfill(
     database: Database, organization_id: OrganizationId, backfill_id: str
 ) -> Backfill:
-    """One backfill of the organization.
+    """Return one backfill of the organization.
 
     Raises:
-        NotFound: it does not exist, or is another organization's; the two look the same.
+        NotFound: the organization has no such backfill.
         DatabaseError: D1 failed.
     """
     [rows] = await database.batch([_find(organization_id, backfill_id)])
@@ -154,10 +153,10 @@ async def find_backfill(
 async def cancel_backfill(
     platform: Platform, organization_id: OrganizationId, backfill_id: str
 ) -> Backfill:
-    """End a backfill; jobs that it queued stay. One that has ended stays as it is.
+    """Cancel a backfill. The jobs that it queued stay. A backfill that has ended stays as it is.
 
     Raises:
-        NotFound: it does not exist, or is another organization's; the two look the same.
+        NotFound: the organization has no such backfill.
         DatabaseError: D1 failed.
     """
     cancel = Statement(
@@ -172,10 +171,10 @@ async def cancel_backfill(
 async def list_backfills(
     database: Database, organization_id: OrganizationId, *, limit: int, cursor: str | None
 ) -> Page[Backfill]:
-    """A page of the organization's backfills, the newest first.
+    """Return a page of the organization's backfills, the newest first.
 
     Raises:
-        InvalidInput: the cursor is not one of this list.
+        InvalidInput: the cursor belongs to another list.
         DatabaseError: D1 failed.
     """
     parameters: list[Parameter] = [organization_id, limit + 1]
@@ -196,10 +195,10 @@ async def list_backfills(
 
 
 async def send_steps(platform: Platform, rows: Sequence[Row], delay_seconds: int = 0) -> None:
-    """Send the messages of the next steps of backfills: rows of (id, scope, step).
+    """Send the message of the next step of each backfill, which are rows of (id, scope, step).
 
-    The backfills are in D1, so a queue that does not take them is an event, not an error: the
-    sweeper sends them when they are due.
+    If the queue does not accept the messages, this logs an event and raises no error: the backfills
+    are in D1, and the sweeper sends the messages when they are due.
     """
     if not rows:
         return
@@ -211,7 +210,7 @@ async def send_steps(platform: Platform, rows: Sequence[Row], delay_seconds: int
 
 
 def resume_statement(now: datetime) -> Statement:
-    """Returns (id, scope, step) of backfills whose step is overdue, and looks again later."""
+    """Return (id, scope, step) of backfills whose step is overdue, and move their due time on."""
     return Statement(
         "UPDATE cognate_backfills SET due_at = ?2 WHERE id IN (SELECT id FROM cognate_backfills "
         "WHERE status = 'running' AND due_at < ?1 ORDER BY due_at LIMIT ?3) "
@@ -221,7 +220,7 @@ def resume_statement(now: datetime) -> Statement:
 
 
 def prune_backfills(before: datetime) -> Statement:
-    """Remove backfills that ended before this time."""
+    """Delete backfills that ended before this time."""
     return Statement(
         "DELETE FROM cognate_backfills WHERE id IN (SELECT id FROM cognate_backfills "
         "WHERE completed_at < ?1 ORDER BY completed_at LIMIT ?2)",
@@ -230,7 +229,7 @@ def prune_backfills(before: datetime) -> Statement:
 
 
 def backfill_of(row: Row) -> Backfill:
-    """The backfill of a row of `COLUMNS`."""
+    """Make a backfill of a row of `COLUMNS`."""
     return Backfill(
         id=row["id"],
         table=row["scope"],

@@ -1,23 +1,21 @@
-"""How much of a table is embedded, counted and never estimated.
+"""Count how many records of a table are embedded. The counts are exact.
 
-Every record of the organization that is there now is in exactly one class; the first that fits:
+Each record of the organization belongs to exactly one class, the first of these that fits:
 
-- *pending*: a job of it is queued or running.
-- *failed*: its last word is a failed job. The job that ended last failed, and no job that embeds at
-  least as much has been done since.
-- *missing*: no job has looked at it; it was written behind the API, or its table does not embed
-  records by itself. A backfill of the missing ones queues these.
-- *stale*: it has the vectors of another model, pooling or chunker than the table's of today, or its
-  text or metadata was changed since they were made and no job has followed: behind the API, which
-  the table's triggers count, or in fields that its `on_update` does not watch. Or its row does not
-  hold the vectors that were made, because it was replaced by SQL. A backfill of the stale ones
-  queues these.
-- *embedded*: all others. A record with an empty text is one of them: there is nothing to embed.
+- *pending*: a job of the record is queued or running.
+- *failed*: the record's last job failed, and no later job has resolved it.
+- *missing*: no job has ever read the record. It was written by SQL, or its table does not embed
+  records when they are written. A backfill of missing records queues these.
+- *stale*: its vectors do not match the record or the table. The model, pooling or chunker changed.
+  Or its text or metadata changed and no job followed: by SQL, which the table's triggers count, or
+  in fields that `on_update` does not watch. Or its row was replaced by SQL and has lost its
+  vectors. A backfill of stale records queues these.
+- *embedded*: all others. A record with an empty text is embedded: there is nothing to embed.
 
-A pending, failed or stale record may be found meanwhile, by the vectors it had before.
+A search may find a pending, failed or stale record by its earlier vectors.
 
-Counting reads two rows a record. So the counts of a large table are kept with their time, and asked
-for again within `KEPT_FOR` they are answered as they were: exact at the time that they name.
+Counting reads two rows for each record. So the counts of a large table are stored with their time,
+and returned again for `KEPT_FOR`. They are exact at the time that they name.
 """
 
 from __future__ import annotations
@@ -42,23 +40,22 @@ if TYPE_CHECKING:
 
 
 KEPT_FOR: Final = timedelta(minutes=1)
-"""How long the counts of a large table are answered again."""
+"""How long stored counts of a large table are returned."""
 
 LARGE: Final = 5000
-"""Records from which on counts are kept: counting fewer takes some 10 ms of D1."""
+"""Number of records above which counts are stored. Counting fewer takes D1 about 10 ms."""
 
 NUMBERS: Final = ("records", "embedded", "pending", "failed", "stale", "missing")
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """The records of one table; `records` is the sum of the five numbers behind it.
+    """The counts of one table. `records` is the sum of the five numbers after it.
 
     Attributes:
-        table: its name.
-        oldest_pending_seconds: since the oldest job of a pending record was first asked for; None
-            where none is pending.
-        counted_at: when all of this was so.
+        table: name of the table.
+        oldest_pending_seconds: age of the oldest job of a pending record; None if none is pending.
+        counted_at: the time of the counts.
     """
 
     table: str
@@ -74,7 +71,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Uncounted:
-    """A table whose records cannot be counted, because a migration was not applied."""
+    """A table whose records cannot be counted because a migration is missing."""
 
     table: str
     error: DatabaseError
@@ -83,10 +80,10 @@ class Uncounted:
 async def coverage(
     platform: Platform, organization_id: OrganizationId, collections: Sequence[Collection]
 ) -> list[Coverage | Uncounted]:
-    """Count the organization's records of these tables, in their order.
+    """Count the organization's records of these tables. The results are in the order of the tables.
 
-    One D1 call, and a second one that keeps the counts of large tables. Where a table or column is
-    missing, one call for each table.
+    This makes one D1 call, and a second one to store the counts of large tables. If a table or
+    column is missing in D1, it makes one call for each table.
 
     Raises:
         DatabaseError: D1 failed.
@@ -110,7 +107,7 @@ async def _alone(
 async def _coverage(
     platform: Platform, organization_id: OrganizationId, collections: Sequence[Collection]
 ) -> list[Coverage]:
-    """The counts of these tables, at one moment but for those that were kept."""
+    """Return the counts of these tables: stored ones, or new ones that all have the same time."""
     if not collections:
         return []
     now = platform.clock.now()
@@ -139,7 +136,7 @@ async def _coverage(
 def kept_statement(
     organization_id: OrganizationId, collection: Collection, now: datetime
 ) -> Statement:
-    """The counts that are kept, where they are not too old."""
+    """Return the stored counts, unless they are too old."""
     return Statement(
         "SELECT records, embedded, pending, failed, stale, missing, oldest, counted_at "
         "FROM cognate_coverage WHERE organization_id = ?1 AND scope = ?2 AND counted_at > ?3",
@@ -150,9 +147,9 @@ def kept_statement(
 def count_statement(
     organization_id: OrganizationId, collection: Collection, now: datetime
 ) -> Statement:
-    """One walk over the organization's records of a table, by its key and that of their states.
+    """Count the organization's records of a table, by one walk over their keys and state rows.
 
-    No row, and no walk, where the counts that are kept are not too old.
+    The statement returns no row, and reads no record, if the stored counts are not too old.
     """
     return Statement(
         "WITH pending AS MATERIALIZED (SELECT record_id, created_at FROM cognate_jobs "  # noqa: S608 - names of the schema
@@ -170,7 +167,7 @@ def count_statement(
         "WHEN s.fingerprint IS NOT ?3 OR s.changes <> s.changes_seen "
         f"OR NOT {collection.holds_vectors} THEN 'stale' "
         "ELSE 'embedded' END AS class "
-        # Without a row here the records are not looked at.
+        # If this returns no row, no record is read.
         "FROM (SELECT 1 AS due WHERE NOT EXISTS (SELECT 1 FROM cognate_coverage "
         "WHERE organization_id = ?1 AND scope = ?2 AND counted_at > ?4)) g "
         f'LEFT JOIN "{collection.sql_table}" r ON r.organization_id = ?1{collection.not_deleted} '

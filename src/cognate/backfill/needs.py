@@ -1,4 +1,4 @@
-"""Whether a backfill has a record embedded again: pure, from its row and what is known of it."""
+"""Decide whether a backfill queues a job for a record. Pure function."""
 
 from __future__ import annotations
 
@@ -13,31 +13,33 @@ if TYPE_CHECKING:
 
 
 class Selection(StrEnum):
-    """Which records of a table."""
+    """The records of a table that a backfill embeds."""
 
     MISSING = "missing"
-    """Those that no job has looked at; one that failed is replayed instead."""
+    """Records that no job has ever read. A failed job is retried instead."""
     STALE = "stale"
-    """Those whose vectors or indexed metadata are not those of what the record says now."""
+    """Records whose vectors or indexed metadata do not match the record."""
     ALL = "all"
-    """Every one; what has not changed is written to the index again and not embedded again."""
+    """All records. One that has not changed is written to the index again, but not embedded
+    again."""
 
 
 def needs(selection: Selection, collection: Collection, row: Row) -> bool:
-    """Whether this record is to be looked at.
+    """Return True if a record needs a job.
 
     Args:
-        selection: of the backfill.
-        collection: of the record.
-        row: the record's columns as `field_…`, and of its state `content_hash` and `index_hash` as
-            `stored_content` and `stored_index` (None without a state) and `posted_text`, whether a
-            job is `queued` or `running`, whether its last word is `failed`, whether it was
-            `changed` since a job last looked, and whether the row still `holds` its vectors.
+        selection: the selection of the backfill.
+        collection: the collection of the record.
+        row: a row of the last statement of `walk.read_step`. It has the record's columns as
+            `field_…`, the hashes of its state row as `stored_content` and `stored_index` (None if
+            it has no state row) and its `posted_text`. The others are flags: a job is `queued` or
+            `running`, the last job has `failed`, the record was `changed` since a job read it, and
+            its row still `holds` its vectors.
     """
     if selection is Selection.ALL:
         return True
     if row["queued"] or row["failed"]:
-        return False  # The one reads the record when its turn comes; the other is replayed.
+        return False  # A queued job will read the record. A failed job is retried instead.
     if selection is Selection.MISSING:
         return row["stored_content"] is None and not row["running"]
     return row["stored_content"] is not None and _is_stale(collection, row)
@@ -45,13 +47,13 @@ def needs(selection: Selection, collection: Collection, row: Row) -> bool:
 
 def _is_stale(collection: Collection, row: Row) -> bool:
     if row["changed"] or not row["holds"]:
-        return True  # Its job finds out whether the change has made a difference.
+        return True  # The job will find out whether the change matters.
     posted = row["posted_text"]
     fields = {column: row[f"field_{column}"] for column in collection.columns}
     text = collection.text_of(fields) if posted is None else posted
     content = content_hash(text, collection.model)
     if row["stored_content"] != content:
-        # Texts without a letter are one: there is nothing to embed.
+        # Blank texts count as equal, because there is nothing to embed.
         return bool(text.strip()) or row["stored_content"] != content_hash("", collection.model)
     return bool(text.strip()) and row["stored_index"] != index_hash(
         content, collection.metadata_of(fields)

@@ -1,10 +1,11 @@
-"""One step of a backfill: look at the next records of its table, and queue those that need it.
+"""Take one step of a backfill: read the next records of its table, and queue jobs for some of them.
 
-It walks over state rows too: where the record is gone, it queues the removal of its vectors.
+A step also reads state rows. If the record of a state row is gone, it queues a job that removes the
+record's vectors.
 
-A step may arrive twice, late, or from two consumers at once. Its message names its number, and the
-batch that queues the jobs first moves the backfill on from exactly that number: whoever comes
-second moves nothing and queues nothing. Records that are written meanwhile queue themselves.
+A step may arrive twice, late, or at two consumers at once. Its message has the step's number. The
+batch that queues the jobs first moves the backfill on from exactly that number, so a second
+consumer queues nothing. A record that is written meanwhile gets its job from its own write.
 """
 
 from __future__ import annotations
@@ -36,45 +37,45 @@ if TYPE_CHECKING:
     from cognate.schema.collections import Collection, Collections
 
 STEP_RECORDS: Final = 100
-"""Records that one step reads, and as many state rows."""
+"""Number of records that one step reads. It reads as many state rows."""
 
 STALE_STEP_RECORDS: Final = 20
-"""Records that a step of a `stale` backfill reads: with their texts, which a consumer holds at
-once, and D1 answers at most 50 MB."""
+"""Number of records that a step of a `stale` backfill reads. It reads their texts too. The consumer
+holds all of them in memory, and an answer of D1 has at most 50 MB."""
 
 MAX_WAITING: Final = 1000
-"""Jobs of one organization's backfills that wait to be let out; while there are more, none are
-added. So a table of any size costs no more rows than these."""
+"""Most waiting jobs of one organization's backfills. A step adds no job while there are so many, so
+a backfill of a table of any size keeps few rows."""
 
 CROWDED_PAUSE_SECONDS: Final = 5
-"""Until the next look, while enough jobs are waiting."""
+"""Seconds until the next step if too many jobs are waiting."""
 
 SECONDS_PER_MINUTE: Final = 60
 
 
 @dataclass(frozen=True)
 class _Progress:
-    """What a step did.
+    """The result of a step.
 
     Attributes:
-        scanned: number of records that were looked at.
-        wanted: records to embed or index again.
-        gone: records that were deleted, and whose vectors are to be removed.
-        end: up to which id records and states were looked at; None for no id.
-        is_last: nothing is left behind these.
+        scanned: number of records that were read.
+        to_embed: records to embed or index again.
+        to_remove: deleted records whose vectors are to be removed.
+        end: the id up to which records and state rows were read; None if there is no such id.
+        is_last: True if no records follow.
         pause: seconds until the next step.
     """
 
     scanned: int = 0
-    wanted: Sequence[EmbeddingRequest] = ()
-    gone: Sequence[EmbeddingRequest] = ()
+    to_embed: Sequence[EmbeddingRequest] = ()
+    to_remove: Sequence[EmbeddingRequest] = ()
     end: str | None = None
     is_last: bool = False
     pause: int = 0
 
 
 async def take_step(platform: Platform, collections: Collections, message: BackfillStep) -> None:
-    """Do one step; nothing where it was done already, or its backfill has ended.
+    """Take one step. Do nothing if it was already taken, or if its backfill has ended.
 
     Raises:
         DatabaseError: nothing was done; the message must be delivered again.
@@ -108,7 +109,7 @@ async def take_step(platform: Platform, collections: Collections, message: Backf
 
 
 def _reaches(platform: Platform, state: Row) -> bool:
-    """Whether vectors of a state row can be removed: not where the only index has no binding."""
+    """Return False if none of the indexes of a state row has a binding."""
     bindings = json.loads(state["index_bindings"])
     return not bindings or any(name in platform.indexes for name in bindings)
 
@@ -116,41 +117,44 @@ def _reaches(platform: Platform, state: Row) -> bool:
 def _progress(
     collection: Collection, backfill: Row, rows: Sequence[Row], states: Sequence[Row]
 ) -> _Progress:
-    """Walk over records and states together, by id, as far as both were read.
+    """Walk over the records and the state rows together, by id, as far as both were read.
 
-    It ends sooner where the step has as many jobs as its rate allows in a minute.
+    The walk ends earlier if it has as many jobs as the rate allows in a minute.
     """
     selection, rate = Selection(backfill["selection"]), backfill["rate"]
     ends = [page[-1]["id"] for page in (rows, states) if len(page) == backfill["size"]]
     bound = min(ends, default=None)
     walk = sorted([*rows, *(row for row in states if row["gone"])], key=lambda row: row["id"])
-    wanted: list[EmbeddingRequest] = []
-    gone: list[EmbeddingRequest] = []
+    to_embed: list[EmbeddingRequest] = []
+    to_remove: list[EmbeddingRequest] = []
     scanned, end = 0, bound
     for row, following in zip_longest(walk, walk[1:]):
         if bound is not None and row["id"] > bound:
             break
         if row["gone"]:
-            gone += [] if row["pending"] else [EmbeddingRequest(row["id"])]
+            to_remove += [] if row["pending"] else [EmbeddingRequest(row["id"])]
         else:
             scanned += 1
             if needs(selection, collection, row):
-                wanted.append(EmbeddingRequest(row["id"], keeps_posted=True))
-        # No minute has more jobs than its share; the next step looks at the others.
-        if len(wanted) + len(gone) == rate and following is not None:
+                to_embed.append(EmbeddingRequest(row["id"], keeps_posted=True))
+        # The rate of this minute is used up. The next step reads the other records.
+        if len(to_embed) + len(to_remove) == rate and following is not None:
             end = row["id"]
             break
-    jobs = len(wanted) + len(gone)
+    jobs = len(to_embed) + len(to_remove)
     pause = 0 if rate is None else math.ceil(jobs * SECONDS_PER_MINUTE / rate)
-    return _Progress(scanned, wanted, gone, end, is_last=end is None, pause=pause)
+    return _Progress(scanned, to_embed, to_remove, end, is_last=end is None, pause=pause)
 
 
 def _requests(
     collection: Collection, backfill: Row, progress: _Progress, token: str, now: datetime
 ) -> EmbeddingRequests:
-    """Ask for the records of a step, where it is this one that moved the backfill on."""
+    """Make the requests of a step. They take effect only if this step moves the backfill on."""
     requests = EmbeddingRequests(backfill["organization_id"], now)
-    for records, record in ((progress.wanted, RecordIs.LIVE), (progress.gone, RecordIs.GONE)):
+    for records, record in (
+        (progress.to_embed, RecordIs.LIVE),
+        (progress.to_remove, RecordIs.GONE),
+    ):
         if records:
             requests.add(
                 collection,
@@ -165,16 +169,18 @@ def _requests(
 
 
 def read_step(collection: Collection, message: BackfillStep) -> list[Statement]:
-    """How many jobs wait, the backfill if this is its next step, its next records and states.
+    """Read what a step needs. The organization is that of the backfill's row.
 
-    The organization is the backfill's own, as D1 has it. Only a backfill of stale records reads
-    their texts.
+    Returns:
+        Four statements. The first returns (jobs), the number of waiting jobs of backfills. The
+        second returns the backfill, if this is its next step. The third returns the next state
+        rows, and the fourth the next records. It reads texts only for a backfill of stale records.
     """
     step = (message.backfill_id, message.step, message.scope)
     running = "b.id = ?1 AND b.step = ?2 AND b.scope = ?3 AND b.status = 'running'"
     size = f"CASE b.selection WHEN 'stale' THEN {STALE_STEP_RECORDS} ELSE {STEP_RECORDS} END"
     limit = f"LIMIT COALESCE((SELECT {size} FROM cognate_backfills b WHERE {running}), 0)"  # noqa: S608 - constants
-    # Only whether a record is stale takes a look at what it says.
+    # The texts are only needed to see whether a record is stale.
     columns = "".join(
         f", CASE b.selection WHEN 'stale' THEN {column} END AS {name}"
         for column, name in (
@@ -247,7 +253,7 @@ def _move(message: BackfillStep, progress: _Progress, token: str, now: datetime)
             token,
             progress.end,
             progress.scanned,
-            len(progress.wanted) + len(progress.gone),
+            len(progress.to_embed) + len(progress.to_remove),
             int(progress.is_last),
             to_iso(now),
             to_iso(now + STEP_PATIENCE + timedelta(seconds=progress.pause)),
@@ -256,7 +262,7 @@ def _move(message: BackfillStep, progress: _Progress, token: str, now: datetime)
 
 
 async def _give_up(platform: Platform, message: BackfillStep) -> None:
-    """End a backfill of a table that the schema does not have any more."""
+    """Fail a backfill whose table is no longer in the schema."""
     failed = Statement(
         "UPDATE cognate_backfills SET status = 'failed', error_code = 'TABLE_UNKNOWN', "
         "error_message = ?4, updated_at = ?5, completed_at = ?5 "

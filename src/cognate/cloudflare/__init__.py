@@ -1,5 +1,5 @@
-"""Adapters over a Worker's bindings. With `entry.py` the only place that knows JavaScript.
+"""Adapters over a Worker's bindings. Only these modules and `entry.py` import JavaScript objects.
 
-The bindings are reached as the runtime has them, not through the SDK's wrapper. That one converts
-every argument and result, and walks each number of a vector twice.
+They use the bindings directly, not the wrappers of the Python SDK. A wrapper converts every
+argument and result, and so visits each number of a vector twice.
 """

@@ -1,4 +1,4 @@
-"""Similarity from Python: for code of your own that runs in the same Worker."""
+"""The similarity services for your own Python code in the same Worker."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 
 def environment() -> JavaScriptObject:
-    """The environment of the running Worker, unwrapped."""
+    """Return the environment of the running Worker, without the SDK's wrapper."""
     return import_from_javascript("cloudflare:workers").env
 
 
 def create_embeddings(
     env: object, organization_id: str = "", *, app: Cognate | None = None
 ) -> OrganizationEmbeddings:
-    """The similarity services of a schema, bound to one organization.
+    """Return the similarity services of a schema for one organization.
 
     Args:
-        env: the Worker's environment, as an entrypoint has it in `self.env`.
-        organization_id: whose records are searched; never empty. The caller vouches for it: take
-            it from a verified credential, never from a request's body.
-        app: the schema; the `app` of `schema.py` when None.
+        env: the Worker's environment, which an entrypoint has as `self.env`.
+        organization_id: the owner of the records to search. It must not be empty. Take it from a
+            verified credential, never from a request's body.
+        app: the schema. If None, the `app` of `schema.py`.
 
     Raises:
-        ConfigurationError: a binding is missing; it is named.
-        ValueError: no organization; the message says why one is needed.
+        ConfigurationError: a binding is missing. The message names it.
+        ValueError: the organization is empty.
     """
     if app is None:
         import schema  # noqa: PLC0415 - the user's file, which imports this package

@@ -1,4 +1,4 @@
-"""Values across the border to JavaScript, each way in as few crossings as there can be."""
+"""Convert values between Python and JavaScript, with as few calls between them as possible."""
 
 from __future__ import annotations
 
@@ -7,45 +7,45 @@ from typing import TYPE_CHECKING, Any
 
 from js import JSON, Object
 
-# The stubs of Pyodide lack it.
+# Pyodide's type stubs do not have `jsnull`.
 from pyodide.ffi import jsnull, to_js  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
     from cognate.ports import Scalar
 
 JavaScriptObject = Any
-"""An object of the runtime: a binding, a request, an array. Its attributes have no Python types."""
+"""A JavaScript object, such as a binding, a request or an array. Its attributes have no types."""
 
 
 def to_javascript(value: object) -> JavaScriptObject:
-    """Plain objects and arrays of dicts and lists; JavaScript values in them stay as they are.
+    """Convert dicts and lists to objects and arrays. JavaScript values in them stay as they are.
 
-    Data of a caller goes by `from_json`, or its numbers by `as_number`.
+    For data of a caller use `from_json`, or `as_number` for its numbers.
     """
     return to_js(value, dict_converter=Object.fromEntries)
 
 
 def to_python(value: JavaScriptObject) -> Any:  # noqa: ANN401 - any value that JSON can hold
-    """A JavaScript value as Python has it, by way of one text."""
+    """Convert a JavaScript value to Python. It is passed as one JSON text."""
     return json.loads(JSON.stringify(value))
 
 
 def as_number(value: Scalar) -> Scalar:
-    """The value, a float if it was an int: `to_js` makes a `BigInt` of a large int."""
+    """Convert an int to a float, because `to_js` makes a `BigInt` of a large int."""
     return float(value) if type(value) is int else value
 
 
 def parameter(value: str | float | None) -> JavaScriptObject:
-    """A bound parameter, of the types that D1 takes.
+    """Convert a statement's parameter to a type that D1 accepts.
 
-    None would become `undefined`, and a large int a `BigInt`.
+    `to_js` would make `undefined` of None, and a `BigInt` of a large int. D1 accepts neither.
     """
     return jsnull if value is None else as_number(value)
 
 
 def from_json(text: str) -> JavaScriptObject:
-    """A JavaScript value from JSON.
+    """Parse JSON to a JavaScript value.
 
-    Nulls are null, where `to_js` makes `undefined` of None, and numbers are numbers.
+    Unlike `to_js` it makes null of a null, and a number of a large int.
     """
     return JSON.parse(text)

@@ -1,6 +1,7 @@
-"""Limits of D1 that a database must enforce itself: workerd and SQLite do not know them.
+"""Check limits of D1 that neither workerd nor SQLite enforces.
 
-Every adapter calls these checks, so that what production refuses is refused everywhere.
+Every database adapter calls these checks, so a statement that D1 refuses in production is refused
+everywhere.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from cognate.ports import Row, Statement
 
 _MOST_BYTES: Final = 4
-"""UTF-8 bytes of one character: a text shorter than a quarter of a limit needs no count."""
+"""Most UTF-8 bytes of a character. A text shorter than a quarter of a limit needs no encoding."""
 
 
 def check_statement(statement: Statement) -> None:
-    """Refuse a statement of more than 100 parameters, or one of over 2,000,000 bytes.
+    """Refuse a statement with more than 100 parameters, or with one of over 2,000,000 bytes.
 
     Raises:
         DatabaseError: there are too many parameters.
@@ -39,7 +40,7 @@ def check_answer(answers: Sequence[Sequence[Row]], text: str) -> None:
 
     Args:
         answers: the rows of each statement.
-        text: the same as JSON.
+        text: the same rows as JSON.
 
     Raises:
         DatabaseError: the answer is too large.

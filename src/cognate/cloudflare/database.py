@@ -1,4 +1,4 @@
-"""D1 as the core's database."""
+"""The database adapter over D1."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class D1Database:
     """`ports.Database` over a D1 binding."""
 
     def __init__(self, binding: JavaScriptObject) -> None:
-        """Take the binding, unwrapped."""
+        """Wrap a binding."""
         self._binding = binding
 
     async def batch(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """See `ports.Database.batch`."""
         if not statements:
-            return []  # D1 calls it an error.
+            return []  # D1 refuses an empty batch.
         for statement in statements:
             check_statement(statement)
         try:

@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 
 def request_of(request: JavaScriptObject) -> Request:
-    """A request of the runtime as the API takes it; its body is read when it is asked for."""
+    """Convert a request of the runtime. Its body is read later, on demand."""
     return Request.of(
         request.method, request.url, to_python(Array.from_(request.headers)), _reader(request)
     )
 
 
 def response_of(response: Response) -> JavaScriptObject:
-    """A response of the API as the runtime takes it."""
+    """Convert a response of the API for the runtime."""
     options = to_javascript({"status": response.status, "headers": dict(response.headers)})
     return JavaScriptResponse.new(to_js(response.body) if response.body else None, options)
 
 
 def _reader(request: JavaScriptObject) -> BodyReader:
     async def read(limit: int) -> bytes:
-        """Up to `limit` bytes and what came with the last of them: never a whole flood."""
+        """Read the body until it is longer than `limit`. The rest of a longer body is not read."""
         if not isinstance(request.body, JsProxy):
             return b""
         body: JavaScriptObject = request.body

@@ -1,4 +1,4 @@
-"""Vectors that stay in JavaScript."""
+"""Vectors that stay in JavaScript: Python holds only a reference."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ if TYPE_CHECKING:
 
 
 class JavaScriptVectors:
-    """`ports.Vectors` over the arrays of numbers that Workers AI answered."""
+    """`ports.Vectors` over the arrays that Workers AI returned."""
 
     def __init__(self, rows: JavaScriptObject) -> None:
-        """Take the rows as they came, whatever they are."""
+        """Wrap the rows. They are not checked here."""
         self._rows = rows if rows is not None and Array.isArray(rows) else Array.new()
         self._lengths: list[int] | None = None
 
     def lengths(self) -> Sequence[int]:
-        """See `ports.Vectors.lengths`; a row that is no array has length 0."""
+        """See `ports.Vectors.lengths`. A row that is not an array has length 0."""
         if self._lengths is None:
             self._lengths = [row.length if Array.isArray(row) else 0 for row in self._rows]
         return self._lengths
 
     def are_finite(self) -> bool:
-        """See `ports.Vectors.are_finite`; the numbers are looked at in JavaScript."""
+        """See `ports.Vectors.are_finite`. The numbers are checked in JavaScript."""
         finite: bool = self._rows.flat().every(Number.isFinite)
         return finite
 
     def float32(self) -> bytes:
-        """See `ports.Vectors.float32`: one copy for the whole batch."""
+        """See `ports.Vectors.float32`. The whole batch is copied at once."""
         floats = Float32Array.new(self._rows.flat())
         return bytes(Uint8Array.new(floats.buffer).to_bytes())
 
     def row(self, position: int) -> JavaScriptObject:
-        """One vector as JavaScript has it."""
+        """Return one vector as a JavaScript array."""
         return self._rows[position]
 
 
 def row_of(vectors: Vectors, position: int) -> JavaScriptObject:
-    """One vector for a binding: the very array where there is one, else a `Float32Array`."""
+    """Return one vector for a binding: its JavaScript array, or a new `Float32Array`."""
     if isinstance(vectors, JavaScriptVectors):
         return vectors.row(position)
     size = vectors.lengths()[position] * FLOAT32_BYTES

@@ -1,4 +1,4 @@
-"""The composition root of the Worker: bindings in, ports out."""
+"""The composition root of the Worker. It builds the ports from the bindings."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from cognate.settings import Retention
 
 REQUIRED_BINDINGS: Final = ("DB", "AI", "EMBEDDINGS_QUEUE")
-"""Bindings without which nothing works; a Vectorize index is missed by what needs it."""
+"""Bindings without which nothing works. A missing Vectorize index only breaks what uses it."""
 
 
 class SystemClock:
-    """`ports.Clock` by the runtime's clock, which stands still between inputs and outputs."""
+    """`ports.Clock` over the runtime's clock, which only moves on at inputs and outputs."""
 
     def now(self) -> datetime:
         """See `ports.Clock.now`."""
@@ -33,21 +33,21 @@ class SystemClock:
 
 
 class UnusableBinding:
-    """Stands for a database, Workers AI or the queue where its binding is missing or another's."""
+    """Takes the place of a port whose binding is missing or of another kind."""
 
     def __init__(self, error: ConfigurationError) -> None:
-        """Take the error that every use raises."""
+        """Keep the error that every use raises."""
         self.error = error
 
     async def batch(self, *_: Any, **__: Any) -> NoReturn:  # noqa: ANN401 - of no use
-        """See `ports.Database.batch`; always raises `ConfigurationError`."""
+        """Raise `ConfigurationError`."""
         raise self.error
 
     embed = send = batch
 
 
 def platform_of(env: JavaScriptObject) -> Platform:
-    """The ports over the bindings of an unwrapped environment.
+    """Make the ports over the bindings of an environment.
 
     A port whose binding is missing or unusable raises `ConfigurationError` when it is used.
     """
@@ -67,11 +67,11 @@ def platform_of(env: JavaScriptObject) -> Platform:
 
 
 def settings_of(env: JavaScriptObject) -> tuple[Settings, list[ConfigurationError]]:
-    """The settings of an unwrapped environment, and what of the deployment is broken.
+    """Read the settings of an environment, and find the errors of the deployment.
 
     Returns:
-        The settings, with the default for each that cannot be read; and an error for each of
-        those and for each binding that is missing or no database.
+        The settings, and the errors. A setting that cannot be read has its default, and an error. A
+        binding that is missing or is not a database has an error.
     """
     settings, errors = Settings.examine(_variables(env))
     absent = [_missing(name) for name in REQUIRED_BINDINGS if _binding(env, name) is None]
@@ -81,10 +81,10 @@ def settings_of(env: JavaScriptObject) -> tuple[Settings, list[ConfigurationErro
 
 
 def complete(env: JavaScriptObject) -> JavaScriptObject:
-    """The same environment.
+    """Return the environment if it has all bindings.
 
     Raises:
-        ConfigurationError: a binding is missing; it is named.
+        ConfigurationError: a binding is missing. The message names it.
     """
     for name in REQUIRED_BINDINGS:
         if _binding(env, name) is None:
@@ -93,10 +93,10 @@ def complete(env: JavaScriptObject) -> JavaScriptObject:
 
 
 def retention_of(env: JavaScriptObject) -> Retention:
-    """How long things are kept: all that the cron task needs to know.
+    """Read the retention settings of an environment.
 
     Raises:
-        ConfigurationError: a value that cannot be meant.
+        ConfigurationError: a value makes no sense.
     """
     variables = _variables(env)
     return Settings.read({name: variables[name] for name in RETENTIONS}).retention
@@ -113,11 +113,11 @@ def _binding(env: JavaScriptObject, name: str) -> JavaScriptObject:
 
 
 def _auth_database(env: JavaScriptObject) -> D1Database | UnusableBinding | None:
-    """The database that is bound as AUTH_DB; None where nothing is."""
+    """Return the database that is bound as AUTH_DB, or None."""
     found: JavaScriptObject = getattr(env, AUTH_DATABASE, None)
     if found is None:
         return None
-    # A service binding seems to have every method that it is asked for, `fetch` among them.
+    # A service binding has every method that one asks for, `fetch` among them.
     if not hasattr(found, "prepare") or hasattr(found, "fetch"):
         message = f"{AUTH_DATABASE} is not a D1 database: bind it under [[d1_databases]]"
         return UnusableBinding(ConfigurationError(AUTH_DATABASE, message))

@@ -1,11 +1,11 @@
 """Map error messages of Workers AI, Vectorize and D1 to Cognate's errors.
 
-The platform reports text only. Pure, so that the adapters over the bindings and those over the
-local platform map alike. Each function is total: any message at all becomes an error of ours.
+The platform reports errors as text only. The functions are pure, so the adapters of the local
+platform use them too. Each function is total: every message becomes an error of Cognate.
 
-Only an allow-list of numbers becomes an error that blames the input (`EmbedderRejected`,
-`VectorIndexRejected`). Every other number, and a message without one, is the platform's own
-failure: it costs time, and no record.
+Only the numbers of an allow-list become an error that blames the input (`EmbedderRejected`,
+`VectorIndexRejected`). Every other message is a failure of the platform. Its jobs are tried again,
+and no record fails because of it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ EMBEDDER_ERRORS: Final[Mapping[int, type[EmbedderError]]] = MappingProxyType(
         5035: EmbedderAccessDenied,
     }
 )
-"""Workers AI's error numbers that have a name here; 3043 and 3046 (internal) need none."""
+"""Error numbers of Workers AI to errors of Cognate. The internal errors 3043 and 3046 need none."""
 
 VECTOR_INDEX_ERRORS: Final[Mapping[int, type[VectorIndexError]]] = MappingProxyType(
     {
@@ -74,31 +74,31 @@ VECTOR_INDEX_ERRORS: Final[Mapping[int, type[VectorIndexError]]] = MappingProxyT
         40041: VectorIndexThrottled,  # too many requests
     }
 )
-"""Vectorize's error codes that have a name here. 40007 (too many ids or vectors in one call) is not
-on the allow-list: the size of a call is ours, and no record's."""
+"""Error codes of Vectorize to errors of Cognate. 40007 (too many ids or vectors in one call) is not
+on the allow-list, because Cognate chooses the size of a call, not a record."""
 
 _EMBEDDER_NUMBER: Final = re.compile(r"\s*(?:[A-Za-z]\w*:\s*)*([0-9]{4}):")
-"""A message starts with its number, or with names of errors and then the number. A number further
-inside is a part of the sentence, which may quote an input."""
+"""A message begins with its number, or with names of errors and then the number. A later number is
+part of the sentence, which may quote an input."""
 _VECTOR_INDEX_CODE: Final = re.compile(
     r"\s*(?:[A-Za-z]\w*:\s*)*([A-Z_]+)_ERROR \(code = ([0-9]{1,9})\)"
 )
 _BUSY: Final = re.compile(r"\b429\b|\bbusy\b|too many requests", re.IGNORECASE)
 
 _BLAMELESS_OPERATIONS: Final = frozenset({"VECTOR_DELETE", "VECTOR_GET", "INDEX_GET"})
-"""Calls that name nothing but ids made here. A deletion that counted as a record's fault would fail
-for good, and leave its vectors behind."""
+"""Calls that only send ids that Cognate made, so no input can be to blame. If a deletion counted as
+a record's fault, it would fail for good and leave the vectors in the index."""
 
 _CONSTRAINT: Final = re.compile(r": SQLITE_CONSTRAINT(?: \(extended: \w+\))?\s*$")
-"""Ends the message of every broken constraint; a trigger's own words stand before it."""
+"""The end of the message of every broken constraint. A trigger's own text comes before it."""
 _TOO_LARGE: Final = re.compile(r"string or blob too big")
-"""A statement that is too long has the same number of SQLite, and holds no value of a record."""
+"""The text of this error. A statement that is too long has the same number, but another text."""
 _MISSING_TABLE: Final = re.compile(r"no such table: (?:main\.)?(\w+)")
 _MISSING_COLUMN: Final = re.compile(r"(?:no such column: |has no column named )\"?([\w.]+)")
 
 
 def embedder_error(message: str) -> EmbedderError:
-    """The error that a message of Workers AI stands for."""
+    """Return the error that a message of Workers AI means."""
     found = _EMBEDDER_NUMBER.match(message)
     if found is None:
         return EmbedderBusy(message) if _BUSY.search(message) else EmbedderError(message)
@@ -109,7 +109,7 @@ def embedder_error(message: str) -> EmbedderError:
 
 
 def vector_index_error(message: str) -> VectorIndexError:
-    """The error that a message of Vectorize stands for; one without a code never got there."""
+    """Return the error that a message of Vectorize means. Without a code, it is an outage."""
     found = _VECTOR_INDEX_CODE.match(message)
     if found is None:
         throttled = _BUSY.search(message)
@@ -124,7 +124,7 @@ def vector_index_error(message: str) -> VectorIndexError:
 
 
 def database_error(message: str) -> DatabaseError:
-    """The error that a message of D1 stands for."""
+    """Return the error that a message of D1 means."""
     if _CONSTRAINT.search(message):
         return ConstraintViolated(message)
     if _TOO_LARGE.search(message):

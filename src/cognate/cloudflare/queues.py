@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 NOT_JSON: Final = (JsException, RecursionError, ValueError, TypeError)
-"""What a value raises that JSON cannot hold: a BigInt, a cycle, a depth beyond reason."""
+"""Errors of a value that JSON cannot hold: a BigInt, a cycle, or too many levels."""
 
 
 class EmbeddingsQueue:
     """`ports.JobQueue` over a queue's producer binding."""
 
     def __init__(self, binding: JavaScriptObject) -> None:
-        """Take the binding, unwrapped."""
+        """Wrap a binding."""
         self._binding = binding
 
     async def send(self, messages: Sequence[Mapping[str, Any]], *, delay_seconds: int = 0) -> None:
@@ -51,11 +51,11 @@ class EmbeddingsQueue:
 
 
 def deliveries_of(batch: JavaScriptObject) -> Iterator[Delivery]:
-    """The messages of a batch, unwrapped, each when it is asked for.
+    """Read the messages of a batch, each one when it is asked for.
 
-    A hundred of them may hold 10 MB of texts, so they do not all come over at once. A body that is
-    no JSON at all, as other serializations allow, arrives as None: it is one malformed message,
-    and no reason to lose its neighbours.
+    A hundred messages may hold 10 MB of texts, so Python does not hold all of them at once. A body
+    that JSON cannot hold is read as None. It makes one malformed message, and the others are
+    handled as usual.
     """
     for message in batch.messages:
         try:
@@ -68,7 +68,7 @@ def deliveries_of(batch: JavaScriptObject) -> Iterator[Delivery]:
 
 
 def settle(batch: JavaScriptObject, verdicts: RetryDelays) -> None:
-    """Acknowledge each message or ask for it again, as was decided."""
+    """Acknowledge each message, or ask for another delivery of it."""
     for message in batch.messages:
         after = verdicts.get(message.id)
         if after is None:

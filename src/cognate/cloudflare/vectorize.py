@@ -1,4 +1,4 @@
-"""Vectorize as the core's vector index."""
+"""The vector index adapter over Vectorize."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class VectorizeIndex:
     """`ports.VectorIndex` over a Vectorize binding."""
 
     def __init__(self, binding: JavaScriptObject) -> None:
-        """Take the binding, unwrapped."""
+        """Wrap a binding."""
         self._binding = binding
 
     async def upsert(self, entries: Sequence[VectorEntry]) -> str:
@@ -68,7 +68,7 @@ class VectorizeIndex:
     ) -> list[IndexMatch]:
         """See `ports.VectorIndex.query`."""
         options: dict[str, Any] = {"topK": top_k, "returnMetadata": "indexed"}
-        if conditions:  # An empty filter is an error.
+        if conditions:  # Vectorize refuses an empty filter.
             options["filter"] = dict(conditions)
         try:
             answer = await self._binding.query(row_of(vectors, 0), from_json(json.dumps(options)))

@@ -1,4 +1,4 @@
-"""Workers AI as the core's embedder."""
+"""The embedder adapter over Workers AI."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class WorkersAi:
     """`ports.Embedder` over an AI binding."""
 
     def __init__(self, binding: JavaScriptObject) -> None:
-        """Take the binding, unwrapped."""
+        """Wrap a binding."""
         self._binding = binding
 
     async def embed(

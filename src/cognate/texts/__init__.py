@@ -1,1 +1,1 @@
-"""Texts that were posted by the API, with or without a table."""
+"""Texts that callers post to the API, or that other Workers send to the queue."""

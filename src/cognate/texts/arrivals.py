@@ -1,4 +1,4 @@
-"""Texts that other Workers send to the queue: store them and their jobs when they arrive."""
+"""Store texts that other Workers send to the queue, and their jobs, when they arrive."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def arrival_statements(received: Sequence[Received], now: datetime) -> list[Statement]:
-    """Write down the texts and the jobs of messages that have none yet.
+    """Store the texts and jobs of messages that have no job yet.
 
-    The same message twice is one job. A message that was not understood is a failed job.
+    A message that arrives twice makes one job. A malformed message makes a failed job.
     """
     return [
         statement
@@ -36,10 +36,10 @@ def arrival_statements(received: Sequence[Received], now: datetime) -> list[Stat
 
 
 def late_arrival_statements(received: Sequence[Received], now: datetime) -> list[Statement]:
-    """Write down texts whose messages are dead letters and never got a job.
+    """Store the texts and jobs of messages that became dead letters before they got a job.
 
-    Such a text counts from now on. It takes the place of nothing that an open job of its record is
-    about.
+    Such a text counts from now on. If an open job of its record exists, the text does not replace
+    what that job embeds.
     """
     texts = [item for item in received if isinstance(item.message, ForeignText)]
     return [

@@ -1,9 +1,11 @@
 """Dismiss failed jobs on request.
 
-A dismissed job is final: it is not tried again, and it is removed after the retention of finished
-jobs. Its record counts as what it is without that job: missing, stale or embedded. A text that was
-posted is given up with its job: one without a table is deleted if it was never embedded, because
-nothing else refers to it; one for a record no longer stands in place of what the record says.
+A dismissed job is final: it is never tried again, and it is removed after the retention time. In
+the coverage, its record counts as if the job did not exist: as missing, stale or embedded.
+
+The posted text of a dismissed job is given up. A text without a table is deleted if it was never
+embedded, because nothing else refers to it. A text for a record is no longer embedded instead of
+the record's own text.
 """
 
 from __future__ import annotations
@@ -32,11 +34,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Dismissed:
-    """What one call did.
+    """The result of `dismiss_jobs`.
 
     Attributes:
-        dismissed: failed jobs that are dismissed now.
-        remaining: failed jobs that the same call would still find.
+        dismissed: number of jobs that this call dismissed.
+        remaining: number of failed jobs that the same call would still find.
     """
 
     dismissed: int
@@ -44,10 +46,10 @@ class Dismissed:
 
 
 async def dismiss_job(platform: Platform, organization_id: OrganizationId, job_id: str) -> Job:
-    """Dismiss one failed job; one that is dismissed already stays so.
+    """Dismiss one failed job. A job that is already dismissed stays as it is.
 
     Raises:
-        NotFound: it does not exist, or is another organization's; the two look the same.
+        NotFound: the organization has no such job.
         JobNotFailed: it has not failed.
         DatabaseError: nothing was changed.
     """
@@ -67,7 +69,7 @@ async def dismiss_jobs(
     scope: str | None = None,
     code: str | None = None,
 ) -> Dismissed:
-    """Dismiss the organization's failed jobs, at most 1,000 of them, the oldest first.
+    """Dismiss the organization's failed jobs, the oldest first and at most 1,000.
 
     Raises:
         DatabaseError: nothing was changed.
@@ -86,10 +88,10 @@ async def _dismiss(
     rows: Sequence[Row],
     *afterwards: Statement,
 ) -> list[list[Row]]:
-    """Dismiss these jobs.
+    """Dismiss jobs, then run more statements in the same batch.
 
     Returns:
-        The rows of those that were still failed, and of each statement that is run afterwards.
+        The rows of the jobs that were still failed, then the rows of each further statement.
     """
     now = platform.clock.now()
     keys = [(row["scope"], row["id"]) for row in rows]
@@ -108,7 +110,7 @@ async def _dismiss(
 
 
 def _abandoned(organization_id: OrganizationId, rows: Sequence[Row], now: datetime) -> TextDeletion:
-    """Delete the texts of these jobs that were never embedded, and that no job embeds."""
+    """Delete the texts of these jobs that were never embedded and that no other job will embed."""
     texts = sorted(
         (row["scope"].removeprefix(TEXTS_PREFIX), row["record_id"])
         for row in rows

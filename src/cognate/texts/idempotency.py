@@ -1,8 +1,8 @@
-"""Idempotency keys: a request that is sent again gets the first answer again.
+"""Idempotency keys: a request that is sent again gets the answer of the first one.
 
-A key is taken in the same D1 batch that does the work. The request brings a token of its own; every
-statement of the work asks whether the key's row holds that token, so of two requests that arrive at
-once exactly one works, and both read what it did.
+A request takes its key in the same D1 batch that does the work, and writes a token of its own into
+the key's row. Every statement of the work runs only if the row holds that token. So of two
+concurrent requests exactly one does the work, and both read its result.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from cognate.schema.collections import Collection
 
 KEY_LIFETIME: Final = timedelta(hours=24)
-"""How long a first answer is kept."""
+"""How long the answer of the first request is kept."""
 
 MAX_PRUNED_PER_RUN: Final = 1000
-"""Expired keys that the sweeper removes in one run."""
+"""Most expired keys that the sweeper removes in one run."""
 
 
 @dataclass(frozen=True)
 class IdempotencyKey:
-    """What a caller sent to have a request done once.
+    """A key that a caller sends so that a request is done only once.
 
     Attributes:
         value: chosen by the caller, unique within the organization.
-        request_hash: of what was asked under it.
+        request_hash: hash of the request that was sent with it.
     """
 
     value: str
@@ -46,7 +46,7 @@ class IdempotencyKey:
 
     @classmethod
     def of(cls, value: str, operation: str, request: Mapping[str, Any]) -> IdempotencyKey:
-        """The key of a request, by the name of its operation and its parsed body."""
+        """Make the key of a request from the name of its operation and its parsed body."""
         seed = json.dumps([operation, request], sort_keys=True, separators=(",", ":"))
         return cls(value, hashlib.sha256(seed.encode()).hexdigest())
 
@@ -54,7 +54,7 @@ class IdempotencyKey:
 def take_statements(
     organization_id: OrganizationId, key: IdempotencyKey, token: str, now: datetime
 ) -> list[Statement]:
-    """Take the key unless an earlier request of the last 24 hours has it."""
+    """Take the key, unless a request of the last 24 hours has it."""
     return [
         Statement(
             "DELETE FROM cognate_idempotency_keys "
@@ -76,13 +76,13 @@ def keep_statement(
     token: str,
     condition: JobCondition,
 ) -> Statement:
-    """Keep the ids of the jobs that items of one collection got.
+    """Store the ids of the jobs that were queued for items of one collection.
 
     Args:
-        organization_id: whose they are.
-        collection: of the records.
+        organization_id: the owner of the jobs.
+        collection: the collection of the records.
         records: the position of each item in the request to the id of its record.
-        token: of this request.
+        token: the token of this request.
         condition: the condition on which the jobs were queued.
     """
     items = [{"place": str(place), "record": record} for place, record in records.items()]
@@ -100,10 +100,10 @@ def keep_statement(
 def read_statements(
     organization_id: OrganizationId, key: IdempotencyKey, token: str
 ) -> list[Statement]:
-    """Give the key back if nothing was queued under it, and read who has it.
+    """Free the key if nothing was queued under it, then read its row.
 
     Returns:
-        Two statements; the second returns the row that `first_jobs` understands, or none.
+        Two statements. The second returns the row for `first_jobs`, if there is one.
     """
     return [
         Statement(
@@ -120,10 +120,10 @@ def read_statements(
 
 
 def first_jobs(rows: list[Row], key: IdempotencyKey, token: str) -> dict[int, str] | None:
-    """The jobs of an earlier request, by place; None where this request is the first.
+    """Return the jobs of an earlier request by position, or None if this request is the first.
 
     Raises:
-        IdempotencyKeyReused: the earlier one asked for something else.
+        IdempotencyKeyReused: the earlier request was a different one.
     """
     if not rows or rows[0]["token"] == token:
         return None
@@ -135,7 +135,7 @@ def first_jobs(rows: list[Row], key: IdempotencyKey, token: str) -> dict[int, st
 
 
 def prune_keys(now: datetime) -> Statement:
-    """Remove expired keys, of all organizations."""
+    """Remove expired keys of all organizations."""
     return Statement(
         "DELETE FROM cognate_idempotency_keys WHERE (organization_id, key) IN ("
         "SELECT organization_id, key FROM cognate_idempotency_keys WHERE created_at < ?1 "

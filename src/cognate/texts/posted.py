@@ -1,7 +1,7 @@
-"""Texts that were posted without a table: store, find and delete them.
+"""Store, find and delete texts that were posted without a table.
 
-A text is kept under the id of the job that it was posted with. Deleting it removes its row, so no
-search finds it any more, and queues a job that removes its vectors from the index.
+A text is stored under the id of its job. Deleting a text removes its row, so no search finds it any
+more, and queues a job that removes its vectors from the index.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from cognate.schema.collections import Collection
 
 MAX_EXPIRED_PER_RUN: Final = 500
-"""Old texts that the sweeper looks at in one run."""
+"""Most expired texts that the sweeper reads in one run."""
 
 MAX_EXPIRED_GROUPS: Final = 50
-"""Of how many organizations and models they are deleted in one run: four statements each."""
+"""Most groups of expired texts that one run deletes. A group has one organization and one model,
+and takes four statements."""
 
 SCOPES: Final = json.dumps([texts.scope for texts in POSTED_TEXTS.values()])
 
@@ -40,7 +41,7 @@ STATE: Final = (
     "LEFT JOIN cognate_embeddings s ON s.organization_id = t.organization_id "
     "AND s.scope IN (SELECT value FROM json_each(?3)) AND s.record_id = t.id"
 )
-"""Joins a text `t` with what is known of its vectors; ?3 is `SCOPES`."""
+"""An SQL join of a text `t` with its state row `s`. ?3 is `SCOPES`."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class PostedText:
     """A text that was posted without a table.
 
     Attributes:
-        id: of the job that it was posted with.
-        model: that embeds it.
+        id: the id of its job.
+        model: name of the model that embeds it.
         embedded_at: None until it has a vector.
     """
 
@@ -63,7 +64,7 @@ class PostedText:
 async def find_text(
     database: Database, organization_id: OrganizationId, text_id: str
 ) -> PostedText | None:
-    """A text of the organization; None where it has none of this id.
+    """Return a text of the organization, or None if there is none of this id.
 
     Raises:
         DatabaseError: D1 failed.
@@ -86,12 +87,13 @@ async def find_text(
 
 
 async def find_job(database: Database, organization_id: OrganizationId, job_id: str) -> Job:
-    """Find one job of the organization.
+    """Return one job of the organization.
 
-    The job of a posted text outlives its row: while the text is there, it is done.
+    A posted text may be older than the retention of jobs. Then its job has no row any more, and is
+    returned as done.
 
     Raises:
-        NotFound: it does not exist, or is another organization's; the two look the same.
+        NotFound: the organization has no such job.
         DatabaseError: D1 failed.
     """
     job = await read_job(database, organization_id, job_id)
@@ -124,7 +126,7 @@ def store_statement(  # noqa: PLR0913 - each is in the statement
     token: str,
     now: datetime,
 ) -> Statement:
-    """Store texts without a table: id to content."""
+    """Store texts without a table. `texts` is each text's id to its content."""
     payload = [
         {"record": text_id, "content": content, "token": token}
         for text_id, content in texts.items()
@@ -163,7 +165,7 @@ async def delete_text(platform: Platform, organization_id: OrganizationId, text_
     """Delete a text of the organization, and queue the removal of its vectors.
 
     Raises:
-        NotFound: it does not exist, or is another organization's; the two look the same.
+        NotFound: the organization has no such text.
         DatabaseError: nothing was deleted.
     """
     text = await find_text(platform.database, organization_id, text_id)
@@ -179,10 +181,10 @@ async def delete_text(platform: Platform, organization_id: OrganizationId, text_
 
 
 async def delete_expired(platform: Platform, expired: Sequence[Row]) -> int:
-    """Delete texts that are older than they may be: rows of `expired_statement`.
+    """Delete expired texts, which are rows of `expired_statement`.
 
     Returns:
-        How many were deleted; the next run goes on with the others.
+        How many were deleted. The next run deletes the others.
 
     Raises:
         DatabaseError: nothing was deleted.
@@ -210,7 +212,7 @@ async def delete_expired(platform: Platform, expired: Sequence[Row]) -> int:
 
 
 def expired_statement(before: datetime) -> Statement:
-    """Return (organization_id, id, scope) of the oldest texts from before this time."""
+    """Return (organization_id, id, scope) of the oldest texts that were stored before this time."""
     return Statement(
         "SELECT t.organization_id, t.id, s.scope FROM ("  # noqa: S608 - a constant
         "SELECT organization_id, id FROM cognate_texts WHERE created_at < ?1 "
@@ -223,18 +225,18 @@ class TextDeletion:
     """The statements that delete texts of one organization, and queue the removal of vectors."""
 
     def __init__(self, organization_id: str, now: datetime) -> None:
-        """Start without a text."""
+        """Begin without any text."""
         self._organization_id = organization_id
         self._requests = EmbeddingRequests(organization_id, now)
         self._deletes: list[Statement] = []
 
     def add(self, model: str, text_ids: Sequence[str], record: RecordIs = RecordIs.LIVE) -> None:
-        """Delete texts of one model; one that is gone is left out.
+        """Add texts of one model. A text that is already deleted is left out.
 
         Args:
-            model: that embeds them.
-            text_ids: which ones.
-            record: what a text must be to be deleted.
+            model: name of the model that embeds them.
+            text_ids: ids of the texts.
+            record: the state that a text must have to be deleted.
         """
         texts, condition = POSTED_TEXTS[model], JobCondition(record)
         self._requests.add(
@@ -255,13 +257,13 @@ class TextDeletion:
 
     @property
     def statements(self) -> list[Statement]:
-        """What the batch has to run."""
+        """Return the statements of the batch."""
         return [*self._requests.statements, *self._deletes]
 
     def announced(self, answers: Sequence[list[Row]]) -> list[Row]:
-        """Read which jobs are to be announced now, from the answers to `statements`."""
+        """Return the jobs to announce, from the answers to `statements`."""
         return self._requests.announced(answers)
 
     def deleted(self, answers: Sequence[list[Row]]) -> int:
-        """Read how many texts were deleted, from the answers to `statements`."""
+        """Return how many texts were deleted, from the answers to `statements`."""
         return sum(len(rows) for rows in answers[len(self._requests.statements) :])
