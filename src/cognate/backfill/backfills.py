@@ -36,10 +36,8 @@ MAX_RESUMED_PER_RUN: Final = 100
 MAX_PRUNED_PER_RUN: Final = 100
 """Most ended backfills that the sweeper removes in one run."""
 
-COLUMNS: Final = (
-    "id, scope, selection, status, rate, step, scanned, queued, error_code, error_message, "
-    "created_at, updated_at, completed_at"
-)
+FIRST_PAGE: Final = ("9999", "")
+"""A position in the list of backfills, before all of them: a time, and an id."""
 
 
 class BackfillStatus(StrEnum):
@@ -120,7 +118,7 @@ async def start_backfill(
                 ),
             ),
             Statement(
-                f"SELECT {COLUMNS} FROM cognate_backfills "  # noqa: S608 - constants
+                "SELECT * FROM cognate_backfills "
                 "WHERE organization_id = ?1 AND scope = ?2 AND status = 'running'",
                 (organization_id, collection.scope),
             ),
@@ -178,13 +176,10 @@ async def list_backfills(
         DatabaseError: D1 failed.
     """
     parameters: list[Parameter] = [organization_id, limit + 1]
-    behind = ""
-    if cursor is not None:
-        parameters += decode_cursor(cursor, "backfills", 2)
-        behind = "AND (created_at, id) < (?3, ?4) "
+    parameters += FIRST_PAGE if cursor is None else decode_cursor(cursor, "backfills", 2)
     sql = (
-        f"SELECT {COLUMNS} FROM cognate_backfills WHERE organization_id = ?1 {behind}"  # noqa: S608 - constants
-        "ORDER BY created_at DESC, id DESC LIMIT ?2"
+        "SELECT * FROM cognate_backfills WHERE organization_id = ?1 "
+        "AND (created_at, id) < (?3, ?4) ORDER BY created_at DESC, id DESC LIMIT ?2"
     )
     [rows] = await database.batch([Statement(sql, tuple(parameters))])
     found = [backfill_of(row) for row in rows[:limit]]
@@ -229,7 +224,7 @@ def prune_backfills(before: datetime) -> Statement:
 
 
 def backfill_of(row: Row) -> Backfill:
-    """Make a backfill of a row of `COLUMNS`."""
+    """Make a backfill of a row of `cognate_backfills`."""
     return Backfill(
         id=row["id"],
         table=row["scope"],
@@ -248,7 +243,7 @@ def backfill_of(row: Row) -> Backfill:
 
 
 def _find(organization_id: OrganizationId, backfill_id: str) -> Statement:
-    sql = f"SELECT {COLUMNS} FROM cognate_backfills WHERE organization_id = ?1 AND id = ?2"  # noqa: S608 - constants
+    sql = "SELECT * FROM cognate_backfills WHERE organization_id = ?1 AND id = ?2"
     return Statement(sql, (organization_id, backfill_id))
 
 

@@ -25,7 +25,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from cognate.errors import MissingColumn, MissingTable
-from cognate.jobs.job import OTHERWISE, resolved_by
 from cognate.ports import Statement
 from cognate.times import from_iso, to_iso
 
@@ -157,9 +156,12 @@ def count_statement(
         "AND announced IN (0, 1, 2) AND completed_at IS NULL), "
         "failed AS MATERIALIZED (SELECT record_id FROM cognate_jobs f "
         "INDEXED BY cognate_jobs_by_table_and_status "
-        f"WHERE organization_id = ?1 AND scope = ?2 AND status = 'failed' AND {OTHERWISE} "
-        "AND NOT EXISTS ("
-        f"{resolved_by('f')})), "
+        "WHERE organization_id = ?1 AND scope = ?2 AND status = 'failed' "
+        "AND status IN ('failed', 'superseded', 'dismissed') AND NOT EXISTS ("
+        "SELECT 1 FROM cognate_jobs d INDEXED BY cognate_jobs_by_record "
+        "WHERE d.organization_id = f.organization_id AND d.scope = f.scope "
+        "AND d.record_id = f.record_id AND +d.status = 'done' AND d.embeds >= f.embeds "
+        "AND (d.completed_at, d.id) > (f.completed_at, f.id))), "
         "classes AS (SELECT g.due, CASE WHEN r.id IS NULL THEN NULL "
         "WHEN r.id IN (SELECT record_id FROM pending) THEN 'pending' "
         "WHEN r.id IN (SELECT record_id FROM failed) THEN 'failed' "

@@ -23,7 +23,6 @@ from cognate.embedding.request import EmbeddingRequest, EmbeddingRequests
 from cognate.events import emit
 from cognate.ids import new_id
 from cognate.jobs.conditions import JobCondition, RecordIs, TokenOf
-from cognate.jobs.job import resolved_by
 from cognate.jobs.queue import Priority, announce
 from cognate.ports import Row, Statement
 from cognate.times import to_iso
@@ -177,10 +176,8 @@ def read_step(collection: Collection, message: BackfillStep) -> list[Statement]:
         rows, and the fourth the next records. It reads texts only for a backfill of stale records.
     """
     step = (message.backfill_id, message.step, message.scope)
-    running = "b.id = ?1 AND b.step = ?2 AND b.scope = ?3 AND b.status = 'running'"
-    size = f"CASE b.selection WHEN 'stale' THEN {STALE_STEP_RECORDS} ELSE {STEP_RECORDS} END"
-    limit = f"LIMIT COALESCE((SELECT {size} FROM cognate_backfills b WHERE {running}), 0)"  # noqa: S608 - constants
-    # The texts are only needed to see whether a record is stale.
+    limits = (STALE_STEP_RECORDS, STEP_RECORDS)
+    # A record's text is read only to see whether the record is stale.
     columns = "".join(
         f", CASE b.selection WHEN 'stale' THEN {column} END AS {name}"
         for column, name in (
@@ -188,53 +185,70 @@ def read_step(collection: Collection, message: BackfillStep) -> list[Statement]:
             *((f'r."{column}"', f'"field_{column}"') for column in collection.columns),
         )
     )
-
-    def job_of(record: str) -> str:
-        return (
-            "SELECT 1 FROM cognate_jobs j INDEXED BY cognate_jobs_by_record "  # noqa: S608 - constants
-            "WHERE j.organization_id = b.organization_id "
-            f"AND j.scope = ?3 AND j.record_id = {record} AND +j.status"
-        )
-
     return [
-        Statement(
-            "SELECT COUNT(*) AS jobs FROM (SELECT 1 "  # noqa: S608 - constants
-            "FROM cognate_jobs INDEXED BY cognate_jobs_waiting WHERE organization_id = ("
-            f"SELECT organization_id FROM cognate_backfills b WHERE {running}) "
-            "AND completed_at IS NULL AND announced = 0 "
-            f"AND priority = {int(Priority.BACKFILL)} LIMIT {MAX_WAITING})",
-            step,
-        ),
-        Statement(
-            f"SELECT b.organization_id, b.selection, b.rate, {size} AS size "  # noqa: S608 - constants
-            f"FROM cognate_backfills b WHERE {running}",
-            step,
-        ),
+        Statement(_COUNT_WAITING, (*step, int(Priority.BACKFILL), MAX_WAITING)),
+        Statement(_READ_RUNNING, (*step, *limits)),
         Statement(
             "SELECT s.record_id AS id, r.id IS NULL AS gone, s.index_bindings, "  # noqa: S608 - names of the schema
-            f"EXISTS ({job_of('s.record_id')} IN ('queued', 'running')) AS pending "
+            "EXISTS (SELECT 1 FROM cognate_jobs j INDEXED BY cognate_jobs_by_record "
+            "WHERE j.organization_id = b.organization_id AND j.scope = ?3 "
+            "AND j.record_id = s.record_id AND +j.status IN ('queued', 'running')) AS pending "
             "FROM cognate_backfills b CROSS JOIN cognate_embeddings s "
             "ON s.organization_id = b.organization_id AND s.scope = ?3 "
             "AND s.record_id > b.after_id "
             f"LEFT JOIN {collection.row_of('s.organization_id', 's.record_id')} "
-            f"WHERE {running} ORDER BY s.record_id {limit}",
-            step,
+            "WHERE b.id = ?1 AND b.step = ?2 AND b.scope = ?3 AND b.status = 'running' "
+            "ORDER BY s.record_id LIMIT COALESCE(("
+            "SELECT CASE b.selection WHEN 'stale' THEN ?4 ELSE ?5 END FROM cognate_backfills b "
+            "WHERE b.id = ?1 AND b.step = ?2 AND b.scope = ?3 AND b.status = 'running'), 0)",
+            (*step, *limits),
         ),
         Statement(
             "SELECT r.id, 0 AS gone, s.content_hash AS stored_content, "  # noqa: S608 - names of the schema
             "s.index_hash AS stored_index, s.changes <> s.changes_seen AS changed, "
             f"{collection.holds_vectors} AS holds, "
-            f"EXISTS ({job_of('r.id')} = 'queued') AS queued, "
-            f"EXISTS ({job_of('r.id')} = 'running') AS running, "
-            f"EXISTS ({job_of('r.id')} = 'failed' AND NOT EXISTS ({resolved_by('j')})) AS failed"
+            "EXISTS (SELECT 1 FROM cognate_jobs j INDEXED BY cognate_jobs_by_record "
+            "WHERE j.organization_id = b.organization_id AND j.scope = ?3 "
+            "AND j.record_id = r.id AND +j.status = 'queued') AS queued, "
+            "EXISTS (SELECT 1 FROM cognate_jobs j INDEXED BY cognate_jobs_by_record "
+            "WHERE j.organization_id = b.organization_id AND j.scope = ?3 "
+            "AND j.record_id = r.id AND +j.status = 'running') AS running, "
+            "EXISTS (SELECT 1 FROM cognate_jobs j INDEXED BY cognate_jobs_by_record "
+            "WHERE j.organization_id = b.organization_id AND j.scope = ?3 "
+            "AND j.record_id = r.id AND +j.status = 'failed' AND NOT EXISTS ("
+            "SELECT 1 FROM cognate_jobs d INDEXED BY cognate_jobs_by_record "
+            "WHERE d.organization_id = j.organization_id AND d.scope = j.scope "
+            "AND d.record_id = j.record_id AND +d.status = 'done' AND d.embeds >= j.embeds "
+            "AND (d.completed_at, d.id) > (j.completed_at, j.id))) AS failed"
             f'{columns} FROM cognate_backfills b CROSS JOIN "{collection.sql_table}" r '
             "ON r.organization_id = b.organization_id AND r.id > b.after_id "
             "LEFT JOIN cognate_embeddings s ON s.organization_id = r.organization_id "
             "AND s.scope = ?3 AND s.record_id = r.id "
-            f"WHERE {running}{collection.not_deleted} ORDER BY r.id {limit}",
-            step,
+            "WHERE b.id = ?1 AND b.step = ?2 AND b.scope = ?3 AND b.status = 'running'"
+            f"{collection.not_deleted} ORDER BY r.id LIMIT COALESCE(("
+            "SELECT CASE b.selection WHEN 'stale' THEN ?4 ELSE ?5 END FROM cognate_backfills b "
+            "WHERE b.id = ?1 AND b.step = ?2 AND b.scope = ?3 AND b.status = 'running'), 0)",
+            (*step, *limits),
         ),
     ]
+
+
+_COUNT_WAITING: Final = """
+SELECT COUNT(*) AS jobs FROM (
+  SELECT 1 FROM cognate_jobs INDEXED BY cognate_jobs_waiting
+  WHERE organization_id = (
+      SELECT organization_id FROM cognate_backfills b
+      WHERE b.id = ?1 AND b.step = ?2 AND b.scope = ?3 AND b.status = 'running')
+    AND completed_at IS NULL AND announced = 0 AND priority = ?4
+  LIMIT ?5)
+"""
+
+_READ_RUNNING: Final = """
+SELECT b.organization_id, b.selection, b.rate,
+  CASE b.selection WHEN 'stale' THEN ?4 ELSE ?5 END AS size
+FROM cognate_backfills b
+WHERE b.id = ?1 AND b.step = ?2 AND b.scope = ?3 AND b.status = 'running'
+"""
 
 
 def _move(message: BackfillStep, progress: _Progress, token: str, now: datetime) -> Statement:

@@ -10,9 +10,6 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from cognate.ids import vector_key
-from cognate.jobs.failed import GIVEN
-from cognate.jobs.job import resolved_by
-from cognate.jobs.run import KNOWN
 from cognate.ports import Statement
 from cognate.times import to_milliseconds
 
@@ -97,16 +94,20 @@ def arrive_statement(payload: str, now: datetime) -> Statement:
     return Statement(_ARRIVE, (payload, to_milliseconds(now)))
 
 
-_ARRIVE: Final = f"""
+_ARRIVE: Final = """
 INSERT INTO cognate_embeddings (
   organization_id, scope, record_id, vector_key, revision, index_bindings, posted_text)
 SELECT value ->> 'organization', value ->> 'scope', value ->> 'record', value ->> 'key', ?2,
   json_array(value ->> 'binding'), CASE WHEN NOT value ->> 'is_text' THEN value ->> 'content' END
-FROM json_each(?1) WHERE value ->> 'status' = 'running' AND NOT {KNOWN}
+FROM json_each(?1)
+WHERE value ->> 'status' = 'running' AND NOT EXISTS (
+  SELECT 1 FROM cognate_jobs k
+  WHERE k.organization_id = json_each.value ->> 'organization'
+    AND k.scope = json_each.value ->> 'scope' AND k.id = json_each.value ->> 'job')
 ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET
   revision = revision + 1, changes = changes + 1, posted_text = excluded.posted_text,
   index_hash = NULL
-"""  # noqa: S608 - a constant
+"""
 
 
 def arrive_late_statement(payload: str, now: datetime) -> Statement:
@@ -118,18 +119,23 @@ def arrive_late_statement(payload: str, now: datetime) -> Statement:
     return Statement(_ARRIVE_LATE, (payload, to_milliseconds(now)))
 
 
-_ARRIVE_LATE: Final = f"""
+_ARRIVE_LATE: Final = """
 INSERT INTO cognate_embeddings (
   organization_id, scope, record_id, vector_key, revision, index_bindings, posted_text)
 SELECT value ->> 'organization', value ->> 'scope', value ->> 'record', value ->> 'key', ?2,
   json_array(value ->> 'binding'), CASE WHEN NOT value ->> 'is_text' THEN value ->> 'content' END
-FROM json_each(?1) WHERE NOT {KNOWN} AND NOT EXISTS (
+FROM json_each(?1)
+WHERE NOT EXISTS (
+  SELECT 1 FROM cognate_jobs k
+  WHERE k.organization_id = json_each.value ->> 'organization'
+    AND k.scope = json_each.value ->> 'scope' AND k.id = json_each.value ->> 'job')
+AND NOT EXISTS (
   SELECT 1 FROM cognate_jobs p INDEXED BY cognate_jobs_by_record
   WHERE p.organization_id = value ->> 'organization' AND p.scope = value ->> 'scope'
     AND p.record_id = value ->> 'record' AND +p.status IN ('queued', 'running'))
 ON CONFLICT (organization_id, scope, record_id) DO UPDATE SET
   revision = revision + 1, posted_text = excluded.posted_text
-"""  # noqa: S608 - a constant
+"""
 
 
 def doubt_records(records: Sequence[Row]) -> list[Statement]:
@@ -174,15 +180,25 @@ def give_up_posted_statement(organization_id: str, keys: Sequence[tuple[str, str
         organization_id: whose jobs they are.
         keys: (scope, id) of failed jobs.
     """
-    return Statement(
-        # The vectors may be those of an earlier text: whether they are is for a job to find out.
-        "UPDATE cognate_embeddings SET posted_text = NULL, changes = changes + 1 "  # noqa: S608 - constants
-        "WHERE organization_id = ?1 AND posted_text IS NOT NULL "
-        "AND (scope, record_id) IN (SELECT f.scope, f.record_id FROM cognate_jobs f "
-        f"WHERE {GIVEN} AND +f.status = 'failed' AND f.source IN ('api', 'message') "
-        f"AND NOT EXISTS ({resolved_by('f')}) AND NOT EXISTS (SELECT 1 FROM cognate_jobs o "
-        "INDEXED BY cognate_jobs_by_record "
-        "WHERE o.organization_id = ?1 AND o.scope = f.scope AND o.record_id = f.record_id "
-        "AND +o.status IN ('queued', 'running')))",
-        (organization_id, json.dumps(keys)),
-    )
+    return Statement(_GIVE_UP_POSTED, (organization_id, json.dumps(keys)))
+
+
+_GIVE_UP_POSTED: Final = """
+UPDATE cognate_embeddings SET posted_text = NULL,
+  -- The vectors may be those of an earlier text. A job finds out.
+  changes = changes + 1
+WHERE organization_id = ?1 AND posted_text IS NOT NULL AND (scope, record_id) IN (
+  SELECT f.scope, f.record_id FROM cognate_jobs f
+  WHERE f.organization_id = ?1
+    AND (f.scope, f.id) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?2))
+    AND +f.status = 'failed' AND f.source IN ('api', 'message')
+    AND NOT EXISTS (
+      SELECT 1 FROM cognate_jobs d INDEXED BY cognate_jobs_by_record
+      WHERE d.organization_id = f.organization_id AND d.scope = f.scope
+        AND d.record_id = f.record_id AND +d.status = 'done' AND d.embeds >= f.embeds
+        AND (d.completed_at, d.id) > (f.completed_at, f.id))
+    AND NOT EXISTS (
+      SELECT 1 FROM cognate_jobs o INDEXED BY cognate_jobs_by_record
+      WHERE o.organization_id = ?1 AND o.scope = f.scope AND o.record_id = f.record_id
+        AND +o.status IN ('queued', 'running')))
+"""

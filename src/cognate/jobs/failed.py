@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cognate.jobs.job import BY_CODE, BY_STATUS, OTHERWISE
+from cognate.jobs.job import BY_CODE, BY_STATUS
 from cognate.ports import Statement
 from cognate.times import to_iso
 
@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 
 MAX_CHOSEN: Final = 1000
 """Most failed jobs that one call retries or dismisses. The answer says how many remain."""
-
-GIVEN: Final = (
-    "f.organization_id = ?1 AND (f.scope, f.id) IN "
-    "(SELECT value ->> 0, value ->> 1 FROM json_each(?2))"
-)
-"""An SQL condition: the job `f` is one of the keys ?2 in organization ?1."""
 
 
 @dataclass(frozen=True)
@@ -56,20 +50,25 @@ class FailedJobs:
 
     def _source(self) -> tuple[str, tuple[Parameter, ...]]:
         parameters: list[Parameter] = [self.organization_id]
-        conditions = [f"f.organization_id = ?1 AND f.status = 'failed' AND f.{OTHERWISE}"]
+        conditions = [
+            "f.organization_id = ?1",
+            "f.status = 'failed'",
+            # SQLite uses the partial indexes only if the statement repeats their WHERE.
+            "f.status IN ('failed', 'superseded', 'dismissed')",
+        ]
         for column, value in (("scope", self.scope), ("error_code", self.code)):
             if value is not None:
                 parameters.append(value)
                 conditions.append(f"f.{column} = ?{len(parameters)}")
         if self.with_state:
-            conditions.append(WITH_STATE)
+            conditions.append(_WITH_STATE)
         by_table = self.scope is not None
         index = BY_STATUS[by_table] if self.code is None else BY_CODE[by_table, True]
         source = f"FROM cognate_jobs f INDEXED BY {index} WHERE {' AND '.join(conditions)}"
         return source, tuple(parameters)
 
 
-WITH_STATE: Final = (
+_WITH_STATE: Final = (
     "EXISTS (SELECT 1 FROM cognate_embeddings s WHERE s.organization_id = f.organization_id "
     "AND s.scope = f.scope AND s.record_id = f.record_id)"
 )
@@ -88,8 +87,13 @@ def dismiss_statement(
     Returns:
         A statement that returns the id of each job that was still failed.
     """
-    return Statement(
-        "UPDATE cognate_jobs AS f SET status = 'dismissed', updated_at = ?3, "  # noqa: S608 - constants
-        f"completed_at = ?3 WHERE {GIVEN} AND +f.status = 'failed' RETURNING id",
-        (organization_id, json.dumps(keys), to_iso(now)),
-    )
+    return Statement(_DISMISS, (organization_id, json.dumps(keys), to_iso(now)))
+
+
+_DISMISS: Final = """
+UPDATE cognate_jobs AS f SET status = 'dismissed', updated_at = ?3, completed_at = ?3
+WHERE f.organization_id = ?1
+  AND (f.scope, f.id) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?2))
+  AND +f.status = 'failed'
+RETURNING id
+"""

@@ -18,19 +18,6 @@ if TYPE_CHECKING:
     from cognate.ports import Database, Parameter
     from cognate.principal import OrganizationId
 
-COLUMNS: Final = (
-    "id, status, scope, record_id, model, attempts, error_code, error_message, "
-    "created_at, updated_at, completed_at"
-)
-
-SCOPES: Final = (
-    "collections (name) AS (SELECT MIN(scope) FROM cognate_jobs WHERE organization_id = ?1 "
-    "UNION ALL SELECT (SELECT MIN(scope) FROM cognate_jobs WHERE organization_id = ?1 "
-    "AND scope > collections.name) FROM collections WHERE collections.name IS NOT NULL), "
-    "scopes (name) AS (SELECT name FROM collections WHERE name IS NOT NULL)"
-)
-"""The scopes in which organization ?1 has jobs. Finding them takes one index step for each."""
-
 
 class JobStatus(StrEnum):
     """The state of a job.
@@ -77,10 +64,6 @@ class JobStatus(StrEnum):
 OPEN: Final = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
 ENDED_OTHERWISE: Final = frozenset({JobStatus.FAILED, JobStatus.SUPERSEDED, JobStatus.DISMISSED})
 """The states of jobs that ended without being done."""
-
-OTHERWISE: Final = "status IN ('failed', 'superseded', 'dismissed')"
-"""An SQL condition: the WHERE of the partial indexes of `BY_STATUS`. SQLite uses these indexes only
-if the statement repeats it."""
 
 OPEN_INDEX: Final = "cognate_jobs_open"
 TURNS: Final = "CROSS JOIN (SELECT 0 AS turn UNION ALL SELECT 1 UNION ALL SELECT 2) turns "
@@ -143,7 +126,7 @@ class Job:
 
 
 def job_of(row: Row) -> Job:
-    """Make a job of a row of `COLUMNS`."""
+    """Make a job of a row with all its columns."""
     of_table = bool(row["scope"]) and not row["scope"].startswith(TEXTS_PREFIX)
     return Job(
         id=row["id"],
@@ -172,11 +155,21 @@ async def read_job(database: Database, organization_id: OrganizationId, job_id: 
 
 def find_statement(organization_id: str, job_id: str) -> Statement:
     """Return the job of this id in any collection. It takes one index step for each collection."""
-    return Statement(
-        f"WITH RECURSIVE {SCOPES} SELECT {COLUMNS} FROM scopes CROSS JOIN cognate_jobs "  # noqa: S608 - constants
-        "ON organization_id = ?1 AND cognate_jobs.scope = scopes.name AND id = ?2",
-        (organization_id, job_id),
-    )
+    return Statement(_FIND, (organization_id, job_id))
+
+
+_FIND: Final = """
+WITH RECURSIVE collections (name) AS (
+  SELECT MIN(scope) FROM cognate_jobs WHERE organization_id = ?1
+  UNION ALL SELECT (
+    SELECT MIN(scope) FROM cognate_jobs WHERE organization_id = ?1 AND scope > collections.name)
+  FROM collections WHERE collections.name IS NOT NULL),
+scopes (name) AS (SELECT name FROM collections WHERE name IS NOT NULL)
+SELECT id, status, scope, record_id, model, attempts, error_code, error_message, created_at,
+  updated_at, completed_at
+FROM scopes CROSS JOIN cognate_jobs
+  ON organization_id = ?1 AND cognate_jobs.scope = scopes.name AND id = ?2
+"""
 
 
 @dataclass(frozen=True)
@@ -246,7 +239,13 @@ def list_statement(
     if is_open or (index is None and chosen.table is None):
         newest = " AND n.".join(["scope = scopes.name", *conditions])
         return Statement(
-            f"WITH RECURSIVE {SCOPES} SELECT {COLUMNS} FROM scopes {TURNS if is_open else ''}"  # noqa: S608 - constants
+            "WITH RECURSIVE collections (name) AS ("  # noqa: S608 - the filters of a caller
+            "SELECT MIN(scope) FROM cognate_jobs WHERE organization_id = ?1 "
+            "UNION ALL SELECT (SELECT MIN(scope) FROM cognate_jobs WHERE organization_id = ?1 "
+            "AND scope > collections.name) FROM collections WHERE collections.name IS NOT NULL), "
+            "scopes (name) AS (SELECT name FROM collections WHERE name IS NOT NULL) "
+            "SELECT id, status, scope, record_id, model, attempts, error_code, error_message, "
+            f"created_at, updated_at, completed_at FROM scopes {TURNS if is_open else ''}"
             "CROSS JOIN cognate_jobs "
             "ON organization_id = ?1 AND cognate_jobs.scope = scopes.name AND id IN ("
             f"SELECT n.id FROM cognate_jobs n {f'INDEXED BY {index} ' if is_open else ''}"
@@ -256,8 +255,9 @@ def list_statement(
         )
     indexed = "" if index is None else f"INDEXED BY {index} "
     return Statement(
-        f"SELECT {COLUMNS} FROM cognate_jobs {indexed}WHERE {' AND '.join(conditions)} "  # noqa: S608 - constants
-        "ORDER BY id DESC LIMIT ?2",
+        "SELECT id, status, scope, record_id, model, attempts, error_code, error_message, "  # noqa: S608 - the filters of a caller
+        f"created_at, updated_at, completed_at FROM cognate_jobs {indexed}"
+        f"WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?2",
         tuple(parameters),
     )
 
@@ -270,26 +270,7 @@ def _index(chosen: JobFilter) -> tuple[str | None, Sequence[str]]:
     if chosen.code is not None:
         return BY_CODE[by_table, chosen.status is not None], ()
     if chosen.status in ENDED_OTHERWISE:
-        return BY_STATUS[by_table], (OTHERWISE,)
+        return BY_STATUS[by_table], ("status IN ('failed', 'superseded', 'dismissed')",)
     if chosen.status in OPEN:
         return OPEN_INDEX, ("completed_at IS NULL", "announced = turns.turn")
     return None, ()
-
-
-def resolved_by(failed: str) -> str:
-    """Return an SQL select of the later jobs that resolve a failed one.
-
-    A later job of the record resolves it by ending well. A job that only indexes metadata does not
-    resolve one that embeds a text.
-
-    Args:
-        failed: the name that the failed job has in the statement.
-    """
-    return (
-        "SELECT 1 FROM cognate_jobs d INDEXED BY cognate_jobs_by_record "  # noqa: S608 - constants
-        f"WHERE d.organization_id = {failed}.organization_id "
-        f"AND d.scope = {failed}.scope AND d.record_id = {failed}.record_id "
-        # The plus keeps SQLite to the record's own few jobs.
-        f"AND +d.status = 'done' AND d.embeds >= {failed}.embeds "
-        f"AND (d.completed_at, d.id) > ({failed}.completed_at, {failed}.id)"
-    )

@@ -40,31 +40,6 @@ FIRST_PATIENCE_MINUTES: Final = 2
 """Minutes until a job that was announced again is overdue again. For an older job the time is its
 age."""
 
-CURSOR: Final = "SELECT value AS cursor FROM cognate_cursors WHERE name = 'open'"
-
-FIRST: Final = (
-    "SELECT MIN(organization_id) FROM cognate_jobs INDEXED BY cognate_jobs_open "
-    "WHERE completed_at IS NULL"
-)
-
-LATER: Final = (
-    f"later (organization_id, number) AS (SELECT ({FIRST} "  # noqa: S608 - constants
-    f"AND organization_id > COALESCE(({CURSOR}), '')), 1 UNION ALL "
-    f"SELECT ({FIRST} AND organization_id > later.organization_id), number + 1 "
-    "FROM later WHERE later.organization_id IS NOT NULL AND number < ?2)"
-)
-"""The organizations with open jobs that follow the cursor, at most ?2. NULL follows the last
-one."""
-
-SOONER: Final = (
-    f"sooner (organization_id, number) AS (SELECT ({FIRST} "  # noqa: S608 - constants
-    f"AND organization_id <= ({CURSOR})), 1 UNION ALL "
-    f"SELECT ({FIRST} AND organization_id > sooner.organization_id "
-    f"AND organization_id <= ({CURSOR})), number + 1 "
-    "FROM sooner WHERE sooner.organization_id IS NOT NULL AND number < ?2)"
-)
-"""The organizations with open jobs up to the cursor."""
-
 
 def look_statements(now: datetime) -> list[Statement]:
     """Find organizations to help, and overdue jobs.
@@ -76,33 +51,75 @@ def look_statements(now: datetime) -> list[Statement]:
     """
     moment = to_iso(now)
     return [
-        Statement(CURSOR),
-        Statement(
-            f"WITH RECURSIVE {LATER} "  # noqa: S608 - constants
-            "SELECT organization_id, EXISTS (SELECT 1 FROM cognate_jobs w "
-            "INDEXED BY cognate_jobs_waiting WHERE w.organization_id = later.organization_id "
-            "AND w.completed_at IS NULL AND w.announced = 0) "
-            "AND NOT EXISTS (SELECT 1 FROM cognate_jobs f INDEXED BY cognate_jobs_open "
-            "WHERE f.organization_id = later.organization_id AND f.completed_at IS NULL "
-            "AND f.announced = 1 AND f.attempts = 0 AND f.due_at > ?1) AS stalled "
-            "FROM later WHERE organization_id IS NOT NULL ORDER BY number",
-            (moment, MAX_LOOKED_AT),
-        ),
-        Statement(
-            f"WITH RECURSIVE {LATER}, {SOONER}, busy AS (SELECT organization_id FROM ("  # noqa: S608 - constants
-            "SELECT organization_id FROM later UNION ALL SELECT organization_id FROM sooner) "
-            "WHERE organization_id IS NOT NULL LIMIT ?2) "
-            "SELECT organization_id, scope, id, record_id, status FROM ("
-            "SELECT * FROM cognate_jobs INDEXED BY cognate_jobs_due "
-            "WHERE completed_at IS NULL AND announced = 2 AND due_at < ?1 "
-            "ORDER BY due_at LIMIT ?3) UNION ALL "
-            "SELECT * FROM (SELECT j.organization_id, j.scope, j.id, j.record_id, j.status "
-            "FROM busy CROSS JOIN cognate_jobs j INDEXED BY cognate_jobs_open "
-            "ON j.organization_id = busy.organization_id AND j.announced = 1 "
-            "AND j.completed_at IS NULL WHERE j.due_at < ?1 LIMIT ?3)",
-            (moment, MAX_SEARCHED, MAX_OVERDUE),
-        ),
+        Statement(_CURSOR),
+        Statement(_LOOK_AT, (moment, MAX_LOOKED_AT)),
+        Statement(_OVERDUE, (moment, MAX_SEARCHED, MAX_OVERDUE)),
     ]
+
+
+_CURSOR: Final = "SELECT value AS cursor FROM cognate_cursors WHERE name = 'open'"
+
+_LOOK_AT: Final = """
+WITH RECURSIVE
+-- The organizations with open jobs that follow the cursor, at most ?2. NULL follows the last one.
+later (organization_id, number) AS (
+  SELECT (
+    SELECT MIN(organization_id) FROM cognate_jobs INDEXED BY cognate_jobs_open
+    WHERE completed_at IS NULL AND organization_id > COALESCE((
+      SELECT value AS cursor FROM cognate_cursors WHERE name = 'open'), '')), 1
+  UNION ALL SELECT (
+    SELECT MIN(organization_id) FROM cognate_jobs INDEXED BY cognate_jobs_open
+    WHERE completed_at IS NULL AND organization_id > later.organization_id), number + 1
+  FROM later WHERE later.organization_id IS NOT NULL AND number < ?2)
+SELECT organization_id,
+  EXISTS (SELECT 1 FROM cognate_jobs w INDEXED BY cognate_jobs_waiting
+    WHERE w.organization_id = later.organization_id AND w.completed_at IS NULL
+      AND w.announced = 0)
+  AND NOT EXISTS (SELECT 1 FROM cognate_jobs f INDEXED BY cognate_jobs_open
+    WHERE f.organization_id = later.organization_id AND f.completed_at IS NULL
+      AND f.announced = 1 AND f.attempts = 0 AND f.due_at > ?1) AS stalled
+FROM later WHERE organization_id IS NOT NULL ORDER BY number
+"""
+
+_OVERDUE: Final = """
+WITH RECURSIVE
+-- As above.
+later (organization_id, number) AS (
+  SELECT (
+    SELECT MIN(organization_id) FROM cognate_jobs INDEXED BY cognate_jobs_open
+    WHERE completed_at IS NULL AND organization_id > COALESCE((
+      SELECT value AS cursor FROM cognate_cursors WHERE name = 'open'), '')), 1
+  UNION ALL SELECT (
+    SELECT MIN(organization_id) FROM cognate_jobs INDEXED BY cognate_jobs_open
+    WHERE completed_at IS NULL AND organization_id > later.organization_id), number + 1
+  FROM later WHERE later.organization_id IS NOT NULL AND number < ?2),
+-- The organizations with open jobs up to the cursor.
+sooner (organization_id, number) AS (
+  SELECT (
+    SELECT MIN(organization_id) FROM cognate_jobs INDEXED BY cognate_jobs_open
+    WHERE completed_at IS NULL AND organization_id <= (
+      SELECT value AS cursor FROM cognate_cursors WHERE name = 'open')), 1
+  UNION ALL SELECT (
+    SELECT MIN(organization_id) FROM cognate_jobs INDEXED BY cognate_jobs_open
+    WHERE completed_at IS NULL AND organization_id > sooner.organization_id
+      AND organization_id <= (
+        SELECT value AS cursor FROM cognate_cursors WHERE name = 'open')), number + 1
+  FROM sooner WHERE sooner.organization_id IS NOT NULL AND number < ?2),
+busy AS (
+  SELECT organization_id FROM (
+    SELECT organization_id FROM later UNION ALL SELECT organization_id FROM sooner)
+  WHERE organization_id IS NOT NULL LIMIT ?2)
+SELECT organization_id, scope, id, record_id, status FROM (
+  SELECT * FROM cognate_jobs INDEXED BY cognate_jobs_due
+  WHERE completed_at IS NULL AND announced = 2 AND due_at < ?1
+  ORDER BY due_at LIMIT ?3)
+UNION ALL
+SELECT * FROM (
+  SELECT j.organization_id, j.scope, j.id, j.record_id, j.status
+  FROM busy CROSS JOIN cognate_jobs j INDEXED BY cognate_jobs_open
+    ON j.organization_id = busy.organization_id AND j.announced = 1 AND j.completed_at IS NULL
+  WHERE j.due_at < ?1 LIMIT ?3)
+"""
 
 
 def chosen(looked_at: Sequence[Row]) -> tuple[list[str], str]:
@@ -137,39 +154,49 @@ def take_back_statements(lapsed: Sequence[Row], now: datetime) -> list[Statement
     if not lapsed:
         return []
     payload = json.dumps([dict(row) for row in lapsed])
-    # All jobs of these records, found by the index on records.
-    of_records = (
-        "FROM json_each(?1) CROSS JOIN cognate_jobs q INDEXED BY cognate_jobs_by_record "
-        "ON q.organization_id = json_each.value ->> 'organization_id' "
-        "AND q.scope = json_each.value ->> 'scope' "
-        "AND q.record_id = json_each.value ->> 'record_id'"
-    )
-    newer = (
-        "EXISTS (SELECT 1 FROM cognate_jobs q INDEXED BY cognate_jobs_by_record "  # noqa: S608 - constants
-        "WHERE q.organization_id = cognate_jobs.organization_id AND q.scope = cognate_jobs.scope "
-        "AND q.record_id = cognate_jobs.record_id AND q.id <> cognate_jobs.id "
-        "AND (+q.status = 'queued' OR q.id > cognate_jobs.id "
-        f"AND (q.organization_id, q.scope, q.id) IN ({KEYS})))"
-    )
     return [
-        # The handler that died may have written to the index, so the next job must write again.
-        Statement(
-            "UPDATE cognate_jobs SET forced = 1 WHERE (organization_id, scope, id) IN ("  # noqa: S608 - constants
-            f"SELECT q.organization_id, q.scope, q.id {of_records} WHERE +q.status = 'queued')",
-            (payload,),
-        ),
-        Statement(
-            f"UPDATE cognate_jobs SET completed_at = CASE WHEN {newer} THEN ?2 END, "  # noqa: S608 - constants
-            f"status = CASE WHEN {newer} THEN 'superseded' ELSE 'queued' END, updated_at = ?2 "
-            f"WHERE (organization_id, scope, id) IN ({KEYS}) AND +status = 'running'",
-            (payload, to_iso(now)),
-        ),
+        Statement(_FORCE_NEXT, (payload,)),
+        Statement(_TAKE_BACK, (payload, to_iso(now))),
     ]
 
 
-KEYS: Final = (
-    "SELECT value ->> 'organization_id', value ->> 'scope', value ->> 'id' FROM json_each(?1)"
-)
+# The handler that died may have written to the index, so the next job must write again.
+_FORCE_NEXT: Final = """
+UPDATE cognate_jobs SET forced = 1
+WHERE (organization_id, scope, id) IN (
+  SELECT q.organization_id, q.scope, q.id
+  FROM json_each(?1) CROSS JOIN cognate_jobs q INDEXED BY cognate_jobs_by_record
+    ON q.organization_id = json_each.value ->> 'organization_id'
+    AND q.scope = json_each.value ->> 'scope'
+    AND q.record_id = json_each.value ->> 'record_id'
+  WHERE +q.status = 'queued')
+"""
+
+_TAKE_BACK: Final = """
+UPDATE cognate_jobs SET
+  completed_at = CASE WHEN EXISTS (
+      SELECT 1 FROM cognate_jobs q INDEXED BY cognate_jobs_by_record
+      WHERE q.organization_id = cognate_jobs.organization_id AND q.scope = cognate_jobs.scope
+        AND q.record_id = cognate_jobs.record_id AND q.id <> cognate_jobs.id
+        AND (+q.status = 'queued' OR q.id > cognate_jobs.id
+          AND (q.organization_id, q.scope, q.id) IN (
+            SELECT value ->> 'organization_id', value ->> 'scope', value ->> 'id'
+            FROM json_each(?1))))
+    THEN ?2 END,
+  status = CASE WHEN EXISTS (
+      SELECT 1 FROM cognate_jobs q INDEXED BY cognate_jobs_by_record
+      WHERE q.organization_id = cognate_jobs.organization_id AND q.scope = cognate_jobs.scope
+        AND q.record_id = cognate_jobs.record_id AND q.id <> cognate_jobs.id
+        AND (+q.status = 'queued' OR q.id > cognate_jobs.id
+          AND (q.organization_id, q.scope, q.id) IN (
+            SELECT value ->> 'organization_id', value ->> 'scope', value ->> 'id'
+            FROM json_each(?1))))
+    THEN 'superseded' ELSE 'queued' END,
+  updated_at = ?2
+WHERE (organization_id, scope, id) IN (
+    SELECT value ->> 'organization_id', value ->> 'scope', value ->> 'id' FROM json_each(?1))
+  AND +status = 'running'
+"""
 
 
 def announce_again_statement(overdue: Sequence[Row], now: datetime) -> Statement:
@@ -178,10 +205,17 @@ def announce_again_statement(overdue: Sequence[Row], now: datetime) -> Statement
     Returns:
         A statement that returns (id, organization_id, scope) of those that are queued.
     """
-    return Statement(
-        "UPDATE cognate_jobs SET announced = 2, due_at = strftime('%Y-%m-%dT%H:%M:%fZ', "  # noqa: S608 - constants
-        "julianday(?2) + MAX(?3 / 1440.0, julianday(?2) - julianday(created_at))) "
-        f"WHERE (organization_id, scope, id) IN ({KEYS}) AND +status = 'queued' "
-        "RETURNING id, organization_id, scope",
-        (json.dumps([dict(row) for row in overdue]), to_iso(now), FIRST_PATIENCE_MINUTES),
-    )
+    payload = json.dumps([dict(row) for row in overdue])
+    return Statement(_ANNOUNCE_AGAIN, (payload, to_iso(now), FIRST_PATIENCE_MINUTES))
+
+
+_ANNOUNCE_AGAIN: Final = """
+UPDATE cognate_jobs SET
+  announced = 2,
+  due_at = strftime('%Y-%m-%dT%H:%M:%fZ',
+    julianday(?2) + MAX(?3 / 1440.0, julianday(?2) - julianday(created_at)))
+WHERE (organization_id, scope, id) IN (
+    SELECT value ->> 'organization_id', value ->> 'scope', value ->> 'id' FROM json_each(?1))
+  AND +status = 'queued'
+RETURNING id, organization_id, scope
+"""

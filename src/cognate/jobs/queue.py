@@ -67,19 +67,6 @@ class NewJob:
     embeds: bool = True
 
 
-PLACES: Final = (
-    # The statement names the index because SQLite would otherwise read every open job.
-    "MAX(0, {window} - (SELECT COUNT(*) FROM (SELECT 1 FROM cognate_jobs "
-    "INDEXED BY cognate_jobs_open WHERE organization_id = ?1 AND announced = 1 "
-    "AND completed_at IS NULL AND attempts = 0 AND due_at > {now} LIMIT {window})) "
-    "- (SELECT COUNT(*) FROM (SELECT 1 FROM cognate_jobs "
-    "INDEXED BY cognate_jobs_open WHERE organization_id = ?1 AND announced = 1 "
-    "AND completed_at IS NULL AND attempts = 0 AND due_at <= {now} LIMIT {overdue})))"
-)
-"""An SQL expression: the free places in the window of organization ?1. The names `now`, `window`
-and `overdue` stand for parameters."""
-
-
 def queue_statement(  # noqa: PLR0913 - each is a column
     collection: Collection,
     organization_id: str,
@@ -123,7 +110,6 @@ def queue_statement(  # noqa: PLR0913 - each is a column
             for job in jobs
         ]
     )
-    places = PLACES.format(window="?9", now="?8", overdue="?10")
     return Statement(
         "INSERT INTO cognate_jobs (organization_id, scope, record_id, id, model, "  # noqa: S608 - a condition of ours
         "embeds, source, priority, status, announced, due_at, created_at, updated_at, forced) "
@@ -134,7 +120,13 @@ def queue_statement(  # noqa: PLR0913 - each is a column
         # A new job does not overtake jobs that already wait.
         "CASE WHEN EXISTS (SELECT 1 FROM cognate_jobs INDEXED BY cognate_jobs_waiting "
         "WHERE organization_id = ?1 AND completed_at IS NULL AND announced = 0) THEN 0 "
-        f"ELSE {places} END AS places, "
+        # The free places of the window. Without the index's name SQLite would read every open job.
+        "ELSE MAX(0, ?9 - (SELECT COUNT(*) FROM (SELECT 1 FROM cognate_jobs "
+        "INDEXED BY cognate_jobs_open WHERE organization_id = ?1 AND announced = 1 "
+        "AND completed_at IS NULL AND attempts = 0 AND due_at > ?8 LIMIT ?9)) "
+        "- (SELECT COUNT(*) FROM (SELECT 1 FROM cognate_jobs "
+        "INDEXED BY cognate_jobs_open WHERE organization_id = ?1 AND announced = 1 "
+        "AND completed_at IS NULL AND attempts = 0 AND due_at <= ?8 LIMIT ?10))) END AS places, "
         "COALESCE((SELECT q.id FROM cognate_jobs q INDEXED BY cognate_jobs_by_record "
         "WHERE q.organization_id = ?1 "
         "AND q.scope = ?2 AND q.record_id = value ->> 'record' AND +q.status = 'queued'), "
@@ -178,18 +170,30 @@ def release_statement(organization_id: str, now: datetime) -> Statement:
     Returns:
         A statement that returns (id, organization_id, scope) of the announced jobs.
     """
-    places = PLACES.format(window="?2", now="?4", overdue="?5")
-    return Statement(
-        "UPDATE cognate_jobs SET announced = 1, due_at = ?3 "  # noqa: S608 - constants
-        "WHERE (organization_id, scope, id) IN ("
-        # Without the index's name SQLite would read every open job of the organization.
-        "SELECT organization_id, scope, id FROM cognate_jobs INDEXED BY cognate_jobs_waiting "
-        "WHERE organization_id = ?1 AND completed_at IS NULL AND announced = 0 "
-        "ORDER BY priority, id LIMIT CASE WHEN EXISTS (SELECT 1 FROM cognate_jobs "
-        "INDEXED BY cognate_jobs_waiting WHERE organization_id = ?1 AND completed_at IS NULL "
-        f"AND announced = 0) THEN {places} ELSE 0 END) RETURNING id, organization_id, scope",
-        (organization_id, WINDOW, to_iso(now + DELIVERY_PATIENCE), to_iso(now), OVERDUE_PLACES),
-    )
+    due_at = to_iso(now + DELIVERY_PATIENCE)
+    return Statement(_RELEASE, (organization_id, WINDOW, due_at, to_iso(now), OVERDUE_PLACES))
+
+
+# Without the names of the indexes SQLite would read every open job of the organization.
+_RELEASE: Final = """
+UPDATE cognate_jobs SET announced = 1, due_at = ?3
+WHERE (organization_id, scope, id) IN (
+  SELECT organization_id, scope, id FROM cognate_jobs INDEXED BY cognate_jobs_waiting
+  WHERE organization_id = ?1 AND completed_at IS NULL AND announced = 0
+  ORDER BY priority, id LIMIT CASE
+    WHEN EXISTS (SELECT 1 FROM cognate_jobs INDEXED BY cognate_jobs_waiting
+      WHERE organization_id = ?1 AND completed_at IS NULL AND announced = 0)
+    -- The free places of the window.
+    THEN MAX(0, ?2
+      - (SELECT COUNT(*) FROM (SELECT 1 FROM cognate_jobs INDEXED BY cognate_jobs_open
+        WHERE organization_id = ?1 AND announced = 1 AND completed_at IS NULL AND attempts = 0
+          AND due_at > ?4 LIMIT ?2))
+      - (SELECT COUNT(*) FROM (SELECT 1 FROM cognate_jobs INDEXED BY cognate_jobs_open
+        WHERE organization_id = ?1 AND announced = 1 AND completed_at IS NULL AND attempts = 0
+          AND due_at <= ?4 LIMIT ?5)))
+    ELSE 0 END)
+RETURNING id, organization_id, scope
+"""
 
 
 async def announce(platform: Platform, jobs: Sequence[Row]) -> None:

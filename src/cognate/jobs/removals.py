@@ -21,14 +21,6 @@ MAX_REMOVALS_PER_RUN: Final = 500
 """Most removals that the sweeper queues in one run."""
 
 
-_JOBS: Final = (
-    "FROM cognate_jobs j INDEXED BY cognate_jobs_by_record "
-    "WHERE j.organization_id = s.organization_id AND j.scope = s.scope "
-    "AND j.record_id = s.record_id"
-)
-"""An SQL source: the jobs `j` of the record of a state row `s`."""
-
-
 def removal_statement(now: datetime) -> Statement:
     """Queue a job for each marked state row without a job, at most `MAX_REMOVALS_PER_RUN`.
 
@@ -36,16 +28,27 @@ def removal_statement(now: datetime) -> Statement:
     A removal that failed or was dismissed is not queued again unless the record had a job since.
     """
     digits = len(JOB_PREFIX) + 1 + TIME_DIGITS
-    return Statement(
-        "INSERT INTO cognate_jobs (id, organization_id, scope, record_id, source, priority, "  # noqa: S608 - constants
-        "status, due_at, created_at, updated_at) "
-        "SELECT ?2 || substr(lower(hex(randomblob(8))), 1, 16), organization_id, scope, "
-        f"record_id, 'sweeper', {int(Priority.BACKFILL)}, 'queued', '{NEVER_DUE}', ?1, ?1 "
-        "FROM cognate_embeddings s INDEXED BY cognate_embeddings_record_gone "
-        f"WHERE record_gone = 1 AND NOT EXISTS (SELECT 1 {_JOBS} "
-        "AND +j.status IN ('queued', 'running')) "
-        "AND NOT COALESCE((SELECT j.source IN ('delete', 'sweeper') "
-        f"AND j.status IN ('failed', 'dismissed') {_JOBS} ORDER BY j.id DESC LIMIT 1), 0) "
-        f"ORDER BY organization_id, scope, record_id LIMIT {MAX_REMOVALS_PER_RUN}",
-        (to_iso(now), new_id(JOB_PREFIX, now)[:digits]),
-    )
+    prefix = new_id(JOB_PREFIX, now)[:digits]
+    parameters = (to_iso(now), prefix, int(Priority.BACKFILL), NEVER_DUE, MAX_REMOVALS_PER_RUN)
+    return Statement(_QUEUE_REMOVALS, parameters)
+
+
+_QUEUE_REMOVALS: Final = """
+INSERT INTO cognate_jobs (
+  id, organization_id, scope, record_id, source, priority, status, due_at, created_at, updated_at)
+SELECT ?2 || substr(lower(hex(randomblob(8))), 1, 16), organization_id, scope, record_id,
+  'sweeper', ?3, 'queued', ?4, ?1, ?1
+FROM cognate_embeddings s INDEXED BY cognate_embeddings_record_gone
+WHERE record_gone = 1
+  AND NOT EXISTS (
+    SELECT 1 FROM cognate_jobs j INDEXED BY cognate_jobs_by_record
+    WHERE j.organization_id = s.organization_id AND j.scope = s.scope
+      AND j.record_id = s.record_id AND +j.status IN ('queued', 'running'))
+  AND NOT COALESCE((
+    SELECT j.source IN ('delete', 'sweeper') AND j.status IN ('failed', 'dismissed')
+    FROM cognate_jobs j INDEXED BY cognate_jobs_by_record
+    WHERE j.organization_id = s.organization_id AND j.scope = s.scope
+      AND j.record_id = s.record_id
+    ORDER BY j.id DESC LIMIT 1), 0)
+ORDER BY organization_id, scope, record_id LIMIT ?5
+"""

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cognate.errors import JobNotFailed, NotFound
-from cognate.jobs.failed import GIVEN, WITH_STATE, FailedJobs
-from cognate.jobs.job import COLUMNS, Job, find_statement, job_of
+from cognate.jobs.failed import FailedJobs
+from cognate.jobs.job import Job, find_statement, job_of
 from cognate.jobs.queue import NEVER_DUE, Priority, announce, release_statement
 from cognate.ports import Statement
 from cognate.times import to_iso
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 
     from cognate.ports import Platform
     from cognate.principal import OrganizationId
-
-PENDING: Final = "('queued', 'running')"
-
-SAME_RECORD: Final = "o.organization_id = ?1 AND o.scope = f.scope AND o.record_id IS f.record_id"
 
 
 @dataclass(frozen=True)
@@ -124,64 +120,106 @@ def replay_statements(
     Returns:
         Statements. The last one returns the id of each job that was still failed.
     """
-    # The plus makes SQLite find the jobs by their keys. Otherwise it reads all failed jobs.
-    replayable = f"{GIVEN} AND +f.status = 'failed' AND {WITH_STATE}"
-    chosen = f"FROM cognate_jobs f WHERE {replayable}"
-    # A queued job does as much as the failed one, after the first two statements. A running one may
-    # do less.
-    another = (
-        "EXISTS (SELECT 1 FROM cognate_jobs o INDEXED BY cognate_jobs_by_record "  # noqa: S608 - constants
-        f"WHERE {SAME_RECORD} "
-        "AND (+o.status = 'queued' OR +o.status = 'running' AND o.embeds >= f.embeds))"
-    )
     scope = (organization_id, json.dumps(keys))
     moment = to_iso(now)
     return [
-        # A newer job that only indexes metadata must embed too if it replaces a job that embeds.
-        Statement(
-            "UPDATE cognate_jobs AS f SET embeds = 1 "  # noqa: S608 - constants
-            f"WHERE {replayable} AND NOT f.embeds AND EXISTS (SELECT 1 "
-            "FROM cognate_jobs o INDEXED BY cognate_jobs_by_record "
-            f"WHERE {SAME_RECORD} AND +o.status = 'failed' AND o.embeds)",
-            scope,
-        ),
-        # The failed tries may have written to the index.
-        Statement(
-            "UPDATE cognate_jobs INDEXED BY cognate_jobs_by_record SET forced = 1, "  # noqa: S608 - constants
-            f"embeds = MAX(embeds, EXISTS (SELECT 1 {chosen} AND f.embeds "
-            "AND f.scope = cognate_jobs.scope AND f.record_id = cognate_jobs.record_id)) "
-            "WHERE organization_id = ?1 AND +status = 'queued' "
-            f"AND (scope, record_id) IN (SELECT f.scope, f.record_id {chosen})",
-            scope,
-        ),
-        Statement(
-            "UPDATE cognate_jobs AS o INDEXED BY cognate_jobs_by_record "  # noqa: S608 - constants
-            "SET status = 'superseded', updated_at = ?3 "
-            f"FROM (SELECT f.id, f.scope, f.record_id {chosen}) f "
-            f"WHERE {SAME_RECORD} AND +o.status = 'failed' AND o.id <> f.id "
-            "AND o.id < f.id",
-            (*scope, moment),
-        ),
-        Statement(
-            "UPDATE cognate_jobs AS f SET "  # noqa: S608 - constants
-            f"status = CASE WHEN {another} THEN 'superseded' ELSE 'queued' END, "
-            f"completed_at = CASE WHEN {another} THEN f.completed_at END, "
-            "attempts = 0, charges = 0, error_code = NULL, error_message = NULL, forced = 1, "
-            "announced = 0, priority = ?3, due_at = ?4, updated_at = ?5 "
-            f"WHERE {replayable} RETURNING id",
-            (*scope, int(priority), NEVER_DUE, moment),
-        ),
+        Statement(_EMBED_TOO, scope),
+        Statement(_FORCE_QUEUED, scope),
+        Statement(_SUPERSEDE_OLDER, (*scope, moment)),
+        Statement(_REPLAY, (*scope, int(priority), NEVER_DUE, moment)),
     ]
+
+
+# In these statements the plus makes SQLite find the jobs by their keys. Otherwise it reads all
+# failed jobs.
+
+# A newer job that only indexes metadata must embed too if it replaces a job that embeds.
+_EMBED_TOO: Final = """
+UPDATE cognate_jobs AS f SET embeds = 1
+WHERE f.organization_id = ?1
+  AND (f.scope, f.id) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?2))
+  AND +f.status = 'failed' AND EXISTS (
+    SELECT 1 FROM cognate_embeddings s WHERE s.organization_id = f.organization_id
+      AND s.scope = f.scope AND s.record_id = f.record_id)
+  AND NOT f.embeds AND EXISTS (
+    SELECT 1 FROM cognate_jobs o INDEXED BY cognate_jobs_by_record
+    WHERE o.organization_id = ?1 AND o.scope = f.scope AND o.record_id IS f.record_id
+      AND +o.status = 'failed' AND o.embeds)
+"""
+
+# The failed tries may have written to the index.
+_FORCE_QUEUED: Final = """
+UPDATE cognate_jobs INDEXED BY cognate_jobs_by_record SET
+  forced = 1,
+  embeds = MAX(embeds, EXISTS (
+    SELECT 1 FROM cognate_jobs f
+    WHERE f.organization_id = ?1
+      AND (f.scope, f.id) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?2))
+      AND +f.status = 'failed' AND EXISTS (
+        SELECT 1 FROM cognate_embeddings s WHERE s.organization_id = f.organization_id
+          AND s.scope = f.scope AND s.record_id = f.record_id)
+      AND f.embeds AND f.scope = cognate_jobs.scope AND f.record_id = cognate_jobs.record_id))
+WHERE organization_id = ?1 AND +status = 'queued' AND (scope, record_id) IN (
+  SELECT f.scope, f.record_id FROM cognate_jobs f
+  WHERE f.organization_id = ?1
+    AND (f.scope, f.id) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?2))
+    AND +f.status = 'failed' AND EXISTS (
+      SELECT 1 FROM cognate_embeddings s WHERE s.organization_id = f.organization_id
+        AND s.scope = f.scope AND s.record_id = f.record_id))
+"""
+
+_SUPERSEDE_OLDER: Final = """
+UPDATE cognate_jobs AS o INDEXED BY cognate_jobs_by_record
+SET status = 'superseded', updated_at = ?3
+FROM (
+  SELECT f.id, f.scope, f.record_id FROM cognate_jobs f
+  WHERE f.organization_id = ?1
+    AND (f.scope, f.id) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?2))
+    AND +f.status = 'failed' AND EXISTS (
+      SELECT 1 FROM cognate_embeddings s WHERE s.organization_id = f.organization_id
+        AND s.scope = f.scope AND s.record_id = f.record_id)) f
+WHERE o.organization_id = ?1 AND o.scope = f.scope AND o.record_id IS f.record_id
+  AND +o.status = 'failed' AND o.id <> f.id AND o.id < f.id
+"""
+
+# Another job of the record takes the place of a failed one. A queued job does as much as the failed
+# one, after the first two statements. A running one may do less.
+_REPLAY: Final = """
+UPDATE cognate_jobs AS f SET
+  status = CASE WHEN EXISTS (
+      SELECT 1 FROM cognate_jobs o INDEXED BY cognate_jobs_by_record
+      WHERE o.organization_id = ?1 AND o.scope = f.scope AND o.record_id IS f.record_id
+        AND (+o.status = 'queued' OR +o.status = 'running' AND o.embeds >= f.embeds))
+    THEN 'superseded' ELSE 'queued' END,
+  completed_at = CASE WHEN EXISTS (
+      SELECT 1 FROM cognate_jobs o INDEXED BY cognate_jobs_by_record
+      WHERE o.organization_id = ?1 AND o.scope = f.scope AND o.record_id IS f.record_id
+        AND (+o.status = 'queued' OR +o.status = 'running' AND o.embeds >= f.embeds))
+    THEN f.completed_at END,
+  attempts = 0, charges = 0, error_code = NULL, error_message = NULL, forced = 1, announced = 0,
+  priority = ?3, due_at = ?4, updated_at = ?5
+WHERE f.organization_id = ?1
+  AND (f.scope, f.id) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?2))
+  AND +f.status = 'failed' AND EXISTS (
+    SELECT 1 FROM cognate_embeddings s WHERE s.organization_id = f.organization_id
+      AND s.scope = f.scope AND s.record_id = f.record_id)
+RETURNING id
+"""
 
 
 def _standing_for(organization_id: OrganizationId, scope: str, job_id: str) -> Statement:
     """Return a job. The open jobs of the same record come before it."""
-    return Statement(
-        f"SELECT {COLUMNS} FROM cognate_jobs WHERE (organization_id, scope, id) IN ("  # noqa: S608 - constants
-        "SELECT o.organization_id, o.scope, o.id FROM cognate_jobs f "
-        f"CROSS JOIN cognate_jobs o INDEXED BY cognate_jobs_by_record ON {SAME_RECORD} "
-        "WHERE f.organization_id = ?1 AND f.scope = ?2 AND f.id = ?3 "
-        f"AND (o.id = f.id OR +o.status IN {PENDING})) "
-        f"ORDER BY status IN {PENDING} DESC, status",
-        (organization_id, scope, job_id),
-    )
+    return Statement(_STANDING_FOR, (organization_id, scope, job_id))
+
+
+_STANDING_FOR: Final = """
+SELECT id, status, scope, record_id, model, attempts, error_code, error_message, created_at,
+  updated_at, completed_at
+FROM cognate_jobs WHERE (organization_id, scope, id) IN (
+  SELECT o.organization_id, o.scope, o.id
+  FROM cognate_jobs f CROSS JOIN cognate_jobs o INDEXED BY cognate_jobs_by_record
+    ON o.organization_id = ?1 AND o.scope = f.scope AND o.record_id IS f.record_id
+  WHERE f.organization_id = ?1 AND f.scope = ?2 AND f.id = ?3
+    AND (o.id = f.id OR +o.status IN ('queued', 'running')))
+ORDER BY status IN ('queued', 'running') DESC, status
+"""

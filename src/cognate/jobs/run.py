@@ -30,16 +30,6 @@ LEASE: Final = timedelta(minutes=5)
 a consumer after 15 minutes. If two consumers run the same job, the revision decides which result is
 kept."""
 
-STARTABLE: Final = (
-    "FROM json_each(?1) m CROSS JOIN cognate_jobs j "
-    "ON j.organization_id = m.value ->> 'organization' AND j.scope = m.value ->> 'scope' "
-    "AND j.id = m.value ->> 'job' "
-    "WHERE (j.status = 'queued' OR (j.status = 'running' "
-    "AND (j.due_at < ?2 OR m.value ->> 'redelivered')))"
-)
-"""An SQL source: jobs that can be started at the time ?2. They are queued, or their consumer
-died."""
-
 
 @dataclass(frozen=True)
 class StartedJob:
@@ -118,12 +108,19 @@ def start_statements(
     """
     payload, moment = json.dumps([key.fields() for key in keys]), to_iso(now)
     start = Statement(
-        "WITH candidates AS ("  # noqa: S608 - constants, and names of the schema
+        "WITH candidates AS ("  # noqa: S608 - names of the schema
         "SELECT j.organization_id, j.scope, j.id, "
         "MAX(j.attempts > 0 AND j.error_code IS NULL) OVER record AS lost_handler, "
         "MAX(j.attempts) OVER record AS attempts, MIN(j.id) OVER record AS first_id, "
-        f"{POSTED_CHARACTERS} + {_characters(collections, most_of_column)} AS characters "
-        f"{STARTABLE} WINDOW record AS (PARTITION BY j.organization_id, j.scope, j.record_id)"
+        # The text that was posted for the record, and the record's own.
+        "COALESCE((SELECT length(s.posted_text) FROM cognate_embeddings s "
+        "WHERE s.organization_id = j.organization_id AND s.scope = j.scope "
+        f"AND s.record_id = j.record_id), 0) + {_characters(collections, most_of_column)} "
+        "AS characters FROM json_each(?1) m CROSS JOIN cognate_jobs j "
+        "ON j.organization_id = m.value ->> 'organization' AND j.scope = m.value ->> 'scope' "
+        "AND j.id = m.value ->> 'job' WHERE (j.status = 'queued' OR (j.status = 'running' "
+        "AND (j.due_at < ?2 OR m.value ->> 'redelivered'))) "
+        "WINDOW record AS (PARTITION BY j.organization_id, j.scope, j.record_id)"
         "), ranked AS ("
         # All jobs of one record have the same rank and the same total.
         "SELECT organization_id, scope, id, lost_handler, RANK() OVER turn AS place, "
@@ -137,16 +134,17 @@ def start_statements(
         "RETURNING organization_id, scope, id, source, charges, attempts",
         (payload, moment, to_iso(now + LEASE), most_characters),
     )
-    startable = Statement(f"SELECT j.id {STARTABLE}", (payload, moment))
-    return startable, start, waiting_statement(keys)
+    return Statement(_STARTABLE, (payload, moment)), start, waiting_statement(keys)
 
 
-POSTED_CHARACTERS: Final = (
-    "COALESCE((SELECT length(s.posted_text) FROM cognate_embeddings s "
-    "WHERE s.organization_id = j.organization_id AND s.scope = j.scope "
-    "AND s.record_id = j.record_id), 0)"
-)
-"""An SQL expression: the length of the text that was posted for the record of a job `j`."""
+# Jobs that can be started at the time ?2: they are queued, or their consumer died.
+_STARTABLE: Final = """
+SELECT j.id FROM json_each(?1) m CROSS JOIN cognate_jobs j
+  ON j.organization_id = m.value ->> 'organization' AND j.scope = m.value ->> 'scope'
+  AND j.id = m.value ->> 'job'
+WHERE (j.status = 'queued' OR (j.status = 'running'
+  AND (j.due_at < ?2 OR m.value ->> 'redelivered')))
+"""
 
 
 def _characters(collections: Iterable[Collection], most: int) -> str:
@@ -193,22 +191,18 @@ def arrive_statements(payload: str, now: datetime) -> list[Statement]:
     return [Statement(_SUPERSEDE_QUEUED, (payload, moment)), Statement(_ARRIVE, (payload, moment))]
 
 
-KNOWN: Final = (
-    "EXISTS (SELECT 1 FROM cognate_jobs k "
-    "WHERE k.organization_id = json_each.value ->> 'organization' "
-    "AND k.scope = json_each.value ->> 'scope' AND k.id = json_each.value ->> 'job')"
-)
-"""An SQL condition on a row of `json_each`: its job exists."""
-
-_SUPERSEDE_QUEUED: Final = f"""
+_SUPERSEDE_QUEUED: Final = """
 UPDATE cognate_jobs SET status = 'superseded', completed_at = ?2, updated_at = ?2
 WHERE (organization_id, scope, id) IN (
   SELECT q.organization_id, q.scope, q.id
   FROM json_each(?1) CROSS JOIN cognate_jobs q INDEXED BY cognate_jobs_by_record
     ON q.organization_id = json_each.value ->> 'organization'
     AND q.scope = json_each.value ->> 'scope' AND q.record_id = json_each.value ->> 'record'
-  WHERE +q.status = 'queued' AND NOT {KNOWN})
-"""  # noqa: S608 - a constant
+  WHERE +q.status = 'queued' AND NOT EXISTS (
+    SELECT 1 FROM cognate_jobs k
+    WHERE k.organization_id = json_each.value ->> 'organization'
+      AND k.scope = json_each.value ->> 'scope' AND k.id = json_each.value ->> 'job'))
+"""
 
 _ARRIVE: Final = """
 INSERT OR IGNORE INTO cognate_jobs (
@@ -247,25 +241,22 @@ def end_statements(ends: Sequence[JobEnd], now: datetime) -> list[Statement]:
     return [Statement(_END, (payload, moment)) for payload in json_groups(rows)]
 
 
-_NEW_STATUS: Final = """
-CASE
-  -- A job that waits for another try gives way to a newer one of its record.
-  WHEN value ->> 'status' = 'queued' AND EXISTS (
-    SELECT 1 FROM cognate_jobs q INDEXED BY cognate_jobs_by_record
-    WHERE q.organization_id = cognate_jobs.organization_id AND q.scope = cognate_jobs.scope
-      AND q.record_id = cognate_jobs.record_id AND +q.status = 'queued'
-      AND q.id <> cognate_jobs.id) THEN 'superseded'
-  WHEN value ->> 'status' = 'done' AND NOT EXISTS (
-    SELECT 1 FROM cognate_embeddings s
-    WHERE s.organization_id = value ->> 'organization' AND s.scope = value ->> 'scope'
-      AND s.record_id = value ->> 'record' AND s.revision = value ->> 'revision') THEN 'superseded'
-  ELSE value ->> 'status'
-END
-"""
-
-_END: Final = f"""
+_END: Final = """
 UPDATE cognate_jobs SET
-  status = {_NEW_STATUS},
+  status = CASE
+    -- A job that waits for another try gives way to a newer one of its record.
+    WHEN value ->> 'status' = 'queued' AND EXISTS (
+        SELECT 1 FROM cognate_jobs q INDEXED BY cognate_jobs_by_record
+        WHERE q.organization_id = cognate_jobs.organization_id AND q.scope = cognate_jobs.scope
+          AND q.record_id = cognate_jobs.record_id AND +q.status = 'queued'
+          AND q.id <> cognate_jobs.id)
+      THEN 'superseded'
+    WHEN value ->> 'status' = 'done' AND NOT EXISTS (
+        SELECT 1 FROM cognate_embeddings s
+        WHERE s.organization_id = value ->> 'organization' AND s.scope = value ->> 'scope'
+          AND s.record_id = value ->> 'record' AND s.revision = value ->> 'revision')
+      THEN 'superseded'
+    ELSE value ->> 'status' END,
   charges = charges + (value ->> 'charge'),
   error_code = value ->> 'code',
   error_message = value ->> 'message',
@@ -273,7 +264,15 @@ UPDATE cognate_jobs SET
   -- What waits for another try takes no place in the window.
   announced = CASE WHEN value ->> 'status' = 'queued' THEN 2 ELSE announced END,
   updated_at = ?2,
-  completed_at = CASE WHEN {_NEW_STATUS} NOT IN ('queued', 'running') THEN ?2 END
+  -- Null if the job is queued, as above. No job ends as running.
+  completed_at = CASE
+    WHEN value ->> 'status' = 'queued' AND NOT EXISTS (
+        SELECT 1 FROM cognate_jobs q INDEXED BY cognate_jobs_by_record
+        WHERE q.organization_id = cognate_jobs.organization_id AND q.scope = cognate_jobs.scope
+          AND q.record_id = cognate_jobs.record_id AND +q.status = 'queued'
+          AND q.id <> cognate_jobs.id)
+      THEN NULL
+    ELSE ?2 END
 FROM json_each(?1)
 WHERE organization_id = value ->> 'organization' AND cognate_jobs.scope = value ->> 'scope'
   AND cognate_jobs.id = value ->> 'job'
@@ -285,7 +284,7 @@ WHERE organization_id = value ->> 'organization' AND cognate_jobs.scope = value 
     OR cognate_jobs.status = 'failed'
       AND (NOT value ->> 'is_read' OR cognate_jobs.attempts = value ->> 'attempts'))
 RETURNING cognate_jobs.id, cognate_jobs.status
-"""  # noqa: S608 - constants
+"""
 
 
 def repair_statements(rows: Sequence[Mapping[str, Any]], now: datetime) -> list[Statement]:

@@ -37,12 +37,6 @@ and takes four statements."""
 
 SCOPES: Final = json.dumps([texts.scope for texts in POSTED_TEXTS.values()])
 
-STATE: Final = (
-    "LEFT JOIN cognate_embeddings s ON s.organization_id = t.organization_id "
-    "AND s.scope IN (SELECT value FROM json_each(?3)) AND s.record_id = t.id"
-)
-"""An SQL join of a text `t` with its state row `s`. ?3 is `SCOPES`."""
-
 
 @dataclass(frozen=True)
 class PostedText:
@@ -70,8 +64,10 @@ async def find_text(
         DatabaseError: D1 failed.
     """
     sql = (
-        "SELECT t.id, t.content, t.created_at, s.scope, s.embedded_at FROM cognate_texts t "  # noqa: S608 - a constant
-        f"{STATE} WHERE t.organization_id = ?1 AND t.id = ?2 AND s.scope IS NOT NULL"
+        "SELECT t.id, t.content, t.created_at, s.scope, s.embedded_at FROM cognate_texts t "
+        "LEFT JOIN cognate_embeddings s ON s.organization_id = t.organization_id "
+        "AND s.scope IN (SELECT value FROM json_each(?3)) AND s.record_id = t.id "
+        "WHERE t.organization_id = ?1 AND t.id = ?2 AND s.scope IS NOT NULL"
     )
     [rows] = await database.batch([Statement(sql, (organization_id, text_id, SCOPES))])
     if not rows:
@@ -214,9 +210,12 @@ async def delete_expired(platform: Platform, expired: Sequence[Row]) -> int:
 def expired_statement(before: datetime) -> Statement:
     """Return (organization_id, id, scope) of the oldest texts that were stored before this time."""
     return Statement(
-        "SELECT t.organization_id, t.id, s.scope FROM ("  # noqa: S608 - a constant
+        "SELECT t.organization_id, t.id, s.scope FROM ("
         "SELECT organization_id, id FROM cognate_texts WHERE created_at < ?1 "
-        f"ORDER BY created_at LIMIT ?2) t {STATE} WHERE s.scope IS NOT NULL",
+        "ORDER BY created_at LIMIT ?2) t "
+        "LEFT JOIN cognate_embeddings s ON s.organization_id = t.organization_id "
+        "AND s.scope IN (SELECT value FROM json_each(?3)) AND s.record_id = t.id "
+        "WHERE s.scope IS NOT NULL",
         (to_iso(before), MAX_EXPIRED_PER_RUN, SCOPES),
     )
 
