@@ -12,30 +12,30 @@ import json
 import re
 import shutil
 import sqlite3
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx
 import pytest
 
 from cognate.api.routes import ROUTES
 from cognate.schema.ddl import migration_of
-from local.development.local_cognate import LocalCognate
 from local.running.local_worker import LocalConfig
 from local.setup.layout import ROOT
 from tests.worker.everything import Everything
 from tests.worker.filled import CROWDED, fill, organization
 from tests.worker.filled_schema import app
-from tests.worker.instruments import Instruments
+from tests.worker.measured_run import measured_checkout, measured_worker
 from tests.worker.organization import Organization
-from tests.workshop import checkout_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    import httpx
+
     from local.setup.layout import Layout
+    from tests.worker.instruments import Instruments
 
 pytestmark = pytest.mark.timeout(600)
 """The fixtures play everything, twice."""
@@ -131,27 +131,18 @@ def filled_worker(
     tmp_path_factory: pytest.TempPathFactory, new_state: Callable[[Layout], Path]
 ) -> Iterator[Instruments]:
     """A Worker that measures, over a database that has been in use for long."""
-    here = ROOT / "tests" / "worker"
-    layout = checkout_with(
-        tmp_path_factory.mktemp("checkout"),
-        here / "measured.py",
-        [here / name for name in ("instrumented.py", "measuring.py", "recording.py")],
-    )
-    shutil.copy(here / "filled_schema.py", layout.root / "src" / "schema.py")
+    layout = measured_checkout(tmp_path_factory.mktemp("checkout"))
+    schema = ROOT / "tests" / "worker" / "filled_schema.py"
+    shutil.copy(schema, layout.root / "src" / "schema.py")
     (layout.root / "migrations" / "9000_notes.sql").write_text(
         migration_of(app.tables["notes"]), "utf-8"
     )
     config = LocalConfig(state=new_state(layout), variables={"TEXT_RETENTION_DAYS": "365"})
-    with ExitStack() as stack:
-        worker = stack.enter_context(LocalCognate(config, layout))
-        http, platform = [
-            stack.enter_context(httpx.Client(base_url=url, timeout=60, trust_env=False))
-            for url in (worker.url, worker.platform_url)
-        ]
-        collections = app.collections
-        tables = [collections[name] for name in app.tables]
+    with measured_worker(config, layout) as instruments:
+        worker = instruments.worker
+        tables = [app.collections[name] for name in app.tables]
         fill(worker.database, worker.auth_database, tables, [LARGE, *OTHERS])
-        yield Instruments(worker, http, platform)
+        yield instruments
 
 
 def _play(instruments: Instruments, name: str) -> Played:

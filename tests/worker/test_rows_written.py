@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 import pytest
 
-from local.development.local_cognate import LocalCognate
 from local.running.local_worker import LocalConfig
 from local.setup.layout import ROOT
-from tests.worker.instruments import Instruments
+from tests.worker.measured_run import measured_checkout, measured_worker
 from tests.worker.waiting import wait_for
-from tests.workshop import checkout_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from local.setup.layout import Layout
+    from tests.worker.instruments import Instruments
     from tests.worker.organization import Organization
 
     Report = Callable[[str, Sequence[str]], None]
@@ -38,23 +36,13 @@ TITLE: Final = "Rows written in D1, a record of a batch of 100"
 
 
 @pytest.fixture(scope="module")
-def measured_worker(
+def empty_worker(
     tmp_path_factory: pytest.TempPathFactory, new_state: Callable[[Layout], Path]
 ) -> Iterator[Instruments]:
     """A Worker that measures its statements, over an empty database."""
-    here = ROOT / "tests" / "worker"
-    layout = checkout_with(
-        tmp_path_factory.mktemp("checkout"),
-        here / "measured.py",
-        [here / name for name in ("instrumented.py", "measuring.py", "recording.py")],
-    )
-    with ExitStack() as stack:
-        worker = stack.enter_context(LocalCognate(LocalConfig(state=new_state(layout)), layout))
-        http, platform = [
-            stack.enter_context(httpx.Client(base_url=url, timeout=60, trust_env=False))
-            for url in (worker.url, worker.platform_url)
-        ]
-        yield Instruments(worker, http, platform)
+    layout = measured_checkout(tmp_path_factory.mktemp("checkout"))
+    with measured_worker(LocalConfig(state=new_state(layout)), layout) as instruments:
+        yield instruments
 
 
 @dataclass
@@ -111,17 +99,17 @@ def _operations(kind: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def bills(measured_worker: Instruments) -> dict[str, tuple[Counter[str], int]]:
+def bills(empty_worker: Instruments) -> dict[str, tuple[Counter[str], int]]:
     """The rows of a hundred records: created, updated, and deleted."""
-    organization = measured_worker.organization("bill")
-    bill = Bill(measured_worker)
+    organization = empty_worker.organization("bill")
+    bill = Bill(empty_worker)
     bill.rows()
     found = {}
     for kind in ("create", "update", "delete"):
         answer = organization.post("/claims/batch", {"operations": _operations(kind)})
         assert answer.status_code == httpx.codes.MULTI_STATUS, answer.text
         assert {result["status"] for result in answer.json()["results"]} <= {200, 201}
-        _finish(measured_worker, organization)
+        _finish(empty_worker, organization)
         found[kind] = bill.rows()
     return found
 
@@ -144,15 +132,15 @@ def test_a_record_writes_few_rows(
 
 
 def test_a_search_writes_nothing(
-    measured_worker: Instruments, bills: dict[str, tuple[Counter[str], int]]
+    empty_worker: Instruments, bills: dict[str, tuple[Counter[str], int]]
 ) -> None:
     """A quiet one: nothing waits, and the index shows everything."""
     assert bills
-    organization = measured_worker.organization("searching")
+    organization = empty_worker.organization("searching")
     for number in range(3):
         organization.write("claims", content=f"The bridge {number} is closed")
-    measured_worker.sweep()
-    bill = Bill(measured_worker)
+    empty_worker.sweep()
+    bill = Bill(empty_worker)
     bill.rows()
     organization.search("claimSimilarity", "Is the bridge closed?")
     written, read = bill.rows()
@@ -161,18 +149,18 @@ def test_a_search_writes_nothing(
     assert read <= MEASURED["rowsRead"]["search"]
 
 
-def test_an_idle_sweep_writes_nothing(measured_worker: Instruments) -> None:
+def test_an_idle_sweep_writes_nothing(empty_worker: Instruments) -> None:
     """Every minute, in every deployment."""
 
     def is_idle() -> bool:
-        measured_worker.sweep()
-        return not measured_worker.sql("SELECT 1 FROM cognate_mutations WHERE probe = 0")
+        empty_worker.sweep()
+        return not empty_worker.sql("SELECT 1 FROM cognate_mutations WHERE probe = 0")
 
     # Until it is known that every index shows all that it has accepted.
     wait_for(is_idle, "the end of all mutations")
-    bill = Bill(measured_worker)
+    bill = Bill(empty_worker)
     bill.rows()
-    measured_worker.sweep()
+    empty_worker.sweep()
     written, _ = bill.rows()
 
     assert written == Counter()
