@@ -52,12 +52,13 @@ class _Sequence:
 
     def next(self, milliseconds: int) -> str:
         """Make the time and the random part of the next id."""
-        if milliseconds != self._milliseconds or self._random >> (RANDOM_BITS - 1):
-            # The first bit is 0, so that there is room for greater numbers.
-            self._milliseconds, self._random = milliseconds, secrets.randbits(RANDOM_BITS - 1)
+        # The step is random, so that nobody can guess an id from the one before it.
+        following = self._random + 1 + secrets.randbits(STEP_BITS)
+        if milliseconds == self._milliseconds and not following >> RANDOM_BITS:
+            self._random = following
         else:
-            # The step is random, so that nobody can guess an id from the one before it.
-            self._random += 1 + secrets.randbits(STEP_BITS)
+            # The first bit is 0: there is room for more than 32,000 greater numbers.
+            self._milliseconds, self._random = milliseconds, secrets.randbits(RANDOM_BITS - 1)
         time = _crockford(self._milliseconds, TIME_DIGITS)
         return f"{time}{_crockford(self._random, RANDOM_DIGITS)}"
 

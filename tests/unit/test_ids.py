@@ -31,6 +31,15 @@ def test_an_id_is_a_prefix_and_a_ulid() -> None:
     assert not set(digits) & set("ilou")
 
 
+def test_new_ids_of_one_moment_sort_wherever_they_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also from the largest random number, by the largest steps."""
+    monkeypatch.setattr("cognate.ids.secrets.randbits", lambda bits: (1 << bits) - 1)
+    later = NOW + timedelta(days=1)
+    ids = [new_id("job", later) for _ in range(1000)]
+    assert ids == sorted(ids)
+    assert {len(item) for item in ids} == {len("job_") + 26}
+
+
 def test_a_derived_id_is_the_same_for_the_same_seed() -> None:
     """A message that arrives twice is one job."""
     assert derived_id("job", "message-1", NOW) == derived_id("job", "message-1", NOW)
