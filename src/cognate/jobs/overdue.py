@@ -59,9 +59,7 @@ def look_statements(now: datetime) -> list[Statement]:
 
 _CURSOR: Final = "SELECT value AS cursor FROM cognate_cursors WHERE name = 'open'"
 
-_LOOK_AT: Final = """
-WITH RECURSIVE
--- The organizations with open jobs that follow the cursor, at most ?2. NULL follows the last one.
+_LATER: Final = """
 later (organization_id, number) AS (
   SELECT (
     SELECT MIN(organization_id) FROM cognate_jobs INDEXED BY cognate_jobs_open
@@ -71,6 +69,12 @@ later (organization_id, number) AS (
     SELECT MIN(organization_id) FROM cognate_jobs INDEXED BY cognate_jobs_open
     WHERE completed_at IS NULL AND organization_id > later.organization_id), number + 1
   FROM later WHERE later.organization_id IS NOT NULL AND number < ?2)
+"""
+"""The organizations with open jobs that follow the cursor, at most ?2. NULL follows the last
+one."""
+
+_LOOK_AT: Final = f"""
+WITH RECURSIVE {_LATER}
 SELECT organization_id,
   EXISTS (SELECT 1 FROM cognate_jobs w INDEXED BY cognate_jobs_waiting
     WHERE w.organization_id = later.organization_id AND w.completed_at IS NULL
@@ -79,20 +83,10 @@ SELECT organization_id,
     WHERE f.organization_id = later.organization_id AND f.completed_at IS NULL
       AND f.announced = 1 AND f.attempts = 0 AND f.due_at > ?1) AS stalled
 FROM later WHERE organization_id IS NOT NULL ORDER BY number
-"""
+"""  # noqa: S608 - constants
 
-_OVERDUE: Final = """
-WITH RECURSIVE
--- As above.
-later (organization_id, number) AS (
-  SELECT (
-    SELECT MIN(organization_id) FROM cognate_jobs INDEXED BY cognate_jobs_open
-    WHERE completed_at IS NULL AND organization_id > COALESCE((
-      SELECT value AS cursor FROM cognate_cursors WHERE name = 'open'), '')), 1
-  UNION ALL SELECT (
-    SELECT MIN(organization_id) FROM cognate_jobs INDEXED BY cognate_jobs_open
-    WHERE completed_at IS NULL AND organization_id > later.organization_id), number + 1
-  FROM later WHERE later.organization_id IS NOT NULL AND number < ?2),
+_OVERDUE: Final = f"""
+WITH RECURSIVE {_LATER},
 -- The organizations with open jobs up to the cursor.
 sooner (organization_id, number) AS (
   SELECT (
@@ -119,7 +113,7 @@ SELECT * FROM (
   FROM busy CROSS JOIN cognate_jobs j INDEXED BY cognate_jobs_open
     ON j.organization_id = busy.organization_id AND j.announced = 1 AND j.completed_at IS NULL
   WHERE j.due_at < ?1 LIMIT ?3)
-"""
+"""  # noqa: S608 - constants
 
 
 def chosen(looked_at: Sequence[Row]) -> tuple[list[str], str]:
