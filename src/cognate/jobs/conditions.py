@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from cognate.schema.collections import Collection
@@ -63,6 +63,24 @@ TOKENS = {
     ),
 }
 
+_HAS_STATE: Final = (
+    "EXISTS (SELECT 1 FROM cognate_embeddings g WHERE g.organization_id = ?1 "
+    "AND g.scope = ?2 AND g.record_id = json_each.value ->> 'record')"
+)
+
+_NEVER_EMBEDDED: Final = (
+    "EXISTS (SELECT 1 FROM cognate_embeddings e "
+    "WHERE e.organization_id = ?1 AND e.scope = ?2 "
+    "AND e.record_id = json_each.value ->> 'record' AND e.embedded_at IS NULL)"
+)
+
+_NO_JOB_EMBEDS: Final = (
+    "NOT EXISTS (SELECT 1 FROM cognate_jobs o "
+    "INDEXED BY cognate_jobs_by_record WHERE o.organization_id = ?1 "
+    "AND o.scope = ?2 AND o.record_id = json_each.value ->> 'record' "
+    "AND +o.source <> 'delete' AND +o.status IN ('queued', 'running', 'failed'))"
+)
+
 
 def _record(record: RecordIs, collection: Collection) -> str:
     match record:
@@ -71,11 +89,7 @@ def _record(record: RecordIs, collection: Collection) -> str:
         case RecordIs.LIVE:
             return collection.has_record
         case RecordIs.GONE:
-            return (
-                "EXISTS (SELECT 1 FROM cognate_embeddings g WHERE g.organization_id = ?1 "  # noqa: S608 - constants
-                "AND g.scope = ?2 AND g.record_id = json_each.value ->> 'record') "
-                f"AND NOT {collection.has_record}"
-            )
+            return f"{_HAS_STATE} AND NOT {collection.has_record}"
         case RecordIs.WRITTEN:
             return (
                 f'EXISTS (SELECT 1 FROM "{collection.sql_table}" r WHERE r.organization_id = ?1 '  # noqa: S608 - names of the schema
@@ -83,12 +97,4 @@ def _record(record: RecordIs, collection: Collection) -> str:
                 "AND r.updated_at = json_each.value ->> 'token')"
             )
         case RecordIs.ABANDONED:
-            return (
-                f"{collection.has_record} AND EXISTS (SELECT 1 FROM cognate_embeddings e "  # noqa: S608 - constants
-                "WHERE e.organization_id = ?1 AND e.scope = ?2 "
-                "AND e.record_id = json_each.value ->> 'record' AND e.embedded_at IS NULL) "
-                "AND NOT EXISTS (SELECT 1 FROM cognate_jobs o "
-                "INDEXED BY cognate_jobs_by_record WHERE o.organization_id = ?1 "
-                "AND o.scope = ?2 AND o.record_id = json_each.value ->> 'record' "
-                "AND +o.source <> 'delete' AND +o.status IN ('queued', 'running', 'failed'))"
-            )
+            return f"{collection.has_record} AND {_NEVER_EMBEDDED} AND {_NO_JOB_EMBEDS}"
