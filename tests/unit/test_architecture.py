@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests.imports import file_of, imports_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -77,27 +79,6 @@ def _floor(room: str) -> int:
     return found
 
 
-def _imports(path: Path) -> set[str]:
-    """Every module that a file imports, also those it imports for types only."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} imports relatively"
-            module = node.module or ""
-            # `from cognate.api import health` imports the module `cognate.api.routes.health`.
-            names = {f"{module}.{alias.name}" for alias in node.names}
-            found |= {name for name in names if _file_of(name)} or {module}
-    return found
-
-
-def _file_of(module: str) -> Path | None:
-    base = SRC.joinpath(*module.split("."))
-    candidates = (base.with_suffix(".py"), base / "__init__.py")
-    return next((path for path in candidates if path.is_file()), None)
-
-
 @pytest.mark.parametrize("path", MODULES, ids=_name)
 def test_every_module_has_its_floor(path: Path) -> None:
     """A new room must be placed before it can be imported."""
@@ -111,8 +92,8 @@ def test_imports_point_downwards(path: Path) -> None:
     floor = _floor(room)
     outward = {
         name
-        for name in _imports(path)
-        if _file_of(name)
+        for name in imports_of(path, SRC)
+        if file_of(name, SRC)
         and _room(name) != room
         and (_floor(_room(name)) > floor or _floor(_room(name)) == floor > 0)
     }
@@ -183,7 +164,7 @@ def test_few_files_lie_outside_of_the_rooms(root: Path, limit: int) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=_name)
 def test_only_the_edge_knows_the_runtime(path: Path) -> None:
     """`js`, `pyodide` and `workers` are imported by `cognate/cloudflare/` and `entry.py` alone."""
-    used = {name.split(".")[0] for name in _imports(path)} & RUNTIME_MODULES
+    used = {name.split(".")[0] for name in imports_of(path, SRC)} & RUNTIME_MODULES
 
     assert used == set() or _room(_name(path)) in {"cloudflare", "entry.py"}
 
@@ -191,7 +172,7 @@ def test_only_the_edge_knows_the_runtime(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=_name)
 def test_nothing_deployed_imports_the_local_platform(path: Path) -> None:
     """`local/` and `tests/` are not in the bundle."""
-    assert {name.split(".")[0] for name in _imports(path)} & {"local", "tests"} == set()
+    assert {name.split(".")[0] for name in imports_of(path, SRC)} & {"local", "tests"} == set()
 
 
 def test_modules_of_the_local_platform_stay_readable() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-LOCAL: Final = Path(__file__).parents[3] / "local"
+from tests.imports import imports_of
+
+ROOT: Final = Path(__file__).parents[3]
+LOCAL: Final = ROOT / "local"
 
 FLOORS: Final = (
     # What two rooms or more raise.
@@ -56,18 +58,6 @@ def _floor(room: str) -> int:
     return found
 
 
-def _imports(path: Path) -> set[str]:
-    """Every module that a file imports, also those that it imports for types only."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} imports relatively"
-            found.add(node.module or "")
-    return found
-
-
 def _rooms_of(imports: set[str]) -> set[str]:
     return {name.split(".")[1] for name in imports if name.startswith("local.")}
 
@@ -84,7 +74,7 @@ def test_imports_point_downwards(path: Path) -> None:
     room = _room(path)
     if room == "__init__":
         return
-    rooms = _rooms_of(_imports(path)) - {room}
+    rooms = _rooms_of(imports_of(path, ROOT)) - {room}
 
     assert {other for other in rooms if _floor(other) >= _floor(room)} == set()
 
@@ -92,7 +82,7 @@ def test_imports_point_downwards(path: Path) -> None:
 @pytest.mark.parametrize("path", [path for path in MODULES if _room(path) in GENERIC], ids=_name)
 def test_a_generic_room_knows_no_project(path: Path) -> None:
     """It imports neither the Worker's code nor a room that does."""
-    imports = _imports(path)
+    imports = imports_of(path, ROOT)
 
     assert {name.split(".")[0] for name in imports} & {"cognate", "schema", "entry"} == set()
     assert _rooms_of(imports) <= GENERIC
